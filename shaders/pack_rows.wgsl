@@ -1,0 +1,37 @@
+// Gathers the interior bins of rows kept in cells into dense rows, ready to be read back.
+//
+// params           rows [first_row, end_row) of the tile; source_stride in f32; width of a packed row
+// pack_table       [width] u32, offset of each packed element within a source row
+// unpacked         [rows, source_stride] f32
+// packed           [rows, width] f32, written
+//
+// One thread an element of the flat result: rows have odd widths. Twin: test/reference/pack_rows.ts.
+
+override WORKGROUP: u32;
+
+struct Params {
+  first_row: u32,
+  end_row: u32,
+  source_stride: u32,
+  width: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> pack_table: array<u32>;
+@group(0) @binding(2) var<storage, read> unpacked: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn pack_rows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let element = (group.y * groups.x + group.x) * WORKGROUP + lane;
+  if (element >= (params.end_row - params.first_row) * params.width) {
+    return;
+  }
+  let row = params.first_row + element / params.width;
+  let column = element % params.width;
+  packed[row * params.width + column] = unpacked[row * params.source_stride + pack_table[column]];
+}

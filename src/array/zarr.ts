@@ -1,0 +1,286 @@
+/**
+ * Arrays of zarr v2 and v3 stores. zarrita decodes the chunks.
+ *
+ * @module
+ */
+
+import * as zarr from "zarrita";
+import { ChunkError } from "../errors.ts";
+import { decodeFloat16, float32ToFloat16Bits } from "../math/half.ts";
+import type { NumericType } from "../store/data_types.ts";
+import { createElements, elementCount } from "../store/data_types.ts";
+import type { ByteRange } from "../store/byte_range.ts";
+import type { Store } from "../store/store.ts";
+import type { DataType, NumericArray } from "../types.ts";
+import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
+import { checkRows } from "./chunked_array.ts";
+
+// Chunks decoded at a time: hides a server's latency, and bounds what a read holds.
+const CONCURRENT_CHUNKS = 4;
+
+/** The parts of `zarr.json` and `.zarray` that are looked at here. */
+interface Metadata {
+  node_type?: string;
+  data_type?: unknown;
+  dtype?: unknown;
+  fill_value?: unknown;
+  codecs?: Codec[];
+  compressor?: { id: string } | null;
+  filters?: { id: string }[] | null;
+  dimension_names?: (string | null)[];
+  attributes?: Record<string, unknown>;
+}
+
+interface Codec {
+  name: string;
+  configuration?: { codecs?: Codec[]; index_codecs?: Codec[] };
+}
+
+/**
+ * Opens an array of a zarr store.
+ *
+ * @param path Of the array in the store: `/` or `/name`.
+ * @throws {ChunkError} If there is no such array, or its element type or a codec is not known.
+ */
+export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedArray> {
+  const folder = path === "/" ? "" : path.replace(/\/$/, "");
+  const full = store.place + folder;
+  const { version, key, metadata } = await readMetadata(store, folder, full);
+  const unknown = codecNames(metadata, version).find((name) => !zarr.registry.has(name as "bytes"));
+  if (unknown !== undefined) {
+    throw new ChunkError(
+      `Cannot open "${full}": its codec "${unknown.replace(/^numcodecs\./, "")}" is not known`,
+      full,
+    );
+  }
+  const { readable, isHalf } = readableMetadata(store, key, metadata);
+  const location = zarr.root(readable).resolve(folder || "/");
+  let array: OpenArray;
+  try {
+    array = version === "v3"
+      ? await zarr.open.v3(location, { kind: "array" })
+      : await zarr.open.v2(location, { kind: "array" });
+  } catch (error) {
+    throw new ChunkError(`Cannot open "${full}": ${(error as Error).message}`, full, error);
+  }
+  const { shape, chunks } = array;
+  if (shape.length === 0) {
+    throw new ChunkError(
+      `Cannot open "${full}": it holds a single value, wanted at least one axis`,
+      full,
+    );
+  }
+  if (!array.is("number") && !array.is("bigint") && !array.is("boolean")) {
+    throw new ChunkError(
+      `Cannot open "${full}": its elements are ${array.dtype}, wanted numbers`,
+      full,
+    );
+  }
+  const names = array.dimensionNames ?? array.attrs._ARRAY_DIMENSIONS;
+  const isNamed = Array.isArray(names) && names.every((name) => typeof name === "string");
+  return {
+    shape,
+    dtype: isHalf ? "float16" : array.dtype as DataType,
+    dims: isNamed ? names : undefined,
+    chunkRows: chunks[0]!,
+    async read(start, end, { signal }: ReadOptions = {}) {
+      signal?.throwIfAborted();
+      checkRows(shape, start, end);
+      const values = await readRows(array, start, end, full, signal);
+      return isHalf ? decodeFloat16(values as Uint16Array) : values;
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+async function readMetadata(
+  store: Store,
+  folder: string,
+  full: string,
+): Promise<{ version: "v2" | "v3"; key: string; metadata: Metadata }> {
+  for (const [version, name] of [["v3", "zarr.json"], ["v2", ".zarray"]] as const) {
+    const key = `${folder}/${name}`;
+    const bytes = await store.get(key);
+    if (!bytes) continue;
+    let metadata: Metadata;
+    try {
+      metadata = JSON.parse(new TextDecoder().decode(bytes));
+    } catch (error) {
+      const path = store.place + key;
+      throw new ChunkError(`Cannot open "${path}": it is not JSON`, path, error);
+    }
+    if (version === "v3" && metadata.node_type !== "array") break;
+    return { version, key, metadata };
+  }
+  throw new ChunkError(
+    `Cannot open "${full}": there is no zarr array, wanted the place of one, as in ` +
+      `file:x.zarr/name`,
+    full,
+  );
+}
+
+function codecNames(metadata: Metadata, version: "v2" | "v3"): string[] {
+  if (version === "v2") {
+    const codecs = [...metadata.filters ?? [], ...metadata.compressor ? [metadata.compressor] : []];
+    // zarrita translates this one
+    return codecs.map(({ id }) => `numcodecs.${id.replace(/^numcodecs\./, "")}`)
+      .filter((name) => name !== "numcodecs.fixedscaleoffset");
+  }
+  const names = (codecs: Codec[] = []): string[] =>
+    codecs.flatMap(({ name, configuration }) =>
+      name === "sharding_indexed"
+        ? [...names(configuration?.codecs), ...names(configuration?.index_codecs)]
+        : [name]
+    );
+  return names(metadata.codecs);
+}
+
+/** The store as zarrita shall see it: half floats as their bits, and a fill value for every type. */
+function readableMetadata(
+  store: Store,
+  metadataKey: string,
+  metadata: Metadata,
+): { readable: zarr.AsyncReadable; isHalf: boolean } {
+  const isHalf = metadata.data_type === "float16" || /^.f2$/.test(String(metadata.dtype));
+  const seen: Metadata = { ...metadata, fill_value: metadata.fill_value ?? 0 };
+  if (isHalf) {
+    if (metadata.data_type) seen.data_type = "uint16";
+    else seen.dtype = String(metadata.dtype).replace("f", "u");
+    const fill = seen.fill_value;
+    seen.fill_value = /^0x/.test(String(fill)) ? Number(fill) : float32ToFloat16Bits(Number(fill));
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(seen));
+  const readable = {
+    get: (key: string) => key === metadataKey ? Promise.resolve(bytes) : store.get(key),
+    getRange: (key: string, range: ByteRange) => store.getRange(key, range),
+  };
+  return { readable, isHalf };
+}
+
+type OpenArray = zarr.Array<zarr.DataType, zarr.AsyncReadable>;
+type Chunk = zarr.Chunk<zarr.NumberDataType>;
+
+/** Rows [start, end) in C order. */
+async function readRows(
+  array: OpenArray,
+  start: number,
+  end: number,
+  full: string,
+  signal: AbortSignal | undefined,
+): Promise<NumericArray> {
+  const { shape, chunks } = array;
+  const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+  const values = createElements(array.dtype as NumericType, (end - start) * strides[0]!);
+  const first = shape.map((_, axis) => axis === 0 ? start : 0);
+  const last = shape.map((size, axis) => axis === 0 ? end : size);
+
+  const positions = chunkPositions(first, last, chunks);
+  const work = async () => {
+    for (const position of positions) {
+      signal?.throwIfAborted();
+      const chunk = await readChunk(array, position, full, signal);
+      // where chunk and rows meet, along each axis
+      const from = position.map((index, axis) => Math.max(first[axis]!, index * chunks[axis]!));
+      const to = position.map((index, axis) => Math.min(last[axis]!, (index + 1) * chunks[axis]!));
+      const counts = to.map((stop, axis) => stop - from[axis]!);
+      copyBlock(
+        counts,
+        chunk.data,
+        chunk.stride,
+        offsetOf(from.map((row, axis) => row - position[axis]! * chunks[axis]!), chunk.stride),
+        values,
+        strides,
+        offsetOf(from.map((row, axis) => row - first[axis]!), strides),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_CHUNKS }, work));
+  return values;
+}
+
+/** Positions in the grid of the chunks that hold elements from `first` up to `last`. */
+function* chunkPositions(
+  first: readonly number[],
+  last: readonly number[],
+  chunks: readonly number[],
+): Generator<number[]> {
+  if (first.some((from, axis) => from >= last[axis]!)) return;
+  const lowest = first.map((from, axis) => Math.floor(from / chunks[axis]!));
+  const highest = last.map((to, axis) => Math.floor((to - 1) / chunks[axis]!));
+  const position = [...lowest];
+  for (;;) {
+    yield [...position];
+    let axis = position.length - 1;
+    while (axis >= 0 && position[axis] === highest[axis]) {
+      position[axis] = lowest[axis]!;
+      axis--;
+    }
+    if (axis < 0) return;
+    position[axis]!++;
+  }
+}
+
+async function readChunk(
+  array: OpenArray,
+  position: number[],
+  full: string,
+  signal: AbortSignal | undefined,
+): Promise<{ data: NumericArray; stride: readonly number[] }> {
+  let chunk: Chunk;
+  try {
+    chunk = await array.getChunk(position, signal ? { signal } : {}) as Chunk;
+  } catch (error) {
+    signal?.throwIfAborted();
+    const { message, cause } = error as Error;
+    const reason = cause instanceof Error ? `${message}: ${cause.message}` : message;
+    throw new ChunkError(`Cannot read chunk ${position} of "${full}": ${reason}`, full, error);
+  }
+  const { stride } = chunk;
+  const data = chunk.data as NumericArray;
+  const wanted = elementCount(array.chunks);
+  if (data.length !== wanted) {
+    // raw chunks that are cut short would else be read as zeros
+    throw new ChunkError(
+      `Cannot read chunk ${position} of "${full}": it holds ${data.length} elements, wanted ` +
+        `${wanted}`,
+      full,
+    );
+  }
+  const isBool = (data as unknown) instanceof zarr.BoolArray;
+  return { data: isBool ? new Uint8Array(data.buffer, data.byteOffset, wanted) : data, stride };
+}
+
+function offsetOf(position: readonly number[], strides: readonly number[]): number {
+  return position.reduce((offset, index, axis) => offset + index * strides[axis]!, 0);
+}
+
+/** Copies a block of `counts` elements between two layouts, runs of memory at once. */
+function copyBlock(
+  counts: readonly number[],
+  source: NumericArray,
+  sourceStrides: readonly number[],
+  sourceOffset: number,
+  target: NumericArray,
+  targetStrides: readonly number[],
+  targetOffset: number,
+): void {
+  // the axes from `runAxis` on are one run in both
+  let runAxis = counts.length;
+  let run = 1;
+  while (
+    runAxis > 0 && sourceStrides[runAxis - 1] === run && targetStrides[runAxis - 1] === run
+  ) {
+    runAxis--;
+    run *= counts[runAxis]!;
+  }
+  const copy = (axis: number, from: number, at: number) => {
+    if (axis === runAxis) {
+      (target as Float32Array).set((source as Float32Array).subarray(from, from + run), at);
+      return;
+    }
+    for (let i = 0; i < counts[axis]!; i++) {
+      copy(axis + 1, from + i * sourceStrides[axis]!, at + i * targetStrides[axis]!);
+    }
+  };
+  copy(0, sourceOffset, targetOffset);
+}

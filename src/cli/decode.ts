@@ -1,0 +1,187 @@
+/**
+ * `sluice decode`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { openArray, readAll } from "../array/array.ts";
+import { openGpu } from "../gpu/device.ts";
+import type { DecodeResult } from "../hmm/decoder.ts";
+import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
+import { formatBytes, formatSeconds } from "../math/format.ts";
+import type { CommandContext } from "./main.ts";
+import { ProgressPrinter } from "./progress.ts";
+import { Options, UsageError } from "./usage.ts";
+
+export const decodeHelp =
+  `Usage: sluice decode --spike-times T --spike-units U --position-times PT --position P
+         --bin-size S --out PLACE [options]
+
+Decodes position from sorted spikes with a hidden Markov model, out of core. Inputs are .npy files
+or zarr arrays; the output is a zarr store that xarray opens.
+
+Inputs:
+  --spike-times T      [spikes] seconds, ascending
+  --spike-units U      [spikes] unit of each spike, from 0
+  --position-times PT  [samples] seconds, ascending
+  --position P         [samples] or [samples, 2], any unit of length
+Model:
+  --states NAME        continuous or contFrag (default continuous)
+  --bin-size S         edge of a position bin
+  --position-std S     standard deviation of the place-field kernel (default 6)
+  --movement-var V     variance of the random walk per time step (default 6)
+  --train A:B[,C:D]    encode these intervals only, seconds
+  --min-speed V        encode only samples faster than this, length per second
+Time:
+  --step S             seconds per row (default 0.002)
+  --start S --stop S   default: first and last position time
+Output and memory:
+  --out PLACE          path, file: or memory: place
+  --causal             write the filtered posterior too
+  --chunk-rows N       rows in a stored chunk (default: 8 MiB worth)
+  --tile-rows N        rows on the GPU at a time (default: what the budget allows)
+  --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
+  --overwrite          replace a decode that is already there
+  --adapter NAME       part of an adapter's name, or "software"
+  --json, --quiet
+`;
+
+const TYPES = Object.fromEntries([
+  ...[
+    "spike-times",
+    "spike-units",
+    "position-times",
+    "position",
+    "states",
+    "bin-size",
+    "position-std",
+    "movement-var",
+    "train",
+    "min-speed",
+    "step",
+    "start",
+    "stop",
+    "out",
+    "chunk-rows",
+    "tile-rows",
+    "budget",
+  ].map((name) => [name, { type: "string" as const }]),
+  ...["causal", "overwrite"].map((name) => [name, { type: "boolean" as const }]),
+]);
+
+const PRESETS = { continuous, contFrag };
+
+/** The entries of an object that are defined. */
+function given<Value>(fields: Record<string, Value | undefined>): Record<string, Value> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Record<string, Value>;
+}
+
+async function readNumbers(
+  path: string,
+): Promise<{ values: Float64Array; shape: readonly number[] }> {
+  const array = await openArray(path);
+  try {
+    const values = await readAll(array);
+    return { values: Float64Array.from(values as ArrayLike<number>, Number), shape: array.shape };
+  } finally {
+    await array.close();
+  }
+}
+
+export async function decode({ args, signal }: CommandContext): Promise<void> {
+  const options = new Options(args, TYPES);
+  const out = options.required("out");
+  const preset = options.text("states") ?? "continuous";
+  if (!(preset in PRESETS)) {
+    throw new UsageError(
+      `Cannot decode: --states is "${preset}", wanted ${Object.keys(PRESETS).join(" or ")}`,
+    );
+  }
+  const binSize = options.number("bin-size");
+  if (binSize === undefined) throw new UsageError("Cannot decode: --bin-size is missing");
+  const [spikeTimes, spikeUnits, positionTimes, position] = await Promise.all(
+    ["spike-times", "spike-units", "position-times", "position"].map((name) =>
+      readNumbers(options.required(name))
+    ),
+  );
+  const model = sortedSpikes({
+    position: { times: positionTimes!.values, values: position!.values },
+    spikes: { times: spikeTimes!.values, units: spikeUnits!.values },
+    states: PRESETS[preset as keyof typeof PRESETS]({
+      movementVar: options.number("movement-var") ?? 6,
+    }),
+    binSize,
+    ...given({
+      positionStd: options.number("position-std"),
+      minSpeed: options.number("min-speed"),
+    }),
+    ...given({ train: options.intervals("train") }),
+  });
+  const adapter = options.text("adapter");
+  const gpu = await openGpu({
+    budget: options.text("budget") ?? "512MiB",
+    ...(adapter !== undefined && { adapter }),
+  });
+  const json = options.flag("json");
+  const quiet = options.flag("quiet");
+  const printer = new ProgressPrinter(quiet);
+  try {
+    const plan = model.smooth(gpu, {
+      time: given({
+        start: options.number("start"),
+        stop: options.number("stop"),
+        step: options.number("step"),
+      }),
+      out,
+      causal: options.flag("causal"),
+      overwrite: options.flag("overwrite"),
+      ...given({
+        chunkRows: options.number("chunk-rows"),
+        tileRows: options.number("tile-rows"),
+      }),
+    });
+    if (!quiet) process.stderr.write(`${plan.explain()}\n`);
+    const result = await plan.run({ signal, onProgress: printer.show });
+    printer.end();
+    console.log(json ? JSON.stringify(summary(result, gpu.adapter.name)) : describe(result, out));
+    await result.close();
+  } finally {
+    printer.end();
+    gpu.close();
+  }
+}
+
+function summary(result: DecodeResult, adapter: string) {
+  return {
+    rows: result.posterior.shape[0],
+    states: result.posterior.shape[1],
+    discreteStates: result.states.shape[1],
+    marginalLogLikelihood: result.marginalLogLikelihood,
+    droppedSpikes: result.droppedSpikes,
+    projectedBytes: result.projectedBytes,
+    peakBytes: result.peakBytes,
+    seconds: result.seconds,
+    adapter,
+  };
+}
+
+function describe(result: DecodeResult, out: string): string {
+  const [rows, bins] = result.posterior.shape;
+  const { peakBytes, projectedBytes, seconds } = result;
+  const lines = [`${out}: ${rows} rows x ${bins} state bins`];
+  lines.push(`marginal log-likelihood ${result.marginalLogLikelihood.toFixed(3)} nats`);
+  if (result.droppedSpikes > 0) lines.push(`${result.droppedSpikes} spikes outside the time grid`);
+  if (seconds.total === undefined) lines.push("already finished: nothing had to be computed");
+  else {
+    lines.push(
+      `${formatSeconds(seconds.total)}; GPU peak ${formatBytes(peakBytes.gpu)} of ` +
+        `${formatBytes(projectedBytes.gpu)} promised, host ${formatBytes(peakBytes.host)} of ` +
+        `${formatBytes(projectedBytes.host)}, disk ${formatBytes(peakBytes.disk)} of ` +
+        formatBytes(projectedBytes.disk),
+    );
+  }
+  return lines.join("\n");
+}

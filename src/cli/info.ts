@@ -1,0 +1,75 @@
+/**
+ * `sluice info`.
+ *
+ * @module
+ */
+
+import os from "node:os";
+import process from "node:process";
+import { openGpu } from "../gpu/device.ts";
+import { formatBytes, formatTable } from "../math/format.ts";
+import { VERSION } from "../version.ts";
+import type { CommandContext } from "./main.ts";
+import { Options } from "./usage.ts";
+
+export const infoHelp = `Usage: sluice info [--adapter NAME] [--json]
+
+Opens the GPU, runs its self-test and shows adapter, driver, limits, features and memory.
+
+  --adapter NAME   part of an adapter's name, or "software"
+  --json           one JSON object on stdout
+`;
+
+// the limits that decide what fits
+const SHOWN_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupStorageSize",
+];
+
+export async function info({ args }: CommandContext): Promise<void> {
+  const options = new Options(args, {});
+  const adapterPart = options.text("adapter");
+  const gpu = await openGpu(adapterPart === undefined ? {} : { adapter: adapterPart });
+  const { adapter } = gpu;
+  gpu.close();
+  const memory = { totalBytes: os.totalmem(), freeBytes: os.freemem() };
+  const facts = {
+    version: VERSION,
+    runtime: adapter.runtime,
+    runtimeVersion: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    adapter: {
+      name: adapter.name,
+      vendor: adapter.vendor,
+      architecture: adapter.architecture,
+      device: adapter.device,
+      description: adapter.description,
+      software: adapter.software,
+    },
+    driver: adapter.driver ?? "the system's",
+    limits: adapter.limits,
+    features: adapter.features,
+    memory,
+  };
+  if (options.flag("json")) {
+    console.log(JSON.stringify(facts));
+    return;
+  }
+  const limit = (name: string) => {
+    const value = adapter.limits[name] ?? 0;
+    return /Size$/.test(name) ? formatBytes(value) : String(value);
+  };
+  console.log(formatTable([
+    ["sluice", VERSION],
+    ["runtime", `${facts.runtime} ${facts.runtimeVersion}, ${facts.platform}`],
+    ["adapter", adapter.name + (adapter.software ? " (software)" : "")],
+    ["driver", facts.driver],
+    ["self-test", "passed"],
+    ...SHOWN_LIMITS.map((name) => [name, limit(name)]),
+    ["features", adapter.features.length > 0 ? adapter.features.join(", ") : "none"],
+    ["memory", `${formatBytes(memory.freeBytes)} free of ${formatBytes(memory.totalBytes)}`],
+  ]));
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+/**
+ * The command line: finds the command, runs it, turns errors into messages and exit codes.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import {
+  AdapterError,
+  BudgetError,
+  ChunkError,
+  NoAdapterError,
+  OutputConflictError,
+  QuotaError,
+  StoreError,
+} from "../errors.ts";
+import { VERSION } from "../version.ts";
+import { decode, decodeHelp } from "./decode.ts";
+import { info, infoHelp } from "./info.ts";
+import { UsageError } from "./usage.ts";
+
+/** What a command gets: its arguments, and a signal that SIGINT aborts. */
+export interface CommandContext {
+  args: string[];
+  signal: AbortSignal;
+}
+
+const COMMANDS: Record<
+  string,
+  { run(context: CommandContext): Promise<void>; help: string; summary: string }
+> = {
+  decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
+  info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
+};
+
+const HELP = `sluice ${VERSION}: analyses bigger than memory, on WebGPU
+
+Usage: sluice <command> [options]
+
+Commands:
+${
+  Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`).join("\n")
+}
+
+sluice <command> --help tells a command's options. Every command takes --json (one object on
+stdout) and --quiet (no progress). Sizes take B, KB, MB, GB, KiB, MiB and GiB.
+
+Exit codes: 0 done, 1 failure, 2 usage or bad input, 3 over budget, 4 no adapter,
+5 output conflict, 6 disk or quota, 130 cancelled.
+`;
+
+function exitCode(error: unknown): number {
+  if (error instanceof DOMException && error.name === "AbortError") return 130;
+  if (error instanceof BudgetError) return 3;
+  if (error instanceof NoAdapterError || error instanceof AdapterError) return 4;
+  if (error instanceof OutputConflictError) return 5;
+  if (error instanceof QuotaError || error instanceof StoreError) return 6;
+  if (error instanceof UsageError || error instanceof ChunkError) return 2;
+  // bad arguments by our own wording; anything else of these classes is a defect
+  const bad = error instanceof RangeError || error instanceof TypeError;
+  return bad && /^Cannot [^:]*: /.test(error.message) && !/properties of/.test(error.message)
+    ? 2
+    : 1;
+}
+
+function report(error: unknown, json: boolean): void {
+  const { name, message } = error instanceof Error
+    ? error
+    : { name: "Error", message: String(error) };
+  if (json) {
+    const fields = error instanceof Error ? { ...error } : {};
+    console.log(JSON.stringify({ error: { name, message, ...fields } }));
+  } else {
+    process.stderr.write(`sluice: ${message}\n`);
+    if (exitCode(error) === 1 && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(HELP);
+    return name === undefined ? 2 : 0;
+  }
+  if (name === "--version") {
+    console.log(VERSION);
+    return 0;
+  }
+  const json = rest.includes("--json");
+  const cancel = new AbortController();
+  const onInterrupt = () => cancel.abort(new DOMException("Cancelled", "AbortError"));
+  process.on("SIGINT", onInterrupt);
+  try {
+    const command = COMMANDS[name];
+    if (!command) {
+      throw new UsageError(
+        `Cannot run "${name}": no such command, wanted one of ${Object.keys(COMMANDS).join(", ")}`,
+      );
+    }
+    if (rest.includes("--help") || rest.includes("-h")) {
+      console.log(command.help);
+      return 0;
+    }
+    await command.run({ args: rest, signal: cancel.signal });
+    return 0;
+  } catch (error) {
+    report(error, json);
+    return exitCode(error);
+  } finally {
+    process.off("SIGINT", onInterrupt);
+  }
+}
+
+const code = await main(process.argv.slice(2));
+// pipes are asynchronous: let what was printed reach them before the process ends
+await new Promise((resolve) => process.stdout.write("", resolve));
+process.exit(code);

@@ -1,0 +1,317 @@
+/**
+ * Opens a WebGPU device in a browser (window or worker), in Deno and in Node, with a memory budget.
+ *
+ * @module
+ */
+
+import { DeviceLostError, GpuError, NoAdapterError } from "../errors.ts";
+import { parseBytes } from "../math/format.ts";
+import type { Kernel, KernelSpec } from "./kernel.ts";
+import { createKernel } from "./kernel.ts";
+import { Ledger } from "./ledger.ts";
+import { runSelfTest } from "./self_test.ts";
+
+/** Memory a {@link Gpu} may use: one size for GPU memory, or one for each of GPU and host. */
+export type Budget = number | string | { gpu?: number | string; host?: number | string };
+
+/** Options of {@link openGpu}. */
+export interface OpenGpuOptions {
+  /** Bytes, or text such as `"512 MiB"`. Covers device and staging buffers. Default 1 GiB. */
+  budget?: Budget;
+  powerPreference?: GPUPowerPreference;
+  /** Part of the adapter's name, to choose among several; `"software"` for a CPU adapter. */
+  adapter?: string;
+}
+
+/** What is known about the adapter a device came from. */
+export interface AdapterDescription {
+  /** One line for people: vendor, architecture, device. */
+  name: string;
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** True when the adapter computes on the CPU. */
+  software: boolean;
+  /** Runtime and WebGPU implementation: `Node (Dawn)`, `Deno (wgpu)`, `browser`. */
+  runtime: string;
+  /** The driver that was found or unpacked, where this package had to look for one. */
+  driver: string | undefined;
+  features: string[];
+  /** The limits the device was opened with. */
+  limits: Record<string, number>;
+}
+
+// Limits asked for by name. Everything else stays at the guaranteed value, so that what runs here
+// runs elsewhere.
+const WANTED_LIMITS = [
+  "maxStorageBufferBindingSize", // rows of a tile are one binding
+  "maxBufferSize", // and one buffer
+] as const;
+
+const DEFAULT_BUDGET = 2 ** 30;
+
+interface FoundAdapter {
+  adapter: GPUAdapter;
+  runtime: string;
+  driver: string | undefined;
+  /** Kept for as long as the device lives: Dawn crashes when its instance is collected. */
+  instance: unknown;
+}
+
+/**
+ * Opens a GPU device.
+ *
+ * Browsers and Deno use `navigator.gpu`; Node loads the optional package `webgpu` (Dawn). On Linux a
+ * Vulkan driver is searched for when the system has none. Close it with {@link Gpu.close}; in Node
+ * the process does not exit before.
+ *
+ * @throws {NoAdapterError} If there is no adapter; the message says how to get one.
+ * @throws {AdapterError} If the adapter gives wrong answers to a few known questions.
+ * @throws {RangeError} If the budget is not a size.
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const budget = parseBudget(options.budget);
+  const found = await findAdapter(options);
+  const description = describeAdapter(found);
+  const requiredLimits: Record<string, number> = {};
+  for (const name of WANTED_LIMITS) requiredLimits[name] = found.adapter.limits[name];
+  const requiredFeatures: GPUFeatureName[] = [];
+  if (found.adapter.features.has("timestamp-query")) requiredFeatures.push("timestamp-query");
+  const device = await found.adapter.requestDevice({ requiredLimits, requiredFeatures });
+  for (const name in device.limits) {
+    const value = (device.limits as unknown as Record<string, unknown>)[name];
+    if (typeof value === "number") description.limits[name] = value;
+  }
+  const gpu = new Gpu(device, description, budget, found.instance);
+  try {
+    await runSelfTest(gpu);
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+  return gpu;
+}
+
+/** An open GPU device: its adapter, its budget and its ledger. Made by {@link openGpu}. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  readonly budgetBytes: { gpu: number; host: number };
+  readonly ledger: Ledger;
+  readonly #kernels = new Map<string, Promise<Kernel>>();
+  #failure: Error | undefined;
+  #closed = false;
+  #instance: unknown;
+
+  constructor(
+    device: GPUDevice,
+    adapter: AdapterDescription,
+    budgetBytes: { gpu: number; host: number },
+    instance: unknown,
+  ) {
+    this.device = device;
+    this.adapter = adapter;
+    this.budgetBytes = budgetBytes;
+    this.#instance = instance;
+    if (instance) liveInstances.add(instance);
+    this.ledger = new Ledger(device, budgetBytes, () => this.throwIfFailed());
+    // callbacks never throw: what they hear is raised by the next awaited call
+    device.lost.then((info) => {
+      if (!this.#closed) {
+        this.#failure ??= new DeviceLostError(
+          `The GPU device was lost (${info.reason || "unknown reason"}): ${info.message.trim()}`,
+        );
+      }
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      this.#failure ??= new GpuError(
+        `The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message.trim()}`,
+      );
+      event.preventDefault();
+    });
+  }
+
+  /** Throws what went wrong on the device since it was opened, if anything did. */
+  throwIfFailed(): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#closed) throw new GpuError("Cannot use the GPU: it was closed, open it again");
+  }
+
+  /** Compiles a kernel, once per device, name and constants. */
+  kernel(spec: KernelSpec, constants: Record<string, number>): Promise<Kernel> {
+    const key = `${spec.name} ${JSON.stringify(constants)}`;
+    let kernel = this.#kernels.get(key);
+    if (!kernel) {
+      kernel = createKernel(this, spec, constants);
+      this.#kernels.set(key, kernel);
+      kernel.catch(() => this.#kernels.delete(key));
+    }
+    return kernel;
+  }
+
+  /**
+   * Records and submits commands inside error scopes.
+   *
+   * @returns Resolves when the GPU has done them; rejects with {@link GpuError} if they were refused
+   * and with {@link DeviceLostError} if the device was lost.
+   */
+  submit(label: string, encode: (encoder: GPUCommandEncoder) => void): Promise<void> {
+    this.throwIfFailed();
+    const { device } = this;
+    device.pushErrorScope("validation");
+    device.pushErrorScope("out-of-memory");
+    let thrown: unknown;
+    try {
+      const encoder = device.createCommandEncoder({ label });
+      encode(encoder);
+      device.queue.submit([encoder.finish()]);
+    } catch (error) {
+      thrown = error;
+    }
+    const scopes = [device.popErrorScope(), device.popErrorScope()];
+    const done = device.queue.onSubmittedWorkDone();
+    return (async () => {
+      const errors = await Promise.all(scopes);
+      await done;
+      const refusal = errors.find((error) => error !== null);
+      this.throwIfFailed();
+      if (thrown) throw thrown;
+      if (refusal) throw new GpuError(`Cannot run "${label}": ${refusal.message.trim()}`);
+    })();
+  }
+
+  /** Destroys the device. Results already written stay valid. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.device.destroy();
+    liveInstances.delete(this.#instance);
+    this.#instance = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+// Dawn's instances, strongly held while a device of theirs is open.
+const liveInstances = new Set<unknown>();
+
+function parseBudget(budget: Budget | undefined): { gpu: number; host: number } {
+  if (budget === undefined) return { gpu: DEFAULT_BUDGET, host: Infinity };
+  if (typeof budget !== "object") return { gpu: parseBytes(budget), host: Infinity };
+  return {
+    gpu: budget.gpu === undefined ? DEFAULT_BUDGET : parseBytes(budget.gpu),
+    host: budget.host === undefined ? Infinity : parseBytes(budget.host),
+  };
+}
+
+const isDeno = "Deno" in globalThis;
+const isNode = !isDeno && typeof process !== "undefined" && !!process.versions?.node;
+
+async function findAdapter(options: OpenGpuOptions): Promise<FoundAdapter> {
+  if (isNode || isDeno) return await findNativeAdapter(options);
+  const adapter = await navigator.gpu?.requestAdapter(adapterRequest(options));
+  if (!adapter) {
+    throw new NoAdapterError(
+      navigator.gpu
+        ? "Cannot open a GPU: this browser offers no adapter; update the graphics driver, or start " +
+          "Chromium with --enable-unsafe-webgpu to use its software adapter"
+        : "Cannot open a GPU: this page has no WebGPU; use a current browser and https or localhost",
+    );
+  }
+  checkAdapterName(adapter, options.adapter);
+  return { adapter, runtime: "browser", driver: undefined, instance: undefined };
+}
+
+async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter> {
+  const { driverAdvice, useVulkanDriver, vulkanDrivers } = await import("./driver.ts");
+  const runtime = isDeno ? "Deno (wgpu)" : "Node (Dawn)";
+  const tried: string[] = [];
+  for await (const driver of vulkanDrivers()) {
+    await useVulkanDriver(driver);
+    const instance = isDeno ? navigator.gpu : await createDawn(options.adapter);
+    // the instance must stay referenced while the request is under way
+    liveInstances.add(instance);
+    let adapter: GPUAdapter | null;
+    try {
+      adapter = await instance.requestAdapter(adapterRequest(options));
+    } catch {
+      // Dawn throws where others answer null, when no adapter has the name asked for
+      adapter = null;
+    }
+    liveInstances.delete(instance);
+    if (adapter && matchesName(adapter, options.adapter)) {
+      return { adapter, runtime, driver: driver.name, instance: isDeno ? undefined : instance };
+    }
+    tried.push(adapter ? `${driver.name}: ${adapterName(adapter)}` : `${driver.name}: no adapter`);
+  }
+  const wanted = options.adapter ? ` named "${options.adapter}"` : "";
+  throw new NoAdapterError(
+    `Cannot open a GPU: no adapter${wanted} was found (${tried.join("; ") || "no driver"}). ` +
+      driverAdvice(),
+  );
+}
+
+async function createDawn(adapterPart: string | undefined): Promise<GPU> {
+  let dawn: { create(flags: string[]): GPU };
+  try {
+    dawn = await import("webgpu");
+  } catch (cause) {
+    throw new NoAdapterError(
+      "Cannot open a GPU in Node: the optional package webgpu is not installed (npm i webgpu)",
+      { cause },
+    );
+  }
+  const named = adapterPart !== undefined && adapterPart !== "software";
+  return dawn.create(named ? [`adapter=${adapterPart}`] : []);
+}
+
+function adapterRequest(options: OpenGpuOptions): GPURequestAdapterOptions {
+  const request: GPURequestAdapterOptions = {};
+  if (options.powerPreference) request.powerPreference = options.powerPreference;
+  if (options.adapter === "software") request.forceFallbackAdapter = true;
+  return request;
+}
+
+function matchesName(adapter: GPUAdapter, part: string | undefined): boolean {
+  if (part === undefined) return true;
+  if (part === "software") return isSoftware(adapter);
+  return adapterName(adapter).toLowerCase().includes(part.toLowerCase());
+}
+
+function checkAdapterName(adapter: GPUAdapter, part: string | undefined): void {
+  if (!matchesName(adapter, part)) {
+    throw new NoAdapterError(
+      `Cannot open a GPU: the adapter offered is "${adapterName(adapter)}", wanted "${part}"`,
+    );
+  }
+}
+
+function adapterName({ info }: GPUAdapter): string {
+  const words = [info.vendor, info.architecture, info.device, info.description];
+  return words.filter((word, i) => word && words.indexOf(word) === i).join(" ") ||
+    "unnamed adapter";
+}
+
+function isSoftware(adapter: GPUAdapter): boolean {
+  return adapter.info.isFallbackAdapter === true ||
+    /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(adapterName(adapter));
+}
+
+function describeAdapter({ adapter, runtime, driver }: FoundAdapter): AdapterDescription {
+  const { vendor, architecture, device, description } = adapter.info;
+  return {
+    name: adapterName(adapter),
+    vendor,
+    architecture,
+    device,
+    description,
+    software: isSoftware(adapter),
+    runtime,
+    driver,
+    features: [...adapter.features].sort(),
+    limits: {},
+  };
+}

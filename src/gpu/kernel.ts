@@ -1,0 +1,125 @@
+/**
+ * Compiles kernels: one WGSL file, explicit bindings, constants fixed per pipeline.
+ *
+ * @module
+ */
+
+import { ShaderError } from "../errors.ts";
+import type { Gpu } from "./device.ts";
+
+/** How a kernel uses a binding. */
+export type BindingKind = "uniform" | "read" | "read_write";
+
+/** A kernel as its wrapper describes it. */
+export interface KernelSpec {
+  /** Stem of the `.wgsl` file, name of its entry point, and label everywhere. */
+  name: string;
+  /** WGSL, with shared files appended so that line numbers stay those of the kernel's own file. */
+  code: string;
+  /** Bindings of group 0 in order, by their WGSL names. */
+  bindings: Record<string, BindingKind>;
+}
+
+/** A compiled kernel. It encodes; it never allocates, submits or reads back. */
+export interface Kernel {
+  readonly name: string;
+  readonly spec: KernelSpec;
+  readonly pipeline: GPUComputePipeline;
+  /** Binds buffers by the names of {@link KernelSpec.bindings}. */
+  bind(buffers: Readonly<Record<string, GPUBuffer>>): GPUBindGroup;
+  /** Records one dispatch of `workgroups`, which {@link foldWorkgroups} has made legal. */
+  encode(pass: GPUComputePassEncoder, group: GPUBindGroup, workgroups: readonly number[]): void;
+}
+
+/** Compiles a kernel. Use {@link Gpu.kernel}, which keeps what was compiled. */
+export async function createKernel(
+  gpu: Gpu,
+  spec: KernelSpec,
+  constants: Record<string, number>,
+): Promise<Kernel> {
+  const { device } = gpu;
+  const { name } = spec;
+  const entries = Object.entries(spec.bindings);
+  const storageBindings = entries.filter(([, kind]) => kind !== "uniform").length;
+  const allowed = device.limits.maxStorageBuffersPerShaderStage;
+  if (storageBindings > allowed) {
+    throw new ShaderError(
+      `Cannot make kernel "${name}": it binds ${storageBindings} storage buffers, ` +
+        `the adapter allows ${allowed}`,
+      name,
+    );
+  }
+  device.pushErrorScope("validation");
+  const shader = device.createShaderModule({ label: name, code: spec.code });
+  const layout = device.createBindGroupLayout({
+    label: name,
+    entries: entries.map(([, kind], binding) => ({
+      binding,
+      visibility: 4, // GPUShaderStage.COMPUTE
+      buffer: {
+        type: kind === "uniform" ? "uniform" : kind === "read" ? "read-only-storage" : "storage",
+      },
+    })),
+  });
+  let pipeline: GPUComputePipeline | undefined;
+  let cause: unknown;
+  try {
+    pipeline = await device.createComputePipelineAsync({
+      label: name,
+      layout: device.createPipelineLayout({ label: name, bindGroupLayouts: [layout] }),
+      compute: { module: shader, entryPoint: name, constants },
+    });
+  } catch (error) {
+    cause = error;
+  }
+  const [{ messages }, scoped] = await Promise.all([
+    shader.getCompilationInfo(),
+    device.popErrorScope(),
+  ]);
+  gpu.throwIfFailed();
+  const error = messages.find((message) => message.type === "error");
+  if (error) {
+    throw new ShaderError(
+      `Cannot compile kernel "${name}": line ${error.lineNum}, column ${error.linePos}: ` +
+        error.message.trim(),
+      name,
+    );
+  }
+  if (!pipeline || scoped) {
+    const reason = scoped?.message ?? (cause instanceof Error ? cause.message : String(cause));
+    throw new ShaderError(`Cannot make kernel "${name}": ${reason.trim()}`, name);
+  }
+  const made = pipeline;
+  return {
+    name,
+    spec,
+    pipeline: made,
+    bind(buffers) {
+      return device.createBindGroup({
+        label: name,
+        layout,
+        entries: entries.map(([binding], index) => {
+          const buffer = buffers[binding];
+          if (!buffer) throw new TypeError(`Cannot bind kernel "${name}": no buffer "${binding}"`);
+          return { binding: index, resource: { buffer } };
+        }),
+      });
+    },
+    encode(pass, group, workgroups) {
+      pass.setPipeline(made);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups[0]!, workgroups[1] ?? 1, workgroups[2] ?? 1);
+    },
+  };
+}
+
+/**
+ * Folds a row of workgroups that may exceed 65,535 into two dimensions. Kernels number themselves
+ * `y * num_workgroups.x + x` and skip the excess.
+ */
+export function foldWorkgroups(count: number): [number, number] {
+  const most = 65535;
+  if (count <= most) return [count, 1];
+  const rows = Math.ceil(count / most);
+  return [Math.ceil(count / rows), rows];
+}

@@ -1,0 +1,487 @@
+/**
+ * Decodes position from spikes with a hidden Markov model, out of core.
+ *
+ * @module
+ */
+
+import type { Gpu } from "../gpu/device.ts";
+import { hmmFilter, hmmFilterParams } from "../kernels/hmm_filter.ts";
+import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
+import { hmmConstants } from "../kernels/hmm_transition.ts";
+import * as pack from "../kernels/pack_rows.ts";
+import * as poisson from "../kernels/poisson_likelihood.ts";
+import type { KernelStep, Pass, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
+import type { PlanChoices, PlanLayout, RunContext, RunReport } from "../stream/plan.ts";
+import { Plan } from "../stream/plan.ts";
+import type { DecodeResult } from "./decode_store.ts";
+import { DecodeOutput } from "./decode_store.ts";
+import type { Grid } from "./grid.ts";
+import { gridFromPosition } from "./grid.ts";
+import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
+import { encodeSortedSpikes, rateTable, validateRecording } from "./sorted_spikes.ts";
+import type { StateModel } from "./states.ts";
+import type { SpikeBins, TimeGrid } from "./time_grid.ts";
+import { binSpikes, timeGrid } from "./time_grid.ts";
+import type { TransitionOperator } from "./transition.ts";
+import { transitionOperator } from "./transition.ts";
+
+export type { DecodeResult } from "./decode_store.ts";
+export { openResult, posteriorMean } from "./decode_store.ts";
+export { contFrag, continuous, stateModel } from "./states.ts";
+// SIM
+
+/** What {@link sortedSpikes} decodes from. */
+export interface SortedSpikesOptions {
+  /**
+   * `times` [samples] f64, seconds, ascending, equal times allowed; `values` [samples] or
+   * [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the encoding.
+   */
+  position: { times: ArrayLike<number>; values: ArrayLike<number> };
+  /** Flat and ascending `{ times, units }`, or one ascending list of times per unit. Seconds. */
+  spikes: SpikeInput;
+  states: StateModel;
+  /** Bin edge in position units. */
+  binSize: number;
+  /** Standard deviation of the encoding's Gaussian kernel, position units. Default 6. */
+  positionStd?: number;
+  /** Limits the encoding to these [start, stop] intervals, seconds. */
+  train?: readonly (readonly [number, number])[];
+  /** Limits the encoding to samples where the animal moves faster, position units per second. */
+  minSpeed?: number;
+}
+
+/** Options of {@link SortedSpikesDecoder.smooth}. */
+export interface DecodeOptions extends PlanChoices {
+  /** Seconds. `start` and `stop` default to the first and last position time, `step` to 0.002. */
+  time?: { start?: number; stop?: number; step?: number };
+  /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. */
+  out: string;
+  /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
+  causal?: boolean;
+  /** Rows a stored chunk holds. Default: as many as make 8 MiB. */
+  chunkRows?: number;
+  /** Replaces a decode that is already at `out`. Default false. */
+  overwrite?: boolean;
+}
+
+const DEFAULT_STEP = 0.002;
+const DEFAULT_POSITION_STD = 6;
+const CHUNK_BYTES = 8 * 2 ** 20;
+/** What the likelihood kernel reads outside the interior: exp() of it is 0, and it is finite. */
+const OUTSIDE_LOG = -1e30;
+
+/**
+ * Builds a decoder for sorted spikes: place fields by kernel density, Poisson spikes, a hidden Markov
+ * model over position bins and discrete states. Everything here happens on the host in f64.
+ *
+ * Source: Denovellis et al. 2021, and the package non_local_detector.
+ *
+ * @throws {TypeError | RangeError} If the recording is not what the fields say; the message names the
+ * entry, what it is and what was wanted.
+ */
+export function sortedSpikes(options: SortedSpikesOptions): SortedSpikesDecoder {
+  const recording = validateRecording(options.position, options.spikes);
+  const grid = gridFromPosition(recording.position.values, recording.dimensions, {
+    binSize: options.binSize,
+  });
+  const encoding = encodeSortedSpikes({
+    ...recording,
+    grid,
+    positionStd: options.positionStd ?? DEFAULT_POSITION_STD,
+    ...(options.train && { train: options.train }),
+    ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
+  });
+  return new SortedSpikesDecoder(recording, grid, encoding, options.states);
+}
+
+/** A decoder ready to plan. Made by {@link sortedSpikes}. */
+export class SortedSpikesDecoder {
+  readonly grid: Grid;
+  readonly encoding: Encoding;
+  readonly states: StateModel;
+  readonly #recording: ReturnType<typeof validateRecording>;
+
+  constructor(
+    recording: ReturnType<typeof validateRecording>,
+    grid: Grid,
+    encoding: Encoding,
+    states: StateModel,
+  ) {
+    this.#recording = recording;
+    this.grid = grid;
+    this.encoding = encoding;
+    this.states = states;
+  }
+
+  /**
+   * Plans filter and smoother over a time grid. Nothing is read, allocated or written yet.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense.
+   */
+  smooth(gpu: Gpu, options: DecodeOptions): Plan<DecodeResult> {
+    const { times } = this.#recording.position;
+    const time = timeGrid({
+      start: options.time?.start ?? times[0]!,
+      stop: options.time?.stop ?? times[times.length - 1]!,
+      step: options.time?.step ?? DEFAULT_STEP,
+    });
+    const rates = rateTable(this.encoding, time.step);
+    const spikes = binSpikes(this.#recording.spikes, time);
+    const job = new DecodeJob(gpu, this.grid, this.states, rates, spikes, time, options);
+    return new Plan(gpu, job, options);
+  }
+}
+
+/** One decode: its tables, its two passes and its output. */
+class DecodeJob {
+  readonly name = "decode";
+  readonly #time: TimeGrid;
+  readonly #spikes: SpikeBins;
+  readonly #operator: TransitionOperator;
+  readonly #tables: LikelihoodTables;
+  readonly #initial: Float32Array;
+  readonly #output: DecodeOutput;
+  readonly #tableBytes: number;
+  /** Log-likelihood so far, natural logarithm, f64. */
+  #logLikelihood = 0;
+  #account: RunContext["account"] | undefined;
+
+  constructor(
+    gpu: Gpu,
+    grid: Grid,
+    model: StateModel,
+    rates: Float64Array,
+    spikes: SpikeBins,
+    time: TimeGrid,
+    options: DecodeOptions,
+  ) {
+    this.#time = time;
+    this.#spikes = spikes;
+    this.#operator = transitionOperator(grid, model);
+    const { interior, shape } = this.#operator;
+    this.#tables = likelihoodTables(rates, this.#operator);
+    this.#initial = new Float32Array(shape.states * shape.cells * 4);
+    for (let state = 0; state < shape.states; state++) {
+      const share = model.initial[state]! / interior;
+      this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
+    }
+    const width = shape.states * interior;
+    const chunkRows = options.chunkRows ??
+      Math.max(1, Math.min(time.rows, Math.floor(CHUNK_BYTES / (4 * width))));
+    if (!(Number.isInteger(chunkRows) && chunkRows >= 1)) {
+      throw new RangeError(
+        `Cannot plan a decode: chunkRows is ${chunkRows}, wanted a whole number from 1`,
+      );
+    }
+    this.#output = new DecodeOutput({
+      place: options.out,
+      overwrite: options.overwrite ?? false,
+      grid,
+      model,
+      time,
+      chunkRows,
+      causal: options.causal ?? false,
+      adapter: gpu.adapter.name,
+      droppedSpikes: spikes.dropped,
+      inputs: [
+        rates,
+        spikes.rowStarts,
+        spikes.units,
+        new Uint8Array(this.#operator.uniform),
+        this.#operator.rowScale,
+        this.#initial,
+      ],
+      checkpointBytes: this.#initial.byteLength,
+    });
+    const { logRates, silence } = this.#tables;
+    this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
+      this.#operator.rowScale.byteLength + this.#initial.byteLength +
+      spikes.rowStarts.byteLength + spikes.units.byteLength;
+  }
+
+  layout(tileRows: number): PlanLayout {
+    const { rows } = this.#time;
+    const { uniform, gridTable, rowScale, packTable, shape } = this.#operator;
+    const stateBytes = this.#initial.byteLength;
+    const table = (name: string, data: ArrayBufferView): SharedBuffer => ({
+      name,
+      bytes: data.byteLength,
+      kind: "storage",
+      data,
+    });
+    const shared: SharedBuffer[] = [
+      {
+        name: "transition",
+        bytes: uniform.byteLength,
+        kind: "uniform",
+        data: new Uint8Array(uniform),
+      },
+      table("grid_table", gridTable),
+      table("row_scale", rowScale),
+      table("pack_table", packTable),
+      table("log_rates", this.#tables.logRates),
+      table("silence", this.#tables.silence),
+      table("predicted_carry", this.#initial),
+      { name: "smoothed_carry", bytes: stateBytes, kind: "storage" },
+      // source, half-way value and result of every convolution
+      { name: "field", bytes: 3 * 16 * Math.max(1, shape.jobs) * shape.padded, kind: "storage" },
+    ];
+    return {
+      rows,
+      shared,
+      passes: [this.#filterPass(tileRows), this.#smoothPass(tileRows)],
+      memory: [
+        { what: "spikes and rate tables", kind: "host", bytes: this.#tableBytes },
+        ...this.#output.memory(Math.ceil(rows / tileRows)),
+      ],
+    };
+  }
+
+  check(): Promise<DecodeResult | undefined> {
+    return this.#output.check();
+  }
+
+  async begin({ account }: RunContext): Promise<void> {
+    this.#account = account;
+    this.#logLikelihood = 0;
+    account.take("host", this.#tableBytes, "spikes and rate tables");
+    await this.#output.begin(account);
+  }
+
+  async finish(report: RunReport): Promise<DecodeResult> {
+    this.#account!.giveBack("host", this.#tableBytes);
+    return await this.#output.finish(this.#logLikelihood, report);
+  }
+
+  release(): Promise<void> {
+    return this.#output.release();
+  }
+
+  get #stateStride(): number {
+    const { states, cells } = this.#operator.shape;
+    return states * cells;
+  }
+
+  get #width(): number {
+    return this.#operator.packTable.length;
+  }
+
+  /** Buffers both passes work in. */
+  #slotBuffers(tileRows: number): SlotBuffer[] {
+    const { cells, states } = this.#operator.shape;
+    const rowStarts = this.#spikes.rowStarts;
+    let mostSpikes = 1;
+    for (let start = 0; start < this.#time.rows; start += tileRows) {
+      const end = Math.min(this.#time.rows, start + tileRows);
+      mostSpikes = Math.max(mostSpikes, rowStarts[end]! - rowStarts[start]!);
+    }
+    return [
+      { name: "spike_starts", bytes: 4 * (tileRows + 1), role: "upload" },
+      { name: "spike_units", bytes: 4 * mostSpikes, role: "upload" },
+      { name: "likelihood", bytes: 16 * cells * tileRows, role: "scratch" },
+      { name: "filtered", bytes: 16 * this.#stateStride * tileRows, role: "scratch" },
+      { name: "row_maximum", bytes: 4 * tileRows, role: "scratch" },
+      { name: "filter_sums", bytes: 4 * (1 + states) * tileRows, role: "scratch" },
+    ];
+  }
+
+  #filterPass(tileRows: number): Pass {
+    const buffers = this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
+      buffer.name === "row_maximum" || buffer.name === "filter_sums"
+        ? { ...buffer, role: "download" }
+        : buffer
+    );
+    const stateBytes = this.#initial.byteLength;
+    buffers.push({ name: "checkpoint", bytes: stateBytes, role: "readback" });
+    const { causal } = this.#output;
+    if (causal) buffers.push(this.#packedBuffer(tileRows));
+    return {
+      name: "filter",
+      direction: "forward",
+      cost: 1,
+      slotBuffers: buffers,
+      steps: [
+        {
+          copy: { from: "predicted_carry", to: "checkpoint" },
+          range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
+        },
+        this.#likelihoodStep(),
+        this.#filterStep({ predicted: "predicted_carry" }, 0),
+        ...(causal ? [this.#packStep()] : []),
+      ],
+      read: (tile) => Promise.resolve(this.#spikesOf(tile)),
+      write: async (tile, downloads, signal) => {
+        const rows = tile.end - tile.start;
+        await this.#output.saveCheckpoint(tile, new Float32Array(downloads.checkpoint!));
+        const { states } = this.#operator.shape;
+        const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
+        const sums = new Float32Array(downloads.filter_sums!, 0, rows * (1 + states));
+        const probabilities = new Float32Array(rows * states);
+        for (let row = 0; row < rows; row++) {
+          this.#logLikelihood += Math.log(sums[row * (1 + states)]!) + maxima[row]! +
+            this.#constantOf(tile.start + row);
+          for (let state = 0; state < states; state++) {
+            probabilities[row * states + state] = sums[row * (1 + states) + 1 + state]!;
+          }
+        }
+        if (causal) {
+          await this.#output.writeCausal(
+            tile.start,
+            new Float32Array(downloads.packed!, 0, rows * this.#width),
+            probabilities,
+            signal,
+          );
+        }
+      },
+    };
+  }
+
+  #smoothPass(tileRows: number): Pass {
+    const stateBytes = this.#initial.byteLength;
+    const { states } = this.#operator.shape;
+    return {
+      name: "smooth",
+      direction: "backward",
+      cost: 3,
+      slotBuffers: [
+        ...this.#slotBuffers(tileRows),
+        { name: "checkpoint_in", bytes: stateBytes, role: "upload" },
+        { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
+        { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
+        this.#packedBuffer(tileRows),
+      ],
+      steps: [
+        {
+          copy: { from: "checkpoint_in", to: "predicted" },
+          range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
+        },
+        this.#likelihoodStep(),
+        this.#filterStep({}, this.#stateStride),
+        {
+          kernel: hmmSmooth,
+          constants: hmmConstants(this.#operator.shape),
+          order: "descending",
+          params: (tile, from, to) =>
+            hmmSmoothParams(
+              from,
+              to,
+              tile.end === this.#time.rows ? tile.end - 1 - tile.start : undefined,
+            ),
+          workgroups: () => [1],
+        },
+        this.#packStep(),
+      ],
+      read: async (tile) => ({
+        ...this.#spikesOf(tile),
+        checkpoint_in: await this.#output.loadCheckpoint(tile),
+      }),
+      write: (tile, downloads, signal) => {
+        const rows = tile.end - tile.start;
+        return this.#output.writeAcausal(
+          tile.start,
+          new Float32Array(downloads.packed!, 0, rows * this.#width),
+          new Float32Array(downloads.smooth_sums!, 0, rows * states),
+          signal,
+        );
+      },
+    };
+  }
+
+  #packedBuffer(tileRows: number): SlotBuffer {
+    return { name: "packed", bytes: 4 * this.#width * tileRows, role: "download" };
+  }
+
+  #likelihoodStep(): KernelStep {
+    return {
+      kernel: poisson.poissonLikelihood,
+      constants: poisson.poissonLikelihoodConstants(this.#operator.shape.cells),
+      order: "ascending",
+      params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
+      workgroups: poisson.poissonLikelihoodWorkgroups,
+    };
+  }
+
+  #filterStep(buffers: Record<string, string>, predictedStride: number): KernelStep {
+    return {
+      kernel: hmmFilter,
+      constants: hmmConstants(this.#operator.shape),
+      buffers,
+      order: "ascending",
+      params: (_tile, from, to) => hmmFilterParams(from, to, predictedStride, this.#stateStride),
+      workgroups: () => [1],
+    };
+  }
+
+  #packStep(): KernelStep {
+    return {
+      kernel: pack.packRows,
+      constants: pack.packRowsConstants,
+      buffers: { unpacked: "filtered" },
+      order: "ascending",
+      params: (_tile, from, to) =>
+        pack.packRowsParams(from, to, 4 * this.#stateStride, this.#width),
+      workgroups: (rows) => pack.packRowsWorkgroups(rows, this.#width),
+    };
+  }
+
+  /** Spikes of a tile, as offsets into the tile's own list. */
+  #spikesOf(tile: Tile): Record<string, ArrayBufferView> {
+    const { rowStarts, units } = this.#spikes;
+    const first = rowStarts[tile.start]!;
+    return {
+      spike_starts: rowStarts.slice(tile.start, tile.end + 1).map((start) => start - first),
+      spike_units: Uint32Array.from(units.subarray(first, rowStarts[tile.end]!)),
+    };
+  }
+
+  /** What centring took out of a row's log-likelihood. */
+  #constantOf(row: number): number {
+    const { rowStarts, units } = this.#spikes;
+    let constant = this.#tables.silenceConstant;
+    for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+      constant += this.#tables.unitConstants[units[spike]!]!;
+    }
+    return constant;
+  }
+}
+
+interface LikelihoodTables {
+  /** [units, cells, 4] f32, natural logarithm; each unit's maximum over interior bins is 0. */
+  logRates: Float32Array;
+  /** [cells, 4] f32, minus the rate summed over units; its maximum is 0. */
+  silence: Float32Array;
+  /** What was subtracted, f64. */
+  unitConstants: Float64Array;
+  silenceConstant: number;
+}
+
+/** Centres log rates in f64 before they become f32: near the maximum, sums then lose nothing. */
+function likelihoodTables(rates: Float64Array, operator: TransitionOperator): LikelihoodTables {
+  const { interior, shape } = operator;
+  const units = rates.length / interior;
+  const logRates = new Float32Array(units * shape.cells * 4);
+  const unitConstants = new Float64Array(units);
+  const total = new Float64Array(interior);
+  for (let unit = 0; unit < units; unit++) {
+    const own = rates.subarray(unit * interior, (unit + 1) * interior);
+    let highest = 0;
+    for (let bin = 0; bin < interior; bin++) {
+      highest = Math.max(highest, own[bin]!);
+      total[bin]! += own[bin]!;
+    }
+    const constant = Math.log(highest);
+    unitConstants[unit] = constant;
+    logRates.set(
+      operator.toCells((bin) => Math.log(own[bin]!) - constant, 0),
+      unit * shape.cells * 4,
+    );
+  }
+  const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
+  return {
+    logRates,
+    silence: operator.toCells((bin) => lowest - total[bin]!, OUTSIDE_LOG),
+    unitConstants,
+    silenceConstant: -lowest,
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * The grid of position bins and its interior: where the animal has been.
+ *
+ * Source of the rules: non_local_detector (`Environment`), after Denovellis et al. 2021.
+ *
+ * @module
+ */
+
+/** Position bins over one or two dimensions. Flat arrays are in C order, y fastest. */
+export interface Grid {
+  dimensions: 1 | 2;
+  /** Bin edge asked for, position units; the bins are a little smaller, to divide the range evenly. */
+  binSize: number;
+  /** `[bins]` or `[x bins, y bins]`. */
+  shape: readonly number[];
+  /** Bin edges along each dimension, f64, position units. */
+  edges: readonly Float64Array[];
+  /** Bin centres along each dimension. */
+  centers: readonly Float64Array[];
+  /** 0 or 1 for every bin of the box. */
+  interior: Uint8Array;
+  /** Flat index of each interior bin, ascending. */
+  interiorIndex: Uint32Array;
+}
+
+/** A larger box is a mistake in the units rather than a wish. */
+const MAX_BINS = 2 ** 24;
+
+/**
+ * Lays a grid over positions: `ceil(extent / binSize)` bins along each dimension, evenly spaced over
+ * the range; in two dimensions one more bin at each side, and the interior closed by a cross.
+ *
+ * @param values `[samples, dimensions]` in C order, position units; samples with a NaN are left out.
+ * @throws {RangeError} If the bin size is not positive, gives no bins, or gives more than 2^24.
+ */
+export function gridFromPosition(
+  values: ArrayLike<number>,
+  dimensions: 1 | 2,
+  { binSize }: { binSize: number },
+): Grid {
+  if (!(binSize > 0 && Number.isFinite(binSize))) {
+    throw new RangeError(`Cannot lay a grid: the bin size is ${binSize}, wanted a positive number`);
+  }
+  const edges: Float64Array[] = [];
+  for (let dimension = 0; dimension < dimensions; dimension++) {
+    edges.push(evenEdges(values, dimensions, dimension, binSize));
+  }
+  const shape = edges.map((edge) => edge.length - 1);
+  const bins = shape.reduce((product, length) => product * length, 1);
+  if (bins > MAX_BINS) {
+    throw new RangeError(
+      `Cannot lay a grid: a bin size of ${binSize} gives ${shape.join(" x ")} bins, at most ` +
+        `${MAX_BINS} are supported; use larger bins`,
+    );
+  }
+  let interior = occupiedBins(values, edges, shape);
+  if (dimensions === 2) interior = clearBorder(closeByCross(interior, shape), shape);
+  const interiorIndex = Uint32Array.from(
+    Array.from(interior.keys()).filter((bin) => interior[bin] === 1),
+  );
+  if (interiorIndex.length === 0) {
+    throw new RangeError(
+      `Cannot lay a grid: a bin size of ${binSize} leaves no interior bin among ` +
+        `${shape.join(" x ")}; use smaller bins`,
+    );
+  }
+  return {
+    dimensions,
+    binSize,
+    shape,
+    edges,
+    centers: edges.map((edge) =>
+      Float64Array.from({ length: edge.length - 1 }, (_, i) => (edge[i]! + edge[i + 1]!) / 2)
+    ),
+    interior,
+    interiorIndex,
+  };
+}
+
+/** Bin of a coordinate, the last bin closed on both sides; -1 outside. */
+export function binOf(edges: Float64Array, value: number): number {
+  const bins = edges.length - 1;
+  if (!(value >= edges[0]! && value <= edges[bins]!)) return -1;
+  let low = 0;
+  let high = bins - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (value >= edges[middle]!) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function evenEdges(
+  values: ArrayLike<number>,
+  dimensions: number,
+  dimension: number,
+  binSize: number,
+): Float64Array {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let i = 0; i < values.length; i += dimensions) {
+    let known = true;
+    for (let d = 0; d < dimensions; d++) known &&= !Number.isNaN(values[i + d]!);
+    if (!known) continue;
+    low = Math.min(low, values[i + dimension]!);
+    high = Math.max(high, values[i + dimension]!);
+  }
+  const bins = Math.ceil((high - low) / binSize);
+  if (!(bins >= 1)) {
+    throw new RangeError(
+      `Cannot lay a grid: positions span ${high - low} along dimension ${dimension}, wanted an ` +
+        "extent above 0",
+    );
+  }
+  if (bins > MAX_BINS) {
+    throw new RangeError(
+      `Cannot lay a grid: a bin size of ${binSize} gives ${bins} bins along dimension ` +
+        `${dimension}, at most ${MAX_BINS} are supported; use larger bins`,
+    );
+  }
+  const spacing = (high - low) / bins;
+  const padding = dimensions === 2 ? 1 : 0;
+  return Float64Array.from({ length: bins + 1 + 2 * padding }, (_, i) => {
+    const step = i - padding;
+    return step === bins ? high : low + step * spacing;
+  });
+}
+
+function occupiedBins(
+  values: ArrayLike<number>,
+  edges: readonly Float64Array[],
+  shape: readonly number[],
+): Uint8Array {
+  const occupied = new Uint8Array(shape.reduce((product, length) => product * length, 1));
+  const dimensions = edges.length;
+  for (let i = 0; i < values.length; i += dimensions) {
+    let bin = 0;
+    let inside = true;
+    for (let d = 0; d < dimensions; d++) {
+      const along = binOf(edges[d]!, values[i + d]!);
+      inside &&= along >= 0;
+      bin = bin * shape[d]! + along;
+    }
+    if (inside) occupied[bin] = 1;
+  }
+  return occupied;
+}
+
+/** Binary closing by a cross: dilation, then erosion with zeros outside. */
+function closeByCross(mask: Uint8Array, shape: readonly number[]): Uint8Array {
+  const grown = mapCross(mask, shape, (bins) => bins.some((bin) => bin === 1));
+  return mapCross(grown, shape, (bins) => bins.every((bin) => bin === 1));
+}
+
+/** Replaces each bin by a function of itself and its four neighbours; 0 outside the box. */
+function mapCross(
+  mask: Uint8Array,
+  [rows, columns]: readonly number[],
+  of: (bins: number[]) => boolean,
+): Uint8Array {
+  const at = (row: number, column: number) =>
+    row < 0 || row >= rows! || column < 0 || column >= columns! ? 0 : mask[row * columns! + column]!;
+  return mask.map((_, bin) => {
+    const row = Math.floor(bin / columns!);
+    const column = bin % columns!;
+    const around = [
+      at(row, column),
+      at(row - 1, column),
+      at(row + 1, column),
+      at(row, column - 1),
+      at(row, column + 1),
+    ];
+    return of(around) ? 1 : 0;
+  });
+}
+
+/** Padding bins never belong to the interior. */
+function clearBorder(mask: Uint8Array, [rows, columns]: readonly number[]): Uint8Array {
+  return mask.map((inside, bin) => {
+    const row = Math.floor(bin / columns!);
+    const column = bin % columns!;
+    return row === 0 || row === rows! - 1 || column === 0 || column === columns! - 1 ? 0 : inside;
+  });
+}

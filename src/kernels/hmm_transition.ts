@@ -1,0 +1,59 @@
+/**
+ * What the two HMM kernels share: their bindings of the transition operator and their constants.
+ *
+ * @module
+ */
+
+/** Most discrete states, and most convolutions a step, that the kernels' uniform has room for. */
+export const MAX_STATES = 8;
+export const MAX_JOBS = 8;
+/** Most taps, in entries of the uniform's arrays. */
+export const MAX_TAPS_X = 1024;
+export const MAX_TAPS_Y = 256;
+
+/** Byte offsets of struct `Transition` in shaders/shared/transition.wgsl. */
+export const TRANSITION_LAYOUT = {
+  jobs: 0,
+  weights: 16 * MAX_JOBS,
+  tapsX: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES,
+  tapsY: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES + 16 * MAX_TAPS_X,
+  bytes: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES + 16 * MAX_TAPS_X + 64 * MAX_TAPS_Y,
+} as const;
+
+/** Sizes the HMM kernels are compiled for. */
+export interface HmmShape {
+  states: number;
+  /** Cells of 4 bins that hold an interior bin. */
+  cells: number;
+  /** Convolutions a step. */
+  jobs: number;
+  /** Padded grid: vec4 in all, and vec4 from one row to the next. */
+  padded: number;
+  stride: number;
+  /** Grid rows a thread makes at a time: 4, or 1 on a one-dimensional grid. */
+  groupRows: 1 | 4;
+  /** Groups of the half-way and of the final convolution. */
+  halfwayGroups: number;
+  resultGroups: number;
+}
+
+// 32 threads: one hardware wave on most GPUs and the fastest of 32, 64, 128 and 256 on software
+// adapters, where every thread of a barrier costs
+const HMM_WORKGROUP = 32;
+
+/** Values of the kernels' `override` constants. */
+export function hmmConstants(shape: HmmShape): Record<string, number> {
+  return {
+    WORKGROUP: HMM_WORKGROUP,
+    STATES: shape.states,
+    JOBS: shape.jobs,
+    CELLS: shape.cells,
+    PADDED: shape.padded,
+    STRIDE: shape.stride,
+    GROUP_ROWS: shape.groupRows,
+    HALFWAY_GROUPS: shape.halfwayGroups,
+    RESULT_GROUPS: shape.resultGroups,
+    HALFWAY_TABLE: shape.cells,
+    RESULT_TABLE: shape.cells + shape.halfwayGroups,
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * Gathers interior bins into dense rows. See `shaders/pack_rows.wgsl`.
+ *
+ * @module
+ */
+
+import code from "../../shaders/pack_rows.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+import { foldWorkgroups } from "../gpu/kernel.ts";
+
+export const packRows: KernelSpec = {
+  name: "pack_rows",
+  code,
+  bindings: { params: "uniform", pack_table: "read", unpacked: "read", packed: "read_write" },
+};
+
+const WORKGROUP = 256;
+
+export const packRowsConstants: Record<string, number> = { WORKGROUP };
+
+/** `sourceStride` and `width` are in elements. */
+export function packRowsParams(
+  from: number,
+  to: number,
+  sourceStride: number,
+  width: number,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(from, to, sourceStride, width);
+}
+
+/** A thread an element. */
+export function packRowsWorkgroups(rows: number, width: number): [number, number] {
+  return foldWorkgroups(Math.ceil(rows * width / WORKGROUP));
+}

@@ -1,0 +1,33 @@
+/**
+ * Sluice runs analyses that are bigger than memory on WebGPU, one chunk at a time, with a memory
+ * promise it keeps. The same code runs in browsers, Deno and Node.
+ *
+ * @example Decode position from spikes, out of core
+ * ```ts
+ * import { decoder, openGpu } from "sluice";
+ *
+ * const gpu = await openGpu({ budget: "512 MiB" });
+ * const model = decoder.sortedSpikes({
+ *   position,
+ *   spikes,
+ *   states: decoder.contFrag({ movementVar: 6 }),
+ *   binSize: 2,
+ * });
+ * const plan = model.smooth(gpu, { time: { step: 0.002 }, out: "decode.zarr" });
+ * console.log(plan.explain());
+ * const result = await plan.run({ onProgress });
+ * ```
+ *
+ * @module
+ */
+
+export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
+export { Gpu, openGpu } from "./gpu/device.ts";
+export type { ChunkedArray } from "./array/array.ts";
+export { openArray, readAll } from "./array/array.ts";
+export type { Plan } from "./stream/plan.ts";
+export * as decoder from "./hmm/decoder.ts";
+export * from "./errors.ts";
+export type * from "./types.ts";
+export { formatBytes, parseBytes } from "./math/format.ts";
+export { VERSION } from "./version.ts";

@@ -1,0 +1,102 @@
+/**
+ * Places as people write them, and keys inside them.
+ *
+ * @module
+ */
+
+export interface Place {
+  scheme: "file" | "opfs" | "memory" | "http";
+  /** What follows the scheme; for `http` the whole address. */
+  path: string;
+}
+
+/** What an unfinished write is called until it is renamed. */
+export const PARTIAL_SUFFIX = ".partial";
+
+/** Whether plain paths mean files: in Node and Deno, not in browsers. */
+export function hasFileSystem(): boolean {
+  const { process } = globalThis as { process?: { versions?: { node?: string } } };
+  return process?.versions?.node !== undefined;
+}
+
+/**
+ * Splits a place into scheme and path. A plain path is a file, in browsers a file of OPFS.
+ *
+ * @throws {TypeError} If the scheme is not known.
+ */
+export function parsePlace(place: string): Place {
+  // two letters at least: `C:\data` is a path
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(place)?.[1];
+  if (scheme === undefined && place !== "") {
+    return { scheme: hasFileSystem() ? "file" : "opfs", path: place };
+  }
+  const path = place.slice((scheme?.length ?? 0) + 1);
+  switch (scheme?.toLowerCase()) {
+    case "file":
+      return { scheme: "file", path: path.startsWith("//") ? fileUrlPath(place) : path };
+    case "opfs":
+      return { scheme: "opfs", path };
+    case "memory":
+      return { scheme: "memory", path };
+    case "http":
+    case "https":
+      return { scheme: "http", path: place };
+  }
+  throw new TypeError(
+    `Cannot open "${place}": ${
+      scheme === undefined ? "it is empty" : `"${scheme}:" is not known`
+    }` +
+      `, wanted a path, file:, opfs:, memory:, http: or https:`,
+  );
+}
+
+function fileUrlPath(url: string): string {
+  const path = decodeURIComponent(new URL(url).pathname);
+  return /^\/[a-z]:\//i.test(path) ? path.slice(1) : path;
+}
+
+/** Writes a place with its scheme. */
+export function formatPlace({ scheme, path }: Place): string {
+  return scheme === "http" ? path : `${scheme}:${path}`;
+}
+
+/** The place beside another one: `siblingPlace("file:out.zarr", ".journal")`. */
+export function siblingPlace(place: string, suffix: string): string {
+  const { scheme, path } = parsePlace(place);
+  return formatPlace({ scheme, path: path.replace(/\/+$/, "") + suffix });
+}
+
+/** Splits the place of one file into the place of its folder and its key there. */
+export function splitPlace(place: string): { folder: string; key: string } {
+  const { scheme, path } = parsePlace(place);
+  if (scheme === "http") {
+    const url = new URL(path);
+    const key = url.pathname.slice(url.pathname.lastIndexOf("/"));
+    url.pathname = url.pathname.slice(0, -key.length);
+    return { folder: url.href, key: decodeURIComponent(key) };
+  }
+  const cut = Math.max(path.lastIndexOf("/"), scheme === "file" ? path.lastIndexOf("\\") : -1);
+  // the slash stays: the folder of `/a.npy` is `/`, and of `C:/a.npy` it is `C:/`
+  const folder = path.slice(0, cut + 1) || (scheme === "file" ? "." : "");
+  return { folder: formatPlace({ scheme, path: folder }), key: `/${path.slice(cut + 1)}` };
+}
+
+/**
+ * The folders and the name a key is made of.
+ *
+ * @throws {TypeError} If a key does not begin with `/`, leaves its store, or names no value.
+ */
+export function keyParts(key: string): string[] {
+  const parts = key.split("/").slice(1);
+  const bad = parts.some((part) => part === "" || part === "." || part === "..");
+  if (!key.startsWith("/") || bad || key.endsWith(PARTIAL_SUFFIX)) {
+    throw new TypeError(`Cannot use the key "${key}": wanted names joined by "/", as in "/x/c/0"`);
+  }
+  return parts;
+}
+
+/** The folders a prefix is made of; none for `/`. */
+export function prefixParts(prefix: string): string[] {
+  const folder = prefix.replace(/\/+$/, "");
+  return folder === "" ? [] : keyParts(folder);
+}

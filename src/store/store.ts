@@ -1,0 +1,104 @@
+/**
+ * Where bytes live: keys and whole values, in memory, in files, in a browser's private file system,
+ * or behind HTTP. A {@link Store} is also what zarrita reads from.
+ *
+ * @module
+ */
+
+import { StoreError } from "../errors.ts";
+import type { ByteRange } from "./byte_range.ts";
+import { MemoryStore } from "./memory.ts";
+import { hasFileSystem, parsePlace } from "./place.ts";
+import { StoreView } from "./store_view.ts";
+
+export interface SetOptions {
+  /**
+   * The caller is done with the buffer behind `bytes`. A store in a worker then takes it over
+   * instead of copying it, which leaves it detached.
+   */
+  transfer?: boolean;
+}
+
+/**
+ * Values by key. Keys begin with `/` and name a file in folders, `/x/c/0/0`. Prefixes name a
+ * folder: `/x` and `/x/` both mean what lies below `/x/`, and `/` means everything.
+ */
+export interface Store {
+  /** How {@link openStore} finds this store again: `file:out.zarr`. */
+  readonly place: string;
+  /** The whole value, in memory of its own; `undefined` if there is none. */
+  get(key: string): Promise<Uint8Array | undefined>;
+  /** Part of a value; shorter than asked for where the value ends sooner. */
+  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined>;
+  /** Bytes of a value, without reading it. */
+  size(key: string): Promise<number | undefined>;
+  /**
+   * Writes a value. Atomic: until it resolves the old value, or none, is there.
+   *
+   * @throws {QuotaError} If there is too little room.
+   * @throws {StoreError} If it cannot be written; names the file.
+   */
+  set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void>;
+  /** Removes a value if it is there. */
+  delete(key: string): Promise<void>;
+  /** Removes a folder with all it holds, and what unfinished writes left there; default `/`. */
+  deleteAll(prefix?: string): Promise<void>;
+  /** Keys below a folder, sorted. */
+  list(prefix: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export interface OpenStoreOptions {
+  /** `write` checks at once that values can be written; `read` when not given. */
+  mode?: "read" | "write";
+}
+
+/**
+ * Opens a store by its place: a plain path or `file:` for files, `opfs:` for a browser's private
+ * file system (there a plain path means the same), `memory:name` for the memory of this process,
+ * `http:` or `https:` for reading from a server. Nothing is created before the first `set`.
+ *
+ * A store instead of a place is returned as a view whose `close` does nothing: whoever opened it
+ * closes it.
+ *
+ * @throws {TypeError} If the place is of another kind, or of one this runtime does not have.
+ * @throws {StoreError} If `mode` is `write` and the place cannot be written.
+ */
+export async function openStore(
+  place: string | Store,
+  options: OpenStoreOptions = {},
+): Promise<Store> {
+  if (typeof place !== "string") return new StoreView(place);
+  const write = options.mode === "write";
+  const { scheme, path } = parsePlace(place);
+  switch (scheme) {
+    case "memory":
+      return new MemoryStore(path);
+    case "http": {
+      if (write) {
+        throw new StoreError(
+          `Cannot write to "${place}": servers are read only, wanted file:, opfs: or memory:`,
+          place,
+        );
+      }
+      return new (await import("./http.ts")).HttpStore(path);
+    }
+    case "file": {
+      if (!hasFileSystem()) {
+        throw new TypeError(
+          `Cannot open "${place}": this runtime has no files, wanted opfs:, memory: or https:`,
+        );
+      }
+      const { FileStore } = await import("./fs.ts");
+      const store = new FileStore(path);
+      if (write) await store.checkWritable();
+      return store;
+    }
+    case "opfs": {
+      const { OpfsStore } = await import("./opfs.ts");
+      const store = new OpfsStore(path);
+      if (write) await store.checkWritable();
+      return store;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Stores around stores.
+ *
+ * @module
+ */
+
+import type { ByteRange } from "./byte_range.ts";
+import type { SetOptions, Store } from "./store.ts";
+
+/** The same store, with a `close` that does nothing: for stores somebody else opened. */
+export class StoreView implements Store {
+  readonly place: string;
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.place = store.place;
+    this.#store = store;
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#store.get(key);
+  }
+
+  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
+    return this.#store.getRange(key, range);
+  }
+
+  size(key: string): Promise<number | undefined> {
+    return this.#store.size(key);
+  }
+
+  set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {
+    return this.#store.set(key, bytes, options);
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#store.delete(key);
+  }
+
+  deleteAll(prefix?: string): Promise<void> {
+    return this.#store.deleteAll(prefix);
+  }
+
+  list(prefix: string): Promise<string[]> {
+    return this.#store.list(prefix);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A store that counts what passes through it; made by {@link countingStore}. */
+export class CountingStore extends StoreView {
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  #reads = 0;
+  #writes = 0;
+
+  /** Bytes handed out so far. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /** Bytes of finished writes so far. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** Calls that found a value. */
+  get reads(): number {
+    return this.#reads;
+  }
+
+  /** Finished writes. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  override async get(key: string): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.get(key));
+  }
+
+  override async getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.getRange(key, range));
+  }
+
+  override async set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {
+    // before the buffer is given away
+    const { byteLength } = bytes;
+    await super.set(key, bytes, options);
+    this.#bytesWritten += byteLength;
+    this.#writes++;
+  }
+
+  #countRead(bytes: Uint8Array | undefined): Uint8Array | undefined {
+    if (bytes) this.#reads++;
+    this.#bytesRead += bytes?.byteLength ?? 0;
+    return bytes;
+  }
+}
+
+/** Wraps a store so that its traffic is counted. Closing the wrapper leaves the store open. */
+export function countingStore(store: Store): CountingStore {
+  return new CountingStore(store);
+}

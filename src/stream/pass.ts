@@ -1,0 +1,95 @@
+/**
+ * A pass as data: what one sweep over tiles reads, computes, carries and writes. The scheduler runs
+ * it without knowing what it means; models describe it without knowing how it is scheduled.
+ *
+ * @module
+ */
+
+import type { KernelSpec } from "../gpu/kernel.ts";
+
+/** A run of rows that one slot holds at a time. */
+export interface Tile {
+  /** Position along the recording, from 0. */
+  index: number;
+  /** First row, and one past the last. */
+  start: number;
+  end: number;
+}
+
+/** A buffer that lives as long as the plan and is shared by all slots. */
+export interface SharedBuffer {
+  name: string;
+  bytes: number;
+  kind: "storage" | "uniform";
+  /** Filled with this before the first pass; zero otherwise. */
+  data?: ArrayBufferView;
+}
+
+/** A buffer of which every slot has its own. */
+export interface SlotBuffer {
+  name: string;
+  bytes: number;
+  /**
+   * `scratch` stays on the device. `upload` is filled by {@link Pass.read} and `download` handed to
+   * {@link Pass.write}: both have a staging buffer of the same size beside them. `readback` is
+   * staging alone, the target of a {@link CopyStep}.
+   */
+  role: "scratch" | "upload" | "download" | "readback";
+}
+
+/** One kernel over the rows of a tile. The scheduler may split the rows over several submits. */
+export interface KernelStep {
+  kernel: KernelSpec;
+  /** Values of the kernel's `override` constants. */
+  constants: Record<string, number>;
+  /** Buffer of each binding whose buffer has another name. `params` is made by the scheduler. */
+  buffers?: Record<string, string>;
+  /** Order in which rows must be done when they are split. */
+  order: "ascending" | "descending";
+  /** Contents of the uniform `params` for rows [from, to) of the tile. */
+  params(tile: Tile, from: number, to: number): Uint32Array<ArrayBuffer>;
+  /** Workgroups for so many rows. */
+  workgroups(rows: number): readonly number[];
+}
+
+/** A copy between buffers of the device, in tile order with the kernels. */
+export interface CopyStep {
+  copy: { from: string; to: string };
+  /** Byte offsets and size for a tile. */
+  range(tile: Tile): { fromOffset: number; toOffset: number; bytes: number };
+}
+
+export type Step = KernelStep | CopyStep;
+
+/** One sweep over all tiles, forward or backward. */
+export interface Pass {
+  name: string;
+  direction: "forward" | "backward";
+  /** Relative cost of a row, for progress alone. */
+  cost: number;
+  slotBuffers: readonly SlotBuffer[];
+  steps: readonly Step[];
+  /** Contents of every `upload` buffer for a tile. Runs while earlier tiles compute. */
+  read(tile: Tile, signal: AbortSignal): Promise<Record<string, ArrayBufferView>>;
+  /**
+   * Takes every `download` and `readback` buffer of a tile, tiles in pass order. The memory is the
+   * driver's and is gone when the promise resolves.
+   */
+  write(tile: Tile, downloads: Record<string, ArrayBuffer>, signal: AbortSignal): Promise<void>;
+}
+
+/** Bytes the shader's uniform `params` may have. */
+export const PARAMS_BYTES = 16;
+
+/** Cuts rows [0, rows) into tiles. */
+export function tilesOf(rows: number, tileRows: number): Tile[] {
+  return Array.from({ length: Math.ceil(rows / tileRows) }, (_, index) => ({
+    index,
+    start: index * tileRows,
+    end: Math.min(rows, (index + 1) * tileRows),
+  }));
+}
+
+export function isKernelStep(step: Step): step is KernelStep {
+  return "kernel" in step;
+}

@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { openArray, readAll } from "../../src/array/array.ts";
+import { encodeNpy } from "../../src/array/npy.ts";
+import { ChunkError } from "../../src/errors.ts";
+import { openStore } from "../../src/store/store.ts";
+import { countingStore } from "../../src/store/store_view.ts";
+import { openNpy } from "../../src/array/npy.ts";
+import type { NumericArray } from "../../src/types.ts";
+
+/** A file as numpy writes it: magic, version, header of any text, elements. */
+function npyFile(header: string, elements: NumericArray, version = 1): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(header);
+  const start = version === 1 ? 10 : 12;
+  const bytes = new Uint8Array(start + text.byteLength + elements.byteLength);
+  bytes.set([0x93, ...new TextEncoder().encode("NUMPY"), version, 0]);
+  const view = new DataView(bytes.buffer);
+  if (version === 1) view.setUint16(8, text.byteLength, true);
+  else view.setUint32(8, text.byteLength, true);
+  bytes.set(text, start);
+  const { buffer, byteOffset, byteLength } = elements;
+  bytes.set(new Uint8Array(buffer, byteOffset, byteLength), start + text.byteLength);
+  return bytes;
+}
+
+const header = (descr: string, shape: string, fortran = "False") =>
+  `{'descr': '${descr}', 'fortran_order': ${fortran}, 'shape': ${shape}, }\n`;
+const open = (bytes: Uint8Array<ArrayBuffer>) => openArray(new File([bytes], "x.npy"));
+
+describe("a .npy file", () => {
+  const cases: [string, string, NumericArray][] = [
+    ["<f4", "float32", Float32Array.of(1.5, -2, NaN)],
+    ["<f8", "float64", Float64Array.of(0.1, 1e300, -0)],
+    ["|i1", "int8", Int8Array.of(-128, 0, 127)],
+    ["<i2", "int16", Int16Array.of(-32768, 0, 1)],
+    ["<i4", "int32", Int32Array.of(-1, 0, 1)],
+    ["<i8", "int64", BigInt64Array.of(-1n, 0n, 2n ** 62n)],
+    ["|u1", "uint8", Uint8Array.of(0, 1, 255)],
+    ["<u2", "uint16", Uint16Array.of(0, 1, 65535)],
+    ["<u4", "uint32", Uint32Array.of(0, 1, 2 ** 32 - 1)],
+    ["<u8", "uint64", BigUint64Array.of(0n, 1n, 2n ** 64n - 1n)],
+    ["|b1", "bool", Uint8Array.of(0, 1, 1)],
+  ];
+  it.each(cases)("of dtype %s is read exactly", async (descr, dtype, values) => {
+    for (const version of [1, 2, 3]) {
+      const array = await open(npyFile(header(descr, "(3,)"), values, version));
+      expect([array.dtype, array.shape]).toEqual([dtype, [3]]);
+      expect(await readAll(array)).toEqual(values);
+      expect(await array.read(1, 2)).toEqual(values.slice(1, 2));
+    }
+  });
+
+  it("of half floats is read as f32, exactly", async () => {
+    const array = await open(npyFile(header("<f2", "(3,)"), Uint16Array.of(0x3c00, 1, 0xfbff)));
+    expect(array.dtype).toBe("float16");
+    expect(await readAll(array)).toEqual(Float32Array.of(1, 2 ** -24, -65504));
+  });
+
+  it("comes back from encodeNpy() in its shape", async () => {
+    const shapes: [number[], number][] = [[[1], 1], [[0], 0], [[0, 3], 0], [[5, 3], 15], [[
+      2,
+      3,
+      4,
+    ], 24]];
+    for (const [shape, length] of shapes) {
+      const values = Float32Array.from({ length }, (_, i) => i);
+      const bytes = encodeNpy(values, shape);
+      expect((bytes.byteLength - values.byteLength) % 64).toBe(0);
+      const array = await open(bytes);
+      expect(array.shape).toEqual(shape);
+      expect(await readAll(array)).toEqual(values);
+    }
+    expect(() => encodeNpy(new Float32Array(3), [2])).toThrow(RangeError);
+  });
+
+  it("in a store is read by ranges of rows, and nothing else of it", async () => {
+    const store = countingStore(await openStore("memory:npy_test"));
+    const values = Float32Array.from({ length: 40_000 }, (_, i) => i);
+    await store.set("/x.npy", encodeNpy(values, [10_000, 4]));
+    const array = await openNpy(store, "/x.npy");
+    const before = store.bytesRead;
+    expect(await array.read(9_000, 9_002)).toEqual(values.slice(36_000, 36_008));
+    expect(store.bytesRead - before).toBe(32);
+    expect(before).toBeLessThanOrEqual(4096);
+
+    const byPlace = await openArray("memory:npy_test/x.npy");
+    expect(await byPlace.read(1, 2)).toEqual(Float32Array.of(4, 5, 6, 7));
+    await byPlace.close();
+    await store.deleteAll();
+  });
+
+  it("with a header longer than the first read is understood", async () => {
+    const text = header("<f4", "(2,)").trim().padEnd(9000) + "\n";
+    expect(await readAll(await open(npyFile(text, Float32Array.of(1, 2))))).toEqual(
+      Float32Array.of(1, 2),
+    );
+  });
+
+  it("that is cut short is refused when it is opened, with both byte counts", async () => {
+    const bytes = encodeNpy(new Float32Array(12), [3, 4]);
+    await expect(open(bytes.slice(0, -1))).rejects.toThrow(ChunkError);
+    await expect(open(bytes.slice(0, -1))).rejects.toThrow(
+      'Cannot open "x.npy": it is cut short, it has 175 bytes, its header of shape [3,4] wants ' +
+        "176 bytes",
+    );
+    await expect(open(bytes.slice(0, 100))).rejects.toThrow(
+      /100 bytes, its header alone wants 128/,
+    );
+    for (const size of [0, 5, 11]) {
+      await expect(open(bytes.slice(0, size))).rejects.toThrow(/do not begin as a .npy file/);
+    }
+  });
+
+  it("that shrinks after it was opened is an error, never zeros", async () => {
+    const store = await openStore("memory:npy_test");
+    const bytes = encodeNpy(new Float32Array(12).fill(1), [3, 4]);
+    await store.set("/y.npy", bytes);
+    const array = await openNpy(store, "/y.npy");
+    await store.set("/y.npy", bytes.slice(0, -4));
+    await expect(array.read(1, 3)).rejects.toThrow(/got 28 bytes, wanted 32 bytes/);
+    await store.deleteAll();
+  });
+
+  it.each([
+    ["Fortran order", header("<f4", "(3, 4)", "True"), /Fortran order, wanted C order/],
+    ["big endian", header(">f4", "(12,)"), /">f4" is big endian, wanted little endian/],
+    ["text", header("<U12", "(1,)"), /dtype "<U12" is not supported/],
+    ["complex numbers", header("<c8", "(6,)"), /dtype "<c8" is not supported/],
+    ["structured", header("<f4", "(12,)").replace("'<f4'", "[('a', '<f4')]"), /are structured/],
+    ["a single value", header("<f4", "()"), /a single value, wanted at least one axis/],
+    ["nonsense", "{'shape': 3}", /cannot be understood/],
+  ])("of %s is refused with a clear word", async (_, text, message) => {
+    const bytes = npyFile(text, new Float32Array(12));
+    await expect(open(bytes)).rejects.toThrow(ChunkError);
+    await expect(open(bytes)).rejects.toThrow(message);
+  });
+
+  it("in Fortran order with a single long axis is read, for both orders are the same", async () => {
+    const array = await open(npyFile(header("<f4", "(3, 1)", "True"), Float32Array.of(1, 2, 3)));
+    expect(await readAll(array)).toEqual(Float32Array.of(1, 2, 3));
+  });
+
+  it("that is not there is a ChunkError with its place", async () => {
+    const open = openArray("memory:npy_test/none.npy");
+    await expect(open).rejects.toThrow('Cannot open "memory:npy_test/none.npy": there is no');
+    await expect(open).rejects.toThrow(ChunkError);
+  });
+});

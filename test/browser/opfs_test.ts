@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { cdp } from "vitest/browser";
+import { QuotaError, StoreError } from "../../src/errors.ts";
+import { openStore } from "../../src/store/store.ts";
+import { describeStore } from "../store/store_suite.ts";
+
+const unique = () => `opfs_test-${crypto.randomUUID()}`;
+
+describeStore("OPFS", `opfs:${unique()}/nested.zarr`);
+
+describe("an OPFS store", () => {
+  it("is what a plain path means in a browser", async () => {
+    expect((await openStore("x/y.zarr")).place).toBe("opfs:x/y.zarr");
+  });
+
+  it("takes over a buffer that is given away, and no other", async () => {
+    const store = await openStore(`opfs:${unique()}`);
+    const given = new Uint8Array(100).fill(1);
+    const kept = new Uint8Array(100).fill(2);
+    await store.set("/given", given, { transfer: true });
+    await store.set("/kept", kept);
+    expect(given.byteLength).toBe(0);
+    expect(kept.byteLength).toBe(100);
+    expect(await store.get("/given")).toEqual(new Uint8Array(100).fill(1));
+    await store.deleteAll();
+    await store.close();
+  });
+
+  it("refuses a place below a file, before and while writing", async () => {
+    const folder = unique();
+    const store = await openStore(`opfs:${folder}`);
+    await store.set("/file", new Uint8Array(1));
+    const below = openStore(`opfs:${folder}/file/out.zarr`, { mode: "write" });
+    await expect(below).rejects.toThrow(/"file" in it is a file, wanted a folder/);
+    await expect(store.set("/file/x", new Uint8Array(1))).rejects.toThrow(StoreError);
+    await store.deleteAll();
+    await store.close();
+  });
+
+  it("neither lists nor keeps what an unfinished write left", async () => {
+    const folder = unique();
+    const store = await openStore(`opfs:${folder}`);
+    await store.set("/a/x", new Uint8Array(1));
+    const root = await navigator.storage.getDirectory();
+    const directory = await (await root.getDirectoryHandle(folder)).getDirectoryHandle("a");
+    await directory.getFileHandle("y.partial", { create: true });
+    expect(await store.list("/")).toEqual(["/a/x"]);
+    await store.set("/a/y", new Uint8Array(2));
+    await expect(directory.getFileHandle("y.partial")).rejects.toThrow();
+    await store.deleteAll();
+    await store.close();
+    await expect(root.getDirectoryHandle(folder)).rejects.toThrow();
+  });
+
+  it("reports the bytes needed and left when the quota is exceeded, and keeps the old value", async () => {
+    const store = await openStore(`opfs:${unique()}`);
+    await store.set("/x", Uint8Array.of(1));
+    const { usage = 0 } = await navigator.storage.estimate();
+    const session = cdp() as { send(method: string, options: object): Promise<unknown> };
+    const { origin } = location;
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: usage + 100_000 });
+    try {
+      const neededBytes = 8_000_000;
+      const error = await store.set("/x", new Uint8Array(neededBytes)).catch((error) => error);
+      expect(error).toBeInstanceOf(QuotaError);
+      expect(error).toMatchObject({ neededBytes });
+      expect(error.availableBytes).toBeLessThanOrEqual(100_000);
+      expect(await store.get("/x")).toEqual(Uint8Array.of(1));
+      expect(await store.list("/")).toEqual(["/x"]);
+    } finally {
+      await session.send("Storage.overrideQuotaForOrigin", { origin });
+      await store.deleteAll();
+      await store.close();
+    }
+  });
+});

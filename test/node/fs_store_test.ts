@@ -1,0 +1,59 @@
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StoreError } from "../../src/errors.ts";
+import { writeWhole } from "../../src/store/fs.ts";
+import { openStore } from "../../src/store/store.ts";
+import { describeStore } from "../store/store_suite.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "sluice-"));
+
+describeStore("file", `file:${folder}/suite/nested.zarr`);
+
+describe("a file store", () => {
+  beforeAll(() => writeFile(join(folder, "file"), "text"));
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it("is what a plain path means, and creates nothing before the first write", async () => {
+    const store = await openStore(join(folder, "new/out.zarr"), { mode: "write" });
+    expect(store.place).toBe(`file:${join(folder, "new/out.zarr")}`);
+    await expect(stat(join(folder, "new"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("refuses a place that is a file or lies below one, before any work", async () => {
+    for (const place of ["file", "file/out.zarr", "file/a/b/out.zarr"]) {
+      const open = openStore(`file:${folder}/${place}`, { mode: "write" });
+      await expect(open).rejects.toThrow(StoreError);
+      await expect(open).rejects.toThrow(`"${join(folder, "file")}" is a file, wanted a folder`);
+    }
+  });
+
+  it("names the file when a write fails", async () => {
+    const store = await openStore(`file:${folder}`);
+    const set = store.set("/file/x", new Uint8Array(1));
+    await expect(set).rejects.toThrow(StoreError);
+    await expect(set).rejects.toMatchObject({ path: join(folder, "file/x") });
+    await mkdir(join(folder, "taken"));
+    await expect(store.set("/taken", new Uint8Array(1))).rejects.toThrow(/Cannot write ".*taken"/);
+    expect(await readdir(folder)).not.toContain("taken.partial");
+  });
+
+  it("neither lists nor keeps what an unfinished write left", async () => {
+    const store = await openStore(`file:${folder}/stale`);
+    await store.set("/a/x", new Uint8Array(1));
+    await writeFile(join(folder, "stale/a/y.partial"), "half");
+    expect(await store.list("/")).toEqual(["/a/x"]);
+    await store.set("/a/y", new Uint8Array(2));
+    expect(await readdir(join(folder, "stale/a"))).toEqual(["x", "y"]);
+    await writeFile(join(folder, "stale/a/z.partial"), "half");
+    await store.deleteAll("/a");
+    expect(await readdir(join(folder, "stale"))).toEqual([]);
+  });
+
+  it("reports a short write with both counts", async () => {
+    const short = { write: () => Promise.resolve({ bytesWritten: 3 }) };
+    const write = writeWhole(short, new Uint8Array(10), "x/c/0");
+    await expect(write).rejects.toThrow('Cannot write "x/c/0": 3 of 10 bytes were written');
+  });
+});

@@ -1,0 +1,131 @@
+/**
+ * What every writable store must do.
+ *
+ * @module
+ */
+
+import { afterAll, describe, expect, it } from "vitest";
+import { openStore } from "../../src/store/store.ts";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+
+/** @param place Of a store that does not exist yet; removed at the end. */
+export function describeStore(kind: string, place: string): void {
+  describe(`a ${kind} store`, () => {
+    const opened = openStore(place, { mode: "write" });
+
+    afterAll(async () => {
+      const store = await opened;
+      await store.deleteAll();
+      await store.close();
+    });
+
+    it("gives back what was set, as a copy", async () => {
+      const store = await opened;
+      const value = bytes(1, 2, 3);
+      await store.set("/a/b", value);
+      value[0] = 9;
+      const read = await store.get("/a/b");
+      expect(read).toEqual(bytes(1, 2, 3));
+      read![1] = 9;
+      expect(await store.get("/a/b")).toEqual(bytes(1, 2, 3));
+    });
+
+    it("replaces values by longer, shorter and empty ones", async () => {
+      const store = await opened;
+      for (const size of [5, 100_000, 1, 0]) {
+        await store.set("/replaced", new Uint8Array(size).fill(size));
+        expect(await store.get("/replaced")).toEqual(new Uint8Array(size).fill(size));
+        expect(await store.size("/replaced")).toBe(size);
+      }
+    });
+
+    it("takes a view of a larger buffer, and a buffer that is given away", async () => {
+      const store = await opened;
+      const large = bytes(0, 1, 2, 3, 4);
+      await store.set("/view", large.subarray(1, 3), { transfer: true });
+      expect(await store.get("/view")).toEqual(bytes(1, 2));
+      expect(large.byteLength).toBe(5);
+      await store.set("/given", bytes(7, 8), { transfer: true });
+      expect(await store.get("/given")).toEqual(bytes(7, 8));
+    });
+
+    it("has no value where none was set", async () => {
+      const store = await opened;
+      await store.set("/folder/value", bytes(1));
+      for (const key of ["/none", "/none/below", "/folder", "/folder/value/below"]) {
+        expect(await store.get(key)).toBeUndefined();
+        expect(await store.getRange(key, { offset: 0, length: 1 })).toBeUndefined();
+        expect(await store.size(key)).toBeUndefined();
+      }
+      await store.delete("/none");
+      expect(await store.list("/none")).toEqual([]);
+    });
+
+    it("reads ranges, and what there is of ranges past the end", async () => {
+      const store = await opened;
+      await store.set("/range", bytes(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
+      const cases: [Parameters<typeof store.getRange>[1], number[]][] = [
+        [{ offset: 0, length: 3 }, [0, 1, 2]],
+        [{ offset: 7, length: 3 }, [7, 8, 9]],
+        [{ offset: 8, length: 5 }, [8, 9]],
+        [{ offset: 10, length: 1 }, []],
+        [{ offset: 99, length: 1 }, []],
+        [{ offset: 4, length: 0 }, []],
+        [{ suffixLength: 4 }, [6, 7, 8, 9]],
+        [{ suffixLength: 40 }, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
+      ];
+      for (const [range, wanted] of cases) {
+        expect(await store.getRange("/range", range)).toEqual(bytes(...wanted));
+      }
+    });
+
+    it("lists and deletes by folder", async () => {
+      const store = await opened;
+      for (const key of ["/list/b", "/list/a/1", "/list/a/2", "/listed"]) {
+        await store.set(key, bytes(1));
+      }
+      expect(await store.list("/list")).toEqual(["/list/a/1", "/list/a/2", "/list/b"]);
+      expect(await store.list("/list/")).toEqual(await store.list("/list"));
+      await store.delete("/list/b");
+      await store.deleteAll("/list/a");
+      expect(await store.list("/list")).toEqual([]);
+      expect(await store.list("/")).toContain("/listed");
+    });
+
+    it("is found again by its place, and its folders are places too", async () => {
+      const store = await opened;
+      await store.set("/again/x", bytes(5));
+      const again = await openStore(store.place);
+      expect(await again.get("/again/x")).toEqual(bytes(5));
+      await again.close();
+      const folder = await openStore(`${store.place}/again`);
+      expect(await folder.get("/x")).toEqual(bytes(5));
+      await folder.close();
+    });
+
+    it("ends with one of two values that are set at once", async () => {
+      const store = await opened;
+      const values = [new Uint8Array(70_000).fill(1), new Uint8Array(50_000).fill(2)];
+      await Promise.all(values.map((value) => store.set("/race", value)));
+      expect(await store.get("/race")).toEqual(values[1]);
+    });
+
+    it("refuses keys that leave it or name nothing", async () => {
+      const store = await opened;
+      for (const key of ["a", "/", "/a//b", "/../a", "/a/.", "/a.partial"]) {
+        const set = async () => await store.set(key, bytes(1));
+        await expect(set(), key).rejects.toThrow(TypeError);
+      }
+    });
+
+    it("is empty after deleteAll(), and can be used again", async () => {
+      const store = await opened;
+      await store.set("/x", bytes(1));
+      await store.deleteAll();
+      expect(await store.list("/")).toEqual([]);
+      await store.set("/x", bytes(2));
+      expect(await store.list("/")).toEqual(["/x"]);
+    });
+  });
+}

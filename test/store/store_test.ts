@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { StoreError } from "../../src/errors.ts";
+import { hasFileSystem, parsePlace, siblingPlace, splitPlace } from "../../src/store/place.ts";
+import { openStore } from "../../src/store/store.ts";
+import { countingStore } from "../../src/store/store_view.ts";
+import { describeStore } from "./store_suite.ts";
+
+describeStore("memory", "memory:store_test");
+
+describe("openStore()", () => {
+  it("refuses a scheme it does not know", async () => {
+    await expect(openStore("s3:bucket")).rejects.toThrow(/"s3:" is not known, wanted a path/);
+    await expect(openStore("")).rejects.toThrow(TypeError);
+  });
+
+  it("refuses the kinds of place this runtime does not have", async () => {
+    const absent = hasFileSystem() ? "opfs:x" : "file:x";
+    await expect(openStore(absent)).rejects.toThrow(/this runtime .*has no/);
+  });
+
+  it("refuses to write to a server", async () => {
+    const open = openStore("https://example.org/x.zarr", { mode: "write" });
+    await expect(open).rejects.toThrow(StoreError);
+    const store = await openStore("https://example.org/x.zarr");
+    await expect(store.set("/x", new Uint8Array(1))).rejects.toThrow(/read only/);
+  });
+
+  it("leaves a store it was given open", async () => {
+    const store = await openStore("memory:given");
+    const closed: string[] = [];
+    store.close = () => Promise.resolve(void closed.push("closed"));
+    await (await openStore(store)).close();
+    expect(closed).toEqual([]);
+  });
+});
+
+describe("places", () => {
+  it("are plain paths, or begin with a scheme", () => {
+    const plain = hasFileSystem() ? "file" : "opfs";
+    expect(parsePlace("data/x.zarr")).toEqual({ scheme: plain, path: "data/x.zarr" });
+    expect(parsePlace("C:\\data")).toEqual({ scheme: plain, path: "C:\\data" });
+    expect(parsePlace("file:///a%20b/c")).toEqual({ scheme: "file", path: "/a b/c" });
+    expect(parsePlace("FILE:x")).toEqual({ scheme: "file", path: "x" });
+    expect(parsePlace("https://h/x").path).toBe("https://h/x");
+  });
+
+  it("have siblings", () => {
+    expect(siblingPlace("file:out.zarr", ".journal")).toBe("file:out.zarr.journal");
+    expect(siblingPlace("opfs:a/out.zarr/", ".journal")).toBe("opfs:a/out.zarr.journal");
+  });
+
+  it("split into folder and key", () => {
+    expect(splitPlace("file:a/b.npy")).toEqual({ folder: "file:a/", key: "/b.npy" });
+    expect(splitPlace("file:b.npy")).toEqual({ folder: "file:.", key: "/b.npy" });
+    expect(splitPlace("file:/b.npy")).toEqual({ folder: "file:/", key: "/b.npy" });
+    expect(splitPlace("memory:b.npy")).toEqual({ folder: "memory:", key: "/b.npy" });
+    expect(splitPlace("http://h/a%20c/b%20d.npy?t=1")).toEqual({
+      folder: "http://h/a%20c?t=1",
+      key: "/b d.npy",
+    });
+  });
+});
+
+describe("countingStore()", () => {
+  it("counts bytes and calls that passed", async () => {
+    const store = countingStore(await openStore("memory:counting"));
+    await store.set("/x", new Uint8Array(10));
+    await store.get("/x");
+    await store.get("/none");
+    await store.getRange("/x", { offset: 8, length: 5 });
+    const { bytesRead, bytesWritten, reads, writes } = store;
+    expect({ bytesRead, bytesWritten, reads, writes }).toEqual({
+      bytesRead: 12,
+      bytesWritten: 10,
+      reads: 2,
+      writes: 1,
+    });
+    await store.deleteAll();
+  });
+});

@@ -1,0 +1,240 @@
+import { describe, expect, it } from "vitest";
+import { BudgetError, LedgerError } from "../../src/errors.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/gpu/device.ts";
+import type { KernelSpec } from "../../src/gpu/kernel.ts";
+import type { Pass } from "../../src/stream/pass.ts";
+import { tilesOf } from "../../src/stream/pass.ts";
+import type { PlanActions, PlanChoices, RunContext, RunReport } from "../../src/stream/plan.ts";
+import { Plan } from "../../src/stream/plan.ts";
+import type { Progress } from "../../src/types.ts";
+import { useGpu } from "../support/gpu.ts";
+
+const gpu = useGpu({ budget: "64 KiB" });
+
+// running_sum[row] = value[row] + the sum before it: a carry, so tiles must come in order
+const running: KernelSpec = {
+  name: "running_sum",
+  code: `
+    @group(0) @binding(0) var<uniform> params: vec4u;
+    @group(0) @binding(1) var<storage, read> value: array<u32>;
+    @group(0) @binding(2) var<storage, read_write> carry: array<u32>;
+    @group(0) @binding(3) var<storage, read_write> total: array<u32>;
+    @compute @workgroup_size(1)
+    fn running_sum() {
+      for (var row = params.x; row < params.y; row++) {
+        carry[0] += value[row];
+        total[row] = carry[0];
+      }
+    }`,
+  bindings: { params: "uniform", value: "read", carry: "read_write", total: "read_write" },
+};
+
+interface Toy {
+  rows: number;
+  got: number[];
+  read?: () => Promise<void> | void;
+  write?: () => Promise<void> | void;
+  finish?: (report: RunReport) => void;
+  forget?: boolean;
+  released: number;
+  live: { now: number; most: number };
+}
+
+function toy(rows: number, extra: Partial<Toy> = {}): Toy {
+  return { rows, got: [], released: 0, live: { now: 0, most: 0 }, ...extra };
+}
+
+function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[]> {
+  const pass = (tileRows: number): Pass => ({
+    name: "sum",
+    direction: "forward",
+    cost: 1,
+    slotBuffers: [
+      { name: "value", bytes: 4 * tileRows, role: "upload" },
+      { name: "total", bytes: 4 * tileRows, role: "download" },
+    ],
+    steps: [{
+      kernel: running,
+      constants: {},
+      order: "ascending",
+      params: (_tile, from, to) => Uint32Array.of(from, to, 0, 0),
+      workgroups: () => [1],
+    }],
+    async read({ start, end }) {
+      job.live.most = Math.max(job.live.most, ++job.live.now);
+      await job.read?.();
+      return { value: Uint32Array.from({ length: end - start }, (_, i) => start + i) };
+    },
+    async write({ start, end }, downloads) {
+      await job.write?.();
+      const total = new Uint32Array(downloads.total!, 0, end - start);
+      total.forEach((sum, i) => job.got[start + i] = sum);
+      job.live.now--;
+    },
+  });
+  let account: RunContext["account"] | undefined;
+  const actions: PlanActions<number[]> = {
+    name: "toy",
+    layout: (tileRows) => ({
+      rows: job.rows,
+      shared: [
+        { name: "carry", bytes: 4, kind: "storage", data: Uint32Array.of(0) },
+      ],
+      passes: [pass(tileRows)],
+      memory: [{ what: "a host array", kind: "host", bytes: 100 }],
+    }),
+    check: () => Promise.resolve(undefined),
+    begin: (context) => {
+      account = context.account;
+      account.take("host", job.forget ? 101 : 100, "a host array");
+      return Promise.resolve();
+    },
+    finish: (report) => {
+      account!.giveBack("host", 100);
+      job.finish?.(report);
+      return Promise.resolve(job.got);
+    },
+    release: () => {
+      job.released++;
+      return Promise.resolve();
+    },
+  };
+  return new Plan(device, actions, choices);
+}
+
+const wanted = (rows: number) => Array.from({ length: rows }, (_, i) => i * (i + 1) / 2);
+
+describe("tilesOf()", () => {
+  it("covers every row once, for any tile", () => {
+    for (const [rows, tileRows] of [[1, 1], [7, 3], [8, 4], [5, 100]] as const) {
+      const tiles = tilesOf(rows, tileRows);
+      expect(tiles[0]!.start).toBe(0);
+      expect(tiles.at(-1)!.end).toBe(rows);
+      tiles.slice(1).forEach((tile, i) => expect(tile.start).toBe(tiles[i]!.end));
+    }
+  });
+});
+
+describe("Plan", () => {
+  it("gives the same answer for every tile and number of slots", async () => {
+    for (const tileRows of [1, 3, 17, 64, 65, 1000]) {
+      for (const slots of [1, 2, 3, 4]) {
+        if (tileRows === 1 && slots !== 2) continue;
+        const job = toy(65);
+        expect(await toyPlan(gpu(), job, { tileRows, slots }).run()).toEqual(wanted(65));
+        expect(job.live.most).toBeLessThanOrEqual(slots);
+      }
+    }
+  });
+
+  it("holds exactly what it promised", async () => {
+    let report: RunReport | undefined;
+    const job = toy(100, { finish: (seen) => report = seen });
+    const plan = toyPlan(gpu(), job, { tileRows: 10 });
+    await plan.run();
+    expect(report!.peakBytes.gpu).toBe(plan.projected.gpu);
+    expect(report!.peakBytes.host).toBe(100);
+    expect(report!.projectedBytes).toEqual(plan.projected);
+    expect(gpu().ledger.reserved.gpu).toBe(0);
+  });
+
+  it("fits the largest tile into the budget", () => {
+    const plan = toyPlan(gpu(), toy(100_000));
+    expect(plan.projected.gpu).toBeLessThanOrEqual(64 * 1024);
+    // a row takes 16 B in each of two slots
+    expect(plan.projected.gpu).toBeGreaterThan(64 * 1024 - 2 * 16 * 2);
+    expect(plan.slots).toBe(2);
+  });
+
+  it("refuses what no tile can make fit, and names a budget that works", async () => {
+    const smallGpu = await openGpu({ budget: 39 });
+    const refused = (() => {
+      try {
+        return toyPlan(smallGpu, toy(10));
+      } catch (error) {
+        return error;
+      }
+    })() as BudgetError;
+    expect(refused).toBeInstanceOf(BudgetError);
+    expect(refused.budgetBytes).toBe(39);
+    expect(refused.message).toContain(`${refused.smallestBudgetBytes} B`);
+    smallGpu.close();
+    const enough = await openGpu({ budget: refused.smallestBudgetBytes });
+    expect(await toyPlan(enough, toy(10)).run()).toEqual(wanted(10));
+    enough.close();
+    const short = await openGpu({ budget: refused.smallestBudgetBytes - 1 });
+    expect(() => toyPlan(short, toy(10))).toThrow(BudgetError);
+    short.close();
+  });
+
+  it("refuses tiles and slots that are no whole numbers", () => {
+    expect(() => toyPlan(gpu(), toy(10), { tileRows: 0 })).toThrow(/tileRows is 0/);
+    expect(() => toyPlan(gpu(), toy(10), { slots: 5 })).toThrow(/from 1 to 4/);
+  });
+
+  it("explains itself in a table that adds up", () => {
+    const plan = toyPlan(gpu(), toy(100), { tileRows: 10 });
+    expect(plan.explain()).toMatch(/Plan "toy": 100 rows on/);
+    expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +352 B/);
+    expect(plan.explain()).toMatch(/in all.* 360 B +100 B/);
+  });
+
+  it("reports progress that only grows, and ends at 1", async () => {
+    const seen: Progress[] = [];
+    await toyPlan(gpu(), toy(500), { tileRows: 5 }).run({ onProgress: (now) => seen.push(now) });
+    expect(seen.length).toBeGreaterThanOrEqual(2);
+    seen.slice(1).forEach((now, i) => {
+      expect(now.fraction).toBeGreaterThanOrEqual(seen[i]!.fraction);
+    });
+    expect(seen.at(-1)).toMatchObject({ plan: "toy", pass: "sum", fraction: 1, rows: 500 });
+  });
+
+  it("stops within 250 ms when it is cancelled, and lets go of everything", async () => {
+    const cancel = new AbortController();
+    let reads = 0;
+    let cancelled = 0;
+    const job = toy(10_000, {
+      read: () => {
+        if (++reads !== 50) return;
+        cancelled = performance.now();
+        cancel.abort();
+      },
+    });
+    const run = toyPlan(gpu(), job, { tileRows: 7 }).run({ signal: cancel.signal });
+    await expect(run).rejects.toThrow(/abort/i);
+    expect(performance.now() - cancelled).toBeLessThan(250);
+    expect(job.released).toBe(1);
+    expect(gpu().ledger.reserved.gpu).toBe(0);
+  });
+
+  it("passes on what reading and writing throw, and lets go of everything", async () => {
+    for (const stage of ["read", "write"] as const) {
+      let calls = 0;
+      const job = toy(1000, {
+        [stage]: () => {
+          if (++calls === 5) throw new Error(`${stage} broke`);
+        },
+      });
+      await expect(toyPlan(gpu(), job, { tileRows: 7 }).run()).rejects.toThrow(`${stage} broke`);
+      expect(job.released).toBe(1);
+      expect(gpu().ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
+    }
+  });
+
+  it("turns memory that was left out of the plan into an error", async () => {
+    await expect(toyPlan(gpu(), toy(10, { forget: true })).run()).rejects.toThrow(LedgerError);
+  });
+
+  it("overlaps reading, computing and writing", async () => {
+    const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 30));
+    const tiles = 12;
+    const job = toy(10 * tiles, { read: pause, write: pause });
+    const plan = toyPlan(gpu(), job, { tileRows: 10, slots: 3 });
+    const started = performance.now();
+    await plan.run();
+    const together = performance.now() - started;
+    // one after the other would be 2 x 30 ms a tile; half that and a margin for a busy machine
+    expect(together).toBeLessThan(30 * tiles * 1.6);
+  });
+});

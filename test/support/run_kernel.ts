@@ -1,0 +1,90 @@
+/** Runs one kernel on host arrays and reads its outputs back: for tests and benches. */
+
+import type { Gpu } from "../../src/gpu/device.ts";
+import type { KernelSpec } from "../../src/gpu/kernel.ts";
+import { bufferBytes } from "../../src/gpu/ledger.ts";
+import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
+
+export interface KernelCase {
+  spec: KernelSpec;
+  constants: Record<string, number>;
+  /** Every binding by name: its contents, or its size in bytes. */
+  buffers: Record<string, ArrayBufferView | number>;
+  workgroups: readonly number[];
+  /** Bindings to read back. */
+  outputs: readonly string[];
+  /** Dispatches to time after the first, each alone in a submit. */
+  repeats?: number;
+}
+
+export interface KernelRun {
+  outputs: Record<string, Float32Array>;
+  /** Milliseconds of every repeat. */
+  milliseconds: number[];
+}
+
+export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> {
+  const { spec, constants, buffers, workgroups, outputs } = test;
+  const kernel = await gpu.kernel(spec, constants);
+  const sizeOf = (name: string) => {
+    const contents = buffers[name];
+    if (contents === undefined) throw new TypeError(`no contents for binding "${name}"`);
+    return bufferBytes(typeof contents === "number" ? contents : contents.byteLength);
+  };
+  const names = Object.keys(spec.bindings);
+  const gpuBytes = names.reduce((sum, name) => sum + sizeOf(name), 0) +
+    outputs.reduce((sum, name) => sum + sizeOf(name), 0);
+  const account = gpu.ledger.open(spec.name, { gpu: gpuBytes, host: 0, disk: 0 });
+  try {
+    const device = await account.createBuffers(names.map((name) => ({
+      label: name,
+      bytes: sizeOf(name),
+      usage: BufferUsage.COPY_DST | BufferUsage.COPY_SRC |
+        (spec.bindings[name] === "uniform" ? BufferUsage.UNIFORM : BufferUsage.STORAGE),
+    })));
+    const staging = await account.createBuffers(outputs.map((name) => ({
+      label: `${name} staging`,
+      bytes: sizeOf(name),
+      usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+    })));
+    const byName = Object.fromEntries(names.map((name, i) => [name, device[i]!]));
+    for (const name of names) {
+      const contents = buffers[name]!;
+      if (typeof contents === "number") continue;
+      const padded = new Uint8Array(sizeOf(name));
+      padded.set(new Uint8Array(contents.buffer, contents.byteOffset, contents.byteLength));
+      gpu.device.queue.writeBuffer(byName[name]!, 0, padded);
+    }
+    const group = kernel.bind(byName);
+    const dispatch = () =>
+      gpu.submit(spec.name, (encoder) => {
+        const pass = encoder.beginComputePass({ label: spec.name });
+        kernel.encode(pass, group, workgroups);
+        pass.end();
+      });
+    await dispatch();
+    await gpu.submit("read back", (encoder) => {
+      outputs.forEach((name, i) =>
+        encoder.copyBufferToBuffer(byName[name]!, 0, staging[i]!, 0, sizeOf(name))
+      );
+    });
+    const read: Record<string, Float32Array> = {};
+    for (const [i, name] of outputs.entries()) {
+      await staging[i]!.mapAsync(MapMode.READ);
+      read[name] = new Float32Array(staging[i]!.getMappedRange().slice(0));
+      staging[i]!.unmap();
+    }
+    const milliseconds: number[] = [];
+    for (let i = 0; i < (test.repeats ?? 0); i++) {
+      const started = performance.now();
+      await dispatch();
+      milliseconds.push(performance.now() - started);
+    }
+    for (const buffer of [...device, ...staging]) account.destroyBuffer(buffer);
+    account.close();
+    return { outputs: read, milliseconds };
+  } catch (error) {
+    account.abandon();
+    throw error;
+  }
+}
