@@ -8,11 +8,11 @@ import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
-import type { Journal } from "../store/journal.ts";
-import { openJournal } from "../store/journal.ts";
+import { Journal, openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
-import type { ZarrArraySpec } from "../store/zarr_metadata.ts";
+import type { ZarrArraySpec, ZarrGroupSpec } from "../store/zarr_metadata.ts";
+import { projectedMetadataBytes } from "../store/zarr_metadata.ts";
 import { ChunkWriter, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
 import type { Tile } from "../stream/pass.ts";
 import type { MemoryItem, RunReport } from "../stream/plan.ts";
@@ -47,8 +47,6 @@ export interface DecodeResult {
 /** Version of the layout written here; a reader refuses a newer one. */
 const FORMAT = "sluice.decode";
 const FORMAT_VERSION = 1;
-// JSON files of the store and its journal, apart from data: generous, and checked by the ledger
-const METADATA_BYTES = 64 * 2 ** 10;
 
 export interface DecodeOutputOptions {
   place: string;
@@ -62,8 +60,8 @@ export interface DecodeOutputOptions {
   droppedSpikes: number;
   /** Arrays that decide the result, for the plan hash. */
   inputs: readonly ArrayBufferView[];
-  /** Bytes of one checkpoint. */
-  checkpointBytes: number;
+  /** Values of one checkpoint. */
+  stateLength: number;
 }
 
 interface Coordinate {
@@ -77,7 +75,9 @@ export class DecodeOutput {
   readonly #options: DecodeOutputOptions;
   readonly #specs: Record<string, ZarrArraySpec>;
   readonly #coordinates: readonly Coordinate[];
-  #hash = "";
+  readonly #metadataBytes: number;
+  // a placeholder of the right length until it is known
+  #hash = "0".repeat(64);
   #store: Store | undefined;
   #journal: Journal | undefined;
   #account: Account | undefined;
@@ -107,6 +107,12 @@ export class DecodeOutput {
       this.#specs[states] = posterior(states, model.names.length, "states");
     }
     this.#coordinates = coordinatesOf(grid, model, time);
+    // as long as it can get: the attributes grow by the log-likelihood at the end
+    const longest = this.#attributes({
+      complete: false,
+      marginal_log_likelihoods: [-Number.MAX_VALUE],
+    });
+    this.#metadataBytes = projectedMetadataBytes(this.#group(longest));
   }
 
   /** Host and disk bytes the output needs, for so many tiles. */
@@ -122,11 +128,11 @@ export class DecodeOutput {
         bytes: sum(specs.map((spec) => ChunkWriter.projectedHostBytes(spec))),
       },
       { what: "posteriors", kind: "disk", bytes: stored },
-      { what: "coordinates and metadata", kind: "disk", bytes: coordinates + METADATA_BYTES },
+      { what: "coordinates and metadata", kind: "disk", bytes: coordinates + this.#metadataBytes },
       {
         what: "checkpoints, removed at the end",
         kind: "disk",
-        bytes: tiles * (this.#options.checkpointBytes + 64),
+        bytes: tiles * Journal.checkpointBytes(this.#options.stateLength),
       },
     ];
   }
@@ -184,16 +190,11 @@ export class DecodeOutput {
     this.#journal = await openJournal(place);
     await this.#journal.deleteAll();
     await this.#store.deleteAll();
-    const specs = Object.values(this.#specs);
-    await writeGroup(this.#store, {
-      attributes: this.#attributes({ complete: false }),
-      arrays: [...specs, ...this.#coordinates.map(({ spec }) => spec)],
-    });
+    await writeGroup(this.#store, this.#group(this.#attributes({ complete: false })));
+    account.take("disk", this.#metadataBytes, "metadata");
     for (const { spec, data } of this.#coordinates) {
-      await writeArray(this.#store, spec, data);
-      account.take("disk", coordinateBytes(spec, data), spec.name);
+      account.take("disk", await writeArray(this.#store, spec, data), spec.name);
     }
-    account.take("disk", METADATA_BYTES, "metadata");
     this.#writers = {};
     for (const [name, spec] of Object.entries(this.#specs)) {
       this.#writers[name] = new ChunkWriter(this.#store, spec);
@@ -202,11 +203,14 @@ export class DecodeOutput {
 
   async saveCheckpoint(tile: Tile, state: Float32Array): Promise<void> {
     await this.#journal!.saveCheckpoint(tile.index, state);
-    this.#account!.take("disk", state.byteLength, "checkpoint");
+    this.#account!.take("disk", Journal.checkpointBytes(state.length), "checkpoint");
   }
 
   async loadCheckpoint(tile: Tile): Promise<Float32Array> {
-    return await this.#journal!.loadCheckpoint(tile.index);
+    const state = await this.#journal!.loadCheckpoint(tile.index);
+    if (state) return state;
+    const { place } = this.#journal!;
+    throw new ChunkError(`Cannot smooth: checkpoint ${tile.index} is missing in ${place}`, place);
   }
 
   writeCausal(
@@ -295,6 +299,11 @@ export class DecodeOutput {
     this.#held = held;
     account.take("disk", written - this.#written, "output chunks");
     this.#written = written;
+  }
+
+  #group(attributes: Record<string, unknown>): ZarrGroupSpec {
+    const coordinates = this.#coordinates.map(({ spec }) => spec);
+    return { attributes, arrays: [...Object.values(this.#specs), ...coordinates] };
   }
 
   #attributes(state: Record<string, unknown>): Record<string, unknown> {

@@ -192,7 +192,7 @@ class DecodeJob {
         this.#operator.rowScale,
         this.#initial,
       ],
-      checkpointBytes: this.#initial.byteLength,
+      stateLength: this.#initial.length,
     });
     const { logRates, silence } = this.#tables;
     this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +

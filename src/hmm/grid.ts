@@ -53,7 +53,7 @@ export function gridFromPosition(
         `${MAX_BINS} are supported; use larger bins`,
     );
   }
-  let interior = occupiedBins(values, edges, shape);
+  let interior = occupiedBins(values, edges, shape, dimensions === 2 ? 1 : 0);
   if (dimensions === 2) interior = clearBorder(closeByCross(interior, shape), shape);
   const interiorIndex = Uint32Array.from(
     Array.from(interior.keys()).filter((bin) => interior[bin] === 1),
@@ -127,20 +127,23 @@ function evenEdges(
   });
 }
 
+/** Bins that hold a sample. Padding holds none: the range is closed at both ends. */
 function occupiedBins(
   values: ArrayLike<number>,
   edges: readonly Float64Array[],
   shape: readonly number[],
+  padding: number,
 ): Uint8Array {
   const occupied = new Uint8Array(shape.reduce((product, length) => product * length, 1));
+  const range = edges.map((edge) => edge.subarray(padding, edge.length - padding));
   const dimensions = edges.length;
   for (let i = 0; i < values.length; i += dimensions) {
     let bin = 0;
     let inside = true;
     for (let d = 0; d < dimensions; d++) {
-      const along = binOf(edges[d]!, values[i + d]!);
+      const along = binOf(range[d]!, values[i + d]!);
       inside &&= along >= 0;
-      bin = bin * shape[d]! + along;
+      bin = bin * shape[d]! + along + padding;
     }
     if (inside) occupied[bin] = 1;
   }
@@ -160,7 +163,9 @@ function mapCross(
   of: (bins: number[]) => boolean,
 ): Uint8Array {
   const at = (row: number, column: number) =>
-    row < 0 || row >= rows! || column < 0 || column >= columns! ? 0 : mask[row * columns! + column]!;
+    row < 0 || row >= rows! || column < 0 || column >= columns!
+      ? 0
+      : mask[row * columns! + column]!;
   return mask.map((_, bin) => {
     const row = Math.floor(bin / columns!);
     const column = bin % columns!;

@@ -205,7 +205,9 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
   if (encoding === 0) {
     throw new RangeError(
       `Cannot encode: none of ${times.length} samples of position is left by the training ` +
-        `intervals, a minimum speed of ${options.minSpeed ?? "none"} and missing positions, wanted ` +
+        `intervals, a minimum speed of ${
+          options.minSpeed ?? "none"
+        } and missing positions, wanted ` +
         "at least one",
     );
   }

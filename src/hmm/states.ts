@@ -78,16 +78,20 @@ export function stateModel(
   const checkProbabilities = (values: readonly number[], what: string) => {
     if (values.length !== count) refuse(`${what} has ${values.length} entries`, `${count}`);
     for (const value of values) {
-      if (!(value >= 0 && value <= 1)) refuse(`${what} holds ${value}`, "probabilities from 0 to 1");
+      if (!(value >= 0 && value <= 1)) {
+        refuse(`${what} holds ${value}`, "probabilities from 0 to 1");
+      }
     }
     const sum = values.reduce((total, value) => total + value, 0);
     if (Math.abs(sum - 1) > SUM_TOLERANCE) refuse(`${what} sums to ${sum}`, "1");
   };
   checkProbabilities(model.initial, "initial");
-  for (const [name, matrix] of Object.entries({
-    discreteTransition: model.discreteTransition,
-    transitions: model.transitions,
-  })) {
+  for (
+    const [name, matrix] of Object.entries({
+      discreteTransition: model.discreteTransition,
+      transitions: model.transitions,
+    })
+  ) {
     if (matrix.length !== count || matrix.some((row) => row.length !== count)) {
       refuse(`${name} is not square over ${count} states`, `${count} rows of ${count}`);
     }

@@ -56,9 +56,9 @@ describe("an OPFS store", () => {
     const store = await openStore(`opfs:${unique()}`);
     await store.set("/x", Uint8Array.of(1));
     const { usage = 0 } = await navigator.storage.estimate();
-    const session = cdp() as { send(method: string, options: object): Promise<unknown> };
+    const browser = cdp() as { send(method: string, options: object): Promise<unknown> };
     const { origin } = location;
-    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: usage + 100_000 });
+    await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: usage + 100_000 });
     try {
       const neededBytes = 8_000_000;
       const error = await store.set("/x", new Uint8Array(neededBytes)).catch((error) => error);
@@ -68,7 +68,7 @@ describe("an OPFS store", () => {
       expect(await store.get("/x")).toEqual(Uint8Array.of(1));
       expect(await store.list("/")).toEqual(["/x"]);
     } finally {
-      await session.send("Storage.overrideQuotaForOrigin", { origin });
+      await browser.send("Storage.overrideQuotaForOrigin", { origin });
       await store.deleteAll();
       await store.close();
     }

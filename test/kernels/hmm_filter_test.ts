@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { hmmFilter as filterSpec, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
+import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
+import { hmmFilter } from "../reference/hmm_filter.ts";
+import { referenceTransition } from "../reference/transition.ts";
+import { useGpu } from "../support/gpu.ts";
+import {
+  hmmLayout,
+  hmmProblems,
+  largestDifference,
+  overStates,
+  randomLogLikelihoods,
+} from "../support/hmm_problem.ts";
+import { runKernel } from "../support/run_kernel.ts";
+
+const gpu = useGpu();
+
+// probabilities are at most 1 and a row takes some tens of roundings of 6e-8
+const TOLERANCE = 1e-6;
+
+describe("hmm_filter", () => {
+  for (const problem of hmmProblems()) {
+    it(`agrees with its twin on ${problem.name}`, async () => {
+      const { grid, model, rows } = problem;
+      const layout = hmmLayout(problem);
+      const { operator, bins, rowLength } = layout;
+      const { states, jobs, padded } = operator.shape;
+      const logLikelihoods = randomLogLikelihoods(rows, bins, 11);
+      const twin = hmmFilter({
+        initial: layout.initial,
+        transition: referenceTransition(grid, model, 8),
+        logLikelihoods: overStates(logLikelihoods, bins, states),
+      });
+
+      const predicted = new Float32Array((rows + 1) * rowLength);
+      predicted.set(layout.perState(layout.initial));
+      const { outputs } = await runKernel(gpu(), {
+        spec: filterSpec,
+        constants: hmmConstants(operator.shape),
+        buffers: {
+          params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
+          transition: new Uint8Array(operator.uniform),
+          grid_table: operator.gridTable,
+          row_scale: operator.rowScale,
+          likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
+          predicted,
+          filtered: 4 * rows * rowLength,
+          filter_sums: 4 * rows * (1 + states),
+          field: 3 * 16 * Math.max(1, jobs) * padded,
+        },
+        workgroups: [1],
+        outputs: ["predicted", "filtered", "filter_sums"],
+      });
+
+      expect(largestDifference(layout.unplace(outputs.filtered!), twin.filtered))
+        .toBeLessThan(TOLERANCE);
+      expect(largestDifference(layout.unplace(outputs.predicted!), twin.predicted))
+        .toBeLessThan(TOLERANCE);
+      for (let row = 0; row < rows; row++) {
+        const [norm, ...shares] = outputs.filter_sums!.subarray(
+          row * (1 + states),
+          (row + 1) * (1 + states),
+        );
+        expect(Math.abs(norm! / twin.normalisers[row]! - 1)).toBeLessThan(TOLERANCE);
+        shares.forEach((share, state) => {
+          const first = (row * states + state) * bins;
+          const wanted = twin.filtered.subarray(first, first + bins)
+            .reduce((sum, value) => sum + value, 0);
+          expect(Math.abs(share - wanted)).toBeLessThan(TOLERANCE);
+        });
+      }
+    });
+  }
+});

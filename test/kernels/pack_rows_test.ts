@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import * as pack from "../../src/kernels/pack_rows.ts";
+import { packRows } from "../reference/pack_rows.ts";
+import { useGpu } from "../support/gpu.ts";
+import { seeded } from "../support/random.ts";
+import { runKernel } from "../support/run_kernel.ts";
+
+const gpu = useGpu();
+
+describe("pack_rows", () => {
+  for (
+    const [rows, stride, width] of [[1, 4, 1], [3, 8, 5], [100, 28, 23], [7, 1000, 999]] as const
+  ) {
+    it(`gathers ${width} of ${stride} elements of ${rows} rows, bit for bit`, async () => {
+      const random = seeded(rows + width);
+      const source = Float32Array.from({ length: rows * stride }, random);
+      const table = Uint32Array.from({ length: width }, () => Math.floor(random() * stride));
+      const { outputs } = await runKernel(gpu(), {
+        spec: pack.packRows,
+        constants: pack.packRowsConstants,
+        buffers: {
+          params: pack.packRowsParams(0, rows, stride, width),
+          pack_table: table,
+          unpacked: source,
+          packed: 4 * rows * width,
+        },
+        workgroups: pack.packRowsWorkgroups(rows, width),
+        outputs: ["packed"],
+      });
+      expect(outputs.packed).toEqual(packRows(source, stride, table));
+    });
+  }
+});
