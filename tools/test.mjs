@@ -1,0 +1,132 @@
+/**
+ * Runs the suite in Node, Deno and Chromium, one after the other, and adds up what was executed.
+ *
+ *   node tools/test.mjs [--long] [--runtime node,deno,chromium] [vitest filters]
+ */
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { findBrowser } from "./browser.mjs";
+
+const require = createRequire(import.meta.url);
+const root = path.dirname(import.meta.dirname);
+const results = path.join(root, "test-results");
+const vitest = path.join(root, "node_modules/vitest/vitest.mjs");
+const reporter = path.join(root, "tools/reporter.mjs");
+
+/** Largest difference between runtimes that rounding explains. */
+const AGREEMENT = 1e-5;
+
+const { values: options, positionals: filters } = parseArgs({
+  options: {
+    long: { type: "boolean", default: false },
+    runtime: { type: "string", default: "node,deno,chromium" },
+  },
+  allowPositionals: true,
+});
+const runtimes = options.runtime.split(",");
+
+/** Program and first arguments that run vitest in a runtime. */
+function launcher(runtime) {
+  if (runtime !== "deno") return [process.execPath, [vitest]];
+  const deno = require.resolve("deno/bin.cjs");
+  return [process.execPath, [deno, "run", "--allow-all", vitest]];
+}
+
+async function runSuite(runtime) {
+  const countsFile = path.join(results, `${runtime}.json`);
+  const env = {
+    ...process.env,
+    SLUICE_RUNTIME: runtime,
+    SLUICE_LONG: options.long ? "1" : "0",
+    SLUICE_COUNTS: countsFile,
+  };
+  if (runtime === "chromium") {
+    const browser = await findBrowser();
+    console.log(`browser: ${browser.name}`);
+    env.SLUICE_BROWSER = JSON.stringify(browser);
+  }
+  const [program, first] = launcher(runtime);
+  const args = [...first, "run", "--reporter=default", `--reporter=${reporter}`, ...filters];
+  const code = await new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
+    child.on("close", resolve);
+  });
+  if (!existsSync(countsFile)) {
+    return { passed: 0, failed: 1, skipped: [], note: `vitest ended with ${code}, no counts` };
+  }
+  const counts = JSON.parse(readFileSync(countsFile, "utf8"));
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+/** Compares every vector of numbers that more than one runtime recorded. */
+function compareRuntimes() {
+  const seen = new Map();
+  for (const runtime of runtimes) {
+    const folder = path.join(results, runtime);
+    if (!existsSync(folder)) continue;
+    for (const file of readdirSync(folder)) {
+      const numbers = JSON.parse(readFileSync(path.join(folder, file), "utf8"));
+      const name = path.basename(file, ".json");
+      seen.set(name, [...(seen.get(name) ?? []), { runtime, numbers }]);
+    }
+  }
+  let passed = 0;
+  let failed = 0;
+  for (const [name, [first, ...others]] of seen) {
+    for (const other of others) {
+      const same = first.numbers.length === other.numbers.length;
+      let worst = same ? 0 : NaN;
+      first.numbers.forEach((number, i) => {
+        const difference = Math.abs(number - other.numbers[i]);
+        if (!(difference <= worst)) worst = difference;
+      });
+      const agree = worst <= AGREEMENT;
+      if (agree) passed++;
+      else failed++;
+      console.log(
+        `${agree ? "✓" : "✗"} ${name}: ${first.runtime} and ${other.runtime} agree within ` +
+          `${AGREEMENT} on ${first.numbers.length} numbers (largest difference ${worst})`,
+      );
+    }
+  }
+  return { passed, failed, skipped: [] };
+}
+
+rmSync(results, { recursive: true, force: true });
+const all = {};
+for (const runtime of runtimes) {
+  mkdirSync(path.join(results, runtime), { recursive: true });
+  console.log(`\n=== ${runtime} ===`);
+  const started = performance.now();
+  all[runtime] = await runSuite(runtime);
+  all[runtime].seconds = (performance.now() - started) / 1000;
+}
+if (runtimes.length > 1) {
+  console.log("\n=== the same numbers in every runtime ===");
+  all["between runtimes"] = compareRuntimes();
+}
+
+console.log("\n=== executed ===");
+let [passed, failed, skipped] = [0, 0, 0];
+for (const [name, counts] of Object.entries(all)) {
+  passed += counts.passed;
+  failed += counts.failed;
+  skipped += counts.skipped.length;
+  const time = counts.seconds === undefined ? "" : ` in ${counts.seconds.toFixed(0)} s`;
+  console.log(
+    `${name}: ${counts.passed} tests passed, ${counts.failed} failed, ` +
+      `${counts.skipped.length} skipped${time}${counts.note ? ` (${counts.note})` : ""}`,
+  );
+  for (const { name: test, note } of counts.skipped) {
+    console.log(`  skipped: ${test}: ${note ?? "no reason was given"}`);
+  }
+  // a skip without a reason is a test somebody switched off
+  failed += counts.skipped.filter(({ note }) => !note).length;
+}
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -1,0 +1,69 @@
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+// tools/test.mjs sets these; plain `npx vitest` is the Node suite
+const runtime = process.env.SLUICE_RUNTIME ?? "node";
+const long = process.env.SLUICE_LONG === "1";
+
+const root = import.meta.dirname;
+const sharedData = [process.env.SLUICE_DATA, path.join(root, "../shared")]
+  .find((folder) => folder && existsSync(folder)) ?? "";
+
+// pages that are cross-origin isolated may use precise timers, as a real deployment would
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+async function browser(): Promise<NonNullable<ViteUserConfig["test"]>["browser"]> {
+  const { playwright } = await import("@vitest/browser-playwright");
+  const { path: executablePath, args, env } = JSON.parse(process.env.SLUICE_BROWSER!);
+  return {
+    enabled: true,
+    headless: true,
+    screenshotFailures: false,
+    instances: [{ browser: "chromium" }],
+    provider: playwright({
+      launchOptions: { executablePath, args, env: { ...process.env as never, ...env } },
+      // an incognito context keeps private files in memory and drops large ones
+      persistentContext: mkdtempSync(path.join(tmpdir(), "sluice-profile-")),
+    }),
+  };
+}
+
+export default defineConfig(async () => ({
+  build: {
+    outDir: "dist",
+    target: "es2023",
+    minify: false,
+    sourcemap: true,
+    lib: {
+      entry: { sluice: "src/mod.ts", cli: "src/cli/main.ts" },
+      formats: ["es"],
+    },
+    rollupOptions: {
+      external: [/^node:/, "webgpu", /^zarrita/],
+      output: { chunkFileNames: "[name]-[hash].js" },
+    },
+  },
+  worker: { format: "es" },
+  server: { headers: isolation, fs: { allow: [root, ...(sharedData ? [sharedData] : [])] } },
+  optimizeDeps: { exclude: ["webgpu"], include: ["zarrita"] },
+  test: {
+    include: [long ? "test/long/**/*_test.ts" : "test/**/*_test.ts"],
+    exclude: [
+      ...(long ? [] : ["test/long/**"]),
+      runtime === "chromium" ? "test/node/**" : "test/browser/**",
+    ],
+    provide: { sharedData, resultsFolder: path.join(root, "test-results", runtime) },
+    // software adapters take every core there is
+    fileParallelism: false,
+    testTimeout: long ? 4 * 3600_000 : 120_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 5_000,
+    ...(runtime === "chromium" && { browser: await browser() }),
+  },
+}));
