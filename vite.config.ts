@@ -1,8 +1,10 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import type { Plugin } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import type { BrowserConfigOptions } from "vitest/node";
 
 // tools/test.mjs sets these; plain `npx vitest` is the Node suite
 const runtime = process.env.SLUICE_RUNTIME ?? "node";
@@ -18,23 +20,47 @@ const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-async function browser(): Promise<NonNullable<ViteUserConfig["test"]>["browser"]> {
+async function browser(): Promise<BrowserConfigOptions> {
   const { playwright } = await import("@vitest/browser-playwright");
   const { path: executablePath, args, env } = JSON.parse(process.env.SLUICE_BROWSER!);
+  // an incognito context keeps private files in memory and drops large ones
+  const profile = mkdtempSync(path.join(tmpdir(), "sluice-profile-"));
+  process.once("exit", () => rmSync(profile, { recursive: true, force: true }));
   return {
     enabled: true,
     headless: true,
     screenshotFailures: false,
     instances: [{ browser: "chromium" }],
     provider: playwright({
-      launchOptions: { executablePath, args, env: { ...process.env as never, ...env } },
-      // an incognito context keeps private files in memory and drops large ones
-      persistentContext: mkdtempSync(path.join(tmpdir(), "sluice-profile-")),
+      launchOptions: { executablePath, args, env: { ...process.env, ...env } },
+      persistentContext: profile,
     }),
   };
 }
 
-export default defineConfig(async () => ({
+// a notebook may import the built file from a blob or from another origin, where a worker in a file of
+// its own cannot be started
+const inlineWorkers: Plugin = {
+  name: "inline-workers",
+  apply: "build",
+  enforce: "pre",
+  transform(code) {
+    const imports: string[] = [];
+    const inlined = code.replace(
+      /new Worker\(new URL\("(.+?)", import\.meta\.url\), \{ type: "module" \}\)/g,
+      (_, file) => {
+        const name = `InlineWorker${imports.length}`;
+        imports.push(`import ${name} from "${file}?worker&inline";`);
+        return `new ${name}()`;
+      },
+    );
+    // appended, so that the source map stays true
+    return imports.length === 0 ? null : { code: [inlined, ...imports].join("\n"), map: null };
+  },
+};
+
+export default defineConfig(async (): Promise<ViteUserConfig> => ({
+  plugins: [inlineWorkers],
   build: {
     outDir: "dist",
     target: "es2023",

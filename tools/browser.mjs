@@ -42,7 +42,6 @@ const QUIET_ARGS = [
 export async function findBrowser() {
   const args = [...QUIET_ARGS, "--enable-unsafe-webgpu"];
   if (process.platform === "linux") {
-    args.push("--use-webgpu-adapter=swiftshader");
     if (process.getuid?.() === 0) args.push("--no-sandbox");
   }
   const env = {};
@@ -71,7 +70,10 @@ async function unpackBrowser() {
   const entry = require.resolve("@sparticuz/chromium");
   const root = entry.slice(0, entry.lastIndexOf("build"));
   const { version } = require(path.join(root, "package.json"));
-  const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sluice");
+  const cache = path.join(
+    process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"),
+    "sluice",
+  );
   const folder = path.join(cache, `chromium-${version}`);
   if (existsSync(path.join(folder, "chromium"))) return folder;
   console.log(`unpacking Chromium ${version} into ${folder}`);

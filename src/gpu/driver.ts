@@ -8,6 +8,8 @@
  */
 
 import {
+  accessSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -232,7 +234,9 @@ function cacheFolder(): string | undefined {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       // a folder of somebody else's could hold somebody else's library
-      if (lstatSync(folder).uid === user) return folder;
+      if (lstatSync(folder).uid !== user) continue;
+      accessSync(folder, constants.W_OK);
+      return folder;
     } catch {
       // read-only or not a folder: the next one
     }

@@ -1,0 +1,313 @@
+import { describe, expect, it } from "vitest";
+import { BudgetError, OutputConflictError } from "../../src/errors.ts";
+import { openGpu } from "../../src/gpu/device.ts";
+import type { DecodeOptions, SortedSpikesDecoder } from "../../src/hmm/decoder.ts";
+import {
+  contFrag,
+  continuous,
+  openResult,
+  posteriorMean,
+  sortedSpikes,
+} from "../../src/hmm/decoder.ts";
+import { rateTable } from "../../src/hmm/sorted_spikes.ts";
+import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
+import { openStore } from "../../src/store/store.ts";
+import { hmmFilter } from "../reference/hmm_filter.ts";
+import { hmmSmooth } from "../reference/hmm_smooth.ts";
+import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
+import { referenceTransition } from "../reference/transition.ts";
+import { useGpu } from "../support/gpu.ts";
+import { largestDifference, overStates } from "../support/hmm_problem.ts";
+import { smallRecording } from "../support/recordings.ts";
+
+const gpu = useGpu();
+
+let places = 0;
+const place = () => `memory:decoder-test-${places++}`;
+
+const STEP = 0.02;
+
+function smallDecoder(states = contFrag({ movementVar: 4 }), dimensions: 1 | 2 = 1) {
+  const recording = smallRecording({ dimensions });
+  return {
+    recording,
+    decoder: sortedSpikes({ ...recording, states, binSize: 3, positionStd: 3 }),
+  };
+}
+
+/** Every stored value of the four variables. */
+async function everything(decoder: SortedSpikesDecoder, options: Partial<DecodeOptions>) {
+  const out = place();
+  const result = await decoder.smooth(gpu(), {
+    time: { step: STEP },
+    out,
+    causal: true,
+    ...options,
+  }).run();
+  const { openArray, readAll } = await import("../../src/array/array.ts");
+  const read = async (name: string) => await readAll(await openArray(`${out}/${name}`));
+  const values = {
+    smoothed: await read("acausal_posterior"),
+    states: await read("acausal_state_probabilities"),
+    filtered: await read("causal_posterior"),
+    filteredStates: await read("causal_state_probabilities"),
+    logLikelihood: result.marginalLogLikelihood,
+  };
+  await result.close();
+  return { values, result };
+}
+
+/** What the twins say of the same recording. */
+function twin(decoder: SortedSpikesDecoder, recording: ReturnType<typeof smallRecording>) {
+  const { times } = recording.position;
+  const grid = timeGrid({ start: times[0]!, stop: times.at(-1)!, step: STEP });
+  const bins = decoder.grid.interiorIndex.length;
+  const states = decoder.states.names.length;
+  const likelihoods = poissonLikelihood(
+    rateTable(decoder.encoding, STEP),
+    bins,
+    binSpikes(recording.spikes, grid),
+  );
+  const transition = referenceTransition(decoder.grid, decoder.states);
+  const forward = hmmFilter({
+    initial: Float64Array.from(
+      { length: states * bins },
+      (_, i) => decoder.states.initial[Math.floor(i / bins)]! / bins,
+    ),
+    transition,
+    logLikelihoods: overStates(likelihoods, bins, states),
+  });
+  return { ...forward, smoothed: hmmSmooth(forward, transition) };
+}
+
+describe("smooth()", () => {
+  for (const dimensions of [1, 2] as const) {
+    it(`agrees with the f64 twins in ${dimensions} dimension(s)`, async () => {
+      const { decoder, recording } = smallDecoder(contFrag({ movementVar: 4 }), dimensions);
+      const { values } = await everything(decoder, {});
+      const wanted = twin(decoder, recording);
+      expect(largestDifference(values.smoothed as Float32Array, wanted.smoothed)).toBeLessThan(
+        2e-6,
+      );
+      expect(largestDifference(values.filtered as Float32Array, wanted.filtered)).toBeLessThan(
+        2e-6,
+      );
+      expect(Math.abs(values.logLikelihood - wanted.marginalLogLikelihood)).toBeLessThan(1e-3);
+    });
+  }
+
+  it("gives rows that sum to 1, and state probabilities that are sums over bins", async () => {
+    const { decoder } = smallDecoder();
+    const { values, result } = await everything(decoder, {});
+    const [rows, width] = result.posterior.shape as [number, number];
+    const bins = width / 2;
+    const smoothed = values.smoothed as Float32Array;
+    for (let row = 0; row < rows; row++) {
+      for (let state = 0; state < 2; state++) {
+        const first = row * width + state * bins;
+        const sum = smoothed.subarray(first, first + bins).reduce((total, p) => total + p, 0);
+        expect(Math.abs(sum - (values.states as Float32Array)[2 * row + state]!)).toBeLessThan(
+          1e-5,
+        );
+      }
+      const row1 = smoothed.subarray(row * width, (row + 1) * width);
+      expect(Math.abs(row1.reduce((total, p) => total + p, 0) - 1)).toBeLessThan(1e-5);
+    }
+  });
+
+  it("does not depend on the number of chunks, to the bit", async () => {
+    const { decoder } = smallDecoder();
+    const rows = 401;
+    const { values: whole } = await everything(decoder, { chunkRows: rows });
+    for (const chunks of [2, 7, 250]) {
+      const { values } = await everything(decoder, { chunkRows: Math.ceil(rows / chunks) });
+      expect(values).toEqual(whole);
+    }
+  });
+
+  it("does not depend on the tile or the slots, to the bit", async () => {
+    const { decoder } = smallDecoder();
+    const { values: whole } = await everything(decoder, { tileRows: 4000 });
+    for (const [tileRows, slots] of [[37, 2], [64, 1], [200, 3], [1, 2]] as const) {
+      const { values } = await everything(decoder, {
+        tileRows,
+        slots,
+        // a tile a row is slow: 60 rows of it say as much
+        ...(tileRows === 1 && { time: { step: STEP, stop: 1.2 } }),
+      });
+      const wanted = tileRows === 1
+        ? (await everything(decoder, { time: { step: STEP, stop: 1.2 } })).values
+        : whole;
+      expect(values).toEqual(wanted);
+    }
+  });
+
+  it("gives the same smoothed bits whether the filter is stored or not", async () => {
+    const { decoder } = smallDecoder();
+    const { values } = await everything(decoder, {});
+    const result = await decoder.smooth(gpu(), { time: { step: STEP }, out: place() }).run();
+    expect(await result.posterior.read(0, 401)).toEqual(values.smoothed);
+    await result.close();
+  });
+
+  it("keeps its memory promise exactly on the GPU, and within it elsewhere", async () => {
+    const { decoder } = smallDecoder();
+    for (const options of [{}, { tileRows: 10 }, { chunkRows: 33, slots: 1 }]) {
+      const { result } = await everything(decoder, options);
+      expect(result.peakBytes.gpu).toBe(result.projectedBytes.gpu);
+      for (const kind of ["host", "disk"] as const) {
+        expect(result.peakBytes[kind]).toBeGreaterThan(0);
+        expect(result.peakBytes[kind]).toBeLessThanOrEqual(result.projectedBytes[kind]);
+      }
+    }
+    expect(gpu().ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
+  });
+
+  it("decodes a grid of one row", async () => {
+    const { decoder } = smallDecoder();
+    const result = await decoder.smooth(gpu(), {
+      time: { start: 1, stop: 1, step: STEP },
+      out: place(),
+    }).run();
+    expect(result.posterior.shape[0]).toBe(1);
+    const row = await result.posterior.read(0, 1) as Float32Array;
+    expect(Math.abs(row.reduce((sum, p) => sum + p, 0) - 1)).toBeLessThan(1e-5);
+    await result.close();
+  });
+
+  it("drops spikes outside the time grid and counts them", async () => {
+    const { decoder, recording } = smallDecoder();
+    const out = place();
+    const result = await decoder.smooth(gpu(), {
+      time: { start: 2, stop: 4, step: STEP },
+      out,
+    }).run();
+    const outside = recording.spikes.times.filter((time) => time < 2 || time > 4).length;
+    expect(result.droppedSpikes).toBe(outside);
+    expect((await openResult(out)).droppedSpikes).toBe(outside);
+    await result.close();
+  });
+
+  it("follows the animal", async () => {
+    const recording = smallRecording({ seconds: 20, units: 20 });
+    const decoder = sortedSpikes({
+      ...recording,
+      states: continuous({ movementVar: 4 }),
+      binSize: 2,
+      positionStd: 2,
+    });
+    const result = await decoder.smooth(gpu(), { time: { step: STEP }, out: place() }).run();
+    const [mean] = await posteriorMean(result);
+    const errors = Array.from(
+      mean!,
+      (value, row) => Math.abs(value - recording.position.values[row]!),
+    );
+    errors.sort((a, b) => a - b);
+    expect(errors[errors.length >> 1]).toBeLessThan(2);
+    await result.close();
+  });
+});
+
+describe("the output place", () => {
+  it("returns a finished decode at once, and refuses another plan's unless told to overwrite", async () => {
+    const { decoder } = smallDecoder();
+    const out = place();
+    const options = { time: { step: STEP, stop: 1 }, out };
+    const first = await decoder.smooth(gpu(), options).run();
+    expect(first.seconds.total).toBeGreaterThan(0);
+    const again = await decoder.smooth(gpu(), options).run();
+    expect(again.seconds).toEqual({});
+    expect(again.marginalLogLikelihood).toBe(first.marginalLogLikelihood);
+    const other = { ...options, time: { step: STEP, stop: 1.5 } };
+    await expect(decoder.smooth(gpu(), other).run()).rejects.toThrow(OutputConflictError);
+    const replaced = await decoder.smooth(gpu(), { ...other, overwrite: true }).run();
+    expect(replaced.posterior.shape[0]).toBe(76);
+  });
+
+  it("is refused when it holds something else, even to overwrite", async () => {
+    const { decoder } = smallDecoder();
+    const out = place();
+    const store = await openStore(out, { mode: "write" });
+    await store.set("/thesis.txt", new Uint8Array(10));
+    for (const overwrite of [false, true]) {
+      const plan = decoder.smooth(gpu(), { time: { step: STEP }, out, overwrite });
+      await expect(plan.run()).rejects.toThrow(/files that are no decode/);
+    }
+    expect(await store.get("/thesis.txt")).toEqual(new Uint8Array(10));
+  });
+
+  it("cannot be opened before it is finished, and a cancelled run can be run again", async () => {
+    const { decoder } = smallDecoder();
+    const out = place();
+    const options = { time: { step: STEP }, out, tileRows: 20 };
+    const cancel = new AbortController();
+    const run = decoder.smooth(gpu(), options).run({
+      signal: cancel.signal,
+      onProgress: ({ fraction }) => fraction > 0.1 && cancel.abort(),
+    });
+    await expect(run).rejects.toThrow(/abort/i);
+    await expect(openResult(out)).rejects.toThrow(/has not finished/);
+    const result = await decoder.smooth(gpu(), options).run();
+    expect((await openResult(out)).marginalLogLikelihood).toBe(result.marginalLogLikelihood);
+  });
+
+  it("stores equal bytes for equal runs", async () => {
+    const { decoder } = smallDecoder();
+    const contents = async (tileRows: number) => {
+      const out = place();
+      await decoder.smooth(gpu(), { time: { step: STEP }, out, tileRows }).run();
+      const store = await openStore(out);
+      const keys = (await store.list("/")).sort();
+      return await Promise.all(keys.map(async (key) => [key, await store.get(key)]));
+    };
+    expect(await contents(100)).toEqual(await contents(31));
+  });
+});
+
+describe("a budget", () => {
+  it("that is too small is refused with the smallest that works, which works", async () => {
+    const { decoder } = smallDecoder();
+    const small = await openGpu({ budget: "20 KiB" });
+    const options = () => ({ time: { step: STEP, stop: 0.2 }, out: place() });
+    let smallest = 0;
+    try {
+      decoder.smooth(small, options());
+    } catch (error) {
+      expect(error).toBeInstanceOf(BudgetError);
+      smallest = (error as BudgetError).smallestBudgetBytes;
+      expect((error as Error).message).toContain(`${smallest} B`);
+    }
+    small.close();
+    expect(smallest).toBeGreaterThan(20 * 1024);
+    const enough = await openGpu({ budget: smallest });
+    const result = await decoder.smooth(enough, options()).run();
+    expect(result.peakBytes.gpu).toBe(smallest);
+    enough.close();
+    const short = await openGpu({ budget: smallest - 1 });
+    expect(() => decoder.smooth(short, options())).toThrow(BudgetError);
+    short.close();
+  });
+
+  it("smaller than the posterior gives the same posterior", async () => {
+    const { decoder } = smallDecoder();
+    const { values } = await everything(decoder, {});
+    const tight = await openGpu({ budget: "128 KiB" });
+    const out = place();
+    const result = await decoder.smooth(tight, { time: { step: STEP }, out }).run();
+    expect(await result.posterior.read(0, 401)).toEqual(values.smoothed);
+    tight.close();
+  });
+});
+
+describe("options", () => {
+  it("that make no sense are refused before any work", () => {
+    const { decoder } = smallDecoder();
+    const plan = (options: Partial<DecodeOptions>) => () =>
+      decoder.smooth(gpu(), { time: { step: STEP }, out: place(), ...options });
+    expect(plan({ chunkRows: 0 })).toThrow(/chunkRows is 0/);
+    expect(plan({ tileRows: 1.5 })).toThrow(/tileRows is 1.5/);
+    expect(plan({ slots: 9 })).toThrow(/slots is 9/);
+    expect(plan({ time: { step: 0 } })).toThrow(/step is 0 s/);
+    expect(plan({ time: { start: 5, stop: 4 } })).toThrow(/start is 5 s and stop 4 s/);
+  });
+});

@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, it } from "vitest";
+
+// layers look down only; math and the files directly in src are for all
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  math: [],
+  gpu: [],
+  store: [],
+  array: ["store"],
+  kernels: ["gpu"],
+  stream: ["gpu", "store", "array"],
+  io: ["array", "store"],
+};
+// a model is passes over arrays; its functions take a gpu and a place to write
+const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];
+const DOMAIN_MAY_IMPORT = ["stream", "kernels", "array", "gpu", "store"];
+const FOR_ALL = ["math", "errors.ts", "types.ts", "version.ts"];
+
+// files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
+const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts"];
+
+interface Import {
+  file: string;
+  /** As written. */
+  specifier: string;
+  /** Path from the root of the repository, for relative imports. */
+  target: string | undefined;
+  dynamic: boolean;
+}
+
+function importsOf(file: string): Import[] {
+  const code = readFileSync(file, "utf8");
+  const pattern =
+    /^(?:import|export)\b(?:[^;"]*?\bfrom)?\s*"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+  return [...code.matchAll(pattern)].map(([statement, fixed, lazy]) => {
+    const specifier = fixed ?? lazy!;
+    const target = specifier.startsWith(".")
+      ? normalize(join(dirname(file), specifier)).replaceAll("\\", "/")
+      : undefined;
+    // types leave no trace in what runs
+    const dynamic = fixed === undefined || /^(import|export) type\b/.test(statement);
+    return { file, specifier, target, dynamic };
+  });
+}
+
+const files = readdirSync("src", { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => `src/${name.replaceAll("\\", "/")}`);
+const imports = files.flatMap(importsOf);
+const layerOf = (path: string) => path.split("/")[1]!;
+const describeImport = ({ file, specifier }: Import) => `${file} imports ${specifier}`;
+
+describe("layers", () => {
+  it("are all known", () => {
+    const folders = new Set(
+      files.filter((file) => file.split("/").length > 2).map(layerOf),
+    );
+    const known = [...Object.keys(MAY_IMPORT), ...DOMAINS, "cli"];
+    expect([...folders].filter((folder) => !known.includes(folder))).toEqual([]);
+    // what this test reads is what there is to read
+    expect(imports.length).toBeGreaterThan(files.length);
+    for (const file of NATIVE_FILES) {
+      expect(imports.some(({ target, dynamic }) => target === file && dynamic)).toBe(true);
+    }
+  });
+
+  it("look down only", () => {
+    const upward = imports.filter(({ file, target }) => {
+      if (!target?.startsWith("src/")) return false;
+      const [from, to] = [layerOf(file), layerOf(target)];
+      if (from === to || from === "cli" || from === "mod.ts" || FOR_ALL.includes(to)) return false;
+      const allowed = DOMAINS.includes(from) ? DOMAIN_MAY_IMPORT : MAY_IMPORT[from] ?? [];
+      return !allowed.includes(to);
+    });
+    expect(upward.map(describeImport)).toEqual([]);
+  });
+
+  it("import nothing outside src but shaders", () => {
+    const outside = imports.filter(({ target }) =>
+      target !== undefined && !target.startsWith("src/") &&
+      !/^shaders\/.+\.wgsl\?raw$/.test(target)
+    );
+    expect(outside.map(describeImport)).toEqual([]);
+  });
+
+  it("keep node: modules to the command line and the files browsers never load", () => {
+    const native = imports.filter(({ file, specifier }) =>
+      specifier.startsWith("node:") && layerOf(file) !== "cli" && !NATIVE_FILES.includes(file)
+    );
+    expect(native.map(describeImport)).toEqual([]);
+    const eager = imports.filter(({ target, dynamic }) =>
+      target !== undefined && NATIVE_FILES.includes(target) && !dynamic
+    );
+    expect(eager.map(describeImport)).toEqual([]);
+  });
+});
