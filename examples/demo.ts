@@ -12,7 +12,7 @@ import { decoder, formatBytes, openGpu } from "../src/mod.ts";
 import { ProgressPrinter } from "../src/cli/progress.ts";
 import { renderPage } from "./demo_page.ts";
 
-const BUDGET = 16 * 2 ** 20;
+const BUDGET = 12 * 2 ** 20;
 const OUT = "demo/decode.zarr";
 const PAGE = "demo/decode.html";
 

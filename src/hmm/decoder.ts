@@ -28,7 +28,7 @@ import { transitionOperator } from "./transition.ts";
 export type { DecodeResult } from "./decode_store.ts";
 export { openResult, posteriorMean } from "./decode_store.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
-// SIM
+export { simulateSession } from "./simulate.ts";
 
 /** What {@link sortedSpikes} decodes from. */
 export interface SortedSpikesOptions {
