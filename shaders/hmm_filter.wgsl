@@ -17,7 +17,8 @@
 // likelihood       [rows, CELLS] vec4<f32>, exp(log-likelihood - row maximum)
 // predicted        [rows + 1, S, CELLS] vec4<f32>; row r in, row r + 1 out
 // filtered         [rows, S, CELLS] vec4<f32>, written
-// filter_sums      [rows, 1 + S] f32, written: c, then the filtered probability of each state
+// filter_sums      [rows, 2 + S] f32, written: c, 1 / (c + 1e-15) as it was used, then the filtered
+//                  probability of each state
 // field            scratch of random_walk.wgsl
 //
 // Threads own cells (lane, lane + WORKGROUP, ...), so only the convolutions and the two sums need
@@ -79,10 +80,11 @@ fn hmm_filter(@builtin(local_invocation_index) lane: u32) {
     }
     let inverse = 1.0 / (norm + SUM_FLOOR);
     if (lane == 0u) {
-      let sums = row * (1u + STATES);
+      let sums = row * (2u + STATES);
       filter_sums[sums] = norm;
+      filter_sums[sums + 1u] = inverse;
       for (var state = 0u; state < STATES; state++) {
-        filter_sums[sums + 1u + state] = totals[state] * inverse;
+        filter_sums[sums + 2u + state] = totals[state] * inverse;
       }
     }
 

@@ -70,6 +70,6 @@ fn poisson_likelihood(
     row_maximum[row] = highest;
   }
   for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
-    likelihood[out + cell] = exp(likelihood[out + cell] - highest);
+    likelihood[out + cell] = exponential(likelihood[out + cell] - highest);
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Gpu } from "../gpu/device.ts";
-import { hmmFilter, hmmFilterParams } from "../kernels/hmm_filter.ts";
+import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams, logNormaliser } from "../kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
 import { hmmConstants } from "../kernels/hmm_transition.ts";
 import * as pack from "../kernels/pack_rows.ts";
@@ -263,6 +263,10 @@ class DecodeJob {
     return states * cells;
   }
 
+  get #sumsWidth(): number {
+    return FILTER_SUMS_HEAD + this.#operator.shape.states;
+  }
+
   get #width(): number {
     return this.#operator.packTable.length;
   }
@@ -282,7 +286,7 @@ class DecodeJob {
       { name: "likelihood", bytes: 16 * cells * tileRows, role: "scratch" },
       { name: "filtered", bytes: 16 * this.#stateStride * tileRows, role: "scratch" },
       { name: "row_maximum", bytes: 4 * tileRows, role: "scratch" },
-      { name: "filter_sums", bytes: 4 * (1 + states) * tileRows, role: "scratch" },
+      { name: "filter_sums", bytes: 4 * this.#sumsWidth * tileRows, role: "scratch" },
     ];
   }
 
@@ -316,14 +320,14 @@ class DecodeJob {
         await this.#output.saveCheckpoint(tile, new Float32Array(downloads.checkpoint!));
         const { states } = this.#operator.shape;
         const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
-        const sums = new Float32Array(downloads.filter_sums!, 0, rows * (1 + states));
+        const width = this.#sumsWidth;
+        const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
         const probabilities = new Float32Array(rows * states);
         for (let row = 0; row < rows; row++) {
-          this.#logLikelihood += Math.log(sums[row * (1 + states)]!) + maxima[row]! +
+          const [norm, inverse, ...shares] = sums.subarray(row * width, (row + 1) * width);
+          this.#logLikelihood += logNormaliser(norm!, inverse!) + maxima[row]! +
             this.#constantOf(tile.start + row);
-          for (let state = 0; state < states; state++) {
-            probabilities[row * states + state] = sums[row * (1 + states) + 1 + state]!;
-          }
+          probabilities.set(shares, row * states);
         }
         if (causal) {
           await this.#output.writeCausal(

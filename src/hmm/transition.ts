@@ -163,12 +163,16 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
   };
 }
 
-/** Gaussian taps at distances 0, 1, ... bins, cut at {@link CUT_SIGMAS} or the grid's end. */
+/**
+ * Gaussian taps at distances 0, 1, ... bins, cut at {@link CUT_SIGMAS} or the grid's end. Rounded to
+ * f32 here, so that rows are normalised with the very taps the kernels use: a bias of 1e-7 a row would
+ * add up to nats in the log-likelihood of a long recording.
+ */
 export function gaussianTaps(variance: number, spacing: number, bins: number): Float64Array {
   const radius = Math.min(Math.floor(CUT_SIGMAS * Math.sqrt(variance) / spacing), bins - 1);
   return Float64Array.from(
     { length: radius + 1 },
-    (_, distance) => Math.exp(-0.5 * (distance * spacing) ** 2 / variance),
+    (_, distance) => Math.fround(Math.exp(-0.5 * (distance * spacing) ** 2 / variance)),
   );
 }
 

@@ -25,6 +25,9 @@ export const hmmFilter: KernelSpec = {
   },
 };
 
+/** Values the kernel writes to `filter_sums` for each row, before those of the states. */
+export const FILTER_SUMS_HEAD = 2;
+
 /** Strides are in vec4; 0 keeps a single row that is worked on in place. */
 export function hmmFilterParams(
   from: number,
@@ -33,4 +36,15 @@ export function hmmFilterParams(
   filteredStride: number,
 ): Uint32Array<ArrayBuffer> {
   return Uint32Array.of(from, to, predictedStride, filteredStride);
+}
+
+/**
+ * Logarithm of a row's normaliser `c`, natural.
+ *
+ * Taken from the quotient that the kernel multiplied by: whatever f32 made of c, the next row starts
+ * from what that quotient left, so that rounding cancels between rows instead of adding up. Only
+ * where the kernel's 1e-15 shows in c itself, c is used.
+ */
+export function logNormaliser(norm: number, inverse: number): number {
+  return norm > 1e-6 ? -Math.log(inverse) : Math.log(norm);
 }

@@ -5,12 +5,13 @@
  */
 
 import code from "../../shaders/poisson_likelihood.wgsl?raw" with { type: "text" };
+import exponential from "../../shaders/shared/exponential.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const poissonLikelihood: KernelSpec = {
   name: "poisson_likelihood",
-  code,
+  code: [code, exponential].join("\n"),
   bindings: {
     params: "uniform",
     spike_starts: "read",

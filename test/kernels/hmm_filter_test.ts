@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { hmmFilter as filterSpec, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
+import {
+  FILTER_SUMS_HEAD,
+  hmmFilter as filterSpec,
+  hmmFilterParams,
+  logNormaliser,
+} from "../../src/kernels/hmm_filter.ts";
 import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { referenceTransition } from "../reference/transition.ts";
@@ -45,7 +50,7 @@ describe("hmm_filter", () => {
           likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
           predicted,
           filtered: 4 * rows * rowLength,
-          filter_sums: 4 * rows * (1 + states),
+          filter_sums: 4 * rows * (FILTER_SUMS_HEAD + states),
           field: 3 * 16 * Math.max(1, jobs) * padded,
         },
         workgroups: [1],
@@ -57,11 +62,14 @@ describe("hmm_filter", () => {
       expect(largestDifference(layout.unplace(outputs.predicted!), twin.predicted))
         .toBeLessThan(TOLERANCE);
       for (let row = 0; row < rows; row++) {
-        const [norm, ...shares] = outputs.filter_sums!.subarray(
-          row * (1 + states),
-          (row + 1) * (1 + states),
+        const width = FILTER_SUMS_HEAD + states;
+        const [norm, inverse, ...shares] = outputs.filter_sums!.subarray(
+          row * width,
+          (row + 1) * width,
         );
         expect(Math.abs(norm! / twin.normalisers[row]! - 1)).toBeLessThan(TOLERANCE);
+        expect(Math.abs(logNormaliser(norm!, inverse!) - Math.log(twin.normalisers[row]!)))
+          .toBeLessThan(TOLERANCE);
         shares.forEach((share, state) => {
           const first = (row * states + state) * bins;
           const wanted = twin.filtered.subarray(first, first + bins)
