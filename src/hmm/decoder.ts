@@ -5,7 +5,12 @@
  */
 
 import type { Gpu } from "../gpu/device.ts";
-import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams, logNormaliser } from "../kernels/hmm_filter.ts";
+import {
+  FILTER_SUMS_HEAD,
+  hmmFilter,
+  hmmFilterParams,
+  logNormaliser,
+} from "../kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
 import { hmmConstants } from "../kernels/hmm_transition.ts";
 import * as pack from "../kernels/pack_rows.ts";

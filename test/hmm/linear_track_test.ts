@@ -24,7 +24,7 @@ const gpu = useGpu({ budget: "256 MiB" });
 
 const ROWS = 3000;
 // the twin multiplies matrices: what it is asked for takes seconds, not minutes
-const TWIN_ROWS = 400;
+const TWIN_ROWS = 200;
 // f32 against f64, and taps cut at 8 standard deviations
 const TOLERANCE = 4e-6;
 

@@ -57,22 +57,21 @@ export async function decodeTrack(
   return await trackDecoder(recording, track).smooth(gpu, { ...options, time }).run();
 }
 
-/** Start of the stretch of so many seconds in which the animal runs most. */
-export function runningStretch({ position }: TestRecording, seconds: number): number {
-  const { times, values } = position;
-  const running = smoothedSpeed(times, values, 2).map((speed) => speed > RUNNING ? 1 : 0);
-  let best = times[0]!;
-  let most = -1;
-  let inside = 0;
+/** Start of the stretch of so many seconds in which most spikes fell while the animal ran. */
+export function runningStretch({ position, spikes }: TestRecording, seconds: number): number {
+  const speed = smoothedSpeed(position.times, position.values, 2);
+  let sample = 0;
+  const running = spikes.times.filter((time) => {
+    while (sample < position.times.length - 1 && position.times[sample + 1]! <= time) sample++;
+    return speed[sample]! > RUNNING;
+  });
+  let best = running[0]!;
+  let most = 0;
   let last = 0;
-  for (let first = 0; first < times.length; first++) {
-    while (last < times.length && times[last]! < times[first]! + seconds) {
-      inside += running[last++]!;
-    }
-    if (last === times.length) break;
-    if (inside > most) [most, best] = [inside, times[first]!];
-    inside -= running[first]!;
-  }
+  running.forEach((time, first) => {
+    while (last < running.length && running[last]! < time + seconds) last++;
+    if (last - first > most) [most, best] = [last - first, time];
+  });
   return best;
 }
 
