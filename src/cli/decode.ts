@@ -163,6 +163,8 @@ function summary(result: DecodeResult, adapter: string) {
     droppedSpikes: result.droppedSpikes,
     projectedBytes: result.projectedBytes,
     peakBytes: result.peakBytes,
+    // of the whole process, as the system saw it; software adapters keep GPU memory in it
+    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
     seconds: result.seconds,
     adapter,
   };

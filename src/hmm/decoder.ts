@@ -278,7 +278,7 @@ class DecodeJob {
 
   /** Buffers both passes work in. */
   #slotBuffers(tileRows: number): SlotBuffer[] {
-    const { cells, states } = this.#operator.shape;
+    const { cells } = this.#operator.shape;
     const rowStarts = this.#spikes.rowStarts;
     let mostSpikes = 1;
     for (let start = 0; start < this.#time.rows; start += tileRows) {

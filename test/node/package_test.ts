@@ -5,7 +5,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeRecording } from "../support/cli.ts";
 import { useGpu } from "../support/gpu.ts";
+import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 
 const run = promisify(execFile);
@@ -49,7 +51,15 @@ describe("the packed package", () => {
       cwd: consumer,
     });
     expect(imported.stdout.trim()).toBe(`function ${version}`);
-  });
 
-  // TODO: a small decode through npx sluice decode in the same folder
+    const files = await writeRecording(consumer, smallRecording({ seconds: 2 }));
+    const decode = await run(
+      "npx",
+      ["--no-install", "sluice", "decode", ...files, "--out", "out.zarr", "--json", "--quiet"],
+      { cwd: consumer, shell },
+    );
+    expect(JSON.parse(decode.stdout).rows).toBe(101);
+    expect(JSON.parse(await readFile(join(consumer, "out.zarr/zarr.json"), "utf8")))
+      .toMatchObject({ zarr_format: 3, attributes: { complete: true } });
+  });
 });

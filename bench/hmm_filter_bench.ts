@@ -1,0 +1,62 @@
+import { FILTER_SUMS_HEAD, hmmFilter as spec, hmmFilterParams } from "../src/kernels/hmm_filter.ts";
+import { hmmConstants } from "../src/kernels/hmm_transition.ts";
+import { hmmFilter } from "../test/reference/hmm_filter.ts";
+import { referenceTransition } from "../test/reference/transition.ts";
+import {
+  hmmLayout,
+  largestDifference,
+  overStates,
+  randomLogLikelihoods,
+} from "../test/support/hmm_problem.ts";
+import type { Bench } from "./harness.ts";
+import { checkWithin } from "./harness.ts";
+import { CHECKED_ROWS, hmmCases } from "./hmm_cases.ts";
+
+export const hmmFilterBench: Bench = {
+  name: "hmm_filter",
+  cases: () =>
+    hmmCases().map((problem) => {
+      const { rows } = problem;
+      const layout = hmmLayout(problem);
+      const { operator, bins, rowLength, width } = layout;
+      const { states, jobs, padded, cells } = operator.shape;
+      const logLikelihoods = randomLogLikelihoods(rows, bins, 1);
+      const predicted = new Float32Array((rows + 1) * rowLength);
+      predicted.set(layout.perState(layout.initial));
+      return {
+        spec,
+        constants: hmmConstants(operator.shape),
+        shape: `${problem.name}: ${width} state bins x ${rows} rows`,
+        rows,
+        // multiply-adds of the convolution, and three passes over the cells
+        flops: rows * (2 * operator.multiplyAdds + 3 * 4 * cells * states),
+        bytes: rows * 4 * (3 * rowLength + 4 * cells),
+        buffers: {
+          params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
+          transition: new Uint8Array(operator.uniform),
+          grid_table: operator.gridTable,
+          row_scale: operator.rowScale,
+          likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
+          predicted,
+          filtered: 4 * rows * rowLength,
+          filter_sums: 4 * rows * (FILTER_SUMS_HEAD + states),
+          field: 3 * 16 * Math.max(1, jobs) * padded,
+        },
+        workgroups: [1],
+        outputs: ["filtered"],
+        check({ filtered }) {
+          const twin = hmmFilter({
+            initial: layout.initial,
+            transition: referenceTransition(problem.grid, problem.model, 8),
+            logLikelihoods: overStates(
+              logLikelihoods.subarray(0, CHECKED_ROWS * bins),
+              bins,
+              states,
+            ),
+          });
+          const got = layout.unplace(filtered!.subarray(0, CHECKED_ROWS * rowLength));
+          checkWithin("hmm_filter", largestDifference(got, twin.filtered), 1e-6);
+        },
+      };
+    }),
+};

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { formatBytes, formatSeconds, formatTable, parseBytes } from "../../src/math/format.ts";
+
+describe("parseBytes()", () => {
+  it("reads bytes and every unit, in any case, with or without a space", () => {
+    expect(parseBytes(4096)).toBe(4096);
+    expect(parseBytes("4096")).toBe(4096);
+    expect(parseBytes("512MiB")).toBe(2 ** 29);
+    expect(parseBytes("1.5 gb")).toBe(1.5e9);
+    expect(parseBytes("2 KIB")).toBe(2048);
+  });
+
+  it("refuses what is no size", () => {
+    for (const text of ["", "MiB", "-1", "1 XB", "1e3 MB", "lots"]) {
+      expect(() => parseBytes(text)).toThrow(`Cannot read a size: got "${text}"`);
+    }
+  });
+});
+
+describe("formatting", () => {
+  it("writes sizes with three digits", () => {
+    expect([0, 1023, 1024, 17.3 * 2 ** 20, 999.6 * 2 ** 20, 78.41 * 2 ** 30].map(formatBytes))
+      .toEqual(["0 B", "1023 B", "1.00 KiB", "17.3 MiB", "999.6 MiB", "78.4 GiB"]);
+  });
+
+  it("writes durations as people say them", () => {
+    expect([0.24, 41, 185, 7800].map(formatSeconds))
+      .toEqual(["0.2 s", "41 s", "3 min 05 s", "2 h 10 min"]);
+  });
+
+  it("writes tables whose columns line up", () => {
+    expect(formatTable([["a", "bytes"], ["long name", "1"]]))
+      .toBe("a          bytes\n---------  -----\nlong name      1");
+  });
+});

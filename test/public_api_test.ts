@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import packageJson from "../package.json" with { type: "json" };
+import * as sluice from "../src/mod.ts";
+
+describe("the public API", () => {
+  it("exports these names and no others", () => {
+    expect(Object.keys(sluice).sort()).toEqual([
+      "AdapterError",
+      "BudgetError",
+      "ChunkError",
+      "DeviceLostError",
+      "Gpu",
+      "GpuError",
+      "LedgerError",
+      "NoAdapterError",
+      "OutputConflictError",
+      "QuotaError",
+      "ShaderError",
+      "StoreError",
+      "VERSION",
+      "decoder",
+      "formatBytes",
+      "openArray",
+      "openGpu",
+      "parseBytes",
+      "readAll",
+    ]);
+    expect(Object.keys(sluice.decoder).sort()).toEqual([
+      "SortedSpikesDecoder",
+      "contFrag",
+      "continuous",
+      "openResult",
+      "posteriorMean",
+      "simulateSession",
+      "sortedSpikes",
+      "stateModel",
+    ]);
+  });
+
+  it("carries the version of the package", () => {
+    expect(sluice.VERSION).toBe(packageJson.version);
+  });
+});

@@ -1,0 +1,60 @@
+/** Runs the command line of this checkout as a person would: Node and Deno only. */
+
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { encodeNpy } from "../../src/array/npy.ts";
+import type { TestRecording } from "./recordings.ts";
+import { runtime } from "./runtime.ts";
+
+export interface CliRun {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+const PROGRAM = runtime === "deno"
+  ? ["run", "--allow-all", "src/cli/main.ts"]
+  : ["tools/run.mjs", "cli"];
+
+export function runCli(
+  args: readonly string[],
+  { onStderr }: { onStderr?: (text: string, kill: (signal: "SIGINT") => void) => void } = {},
+): Promise<CliRun> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...PROGRAM, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (data) => stdout += data);
+    child.stderr.on("data", (data) => {
+      stderr += data;
+      onStderr?.(stderr, (signal) => child.kill(signal));
+    });
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** Writes a recording as .npy files; returns the options that name them, and a bin size. */
+export async function writeRecording(
+  folder: string,
+  { position, spikes }: TestRecording,
+): Promise<string[]> {
+  const samples = position.times.length;
+  const dimensions = position.values.length / samples;
+  const files = {
+    "spike-times": encodeNpy(spikes.times),
+    "spike-units": encodeNpy(spikes.units),
+    "position-times": encodeNpy(position.times),
+    position: encodeNpy(position.values, dimensions === 1 ? [samples] : [samples, dimensions]),
+  };
+  const options = ["--bin-size", "3", "--position-std", "3", "--step", "0.02"];
+  for (const [name, bytes] of Object.entries(files)) {
+    const file = join(folder, `${name}.npy`);
+    await writeFile(file, bytes);
+    options.push(`--${name}`, file);
+  }
+  return options;
+}
