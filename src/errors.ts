@@ -5,8 +5,6 @@
  * @module
  */
 
-import type { MemoryBytes } from "./types.ts";
-
 /** A plan needs more memory than its budget allows. Thrown before any work is done. */
 export class BudgetError extends Error {
   override readonly name = "BudgetError";
@@ -122,9 +120,4 @@ export class QuotaError extends Error {
     this.neededBytes = sizes.neededBytes;
     this.availableBytes = sizes.availableBytes;
   }
-}
-
-/** Formats `{gpu, host, disk}` for messages. */
-export function describeBytes(bytes: MemoryBytes): string {
-  return `${bytes.gpu} B of GPU memory, ${bytes.host} B of host memory, ${bytes.disk} B of disk`;
 }

@@ -55,8 +55,8 @@ interface FoundAdapter {
   adapter: GPUAdapter;
   runtime: string;
   driver: string | undefined;
-  /** Kept for as long as the device lives: Dawn crashes when its instance is collected. */
-  instance: unknown;
+  /** Lets go of what keeps the adapter alive. */
+  release: () => void;
 }
 
 /**
@@ -83,7 +83,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
     const value = (device.limits as unknown as Record<string, unknown>)[name];
     if (typeof value === "number") description.limits[name] = value;
   }
-  const gpu = new Gpu(device, description, budget, found.instance);
+  const gpu = new Gpu(device, description, budget, found.release);
   try {
     await runSelfTest(gpu);
   } catch (error) {
@@ -102,19 +102,18 @@ export class Gpu {
   readonly #kernels = new Map<string, Promise<Kernel>>();
   #failure: Error | undefined;
   #closed = false;
-  #instance: unknown;
+  readonly #release: () => void;
 
   constructor(
     device: GPUDevice,
     adapter: AdapterDescription,
     budgetBytes: { gpu: number; host: number },
-    instance: unknown,
+    release: () => void,
   ) {
     this.device = device;
     this.adapter = adapter;
     this.budgetBytes = budgetBytes;
-    this.#instance = instance;
-    if (instance) liveInstances.add(instance);
+    this.#release = release;
     this.ledger = new Ledger(device, budgetBytes, () => this.throwIfFailed());
     // callbacks never throw: what they hear is raised by the next awaited call
     device.lost.then((info) => {
@@ -186,8 +185,7 @@ export class Gpu {
     if (this.#closed) return;
     this.#closed = true;
     this.device.destroy();
-    liveInstances.delete(this.#instance);
-    this.#instance = undefined;
+    this.device.lost.then(this.#release);
   }
 
   [Symbol.dispose](): void {
@@ -195,8 +193,35 @@ export class Gpu {
   }
 }
 
-// Dawn's instances, strongly held while a device of theirs is open.
-const liveInstances = new Set<unknown>();
+/**
+ * Dawn's instances by driver and flags. All devices of a process share one, strongly held: Dawn
+ * crashes when an instance is collected while it has anything left to tell, and Node does not exit
+ * while one is held.
+ */
+const dawnInstances = new Map<string, { gpu: GPU; users: number }>();
+
+/** How long the last user's instance is kept for what Dawn may still report. */
+const INSTANCE_LINGER_MS = 50;
+
+async function acquireDawn(driver: string, adapterPart: string | undefined) {
+  const named = adapterPart !== undefined && adapterPart !== "software";
+  const flags = named ? [`adapter=${adapterPart}`] : [];
+  const key = [driver, ...flags].join(" ");
+  let instance = dawnInstances.get(key);
+  if (!instance) {
+    instance = { gpu: await createDawn(flags), users: 0 };
+    dawnInstances.set(key, instance);
+  }
+  const held = instance;
+  held.users++;
+  const release = () => {
+    if (--held.users > 0) return;
+    setTimeout(() => {
+      if (held.users === 0) dawnInstances.delete(key);
+    }, INSTANCE_LINGER_MS);
+  };
+  return { gpu: held.gpu, release };
+}
 
 function parseBudget(budget: Budget | undefined): { gpu: number; host: number } {
   if (budget === undefined) return { gpu: DEFAULT_BUDGET, host: Infinity };
@@ -222,7 +247,7 @@ async function findAdapter(options: OpenGpuOptions): Promise<FoundAdapter> {
     );
   }
   checkAdapterName(adapter, options.adapter);
-  return { adapter, runtime: "browser", driver: undefined, instance: undefined };
+  return { adapter, runtime: "browser", driver: undefined, release: () => {} };
 }
 
 async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter> {
@@ -231,20 +256,20 @@ async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter>
   const tried: string[] = [];
   for await (const driver of vulkanDrivers()) {
     await useVulkanDriver(driver);
-    const instance = isDeno ? navigator.gpu : await createDawn(options.adapter);
-    // the instance must stay referenced while the request is under way
-    liveInstances.add(instance);
+    const { gpu, release } = isDeno
+      ? { gpu: navigator.gpu, release: () => {} }
+      : await acquireDawn(driver.name, options.adapter);
     let adapter: GPUAdapter | null;
     try {
-      adapter = await instance.requestAdapter(adapterRequest(options));
+      adapter = await gpu.requestAdapter(adapterRequest(options));
     } catch {
       // Dawn throws where others answer null, when no adapter has the name asked for
       adapter = null;
     }
-    liveInstances.delete(instance);
     if (adapter && matchesName(adapter, options.adapter)) {
-      return { adapter, runtime, driver: driver.name, instance: isDeno ? undefined : instance };
+      return { adapter, runtime, driver: driver.name, release };
     }
+    release();
     tried.push(adapter ? `${driver.name}: ${adapterName(adapter)}` : `${driver.name}: no adapter`);
   }
   const wanted = options.adapter ? ` named "${options.adapter}"` : "";
@@ -254,7 +279,7 @@ async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter>
   );
 }
 
-async function createDawn(adapterPart: string | undefined): Promise<GPU> {
+async function createDawn(flags: string[]): Promise<GPU> {
   let dawn: { create(flags: string[]): GPU };
   try {
     dawn = await import("webgpu");
@@ -264,8 +289,7 @@ async function createDawn(adapterPart: string | undefined): Promise<GPU> {
       { cause },
     );
   }
-  const named = adapterPart !== undefined && adapterPart !== "software";
-  return dawn.create(named ? [`adapter=${adapterPart}`] : []);
+  return dawn.create(flags);
 }
 
 function adapterRequest(options: OpenGpuOptions): GPURequestAdapterOptions {

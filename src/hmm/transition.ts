@@ -232,19 +232,19 @@ function maskedRowSums(box: Box, interior: Uint8Array, { tapsX, tapsY }: Walk): 
   const sums = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      for (let other = 0; other < columns; other++) {
-        const distance = Math.abs(other - column);
-        if (distance >= tapsY.length || !interior[row * columns + other]) continue;
-        along[row * columns + column]! += tapsY[distance]!;
+      const end = Math.min(columns, column + tapsY.length);
+      for (let other = Math.max(0, column - tapsY.length + 1); other < end; other++) {
+        if (!interior[row * columns + other]) continue;
+        along[row * columns + column]! += tapsY[Math.abs(other - column)]!;
       }
     }
   }
   for (let row = 0; row < rows; row++) {
-    for (let other = 0; other < rows; other++) {
-      const distance = Math.abs(other - row);
-      if (distance >= tapsX.length) continue;
+    const end = Math.min(rows, row + tapsX.length);
+    for (let other = Math.max(0, row - tapsX.length + 1); other < end; other++) {
+      const tap = tapsX[Math.abs(other - row)]!;
       for (let column = 0; column < columns; column++) {
-        sums[row * columns + column]! += tapsX[distance]! * along[other * columns + column]!;
+        sums[row * columns + column]! += tap * along[other * columns + column]!;
       }
     }
   }

@@ -30,7 +30,8 @@ export function runCli(
     child.stdout.on("data", (data) => stdout += data);
     child.stderr.on("data", (data) => {
       stderr += data;
-      onStderr?.(stderr, (signal) => child.kill(signal));
+      // not child.kill(): Deno then reports the signal instead of the exit code
+      onStderr?.(stderr, (signal) => process.kill(child.pid!, signal));
     });
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
