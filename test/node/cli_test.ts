@@ -195,8 +195,8 @@ describe("bad input gets a clear error before any work:", () => {
   it("a bin size that gives no interior bins, or more than fit the budget", async () => {
     await refused(["--bin-size", "0"], 2, /the bin size is 0/);
     await refused(["--bin-size=-1"], 2, /the bin size is -1/);
-    const fine = ["--bin-size", "0.01", "--movement-var", "0.01", "--budget", "256KiB"];
-    const over = await refused(fine, 3, /the budget is 256/);
+    const fine = ["--bin-size", "0.01", "--movement-var", "0.01", "--budget", "96KiB"];
+    const over = await refused(fine, 3, /the budget is 96/);
     expect(over.name).toBe("BudgetError");
   });
 
