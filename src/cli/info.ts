@@ -7,7 +7,7 @@
 import os from "node:os";
 import process from "node:process";
 import { openGpu } from "../gpu/device.ts";
-import { formatBytes, formatTable } from "../math/format.ts";
+import { formatBytes } from "../math/format.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./main.ts";
 import { Options } from "./usage.ts";
@@ -62,14 +62,16 @@ export async function info({ args }: CommandContext): Promise<void> {
     const value = adapter.limits[name] ?? 0;
     return /Size$/.test(name) ? formatBytes(value) : String(value);
   };
-  console.log(formatTable([
+  const lines: [string, string][] = [
     ["sluice", VERSION],
     ["runtime", `${facts.runtime} ${facts.runtimeVersion}, ${facts.platform}`],
     ["adapter", adapter.name + (adapter.software ? " (software)" : "")],
     ["driver", facts.driver],
     ["self-test", "passed"],
-    ...SHOWN_LIMITS.map((name) => [name, limit(name)]),
+    ...SHOWN_LIMITS.map((name): [string, string] => [name, limit(name)]),
     ["features", adapter.features.length > 0 ? adapter.features.join(", ") : "none"],
     ["memory", `${formatBytes(memory.freeBytes)} free of ${formatBytes(memory.totalBytes)}`],
-  ]));
+  ];
+  const widest = Math.max(...lines.map(([name]) => name.length));
+  for (const [name, value] of lines) console.log(`${name.padEnd(widest)}  ${value}`);
 }
