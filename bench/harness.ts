@@ -32,7 +32,10 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
   const table = [["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s"]];
   const lines: string[] = [];
   for (const test of cases()) {
-    const { outputs, milliseconds } = await runKernel(gpu, { ...test, repeats: REPEATS });
+    const { outputs, milliseconds, deviceTime } = await runKernel(gpu, {
+      ...test,
+      repeats: REPEATS,
+    });
     test.check(outputs);
     const sorted = [...milliseconds].sort((a, b) => a - b);
     const [min, median] = [sorted[0]!, sorted[sorted.length >> 1]!];
@@ -44,6 +47,7 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
       flops: test.flops,
       minMs: min,
       medianMs: median,
+      clock: deviceTime ? "device timestamps" : "submit to done",
       gflops: test.flops / median / 1e6,
       gigabytes: test.bytes / median / 1e6,
       adapter: gpu.adapter.name,

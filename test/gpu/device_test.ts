@@ -74,6 +74,26 @@ describe("kernels", () => {
   });
 });
 
+describe("timing", () => {
+  it("measures device time where the adapter keeps it, and says when it does not", async () => {
+    const seed = selfTestSeed();
+    const { milliseconds, deviceTime } = await runKernel(gpu(), {
+      spec: selfTestSpec,
+      constants: {},
+      buffers: { seed, answers: 520 },
+      workgroups: [1],
+      outputs: [],
+      repeats: 3,
+    });
+    expect(deviceTime).toBe(gpu().device.features.has("timestamp-query"));
+    expect(milliseconds.length).toBe(3);
+    for (const time of milliseconds) {
+      expect(time).toBeGreaterThanOrEqual(0);
+      expect(time).toBeLessThan(10_000);
+    }
+  });
+});
+
 describe("the ledger", () => {
   const storage = (bytes: number) => ({ label: "rows", bytes, usage: BufferUsage.STORAGE });
   const promise = (bytes: number) => ({ gpu: bytes, host: 0, disk: 0 });

@@ -3,6 +3,7 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { bufferBytes } from "../../src/gpu/ledger.ts";
+import { GpuTimer, TIMER_BYTES } from "../../src/gpu/timing.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 
 export interface KernelCase {
@@ -19,8 +20,10 @@ export interface KernelCase {
 
 export interface KernelRun {
   outputs: Record<string, Float32Array>;
-  /** Milliseconds of every repeat. */
+  /** Milliseconds of every repeat: device time where the adapter has timestamps. */
   milliseconds: number[];
+  /** Whether they are device time, or from submit to done. */
+  deviceTime: boolean;
 }
 
 export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> {
@@ -33,7 +36,7 @@ export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> 
   };
   const names = Object.keys(spec.bindings);
   const gpuBytes = names.reduce((sum, name) => sum + sizeOf(name), 0) +
-    outputs.reduce((sum, name) => sum + sizeOf(name), 0);
+    outputs.reduce((sum, name) => sum + sizeOf(name), 0) + TIMER_BYTES;
   const account = gpu.ledger.open(spec.name, { gpu: gpuBytes, host: 0, disk: 0 });
   try {
     const device = await account.createBuffers(names.map((name) => ({
@@ -56,11 +59,17 @@ export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> 
       gpu.device.queue.writeBuffer(byName[name]!, 0, padded);
     }
     const group = kernel.bind(byName);
+    const timer = test.repeats ? await GpuTimer.create(gpu, account) : undefined;
     const dispatch = () =>
       gpu.submit(spec.name, (encoder) => {
-        const pass = encoder.beginComputePass({ label: spec.name });
+        const { timestampWrites } = timer ?? {};
+        const pass = encoder.beginComputePass({
+          label: spec.name,
+          ...(timestampWrites && { timestampWrites }),
+        });
         kernel.encode(pass, group, workgroups);
         pass.end();
+        timer?.encodeResolve(encoder);
       });
     await dispatch();
     await gpu.submit("read back", (encoder) => {
@@ -78,11 +87,12 @@ export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> 
     for (let i = 0; i < (test.repeats ?? 0); i++) {
       const started = performance.now();
       await dispatch();
-      milliseconds.push(performance.now() - started);
+      milliseconds.push(timer ? await timer.read() : performance.now() - started);
     }
+    timer?.destroy(account);
     for (const buffer of [...device, ...staging]) account.destroyBuffer(buffer);
     account.close();
-    return { outputs: read, milliseconds };
+    return { outputs: read, milliseconds, deviceTime: timer !== undefined };
   } catch (error) {
     account.abandon();
     throw error;
