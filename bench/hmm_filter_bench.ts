@@ -1,8 +1,7 @@
-import { FILTER_SUMS_HEAD, hmmFilter as spec, hmmFilterParams } from "../src/kernels/hmm_filter.ts";
-import { hmmConstants } from "../src/kernels/hmm_transition.ts";
 import { hmmFilter } from "../test/reference/hmm_filter.ts";
 import { referenceTransition } from "../test/reference/transition.ts";
 import {
+  filterCase,
   hmmLayout,
   largestDifference,
   overStates,
@@ -19,31 +18,15 @@ export const hmmFilterBench: Bench = {
       const { rows } = problem;
       const layout = hmmLayout(problem);
       const { operator, bins, rowLength, width } = layout;
-      const { states, jobs, padded, cells } = operator.shape;
+      const { states, cells } = operator.shape;
       const logLikelihoods = randomLogLikelihoods(rows, bins, 1);
-      const predicted = new Float32Array((rows + 1) * rowLength);
-      predicted.set(layout.perState(layout.initial));
       return {
-        spec,
-        constants: hmmConstants(operator.shape),
+        ...filterCase(layout, logLikelihoods),
         shape: `${problem.name}: ${width} state bins x ${rows} rows`,
         rows,
         // multiply-adds of the convolution, and three passes over the cells
         flops: rows * (2 * operator.multiplyAdds + 3 * 4 * cells * states),
         bytes: rows * 4 * (3 * rowLength + 4 * cells),
-        buffers: {
-          params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
-          transition: new Uint8Array(operator.uniform),
-          grid_table: operator.gridTable,
-          row_scale: operator.rowScale,
-          likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
-          predicted,
-          filtered: 4 * rows * rowLength,
-          filter_sums: 4 * rows * (FILTER_SUMS_HEAD + states),
-          field: 3 * 16 * Math.max(1, jobs) * padded,
-        },
-        workgroups: [1],
-        outputs: ["filtered"],
         check({ filtered }) {
           const twin = hmmFilter({
             initial: layout.initial,

@@ -1,5 +1,3 @@
-import { hmmSmooth as spec, hmmSmoothParams } from "../src/kernels/hmm_smooth.ts";
-import { hmmConstants } from "../src/kernels/hmm_transition.ts";
 import { hmmFilter } from "../test/reference/hmm_filter.ts";
 import { hmmSmooth } from "../test/reference/hmm_smooth.ts";
 import { referenceTransition } from "../test/reference/transition.ts";
@@ -8,6 +6,7 @@ import {
   largestDifference,
   overStates,
   randomLogLikelihoods,
+  smoothCase,
 } from "../test/support/hmm_problem.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
@@ -20,7 +19,7 @@ export const hmmSmoothBench: Bench = {
       const { rows } = problem;
       const layout = hmmLayout(problem);
       const { operator, bins, rowLength, width } = layout;
-      const { states, jobs, padded, cells } = operator.shape;
+      const { states, cells } = operator.shape;
       // the last rows are filtered for real and checked; those before them repeat one row
       const transition = referenceTransition(problem.grid, problem.model, 8);
       const forward = hmmFilter({
@@ -38,25 +37,15 @@ export const hmmSmoothBench: Bench = {
         return all;
       };
       return {
-        spec,
-        constants: hmmConstants(operator.shape),
+        ...smoothCase(
+          layout,
+          repeated(forward.filtered, CHECKED_ROWS),
+          repeated(forward.predicted, CHECKED_ROWS + 1),
+        ),
         shape: `${problem.name}: ${width} state bins x ${rows} rows`,
         rows,
         flops: rows * (2 * operator.multiplyAdds + 5 * 4 * cells * states),
         bytes: rows * 4 * 4 * rowLength,
-        buffers: {
-          params: hmmSmoothParams(0, rows, rows - 1),
-          transition: new Uint8Array(operator.uniform),
-          grid_table: operator.gridTable,
-          row_scale: operator.rowScale,
-          predicted: repeated(forward.predicted, CHECKED_ROWS + 1),
-          filtered: repeated(forward.filtered, CHECKED_ROWS),
-          smoothed_carry: 4 * rowLength,
-          smooth_sums: 4 * rows * states,
-          field: 3 * 16 * Math.max(1, jobs) * padded,
-        },
-        workgroups: [1],
-        outputs: ["filtered"],
         check({ filtered }) {
           const last = filtered!.subarray((rows - CHECKED_ROWS) * rowLength);
           const twin = hmmSmooth(forward, transition);

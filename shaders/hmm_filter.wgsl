@@ -24,6 +24,7 @@
 // Threads own cells (lane, lane + WORKGROUP, ...), so only the convolutions and the two sums need
 // barriers. f64 twin: test/reference/hmm_filter.ts.
 
+// overrides stand here rather than in random_walk.wgsl: naga 29 fails on one used before its line
 override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;

@@ -16,6 +16,7 @@
 //
 // f64 twin: test/reference/hmm_smooth.ts.
 
+// overrides stand here rather than in random_walk.wgsl: naga 29 fails on one used before its line
 override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;

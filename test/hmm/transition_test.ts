@@ -2,22 +2,17 @@ import { describe, expect, it } from "vitest";
 import { gaussianTaps, transitionOperator } from "../../src/hmm/transition.ts";
 import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
 import { enumeratePaths } from "../reference/enumerate_paths.ts";
-import { hmmSmooth as smoothSpec, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
-import {
-  FILTER_SUMS_HEAD,
-  hmmFilter as filterSpec,
-  hmmFilterParams,
-} from "../../src/kernels/hmm_filter.ts";
-import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
 import {
   boxGrid,
+  filterCase,
   hmmLayout,
   hmmProblems,
   largestDifference,
   mixedStates,
   randomLogLikelihoods,
+  smoothCase,
 } from "../support/hmm_problem.ts";
 import { runKernel } from "../support/run_kernel.ts";
 
@@ -99,8 +94,7 @@ describe("the kernels on tiny models", () => {
       const grid = boxGrid([3]);
       const rows = 4;
       const layout = hmmLayout({ grid, model });
-      const { operator, bins, rowLength, width } = layout;
-      const { states, jobs, padded } = operator.shape;
+      const { bins, width } = layout;
       const logLikelihoods = randomLogLikelihoods(rows, bins, 21 + index);
       // the matrix, column by column, from the definition
       const reference = referenceTransition(grid, model);
@@ -115,42 +109,9 @@ describe("the kernels on tiny models", () => {
       );
       const wanted = enumeratePaths([...layout.initial], matrix, perState);
 
-      const predicted = new Float32Array((rows + 1) * rowLength);
-      predicted.set(layout.perState(layout.initial));
-      const common = {
-        transition: new Uint8Array(operator.uniform),
-        grid_table: operator.gridTable,
-        row_scale: operator.rowScale,
-        field: 3 * 16 * Math.max(1, jobs) * padded,
-      };
-      const forward = await runKernel(gpu(), {
-        spec: filterSpec,
-        constants: hmmConstants(operator.shape),
-        buffers: {
-          ...common,
-          params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
-          likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
-          predicted,
-          filtered: 4 * rows * rowLength,
-          filter_sums: 4 * rows * (FILTER_SUMS_HEAD + states),
-        },
-        workgroups: [1],
-        outputs: ["predicted", "filtered"],
-      });
-      const backward = await runKernel(gpu(), {
-        spec: smoothSpec,
-        constants: hmmConstants(operator.shape),
-        buffers: {
-          ...common,
-          params: hmmSmoothParams(0, rows, rows - 1),
-          predicted: forward.outputs.predicted!,
-          filtered: forward.outputs.filtered!,
-          smoothed_carry: 4 * rowLength,
-          smooth_sums: 4 * rows * states,
-        },
-        workgroups: [1],
-        outputs: ["filtered"],
-      });
+      const forward = await runKernel(gpu(), filterCase(layout, logLikelihoods));
+      const { filtered, predicted } = forward.outputs;
+      const backward = await runKernel(gpu(), smoothCase(layout, filtered!, predicted!));
       expect(largestDifference(layout.unplace(forward.outputs.filtered!), wanted.filtered.flat()))
         .toBeLessThan(1e-6);
       expect(largestDifference(layout.unplace(backward.outputs.filtered!), wanted.smoothed.flat()))

@@ -1,15 +1,10 @@
 import { describe, expect, it } from "vitest";
-import {
-  FILTER_SUMS_HEAD,
-  hmmFilter as filterSpec,
-  hmmFilterParams,
-  logNormaliser,
-} from "../../src/kernels/hmm_filter.ts";
-import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
+import { FILTER_SUMS_HEAD, logNormaliser } from "../../src/kernels/hmm_filter.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
 import {
+  filterCase,
   hmmLayout,
   hmmProblems,
   largestDifference,
@@ -28,8 +23,8 @@ describe("hmm_filter", () => {
     it(`agrees with its twin on ${problem.name}`, async () => {
       const { grid, model, rows } = problem;
       const layout = hmmLayout(problem);
-      const { operator, bins, rowLength } = layout;
-      const { states, jobs, padded } = operator.shape;
+      const { operator, bins } = layout;
+      const { states } = operator.shape;
       const logLikelihoods = randomLogLikelihoods(rows, bins, 11);
       const twin = hmmFilter({
         initial: layout.initial,
@@ -37,25 +32,7 @@ describe("hmm_filter", () => {
         logLikelihoods: overStates(logLikelihoods, bins, states),
       });
 
-      const predicted = new Float32Array((rows + 1) * rowLength);
-      predicted.set(layout.perState(layout.initial));
-      const { outputs } = await runKernel(gpu(), {
-        spec: filterSpec,
-        constants: hmmConstants(operator.shape),
-        buffers: {
-          params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
-          transition: new Uint8Array(operator.uniform),
-          grid_table: operator.gridTable,
-          row_scale: operator.rowScale,
-          likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
-          predicted,
-          filtered: 4 * rows * rowLength,
-          filter_sums: 4 * rows * (FILTER_SUMS_HEAD + states),
-          field: 3 * 16 * Math.max(1, jobs) * padded,
-        },
-        workgroups: [1],
-        outputs: ["predicted", "filtered", "filter_sums"],
-      });
+      const { outputs } = await runKernel(gpu(), filterCase(layout, logLikelihoods));
 
       expect(largestDifference(layout.unplace(outputs.filtered!), twin.filtered))
         .toBeLessThan(TOLERANCE);

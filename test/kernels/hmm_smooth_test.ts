@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { hmmSmooth as smoothSpec, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
-import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { referenceTransition } from "../reference/transition.ts";
@@ -11,6 +9,7 @@ import {
   largestDifference,
   overStates,
   randomLogLikelihoods,
+  smoothCase,
 } from "../support/hmm_problem.ts";
 import { runKernel } from "../support/run_kernel.ts";
 
@@ -24,8 +23,8 @@ describe("hmm_smooth", () => {
     it(`agrees with its twin on ${problem.name}`, async () => {
       const { grid, model, rows } = problem;
       const layout = hmmLayout(problem);
-      const { operator, bins, rowLength } = layout;
-      const { states, jobs, padded } = operator.shape;
+      const { operator, bins } = layout;
+      const { states } = operator.shape;
       const transition = referenceTransition(grid, model, 8);
       const forward = hmmFilter({
         initial: layout.initial,
@@ -34,23 +33,10 @@ describe("hmm_smooth", () => {
       });
       const twin = hmmSmooth(forward, transition);
 
-      const { outputs } = await runKernel(gpu(), {
-        spec: smoothSpec,
-        constants: hmmConstants(operator.shape),
-        buffers: {
-          params: hmmSmoothParams(0, rows, rows - 1),
-          transition: new Uint8Array(operator.uniform),
-          grid_table: operator.gridTable,
-          row_scale: operator.rowScale,
-          predicted: layout.perState(forward.predicted),
-          filtered: layout.perState(forward.filtered),
-          smoothed_carry: 4 * rowLength,
-          smooth_sums: 4 * rows * states,
-          field: 3 * 16 * Math.max(1, jobs) * padded,
-        },
-        workgroups: [1],
-        outputs: ["filtered", "smoothed_carry", "smooth_sums"],
-      });
+      const { outputs } = await runKernel(
+        gpu(),
+        smoothCase(layout, layout.perState(forward.filtered), layout.perState(forward.predicted)),
+      );
 
       const smoothed = layout.unplace(outputs.filtered!);
       expect(largestDifference(smoothed, twin)).toBeLessThan(TOLERANCE);
@@ -67,28 +53,15 @@ describe("hmm_smooth", () => {
   it("treats a state that was impossible as the definition says: it stays impossible", async () => {
     const [problem] = hmmProblems().filter(({ name }) => name === "a track with two states");
     const layout = hmmLayout(problem!);
-    const { operator, rowLength, width } = layout;
+    const { width } = layout;
     const filtered = new Float64Array(2 * width).fill(1 / width);
     const predicted = new Float64Array(3 * width).fill(1 / width);
     // nothing was predicted for bin 3 of row 1, yet rounding left mass in the smoothed row
     predicted[width + 3] = 0;
-    const { outputs } = await runKernel(gpu(), {
-      spec: smoothSpec,
-      constants: hmmConstants(operator.shape),
-      buffers: {
-        params: hmmSmoothParams(0, 2, 1),
-        transition: new Uint8Array(operator.uniform),
-        grid_table: operator.gridTable,
-        row_scale: operator.rowScale,
-        predicted: layout.perState(predicted),
-        filtered: layout.perState(filtered),
-        smoothed_carry: 4 * rowLength,
-        smooth_sums: 4 * 2 * operator.shape.states,
-        field: 3 * 16 * operator.shape.jobs * operator.shape.padded,
-      },
-      workgroups: [1],
-      outputs: ["filtered"],
-    });
+    const { outputs } = await runKernel(
+      gpu(),
+      smoothCase(layout, layout.perState(filtered), layout.perState(predicted)),
+    );
     const twin = hmmSmooth(
       { filtered, predicted },
       referenceTransition(problem!.grid, problem!.model, 8),

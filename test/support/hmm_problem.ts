@@ -3,6 +3,9 @@
 import type { Grid } from "../../src/hmm/grid.ts";
 import type { StateModel } from "../../src/hmm/states.ts";
 import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
+import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
+import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
+import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { transitionOperator } from "../../src/hmm/transition.ts";
 import { seeded } from "./random.ts";
 
@@ -172,6 +175,57 @@ export function hmmLayout({ grid, model }: Pick<HmmProblem, "grid" | "model">) {
         (_, i) => placed[Math.floor(i / table.length) * rowLength + table[i % table.length]!]!,
       );
     },
+  };
+}
+
+type HmmLayout = ReturnType<typeof hmmLayout>;
+
+const operatorBuffers = ({ operator }: HmmLayout) => ({
+  transition: new Uint8Array(operator.uniform),
+  grid_table: operator.gridTable,
+  row_scale: operator.rowScale,
+  field: 3 * 16 * Math.max(1, operator.shape.jobs) * operator.shape.padded,
+});
+
+/** `hmm_filter` from the initial distribution over rows of log-likelihoods [rows, bins]. */
+export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array) {
+  const { operator, bins, rowLength } = layout;
+  const rows = logLikelihoods.length / bins;
+  const predicted = new Float32Array((rows + 1) * rowLength);
+  predicted.set(layout.perState(layout.initial));
+  return {
+    spec: hmmFilter,
+    constants: hmmConstants(operator.shape),
+    buffers: {
+      ...operatorBuffers(layout),
+      params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
+      likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
+      predicted,
+      filtered: 4 * rows * rowLength,
+      filter_sums: 4 * rows * (FILTER_SUMS_HEAD + operator.shape.states),
+    },
+    workgroups: [1],
+    outputs: ["predicted", "filtered", "filter_sums"],
+  };
+}
+
+/** `hmm_smooth` over rows as the filter leaves them, the last of which ends the recording. */
+export function smoothCase(layout: HmmLayout, filtered: Float32Array, predicted: Float32Array) {
+  const { operator, rowLength } = layout;
+  const rows = filtered.length / rowLength;
+  return {
+    spec: hmmSmooth,
+    constants: hmmConstants(operator.shape),
+    buffers: {
+      ...operatorBuffers(layout),
+      params: hmmSmoothParams(0, rows, rows - 1),
+      predicted,
+      filtered,
+      smoothed_carry: 4 * rowLength,
+      smooth_sums: 4 * rows * operator.shape.states,
+    },
+    workgroups: [1],
+    outputs: ["filtered", "smoothed_carry", "smooth_sums"],
   };
 }
 
