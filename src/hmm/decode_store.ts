@@ -316,6 +316,10 @@ export class DecodeOutput {
       parameters: this.#parameters(),
       adapter,
       dropped_spikes: droppedSpikes,
+      // what xarray makes coordinates, beside those named after their dim
+      coordinates: this.#coordinates.map(({ spec }) => spec)
+        .filter(({ name, dims }) => !dims.includes(name))
+        .map(({ name }) => name).join(" "),
       ...state,
     };
   }

@@ -251,6 +251,44 @@ describe("the output place", () => {
     expect((await openResult(out)).marginalLogLikelihood).toBe(result.marginalLogLikelihood);
   });
 
+  it("has the names, dims and coordinates that xarray users expect, read by zarrita", async () => {
+    const { decoder } = smallDecoder(contFrag({ movementVar: 4 }), 2);
+    const out = place();
+    const { marginalLogLikelihood } = await decoder.smooth(gpu(), {
+      time: { step: STEP, stop: 1 },
+      out,
+      causal: true,
+    }).run();
+    const zarr = await import("zarrita");
+    const group = await zarr.open.v3(await openStore(out) as never, { kind: "group" });
+    expect(group.attrs).toMatchObject({
+      coordinates: "state state_ind x_position y_position interior_index is_track_interior",
+      marginal_log_likelihoods: [marginalLogLikelihood],
+      complete: true,
+    });
+    const bins = 2 * decoder.grid.interiorIndex.length;
+    const wanted: Record<string, [number[], string[]]> = {
+      acausal_posterior: [[51, bins], ["time", "state_bins"]],
+      acausal_state_probabilities: [[51, 2], ["time", "states"]],
+      causal_posterior: [[51, bins], ["time", "state_bins"]],
+      causal_state_probabilities: [[51, 2], ["time", "states"]],
+      time: [[51], ["time"]],
+      states: [[2], ["states"]],
+      state: [[bins], ["state_bins"]],
+      state_ind: [[bins], ["state_bins"]],
+      x_position: [[bins], ["state_bins"]],
+      y_position: [[bins], ["state_bins"]],
+      interior_index: [[bins], ["state_bins"]],
+      is_track_interior: [[2 * decoder.grid.interior.length], ["full_state_bins"]],
+    };
+    for (const [name, [shape, dims]] of Object.entries(wanted)) {
+      const array = await zarr.open.v3(group.resolve(name), { kind: "array" });
+      expect([name, array.shape, array.dimensionNames]).toEqual([name, shape, dims]);
+    }
+    const names = await zarr.open.v3(group.resolve("states"), { kind: "array" });
+    expect((await zarr.get(names)).data).toEqual(["Continuous", "Fragmented"]);
+  });
+
   it("stores equal bytes for equal runs", async () => {
     const { decoder } = smallDecoder();
     const contents = async (tileRows: number) => {
