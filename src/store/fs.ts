@@ -11,17 +11,21 @@ import {
   mkdir,
   open,
   readdir,
+  readFile,
   rename,
   rm,
+  rmdir,
   stat,
   statfs,
 } from "node:fs/promises";
+import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { QuotaError, StoreError } from "../errors.ts";
+import process from "node:process";
+import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts } from "./place.ts";
-import type { Store } from "./store.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import type { Appender, Store } from "./store.ts";
 
 export class FileStore implements Store {
   readonly place: string;
@@ -54,7 +58,7 @@ export class FileStore implements Store {
   }
 
   set(key: string, bytes: Uint8Array): Promise<void> {
-    const path = this.#path(keyParts(key));
+    const path = this.#path(keyParts(key, "write"));
     const before = this.#writes.get(path) ?? Promise.resolve();
     const write = before.catch(() => {}).then(() => writeFile(path, bytes));
     this.#writes.set(path, write);
@@ -63,6 +67,61 @@ export class FileStore implements Store {
     };
     write.then(forget, forget);
     return write;
+  }
+
+  async append(key: string, { keep = 0 } = {}): Promise<Appender> {
+    const path = this.#path(keyParts(key, "write"));
+    const partial = path + PARTIAL_SUFFIX;
+    try {
+      if (keep > 0 && !(await exists(partial)) && await exists(path)) await rename(path, partial);
+      const handle = await openForWriting(partial, keep > 0 ? "r+" : "w");
+      const { size } = await handle.stat();
+      if (size < keep) {
+        await handle.close();
+        throw tooShort(path, size, keep);
+      }
+      await handle.truncate(keep);
+      return new FileAppender(handle, path, keep);
+    } catch (error) {
+      if (keep > 0 && isMissing(error)) throw tooShort(path, 0, keep);
+      throw await describeWriteError(path, keep, error);
+    }
+  }
+
+  async lock(key: string): Promise<() => Promise<void>> {
+    const path = this.#path(keyParts(key, "write"));
+    const mine = JSON.stringify(await processIdentity(process.pid));
+    for (;;) {
+      try {
+        const handle = await openForWriting(path, "wx");
+        try {
+          await writeWhole(handle, new TextEncoder().encode(mine), path);
+        } finally {
+          await handle.close();
+        }
+        return async () => {
+          if (await readText(path) !== mine) return;
+          await remove(path);
+          await rmdir(dirname(path)).catch(() => {});
+        };
+      } catch (error) {
+        if (errorCode(error) !== "EEXIST") throw await describeWriteError(path, 0, error);
+      }
+      const theirs = await readText(path);
+      if (theirs === undefined) continue;
+      await refuseLiveLock(path, theirs, this.place);
+      // Only one of several processes that find the same stale lock can move it away. One that moves
+      // away a newer lock by mistake puts it back.
+      const aside = `${path}.${process.pid}`;
+      await rename(path, aside).catch(() => {});
+      const moved = await readText(aside);
+      if (moved !== undefined && moved !== theirs) await rename(aside, path);
+      else await remove(aside);
+    }
+  }
+
+  availableBytes(): Promise<number> {
+    return freeBytes(this.#folder);
   }
 
   async delete(key: string): Promise<void> {
@@ -178,7 +237,7 @@ export interface WriteHandle {
 }
 
 /**
- * Writes all of `bytes` at the start of a file.
+ * Writes all of `bytes` from a position of a file on.
  *
  * @throws {StoreError} If fewer bytes arrive than were sent; gives both counts.
  */
@@ -186,10 +245,11 @@ export async function writeWhole(
   handle: WriteHandle,
   bytes: Uint8Array,
   path: string,
+  position = 0,
 ): Promise<void> {
   for (let done = 0; done < bytes.byteLength; done += CALL_BYTES) {
     const wanted = Math.min(CALL_BYTES, bytes.byteLength - done);
-    const { bytesWritten } = await handle.write(bytes, done, wanted, done);
+    const { bytesWritten } = await handle.write(bytes, done, wanted, position + done);
     if (bytesWritten !== wanted) {
       throw new StoreError(
         `Cannot write "${path}": ${done + bytesWritten} of ${bytes.byteLength} bytes were written`,
@@ -199,14 +259,35 @@ export async function writeWhole(
   }
 }
 
+/** Opens a file to be written, making the folders it lies in. */
+async function openForWriting(path: string, flags: "w" | "wx" | "r+"): Promise<FileHandle> {
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" || flags === "r+") throw error;
+  }
+  const folder = dirname(path);
+  const first = await mkdir(folder, { recursive: true });
+  if (first !== undefined) {
+    for (let made = folder; made.length >= first.length; made = dirname(made)) {
+      await syncFolder(dirname(made));
+    }
+  }
+  return await open(path, flags);
+}
+
+/** Makes what was created, renamed or removed in a folder outlast a power cut. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders, and some file systems sync none
+  const handle = await open(folder, "r").catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
 async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
   const partial = path + PARTIAL_SUFFIX;
   try {
-    const handle = await open(partial, "w").catch(async (error) => {
-      if (errorCode(error) !== "ENOENT") throw error;
-      await mkdir(dirname(path), { recursive: true });
-      return open(partial, "w");
-    });
+    const handle = await openForWriting(partial, "w");
     try {
       await writeWhole(handle, bytes, path);
       await handle.sync();
@@ -214,26 +295,158 @@ async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
       await handle.close();
     }
     await rename(partial, path);
+    await syncFolder(dirname(path));
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {});
-    if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
-      const availableBytes = await freeBytes(dirname(path));
-      throw new QuotaError(
-        `Cannot write "${path}": ${bytes.byteLength} bytes are needed, ` +
-          `${availableBytes} bytes are free on this disk`,
-        { neededBytes: bytes.byteLength, availableBytes },
-      );
-    }
-    throw error instanceof StoreError ? error : describeError("write", path, error);
+    throw await describeWriteError(path, bytes.byteLength, error);
   }
 }
 
-async function freeBytes(folder: string): Promise<number> {
+class FileAppender implements Appender {
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  #size: number;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle, path: string, size: number) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    const position = this.#size;
+    this.#size += bytes.byteLength;
+    return this.#then(bytes.byteLength, () => {
+      return writeWhole(this.#handle, bytes, this.#path, position);
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#then(0, () => this.#handle.sync());
+  }
+
+  finish(): Promise<void> {
+    return this.#then(0, async () => {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#path + PARTIAL_SUFFIX, this.#path);
+      await syncFolder(dirname(this.#path));
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#last.catch(() => {}).then(() => this.#handle.close());
+  }
+
+  #then(bytes: number, action: () => Promise<void>): Promise<void> {
+    const next = this.#last.then(action).catch(async (error) => {
+      throw await describeWriteError(this.#path, bytes, error);
+    });
+    this.#last = next;
+    // whoever comes next sees the failure; until then it is not "unhandled"
+    next.catch(() => {});
+    return next;
+  }
+}
+
+/** What went wrong with a write, as one of our errors. */
+async function describeWriteError(
+  path: string,
+  neededBytes: number,
+  error: unknown,
+): Promise<Error> {
+  if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
+    const availableBytes = await freeBytes(dirname(path));
+    return new QuotaError(
+      `Cannot write "${path}": ${neededBytes} bytes are needed, ${availableBytes} bytes are free ` +
+        `on this disk`,
+      { neededBytes, availableBytes },
+    );
+  }
+  const known = [StoreError, ChunkError, QuotaError, OutputConflictError]
+    .some((kind) => error instanceof kind);
+  return known ? error as Error : describeError("write", path, error);
+}
+
+/** Names a process so that another one with the same number, later, is told from it. */
+interface ProcessIdentity {
+  host: string;
+  pid: number;
+  /** When it started, in the system's own words; `undefined` where that is not told. */
+  started: string | undefined;
+}
+
+async function processIdentity(pid: number): Promise<ProcessIdentity> {
+  return { host: hostname(), pid, started: await processStart(pid) };
+}
+
+/** When a process started, in clock ticks since the machine did: Linux alone tells. */
+async function processStart(pid: number): Promise<string | undefined> {
+  const line = await readText(`/proc/${pid}/stat`);
+  // the name, in parentheses, may hold spaces; state and start time are the 1st and 20th field after
+  const fields = line?.slice(line.lastIndexOf(")") + 2).split(" ") ?? [];
+  // a zombie is gone: only its parent has not noticed
+  return fields[0] === "Z" ? undefined : fields[19];
+}
+
+/** @throws {OutputConflictError} Unless the process that wrote the lock is surely gone. */
+async function refuseLiveLock(path: string, text: string, place: string): Promise<void> {
+  let holder: Partial<ProcessIdentity> = {};
   try {
-    const { bavail, bsize } = await statfs(folder);
-    return bavail * bsize;
+    holder = JSON.parse(text);
   } catch {
-    return 0;
+    // killed between creating the file and writing it, or doing so right now
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > 1000) return;
+  }
+  const { host, pid } = holder;
+  if (host === hostname() && pid !== undefined && !(await isRunning(holder))) return;
+  throw new OutputConflictError(
+    `Cannot write beside ${place}: ${
+      pid === undefined ? "another process" : `process ${pid} on ${host}`
+    } is at work there; if it is gone, remove "${path}"`,
+    place,
+  );
+}
+
+async function isRunning({ pid, started }: Partial<ProcessIdentity>): Promise<boolean> {
+  const now = await processStart(pid!);
+  if (now !== undefined || started !== undefined) return now === started;
+  try {
+    process.kill(pid!, 0);
+    return true;
+  } catch (error) {
+    // it runs, and belongs to somebody else
+    return errorCode(error) === "EPERM";
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(() => true, () => false);
+}
+
+/** Bytes free for this user on the disk of a folder that need not be there yet. */
+async function freeBytes(folder: string): Promise<number> {
+  for (let place = resolve(folder);; place = dirname(place)) {
+    try {
+      const { bavail, bsize } = await statfs(place);
+      return bavail * bsize;
+    } catch (error) {
+      if (!isMissing(error) || dirname(place) === place) return Infinity;
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { ChunkError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import { keyParts } from "./place.ts";
-import type { Store } from "./store.ts";
+import type { Appender, Store } from "./store.ts";
 
 export class HttpStore implements Store {
   readonly place: string;
@@ -52,6 +52,18 @@ export class HttpStore implements Store {
 
   set(key: string): Promise<void> {
     return Promise.reject(this.#refusal("write", key));
+  }
+
+  append(key: string): Promise<Appender> {
+    return Promise.reject(this.#refusal("write", key));
+  }
+
+  lock(key: string): Promise<() => Promise<void>> {
+    return Promise.reject(this.#refusal("lock", key));
+  }
+
+  availableBytes(): Promise<number> {
+    return Promise.resolve(0);
   }
 
   delete(key: string): Promise<void> {

@@ -5,12 +5,14 @@
  * @module
  */
 
+import { OutputConflictError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, prefixParts } from "./place.ts";
-import type { Store } from "./store.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import type { Appender, Store } from "./store.ts";
 
 const values = new Map<string, Uint8Array>();
+const locks = new Set<string>();
 
 export class MemoryStore implements Store {
   readonly place: string;
@@ -36,8 +38,41 @@ export class MemoryStore implements Store {
   }
 
   set(key: string, bytes: Uint8Array): Promise<void> {
-    values.set(this.#path(keyParts(key)), bytes.slice());
+    values.set(this.#path(keyParts(key, "write")), bytes.slice());
     return Promise.resolve();
+  }
+
+  append(key: string, { keep = 0 } = {}): Promise<Appender> {
+    const path = this.#path(keyParts(key, "write"));
+    const partial = path + PARTIAL_SUFFIX;
+    const found = values.get(partial) ?? values.get(path) ?? new Uint8Array(0);
+    if (found.byteLength < keep) {
+      return Promise.reject(tooShort(this.place + key, found.byteLength, keep));
+    }
+    if (keep > 0 && !values.has(partial)) values.delete(path);
+    values.set(partial, found.slice(0, keep));
+    return Promise.resolve(new MemoryAppender(path));
+  }
+
+  lock(key: string): Promise<() => Promise<void>> {
+    const path = this.#path(keyParts(key, "write"));
+    if (locks.has(path)) {
+      return Promise.reject(
+        new OutputConflictError(
+          `Cannot write beside ${this.place}${key}: another run of this process is at work there`,
+          this.place,
+        ),
+      );
+    }
+    locks.add(path);
+    return Promise.resolve(() => {
+      locks.delete(path);
+      return Promise.resolve();
+    });
+  }
+
+  availableBytes(): Promise<number> {
+    return Promise.resolve(Infinity);
   }
 
   delete(key: string): Promise<void> {
@@ -45,21 +80,70 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  async deleteAll(prefix = "/"): Promise<void> {
-    for (const key of await this.list(prefix)) await this.delete(key);
+  deleteAll(prefix = "/"): Promise<void> {
+    for (const path of this.#below(prefix)) values.delete(path);
+    return Promise.resolve();
   }
 
   list(prefix: string): Promise<string[]> {
-    const folder = `${this.#path(prefixParts(prefix))}/`;
-    const keys = [...values.keys()].filter((path) => path.startsWith(folder));
-    return Promise.resolve(keys.map((path) => path.slice(this.#folder.length)).sort());
+    const finished = this.#below(prefix).filter((path) => !path.endsWith(PARTIAL_SUFFIX));
+    return Promise.resolve(finished.map((path) => path.slice(this.#folder.length)).sort());
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
+  #below(prefix: string): string[] {
+    const folder = `${this.#path(prefixParts(prefix))}/`;
+    return [...values.keys()].filter((path) => path.startsWith(folder));
+  }
+
   #path(parts: readonly string[]): string {
     return this.#folder + parts.map((part) => `/${part}`).join("");
+  }
+}
+
+/** Grows by doubling: a value of n bytes is copied a few times, not once an append. */
+class MemoryAppender implements Appender {
+  readonly #path: string;
+  #room: Uint8Array;
+  #size: number;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#room = values.get(path + PARTIAL_SUFFIX)!;
+    this.#size = this.#room.byteLength;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    const size = this.#size + bytes.byteLength;
+    if (size > this.#room.byteLength) {
+      const room = new Uint8Array(Math.max(size, 2 * this.#room.byteLength));
+      room.set(this.#room.subarray(0, this.#size));
+      this.#room = room;
+    }
+    this.#room.set(bytes, this.#size);
+    this.#size = size;
+    values.set(this.#path + PARTIAL_SUFFIX, this.#room.subarray(0, size));
+    return Promise.resolve();
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  finish(): Promise<void> {
+    values.set(this.#path, this.#room.slice(0, this.#size));
+    values.delete(this.#path + PARTIAL_SUFFIX);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { QuotaError, StoreError } from "../errors.ts";
+import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import type { WriteReply, WriteRequest } from "./opfs_worker.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts } from "./place.ts";
-import type { SetOptions, Store } from "./store.ts";
+import type { Problem, WriteAction, WriteReply, WriteRequest } from "./opfs_worker.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import type { Appender, SetOptions, Store } from "./store.ts";
 
 export class OpfsStore implements Store {
   readonly place: string;
@@ -48,21 +48,52 @@ export class OpfsStore implements Store {
   }
 
   async set(key: string, bytes: Uint8Array, options: SetOptions = {}): Promise<void> {
-    const folders = [...this.#folder, ...keyParts(key)];
-    const name = folders.pop()!;
-    this.#writer ??= new Writer();
-    const problem = await this.#writer.write(folders, name, bytes, options.transfer ?? false);
-    if (!problem) return;
-    const path = this.place + key;
-    if (problem.kind === "quota") {
-      const { neededBytes, availableBytes } = problem;
-      throw new QuotaError(
-        `Cannot write "${path}": ${neededBytes} bytes are needed, the browser has ` +
-          `${availableBytes} bytes left for this site`,
-        { neededBytes, availableBytes },
-      );
-    }
-    throw new StoreError(`Cannot write "${path}": ${problem.message}`, path);
+    await this.#write(key, { kind: "set", bytes }, options);
+  }
+
+  async append(key: string, { keep = 0 } = {}): Promise<Appender> {
+    await this.#write(key, { kind: "open", keep });
+    let size = keep;
+    return {
+      get size() {
+        return size;
+      },
+      append: (bytes, options) => {
+        const at = size;
+        size += bytes.byteLength;
+        return this.#write(key, { kind: "append", bytes, at }, options);
+      },
+      sync: () => this.#write(key, { kind: "sync" }),
+      finish: () => this.#write(key, { kind: "finish" }),
+      close: () => this.#write(key, { kind: "close" }),
+    };
+  }
+
+  lock(key: string): Promise<() => Promise<void>> {
+    const name = `sluice ${[...this.#folder, ...keyParts(key, "write")].join("/")}`;
+    return new Promise((resolve, reject) => {
+      // held for as long as the promise it is given stays open, or the page does
+      const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+        if (!lock) {
+          throw new OutputConflictError(
+            `Cannot write beside ${this.place}: another tab or worker is at work there`,
+            this.place,
+          );
+        }
+        return new Promise<void>((release) => {
+          resolve(async () => {
+            release();
+            await held;
+          });
+        });
+      });
+      held.catch(reject);
+    });
+  }
+
+  async availableBytes(): Promise<number> {
+    const { quota, usage = 0 } = await navigator.storage.estimate();
+    return quota === undefined ? Infinity : Math.max(0, quota - usage);
   }
 
   async delete(key: string): Promise<void> {
@@ -125,6 +156,29 @@ export class OpfsStore implements Store {
     }
   }
 
+  async #write(key: string, action: WriteAction, options: SetOptions = {}): Promise<void> {
+    const folders = [...this.#folder, ...keyParts(key, "write")];
+    const name = folders.pop()!;
+    this.#writer ??= new Writer();
+    const problem = await this.#writer.write({ folders, name, action }, options.transfer ?? false);
+    if (!problem) return;
+    const path = this.place + key;
+    switch (problem.kind) {
+      case "quota": {
+        const { neededBytes, availableBytes } = problem;
+        throw new QuotaError(
+          `Cannot write "${path}": ${neededBytes} bytes are needed, the browser has ` +
+            `${availableBytes} bytes left for this site`,
+          { neededBytes, availableBytes },
+        );
+      }
+      case "short":
+        throw tooShort(path, problem.bytes, problem.keep);
+      case "failure":
+        throw new StoreError(`Cannot write "${path}": ${problem.message}`, path);
+    }
+  }
+
   async #file(key: string): Promise<File | undefined> {
     const folders = [...this.#folder, ...keyParts(key)];
     const name = folders.pop()!;
@@ -161,8 +215,6 @@ export class OpfsStore implements Store {
   }
 }
 
-type Problem = Exclude<WriteReply["problem"], undefined>;
-
 /** The worker, and the writes it has not answered. */
 class Writer {
   readonly #worker = new Worker(new URL("./opfs_worker.ts", import.meta.url), { type: "module" });
@@ -179,23 +231,18 @@ class Writer {
       this.#fail(`the storage worker stopped: ${event.message ?? "it could not be loaded"}`);
   }
 
-  write(
-    folders: string[],
-    name: string,
-    bytes: Uint8Array,
-    transfer: boolean,
-  ): Promise<Problem | undefined> {
+  write(request: Omit<WriteRequest, "id">, transfer: boolean): Promise<Problem | undefined> {
     if (this.#stopped !== undefined) {
       return Promise.resolve({ kind: "failure", message: this.#stopped });
     }
     const id = this.#id++;
-    const request: WriteRequest = { id, folders, name, bytes };
+    const bytes = "bytes" in request.action ? request.action.bytes : undefined;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
       // a view of a larger buffer would take its neighbours along
-      const whole = bytes.byteLength === bytes.buffer.byteLength;
-      const give = transfer && whole && bytes.buffer instanceof ArrayBuffer;
-      this.#worker.postMessage(request, give ? [bytes.buffer as ArrayBuffer] : []);
+      const give = transfer && bytes?.byteLength === bytes?.buffer.byteLength;
+      const buffers = give && bytes?.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
+      this.#worker.postMessage({ id, ...request }, buffers);
     });
   }
 
@@ -217,4 +264,14 @@ function errorName(error: unknown): string {
 
 function isMissing(error: unknown): boolean {
   return ["NotFoundError", "TypeMismatchError"].includes(errorName(error));
+}
+
+/**
+ * Asks the browser to keep this site's files when it runs short of disk. Browsers may ask the user,
+ * or decide by themselves.
+ *
+ * @returns Whether the files are safe from being cleared.
+ */
+export async function persistStorage(): Promise<boolean> {
+  return await globalThis.navigator?.storage?.persist?.() ?? false;
 }

@@ -1,31 +1,43 @@
 /**
- * The worker that writes files of a browser's private file system, one at a time: to a temporary
- * name, flushed, then renamed.
+ * The worker that writes files of a browser's private file system, one action at a time. Files have a
+ * temporary name until they are whole; each that grows keeps one sync access handle open.
  *
  * @module
  */
 
 import { PARTIAL_SUFFIX } from "./place.ts";
 
+/** What is to be done with a file. */
+export type WriteAction =
+  | { kind: "set"; bytes: Uint8Array }
+  | { kind: "open"; keep: number }
+  | { kind: "append"; bytes: Uint8Array; at: number }
+  | { kind: "sync" }
+  | { kind: "finish" }
+  | { kind: "close" };
+
 export interface WriteRequest {
   id: number;
   folders: string[];
   name: string;
-  bytes: Uint8Array;
+  action: WriteAction;
 }
+
+export type Problem =
+  | { kind: "quota"; neededBytes: number; availableBytes: number }
+  | { kind: "short"; bytes: number; keep: number }
+  | { kind: "failure"; message: string };
 
 export interface WriteReply {
   id: number;
-  problem?:
-    | { kind: "quota"; neededBytes: number; availableBytes: number }
-    | { kind: "failure"; message: string }
-    | undefined;
+  problem?: Problem | undefined;
 }
 
 // These members are in TypeScript's library for workers alone, and in none of Deno's.
 interface SyncAccessHandle {
   write(bytes: Uint8Array, options: { at: number }): number;
   truncate(bytes: number): void;
+  getSize(): number;
   flush(): void;
   close(): void;
 }
@@ -44,44 +56,125 @@ const scope = globalThis as unknown as WorkerScope;
 let last: Promise<void> = Promise.resolve();
 
 scope.onmessage = ({ data }) => {
-  last = last.then(() => write(data))
-    .catch((error): WriteReply["problem"] => ({ kind: "failure", message: String(error) }))
+  last = last.then(() => perform(data))
+    .catch((error): Problem => ({ kind: "failure", message: String(error) }))
     .then((problem) => scope.postMessage({ id: data.id, problem }));
 };
 
-async function write(request: WriteRequest): Promise<WriteReply["problem"]> {
-  const { folders, name, bytes } = request;
-  const partial = name + PARTIAL_SUFFIX;
-  let directory: FileSystemDirectoryHandle | undefined;
+/** Files that grow, by their path. */
+const growing = new Map<string, { file: OpfsFileHandle; handle: SyncAccessHandle }>();
+
+async function perform({ folders, name, action }: WriteRequest): Promise<Problem | undefined> {
+  const path = [...folders, name].join("/");
+  const neededBytes = "bytes" in action ? action.bytes.byteLength : 0;
   try {
-    directory = await navigator.storage.getDirectory();
-    for (const folder of folders) {
-      directory = await directory.getDirectoryHandle(folder, { create: true });
+    switch (action.kind) {
+      case "set":
+        return await set(await folderOf(folders), name, action.bytes);
+      case "open":
+        return await open(path, await folderOf(folders), name, action.keep);
+      case "append":
+        return await writeAll(growing.get(path)!.handle, action.bytes, action.at);
+      case "sync":
+        growing.get(path)!.handle.flush();
+        return undefined;
+      case "finish":
+      case "close": {
+        const { file, handle } = growing.get(path)!;
+        growing.delete(path);
+        handle.flush();
+        handle.close();
+        if (action.kind === "finish") await file.move(name);
+        return undefined;
+      }
     }
-    const found: unknown = await directory.getFileHandle(partial, { create: true });
-    const file = found as OpfsFileHandle;
+  } catch (error) {
+    const { name: kind, message } = error as Error;
+    if (kind === "QuotaExceededError") return quotaProblem(neededBytes);
+    return { kind: "failure", message: REASONS[kind] ?? `${kind}: ${message}` };
+  }
+}
+
+async function folderOf(folders: readonly string[]): Promise<FileSystemDirectoryHandle> {
+  let directory = await navigator.storage.getDirectory();
+  for (const folder of folders) {
+    directory = await directory.getDirectoryHandle(folder, { create: true });
+  }
+  return directory;
+}
+
+async function set(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  bytes: Uint8Array,
+): Promise<Problem | undefined> {
+  const partial = name + PARTIAL_SUFFIX;
+  try {
+    const file = await fileOf(directory, partial, true);
     const handle = await file.createSyncAccessHandle();
-    let written: number;
+    let problem: Problem | undefined;
     try {
       handle.truncate(0);
-      // over quota browsers write less than asked for and throw nothing
-      written = handle.write(bytes, { at: 0 });
+      problem = await writeAll(handle, bytes, 0);
       handle.flush();
     } finally {
       handle.close();
     }
-    if (written === bytes.byteLength) {
+    if (!problem) {
       await file.move(name);
       return undefined;
     }
     await directory.removeEntry(partial);
-    return await quotaProblem(bytes.byteLength);
+    return problem;
   } catch (error) {
-    await directory?.removeEntry(partial).catch(() => {});
-    const { name: kind, message } = error as Error;
-    if (kind === "QuotaExceededError") return quotaProblem(bytes.byteLength);
-    return { kind: "failure", message: REASONS[kind] ?? `${kind}: ${message}` };
+    await directory.removeEntry(partial).catch(() => {});
+    throw error;
   }
+}
+
+async function open(
+  path: string,
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  keep: number,
+): Promise<Problem | undefined> {
+  const partial = name + PARTIAL_SUFFIX;
+  if (keep > 0 && !(await exists(directory, partial)) && await exists(directory, name)) {
+    await (await fileOf(directory, name, false)).move(partial);
+  }
+  const file = await fileOf(directory, partial, true);
+  const handle = await file.createSyncAccessHandle();
+  const bytes = handle.getSize();
+  if (bytes < keep) {
+    handle.close();
+    return { kind: "short", bytes, keep };
+  }
+  handle.truncate(keep);
+  growing.set(path, { file, handle });
+  return undefined;
+}
+
+/** Over quota browsers write less than asked for and throw nothing. */
+async function writeAll(
+  handle: SyncAccessHandle,
+  bytes: Uint8Array,
+  at: number,
+): Promise<Problem | undefined> {
+  const written = handle.write(bytes, { at });
+  return written === bytes.byteLength ? undefined : await quotaProblem(bytes.byteLength);
+}
+
+async function fileOf(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  create: boolean,
+): Promise<OpfsFileHandle> {
+  const found: unknown = await directory.getFileHandle(name, { create });
+  return found as OpfsFileHandle;
+}
+
+async function exists(directory: FileSystemDirectoryHandle, name: string): Promise<boolean> {
+  return await directory.getFileHandle(name).then(() => true, () => false);
 }
 
 const REASONS: Record<string, string> = {
@@ -89,7 +182,7 @@ const REASONS: Record<string, string> = {
   TypeMismatchError: "a folder was met where a file was wanted, or a file for a folder",
 };
 
-async function quotaProblem(neededBytes: number): Promise<WriteReply["problem"]> {
+async function quotaProblem(neededBytes: number): Promise<Problem> {
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
   return { kind: "quota", neededBytes, availableBytes: Math.max(0, quota - usage) };
 }

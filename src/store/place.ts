@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ChunkError } from "../errors.ts";
+
 export interface Place {
   scheme: "file" | "opfs" | "memory" | "http";
   /** What follows the scheme; for `http` the whole address. */
@@ -81,15 +83,21 @@ export function splitPlace(place: string): { folder: string; key: string } {
   return { folder: formatPlace({ scheme, path: folder }), key: `/${path.slice(cut + 1)}` };
 }
 
+/** The key under which the bytes of an unfinished value can be read. */
+export function partialKey(key: string): string {
+  return key + PARTIAL_SUFFIX;
+}
+
 /**
  * The folders and the name a key is made of.
  *
- * @throws {TypeError} If a key does not begin with `/`, leaves its store, or names no value.
+ * @throws {TypeError} If a key does not begin with `/`, leaves its store, names no value, or is to be
+ * written and means an unfinished one.
  */
-export function keyParts(key: string): string[] {
+export function keyParts(key: string, use: "read" | "write" = "read"): string[] {
   const parts = key.split("/").slice(1);
   const bad = parts.some((part) => part === "" || part === "." || part === "..");
-  if (!key.startsWith("/") || bad || key.endsWith(PARTIAL_SUFFIX)) {
+  if (!key.startsWith("/") || bad || (use === "write" && key.endsWith(PARTIAL_SUFFIX))) {
     throw new TypeError(`Cannot use the key "${key}": wanted names joined by "/", as in "/x/c/0"`);
   }
   return parts;
@@ -99,4 +107,12 @@ export function keyParts(key: string): string[] {
 export function prefixParts(prefix: string): string[] {
   const folder = prefix.replace(/\/+$/, "");
   return folder === "" ? [] : keyParts(folder);
+}
+
+/** What {@link Store.append} throws when bytes that are to be kept are gone. */
+export function tooShort(path: string, bytes: number, keep: number): ChunkError {
+  return new ChunkError(
+    `Cannot go on with "${path}": it holds ${bytes} bytes, wanted the ${keep} that were stored`,
+    path,
+  );
 }

@@ -20,6 +20,28 @@ export interface SetOptions {
 }
 
 /**
+ * A value that grows at its end and stays unseen until it is finished. Until then its bytes can be
+ * read under {@link partialKey}. Calls wait for one another.
+ */
+export interface Appender {
+  /** Bytes it has, those under way among them. */
+  readonly size: number;
+  /**
+   * Adds bytes at the end.
+   *
+   * @throws {QuotaError} If there is too little room.
+   * @throws {StoreError} If they cannot be written; names the file.
+   */
+  append(bytes: Uint8Array, options?: SetOptions): Promise<void>;
+  /** Resolves once what was appended outlasts a power cut. */
+  sync(): Promise<void>;
+  /** Syncs, and puts the value in place of what its key had. */
+  finish(): Promise<void>;
+  /** Lets go of an unfinished value. Its bytes stay, for another {@link Store.append}. */
+  close(): Promise<void>;
+}
+
+/**
  * Values by key. Keys begin with `/` and name a file in folders, `/x/c/0/0`. Prefixes name a
  * folder: `/x` and `/x/` both mean what lies below `/x/`, and `/` means everything.
  */
@@ -39,6 +61,24 @@ export interface Store {
    * @throws {StoreError} If it cannot be written; names the file.
    */
   set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void>;
+  /**
+   * Opens the unfinished value of a key: a new one, or the first `keep` bytes of what an earlier
+   * appender left there. A finished value of that key is continued too, and is unseen from then on.
+   *
+   * @throws {ChunkError} If there are fewer bytes than are to be kept; gives both counts.
+   * @throws {StoreError} If it cannot be written; names the file.
+   */
+  append(key: string, options?: { keep?: number }): Promise<Appender>;
+  /**
+   * Takes a key for this process, tab or worker alone. A lock left by a process that is gone is
+   * taken over.
+   *
+   * @returns Gives the key back, and removes the folder of the lock where nothing else is in it.
+   * @throws {OutputConflictError} If another one holds it; says who.
+   */
+  lock(key: string): Promise<() => Promise<void>>;
+  /** Bytes that can still be written here; `Infinity` where nobody tells. */
+  availableBytes(): Promise<number>;
   /** Removes a value if it is there. */
   delete(key: string): Promise<void>;
   /** Removes a folder with all it holds, and what unfinished writes left there; default `/`. */

@@ -5,7 +5,7 @@
  */
 
 import type { ByteRange } from "./byte_range.ts";
-import type { SetOptions, Store } from "./store.ts";
+import type { Appender, SetOptions, Store } from "./store.ts";
 
 /** The same store, with a `close` that does nothing: for stores somebody else opened. */
 export class StoreView implements Store {
@@ -31,6 +31,18 @@ export class StoreView implements Store {
 
   set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {
     return this.#store.set(key, bytes, options);
+  }
+
+  append(key: string, options?: { keep?: number }): Promise<Appender> {
+    return this.#store.append(key, options);
+  }
+
+  lock(key: string): Promise<() => Promise<void>> {
+    return this.#store.lock(key);
+  }
+
+  availableBytes(): Promise<number> {
+    return this.#store.availableBytes();
   }
 
   delete(key: string): Promise<void> {
@@ -91,6 +103,24 @@ export class CountingStore extends StoreView {
     await super.set(key, bytes, options);
     this.#bytesWritten += byteLength;
     this.#writes++;
+  }
+
+  override async append(key: string, options?: { keep?: number }): Promise<Appender> {
+    const appender = await super.append(key, options);
+    return {
+      get size() {
+        return appender.size;
+      },
+      append: async (bytes, options) => {
+        const { byteLength } = bytes;
+        await appender.append(bytes, options);
+        this.#bytesWritten += byteLength;
+        this.#writes++;
+      },
+      sync: () => appender.sync(),
+      finish: () => appender.finish(),
+      close: () => appender.close(),
+    };
   }
 
   #countRead(bytes: Uint8Array | undefined): Uint8Array | undefined {

@@ -5,6 +5,8 @@
  */
 
 import { afterAll, describe, expect, it } from "vitest";
+import { OutputConflictError } from "../../src/errors.ts";
+import { partialKey } from "../../src/store/place.ts";
 import { openStore } from "../../src/store/store.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -109,6 +111,56 @@ export function describeStore(kind: string, place: string): void {
       const values = [new Uint8Array(70_000).fill(1), new Uint8Array(50_000).fill(2)];
       await Promise.all(values.map((value) => store.set("/race", value)));
       expect(await store.get("/race")).toEqual(values[1]);
+    });
+
+    it("shows a value that grows only when it is finished", async () => {
+      const store = await opened;
+      await store.set("/grown/x", bytes(9));
+      const appender = await store.append("/grown/x");
+      await appender.append(bytes(1, 2));
+      await Promise.all([appender.append(bytes(3)), appender.append(bytes(4, 5))]);
+      await appender.sync();
+      expect(appender.size).toBe(5);
+      expect(await store.get("/grown/x")).toEqual(bytes(9));
+      expect(await store.list("/grown")).toEqual(["/grown/x"]);
+      expect(await store.get(partialKey("/grown/x"))).toEqual(bytes(1, 2, 3, 4, 5));
+      await appender.append(bytes(6));
+      await appender.finish();
+      expect(await store.get("/grown/x")).toEqual(bytes(1, 2, 3, 4, 5, 6));
+      expect(await store.get(partialKey("/grown/x"))).toBeUndefined();
+    });
+
+    it("continues an unfinished value, and a finished one, from a byte on", async () => {
+      const store = await opened;
+      const first = await store.append("/continued");
+      await first.append(bytes(1, 2, 3, 4));
+      await first.close();
+      const second = await store.append("/continued", { keep: 2 });
+      await second.append(bytes(7));
+      await second.finish();
+      expect(await store.get("/continued")).toEqual(bytes(1, 2, 7));
+      const third = await store.append("/continued", { keep: 1 });
+      expect(await store.get("/continued")).toBeUndefined();
+      await third.append(bytes(8));
+      await third.finish();
+      expect(await store.get("/continued")).toEqual(bytes(1, 8));
+      await store.delete("/continued");
+      await expect(store.append("/continued", { keep: 1 })).rejects.toThrow(
+        /continued": it holds 0 bytes, wanted the 1 that were stored/,
+      );
+    });
+
+    it("refuses a lock that is held, and gives it again once it is free", async () => {
+      const store = await opened;
+      const unlock = await store.lock("/locks/lock");
+      await expect(store.lock("/locks/lock")).rejects.toThrow(OutputConflictError);
+      await unlock();
+      await (await store.lock("/locks/lock"))();
+      expect(await store.list("/locks")).toEqual([]);
+    });
+
+    it("tells how much room there is", async () => {
+      expect(await (await opened).availableBytes()).toBeGreaterThan(2 ** 20);
     });
 
     it("refuses keys that leave it or name nothing", async () => {
