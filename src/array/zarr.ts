@@ -6,6 +6,7 @@
 
 import * as zarr from "zarrita";
 import { ChunkError } from "../errors.ts";
+import { crc32c } from "../math/crc32c.ts";
 import { decodeFloat16, float32ToFloat16Bits } from "../math/half.ts";
 import type { NumericType } from "../store/data_types.ts";
 import { createElements, elementCount } from "../store/data_types.ts";
@@ -25,6 +26,10 @@ interface Metadata {
   dtype?: unknown;
   fill_value?: unknown;
   codecs?: Codec[];
+  chunks?: number[];
+  chunk_grid?: { configuration?: { chunk_shape?: number[] } };
+  chunk_key_encoding?: { name?: string; configuration?: { separator?: string } };
+  dimension_separator?: string;
   compressor?: { id: string } | null;
   filters?: { id: string }[] | null;
   dimension_names?: (string | null)[];
@@ -34,6 +39,34 @@ interface Metadata {
 interface Codec {
   name: string;
   configuration?: { codecs?: Codec[]; index_codecs?: Codec[] };
+}
+
+/** The codec `crc32c`: zarrita's own cuts the checksum off without a look. */
+class CheckedCrc32c {
+  readonly kind = "bytes_to_bytes";
+
+  static fromConfig(): CheckedCrc32c {
+    return new CheckedCrc32c();
+  }
+
+  encode(): Uint8Array {
+    throw new TypeError("Cannot encode: this codec only reads");
+  }
+
+  decode(bytes: Uint8Array): Uint8Array {
+    const body = bytes.subarray(0, Math.max(0, bytes.byteLength - 4));
+    const stored = bytes.byteLength < 4
+      ? NaN
+      : new DataView(bytes.buffer, bytes.byteOffset).getUint32(body.byteLength, true);
+    if (crc32c(body) !== stored) {
+      throw new RangeError(`its ${bytes.byteLength} bytes do not match their checksum`);
+    }
+    return body;
+  }
+
+  computeEncodedSize(bytes: number): number {
+    return bytes + 4;
+  }
 }
 
 /**
@@ -46,6 +79,7 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   const folder = path === "/" ? "" : path.replace(/\/$/, "");
   const full = store.place + folder;
   const { version, key, metadata } = await readMetadata(store, folder, full);
+  zarr.registry.set("crc32c", () => Promise.resolve(CheckedCrc32c));
   const unknown = codecNames(metadata, version).find((name) => !zarr.registry.has(name as "bytes"));
   if (unknown !== undefined) {
     throw new ChunkError(
@@ -77,6 +111,8 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
     );
   }
   const names = array.dimensionNames ?? array.attrs._ARRAY_DIMENSIONS;
+  const fileOf = (position: readonly number[]) =>
+    `${full}/${fileName(metadata, version, chunks, position)}`;
   const isNamed = Array.isArray(names) && names.every((name) => typeof name === "string");
   return {
     shape,
@@ -86,7 +122,7 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
     async read(start, end, { signal }: ReadOptions = {}) {
       signal?.throwIfAborted();
       checkRows(shape, start, end);
-      const values = await readRows(array, start, end, full, signal);
+      const values = await readRows(array, start, end, fileOf, signal);
       return isHalf ? decodeFloat16(values as Uint16Array) : values;
     },
     close: () => Promise.resolve(),
@@ -117,6 +153,22 @@ async function readMetadata(
       `file:x.zarr/name`,
     full,
   );
+}
+
+/** Name of the file a chunk lies in: a shard's, where chunks share one. */
+function fileName(
+  metadata: Metadata,
+  version: "v2" | "v3",
+  chunks: readonly number[],
+  position: readonly number[],
+): string {
+  const shape = metadata.chunk_grid?.configuration?.chunk_shape ?? chunks;
+  const file = position.map((index, axis) => Math.floor(index * chunks[axis]! / shape[axis]!));
+  if (version === "v2") return file.join(metadata.dimension_separator ?? ".");
+  const { name = "default", configuration } = metadata.chunk_key_encoding ?? {};
+  return name === "default"
+    ? ["c", ...file].join(configuration?.separator ?? "/")
+    : file.join(configuration?.separator ?? ".");
 }
 
 function codecNames(metadata: Metadata, version: "v2" | "v3"): string[] {
@@ -165,7 +217,7 @@ async function readRows(
   array: OpenArray,
   start: number,
   end: number,
-  full: string,
+  fileOf: (position: readonly number[]) => string,
   signal: AbortSignal | undefined,
 ): Promise<NumericArray> {
   const { shape, chunks } = array;
@@ -178,7 +230,7 @@ async function readRows(
   const work = async () => {
     for (const position of positions) {
       signal?.throwIfAborted();
-      const chunk = await readChunk(array, position, full, signal);
+      const chunk = await readChunk(array, position, fileOf(position), signal);
       // where chunk and rows meet, along each axis
       const from = position.map((index, axis) => Math.max(first[axis]!, index * chunks[axis]!));
       const to = position.map((index, axis) => Math.min(last[axis]!, (index + 1) * chunks[axis]!));
@@ -223,7 +275,7 @@ function* chunkPositions(
 async function readChunk(
   array: OpenArray,
   position: number[],
-  full: string,
+  path: string,
   signal: AbortSignal | undefined,
 ): Promise<{ data: NumericArray; stride: readonly number[] }> {
   let chunk: Chunk;
@@ -233,7 +285,7 @@ async function readChunk(
     signal?.throwIfAborted();
     const { message, cause } = error as Error;
     const reason = cause instanceof Error ? `${message}: ${cause.message}` : message;
-    throw new ChunkError(`Cannot read chunk ${position} of "${full}": ${reason}`, full, error);
+    throw new ChunkError(`Cannot read chunk ${position} in "${path}": ${reason}`, path, error);
   }
   const { stride } = chunk;
   const data = chunk.data as NumericArray;
@@ -241,9 +293,9 @@ async function readChunk(
   if (data.length !== wanted) {
     // raw chunks that are cut short would else be read as zeros
     throw new ChunkError(
-      `Cannot read chunk ${position} of "${full}": it holds ${data.length} elements, wanted ` +
+      `Cannot read chunk ${position} in "${path}": it holds ${data.length} elements, wanted ` +
         `${wanted}`,
-      full,
+      path,
     );
   }
   const isBool = (data as unknown) instanceof zarr.BoolArray;

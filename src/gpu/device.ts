@@ -72,18 +72,7 @@ interface FoundAdapter {
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const budget = parseBudget(options.budget);
-  const found = await findAdapter(options);
-  const description = describeAdapter(found);
-  const requiredLimits: Record<string, number> = {};
-  for (const name of WANTED_LIMITS) requiredLimits[name] = found.adapter.limits[name];
-  const requiredFeatures: GPUFeatureName[] = [];
-  if (found.adapter.features.has("timestamp-query")) requiredFeatures.push("timestamp-query");
-  const device = await found.adapter.requestDevice({ requiredLimits, requiredFeatures });
-  for (const name in device.limits) {
-    const value = (device.limits as unknown as Record<string, unknown>)[name];
-    if (typeof value === "number") description.limits[name] = value;
-  }
-  const gpu = new Gpu(device, description, budget, found.release);
+  const gpu = new Gpu(await openDevice(options), budget, () => openDevice(options));
   try {
     await runSelfTest(gpu);
   } catch (error) {
@@ -93,48 +82,128 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   return gpu;
 }
 
+interface OpenDevice {
+  device: GPUDevice;
+  adapter: AdapterDescription;
+  /** Lets go of what keeps the adapter alive. */
+  release: () => void;
+}
+
+async function openDevice(options: OpenGpuOptions): Promise<OpenDevice> {
+  const found = await findAdapter(options);
+  const adapter = describeAdapter(found);
+  const requiredLimits: Record<string, number> = {};
+  for (const name of WANTED_LIMITS) requiredLimits[name] = found.adapter.limits[name];
+  const requiredFeatures: GPUFeatureName[] = [];
+  if (found.adapter.features.has("timestamp-query")) requiredFeatures.push("timestamp-query");
+  const device = await found.adapter.requestDevice({ requiredLimits, requiredFeatures });
+  for (const name in device.limits) {
+    const value = (device.limits as unknown as Record<string, unknown>)[name];
+    if (typeof value === "number") adapter.limits[name] = value;
+  }
+  return { device, adapter, release: found.release };
+}
+
+/** How long a lost device may take to say that it is, in milliseconds. */
+const LOSS_NOTICE_MS = 100;
+
 /** An open GPU device: its adapter, its budget and its ledger. Made by {@link openGpu}. */
 export class Gpu {
-  readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
   readonly budgetBytes: { gpu: number; host: number };
   readonly ledger: Ledger;
+  #open: OpenDevice;
+  readonly #openAgain: () => Promise<OpenDevice>;
+  #reopening: Promise<void> | undefined;
   readonly #kernels = new Map<string, Promise<Kernel>>();
   #failure: Error | undefined;
   #closed = false;
-  readonly #release: () => void;
 
   constructor(
-    device: GPUDevice,
-    adapter: AdapterDescription,
+    open: OpenDevice,
     budgetBytes: { gpu: number; host: number },
-    release: () => void,
+    openAgain: () => Promise<OpenDevice>,
   ) {
-    this.device = device;
-    this.adapter = adapter;
+    this.#open = open;
+    this.#openAgain = openAgain;
+    this.adapter = open.adapter;
     this.budgetBytes = budgetBytes;
-    this.#release = release;
-    this.ledger = new Ledger(device, budgetBytes, () => this.throwIfFailed());
-    // callbacks never throw: what they hear is raised by the next awaited call
-    device.lost.then((info) => {
-      if (!this.#closed) {
-        this.#failure ??= new DeviceLostError(
-          `The GPU device was lost (${info.reason || "unknown reason"}): ${info.message.trim()}`,
-        );
-      }
-    });
-    device.addEventListener("uncapturederror", (event) => {
-      this.#failure ??= new GpuError(
-        `The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message.trim()}`,
-      );
-      event.preventDefault();
-    });
+    this.ledger = new Ledger(() => this.device, budgetBytes, () => this.throwIfFailed());
+    this.#listen(open.device);
+  }
+
+  get device(): GPUDevice {
+    return this.#open.device;
   }
 
   /** Throws what went wrong on the device since it was opened, if anything did. */
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure;
     if (this.#closed) throw new GpuError("Cannot use the GPU: it was closed, open it again");
+  }
+
+  /** The loss of the device, if it is lost; waits a moment for one that is about to be told. */
+  async loss(): Promise<DeviceLostError | undefined> {
+    if (!this.#failure && !this.#closed) {
+      const moment = new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS));
+      await Promise.race([this.device.lost, moment]);
+    }
+    return this.#failure instanceof DeviceLostError ? this.#failure : undefined;
+  }
+
+  /**
+   * Opens the device anew after it was lost. What was made on the old one is gone.
+   *
+   * @throws {DeviceLostError} If there is no such adapter any more.
+   */
+  async reopen(): Promise<void> {
+    // several plans may have lost the same device
+    this.#reopening ??= this.#reopen().finally(() => this.#reopening = undefined);
+    await this.#reopening;
+  }
+
+  async #reopen(): Promise<void> {
+    if (!(this.#failure instanceof DeviceLostError)) return;
+    const lost = this.#failure;
+    let open: OpenDevice;
+    try {
+      open = await this.#openAgain();
+    } catch (cause) {
+      throw new DeviceLostError(
+        `${lost.message}; it could not be opened again: ${(cause as Error).message}`,
+      );
+    }
+    if (open.adapter.name !== this.adapter.name) {
+      open.device.destroy();
+      open.release();
+      throw new DeviceLostError(
+        `${lost.message}; in its place there is "${open.adapter.name}", wanted ` +
+          `"${this.adapter.name}"`,
+      );
+    }
+    this.#open.release();
+    this.#open = open;
+    this.#kernels.clear();
+    this.#failure = undefined;
+    this.#listen(open.device);
+  }
+
+  /** Callbacks never throw: what they hear is raised by the next awaited call. */
+  #listen(device: GPUDevice): void {
+    device.lost.then((info) => {
+      if (this.#closed || device !== this.device) return;
+      // it explains whatever else was reported
+      this.#failure = new DeviceLostError(
+        `The GPU device was lost (${info.reason || "unknown reason"}): ${info.message.trim()}`,
+      );
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      if (device !== this.device) return;
+      this.#failure ??= new GpuError(
+        `The GPU reported an error: ${(event as GPUUncapturedErrorEvent).error.message.trim()}`,
+      );
+    });
   }
 
   /** Compiles a kernel, once per device, name and constants. */
@@ -184,8 +253,9 @@ export class Gpu {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.device.destroy();
-    this.device.lost.then(this.#release);
+    const { device, release } = this.#open;
+    device.destroy();
+    device.lost.then(release);
   }
 
   [Symbol.dispose](): void {

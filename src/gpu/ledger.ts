@@ -28,12 +28,13 @@ const none = (): MemoryBytes => ({ gpu: 0, host: 0, disk: 0 });
 export class Ledger {
   /** What all open accounts promised to stay within. */
   readonly reserved: MemoryBytes = none();
-  readonly #device: GPUDevice;
+  readonly #device: () => GPUDevice;
   readonly #budget: { gpu: number; host: number };
   #throwIfFailed: () => void;
 
+  /** @param device The device of accounts that are opened; another one after a loss. */
   constructor(
-    device: GPUDevice,
+    device: () => GPUDevice,
     budget: { gpu: number; host: number },
     throwIfFailed: () => void,
   ) {
@@ -63,7 +64,7 @@ export class Ledger {
       }
     }
     for (const kind of ["gpu", "host", "disk"] as const) this.reserved[kind] += projected[kind];
-    return new Account(name, projected, this, this.#device, this.#throwIfFailed);
+    return new Account(name, projected, this, this.#device(), this.#throwIfFailed);
   }
 }
 

@@ -57,7 +57,7 @@ export async function runSelfTest(gpu: Gpu): Promise<void> {
   const projected = { gpu: seed.byteLength + 2 * bytes, host: 0, disk: 0 };
   // before the caller's budget counts: a budget may be smaller than the question
   const unbounded = { gpu: Infinity, host: Infinity };
-  const ledger = new Ledger(gpu.device, unbounded, () => gpu.throwIfFailed());
+  const ledger = new Ledger(() => gpu.device, unbounded, () => gpu.throwIfFailed());
   const account = ledger.open("self_test", projected);
   try {
     const kernel = await gpu.kernel(selfTestSpec, {});

@@ -8,14 +8,23 @@ import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
-import { Journal, openJournal } from "../store/journal.ts";
+import type { Codec } from "../store/codecs.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
-import type { ZarrArraySpec, ZarrGroupSpec } from "../store/zarr_metadata.ts";
-import { projectedMetadataBytes } from "../store/zarr_metadata.ts";
+import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
+import { chunkKey, projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
+import type { StoredChunk } from "../store/zarr_writer.ts";
 import { ChunkWriter, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
-import type { Tile } from "../stream/pass.ts";
-import type { MemoryItem, RunReport } from "../stream/plan.ts";
+import type { Pass, Tile } from "../stream/pass.ts";
+import type {
+  Commit,
+  FoundOutput,
+  MemoryItem,
+  Resumption,
+  RunContext,
+  RunReport,
+  StepRecord,
+} from "../stream/plan.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
 import type { Grid } from "./grid.ts";
@@ -32,7 +41,9 @@ export interface DecodeResult {
   time: ChunkedArray;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
   binCenters: Float64Array[];
-  /** Natural logarithm, summed over rows in f64. */
+  /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
+  storedRows: [from: number, to: number];
+  /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
   marginalLogLikelihood: number;
   /** Spikes outside the decoded time grid. */
   droppedSpikes: number;
@@ -41,6 +52,8 @@ export interface DecodeResult {
   peakBytes: MemoryBytes;
   /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
   seconds: Record<string, number>;
+  /** Where it went on, if an earlier run had been interrupted. */
+  resumed?: Resumption;
   close(): Promise<void>;
 }
 
@@ -55,14 +68,23 @@ export interface DecodeOutputOptions {
   model: StateModel;
   time: TimeGrid;
   chunkRows: number;
+  /** Chunks in a shard; every chunk has a file of its own when 1. */
+  shardChunks: number;
+  codec: Codec;
+  zarrFormat: ZarrFormat;
   causal: boolean;
   adapter: string;
+  allowAdapterChange: boolean;
   droppedSpikes: number;
   /** Arrays that decide the result, for the plan hash. */
   inputs: readonly ArrayBufferView[];
-  /** Values of one checkpoint. */
-  stateLength: number;
 }
+
+/** Bytes a stored chunk takes in an entry of the journal's log. */
+const LOGGED_CHUNK_BYTES = 64;
+
+/** What a commit puts into the journal: stored chunks by array. */
+type StoredChunks = Record<string, StoredChunk[]>;
 
 interface Coordinate {
   spec: ZarrArraySpec;
@@ -78,8 +100,9 @@ export class DecodeOutput {
   readonly #metadataBytes: number;
   // a placeholder of the right length until it is known
   #hash = "0".repeat(64);
+  /** The adapter whose numbers the output holds: an earlier run's, if this one goes on with it. */
+  #adapter: string;
   #store: Store | undefined;
-  #journal: Journal | undefined;
   #account: Account | undefined;
   #writers: Record<string, ChunkWriter> = {};
   /** Bytes the writers hold and have written, as last told to the ledger. */
@@ -89,7 +112,8 @@ export class DecodeOutput {
   constructor(options: DecodeOutputOptions) {
     this.#options = options;
     this.causal = options.causal;
-    const { grid, model, time, chunkRows } = options;
+    this.#adapter = options.adapter;
+    const { grid, model, time, chunkRows, shardChunks, codec } = options;
     const width = grid.interiorIndex.length * model.names.length;
     const rows = Math.min(chunkRows, time.rows);
     const posterior = (name: string, columns: number, dim: string): ZarrArraySpec => ({
@@ -98,6 +122,8 @@ export class DecodeOutput {
       chunkShape: [rows, columns],
       dtype: "float32",
       dims: ["time", dim],
+      codec,
+      ...(shardChunks > 1 && { shardChunks }),
     });
     this.#specs = {};
     for (const kind of options.causal ? ["acausal", "causal"] : ["acausal"]) {
@@ -115,102 +141,146 @@ export class DecodeOutput {
     this.#metadataBytes = projectedMetadataBytes(this.#group(longest));
   }
 
-  /** Host and disk bytes the output needs, for so many tiles. */
-  memory(tiles: number): MemoryItem[] {
+  /** Host and disk bytes the output needs. */
+  memory(): MemoryItem[] {
+    const { zarrFormat } = this.#options;
     const specs = Object.values(this.#specs);
     const sum = (bytes: readonly number[]) => bytes.reduce((total, part) => total + part, 0);
-    const stored = sum(specs.map((spec) => ChunkWriter.projectedDiskBytes(spec)));
-    const coordinates = sum(this.#coordinates.map(({ spec, data }) => coordinateBytes(spec, data)));
+    const stored = sum(specs.map((spec) => ChunkWriter.projectedDiskBytes(spec, zarrFormat)));
+    const coordinates = sum(
+      this.#coordinates.map(({ spec, data }) => coordinateBytes(spec, data, zarrFormat)),
+    );
+    const chunks = sum(specs.map(({ shape, chunkShape }) => Math.ceil(shape[0]! / chunkShape[0]!)));
     return [
       {
         what: "output chunks being filled",
         kind: "host",
-        bytes: sum(specs.map((spec) => ChunkWriter.projectedHostBytes(spec))),
+        bytes: sum(specs.map((spec) => ChunkWriter.projectedHostBytes(spec, zarrFormat))),
       },
       { what: "posteriors", kind: "disk", bytes: stored },
       { what: "coordinates and metadata", kind: "disk", bytes: coordinates + this.#metadataBytes },
       {
-        what: "checkpoints, removed at the end",
+        what: "list of stored chunks, removed at the end",
         kind: "disk",
-        bytes: tiles * Journal.checkpointBytes(this.#options.stateLength),
+        bytes: chunks * LOGGED_CHUNK_BYTES,
       },
     ];
   }
 
+  /** SHA-256 over everything that changes the stored bytes, in hexadecimal digits. */
+  async hash(): Promise<string> {
+    if (this.#options.allowAdapterChange) {
+      const store = await openStore(this.#options.place);
+      const stored = (await readGroupAttributes(store))?.attributes.adapter;
+      await store.close();
+      this.#adapter = typeof stored === "string" ? stored : this.#options.adapter;
+    }
+    this.#hash = await this.#hashFor(this.#adapter);
+    return this.#hash;
+  }
+
   /**
-   * Looks at the output place before any work.
+   * Looks at the output place.
    *
-   * @returns The result, if this very plan has finished there before.
+   * @param begun Whether the journal beside it is this plan's.
    * @throws {OutputConflictError} If something else is there.
    * @throws {StoreError} If the place cannot be written.
    */
-  async check(): Promise<DecodeResult | undefined> {
+  async check(begun: boolean): Promise<FoundOutput<DecodeResult>> {
     const { place, overwrite } = this.#options;
-    this.#hash = await this.#planHash();
     const store = await openStore(place, { mode: "write" });
     try {
-      const attributes = await readAttributes(store);
-      if (attributes === undefined) {
-        if ((await store.list("/")).length > 0) {
-          throw new OutputConflictError(
-            `Cannot write to ${place}: it holds files that are no decode, name another place`,
-            place,
-          );
+      const group = await readGroupAttributes(store);
+      if (group === undefined) {
+        // a run that was killed in its first moments left metadata without the group
+        if (!begun && (await store.list("/")).length > 0) {
+          throw this.#conflict("files that are no decode, name another place");
         }
-        return undefined;
+        return { kind: "nothing" };
       }
+      const { attributes } = group;
       if (attributes.format !== FORMAT) {
-        throw new OutputConflictError(
-          `Cannot write to ${place}: it holds another zarr store, name another place`,
-          place,
-        );
+        throw this.#conflict("another zarr store, name another place");
       }
-      if (overwrite) return undefined;
+      if (overwrite) return { kind: "nothing" };
       if (attributes.plan_hash !== this.#hash) {
-        throw new OutputConflictError(
-          `Cannot write to ${place}: it holds the decode of another plan, allow overwriting or name ` +
-            "another place",
-          place,
+        throw this.#conflict(
+          attributes.plan_hash === await this.#hashFor(attributes.adapter as string)
+            ? `a decode of this plan on another adapter, "${attributes.adapter}", not on ` +
+              `"${this.#options.adapter}"; allow the change of adapter, overwriting, or name ` +
+              "another place"
+            : "the decode of another plan, allow overwriting or name another place",
         );
       }
-      if (attributes.complete !== true) return undefined;
+      if (attributes.complete !== true) return { kind: "unfinished" };
     } finally {
       await store.close();
     }
-    return await openResult(place);
+    return { kind: "finished", result: await openResult(place) };
   }
 
-  /** Takes the place: metadata first, then coordinates. */
-  async begin(account: Account): Promise<void> {
-    const { place } = this.#options;
+  /** Why stored files are not what the steps told; `undefined` if they are. */
+  async verify(steps: readonly StepRecord[]): Promise<Error | undefined> {
+    const store = await openStore(this.#options.place);
+    try {
+      const chunks = storedChunks(steps);
+      for (const [name, spec] of Object.entries(this.#specs)) {
+        const writer = new ChunkWriter(store, spec, this.#options.zarrFormat);
+        const problem = await writer.verify(chunks[name] ?? []);
+        if (problem) return problem;
+      }
+      return undefined;
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Takes the place: metadata first, then coordinates; or goes on where the steps end. */
+  async begin({ account, steps }: RunContext): Promise<void> {
+    const { place, zarrFormat } = this.#options;
     this.#account = account;
     this.#held = 0;
     this.#written = 0;
-    this.#store = await openStore(place, { mode: "write" });
-    this.#journal = await openJournal(place);
-    await this.#journal.deleteAll();
-    await this.#store.deleteAll();
-    await writeGroup(this.#store, this.#group(this.#attributes({ complete: false })));
+    const store = await openStore(place, { mode: "write" });
+    this.#store = store;
+    const coordinates = this.#coordinates.map(({ spec, data }) =>
+      coordinateBytes(spec, data, zarrFormat)
+    );
     account.take("disk", this.#metadataBytes, "metadata");
-    for (const { spec, data } of this.#coordinates) {
-      account.take("disk", await writeArray(this.#store, spec, data), spec.name);
+    account.take("disk", coordinates.reduce((sum, bytes) => sum + bytes, 0), "coordinates");
+    if (steps.length === 0) {
+      await store.deleteAll();
+      await writeGroup(store, this.#group(this.#attributes({ complete: false })));
+      for (const { spec, data } of this.#coordinates) {
+        await writeArray(store, spec, data, zarrFormat);
+      }
     }
     this.#writers = {};
+    const chunks = storedChunks(steps);
     for (const [name, spec] of Object.entries(this.#specs)) {
-      this.#writers[name] = new ChunkWriter(this.#store, spec);
+      const writer = new ChunkWriter(store, spec, zarrFormat);
+      this.#writers[name] = writer;
+      if (chunks[name]) await writer.restore(chunks[name]);
     }
+    this.#countWriters();
   }
 
-  async saveCheckpoint(tile: Tile, state: Float32Array): Promise<void> {
-    await this.#journal!.saveCheckpoint(tile.index, state);
-    this.#account!.take("disk", Journal.checkpointBytes(state.length), "checkpoint");
-  }
-
-  async loadCheckpoint(tile: Tile): Promise<Float32Array> {
-    const state = await this.#journal!.loadCheckpoint(tile.index);
-    if (state) return state;
-    const { place } = this.#journal!;
-    throw new ChunkError(`Cannot smooth: checkpoint ${tile.index} is missing in ${place}`, place);
+  /** Makes what a tile wrote safe. */
+  async commit(pass: Pass, tile: Tile): Promise<Commit> {
+    const forward = pass.direction === "forward";
+    const kind = forward ? "causal" : "acausal";
+    let storedTo = forward ? tile.end : tile.start;
+    const output: StoredChunks = {};
+    for (const [name, writer] of Object.entries(this.#writers)) {
+      if (!name.startsWith(`${kind}_`)) continue;
+      const { chunks, openRows } = await writer.commit();
+      if (chunks.length > 0) output[name] = chunks;
+      if (openRows) {
+        storedTo = forward ? Math.min(storedTo, openRows[0]) : Math.max(storedTo, openRows[1]);
+      }
+    }
+    this.#countWriters();
+    return { storedTo, output };
   }
 
   writeCausal(
@@ -235,16 +305,14 @@ export class DecodeOutput {
   async finish(marginalLogLikelihood: number, report: RunReport): Promise<DecodeResult> {
     for (const writer of Object.values(this.#writers)) await writer.finish();
     this.#countWriters();
-    const store = this.#store!;
     await writeGroupAttributes(
-      store,
-      this.#attributes({
+      this.#store!,
+      this.#group(this.#attributes({
         complete: true,
         marginal_log_likelihoods: [jsonNumber(marginalLogLikelihood)],
-      }),
+      })),
     );
-    await this.#journal!.deleteAll();
-    await this.#close();
+    await this.release();
     const seconds: Record<string, number> = {};
     for (const [pass, stages] of Object.entries(report.passes)) {
       for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
@@ -255,19 +323,15 @@ export class DecodeOutput {
       projectedBytes: report.projectedBytes,
       peakBytes: report.peakBytes,
       seconds,
+      ...(report.resumed && { resumed: report.resumed }),
     };
   }
 
-  /** Lets go of the place after a failure. What is there stays marked as incomplete. */
+  /** Lets go of the place. What is there stays, marked as incomplete unless it is finished. */
   async release(): Promise<void> {
-    await this.#journal?.deleteAll().catch(() => {});
-    await this.#close();
-  }
-
-  async #close(): Promise<void> {
-    await this.#journal?.close();
+    for (const writer of Object.values(this.#writers)) await writer.close();
     await this.#store?.close();
-    this.#journal = undefined;
+    this.#writers = {};
     this.#store = undefined;
   }
 
@@ -303,18 +367,19 @@ export class DecodeOutput {
 
   #group(attributes: Record<string, unknown>): ZarrGroupSpec {
     const coordinates = this.#coordinates.map(({ spec }) => spec);
-    return { attributes, arrays: [...Object.values(this.#specs), ...coordinates] };
+    const { zarrFormat } = this.#options;
+    return { zarrFormat, attributes, arrays: [...Object.values(this.#specs), ...coordinates] };
   }
 
   #attributes(state: Record<string, unknown>): Record<string, unknown> {
-    const { adapter, droppedSpikes } = this.#options;
+    const { droppedSpikes } = this.#options;
     return {
       format: FORMAT,
       format_version: FORMAT_VERSION,
       sluice_version: VERSION,
       plan_hash: this.#hash,
       parameters: this.#parameters(),
-      adapter,
+      adapter: this.#adapter,
       dropped_spikes: droppedSpikes,
       // what xarray makes coordinates, beside those named after their dim
       coordinates: this.#coordinates.map(({ spec }) => spec)
@@ -325,19 +390,26 @@ export class DecodeOutput {
   }
 
   #parameters(): Record<string, unknown> {
-    const { model, time, grid, chunkRows, causal } = this.#options;
+    const { model, time, grid, chunkRows, shardChunks, codec, zarrFormat, causal } = this.#options;
     return {
       states: model,
       time: { start: time.start, step: time.step, rows: time.rows },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
       chunk_rows: chunkRows,
+      shard_chunks: shardChunks,
+      codec,
+      zarr_format: zarrFormat,
       causal,
     };
   }
 
-  /** SHA-256 over everything that changes the stored bytes. */
-  async #planHash(): Promise<string> {
-    const { inputs, grid, adapter, droppedSpikes } = this.#options;
+  #conflict(what: string): OutputConflictError {
+    const { place } = this.#options;
+    return new OutputConflictError(`Cannot write to ${place}: it holds ${what}`, place);
+  }
+
+  async #hashFor(adapter: string): Promise<string> {
+    const { inputs, grid, droppedSpikes } = this.#options;
     const digest = async (data: ArrayBufferView | string) => {
       const bytes = typeof data === "string"
         ? new TextEncoder().encode(data)
@@ -353,32 +425,51 @@ export class DecodeOutput {
   }
 }
 
+/** Options of {@link openResult}. */
+export interface OpenResultOptions {
+  /** Opens a decode that is still running, or was interrupted, too. Default false. */
+  unfinished?: boolean;
+}
+
 /**
- * Opens a finished decode.
+ * Opens a decode. Of one that has not finished, {@link DecodeResult.storedRows} can be read already.
  *
- * @throws {ChunkError} If there is no decode at `place`, it is unfinished, or a newer version wrote it.
+ * @throws {ChunkError} If there is no decode at `place`, it is unfinished and that was not asked for, or
+ * a newer version wrote it.
  */
-export async function openResult(place: string): Promise<DecodeResult> {
+export async function openResult(
+  place: string,
+  { unfinished = false }: OpenResultOptions = {},
+): Promise<DecodeResult> {
   const store = await openStore(place);
-  const attributes = await readAttributes(store);
-  await store.close();
+  const group = await readGroupAttributes(store);
+  const attributes = group?.attributes;
   if (attributes?.format !== FORMAT) {
+    await store.close();
     throw new ChunkError(`Cannot open ${place}: no decode is stored there`, place);
   }
   if ((attributes.format_version as number) > FORMAT_VERSION) {
+    await store.close();
     throw new ChunkError(
       `Cannot open ${place}: it has format version ${attributes.format_version}, this package reads ` +
         `up to ${FORMAT_VERSION}`,
       place,
     );
   }
-  if (attributes.complete !== true) {
+  const parameters = attributes.parameters as StoredParameters;
+  const complete = attributes.complete === true;
+  const { rows } = parameters.time;
+  const storedRows: [number, number] = complete
+    ? [0, rows]
+    : [await firstStoredRow(store, group!.zarrFormat, parameters), rows];
+  await store.close();
+  if (!complete && !unfinished) {
     throw new ChunkError(`Cannot open ${place}: the decode has not finished, run it again`, place);
   }
   const posterior = await openArray(`${place}/acausal_posterior`);
   const states = await openArray(`${place}/acausal_state_probabilities`);
   const time = await openArray(`${place}/time`);
-  const flat = (attributes.parameters as { grid: { shape: number[] } }).grid.shape.length === 1;
+  const flat = parameters.grid.shape.length === 1;
   const binCenters = await Promise.all(
     positionNames(flat ? 1 : 2).map(async (name) => {
       const centers = await openArray(`${place}/${name}`);
@@ -393,7 +484,10 @@ export async function openResult(place: string): Promise<DecodeResult> {
     states,
     time,
     binCenters,
-    marginalLogLikelihood: Number((attributes.marginal_log_likelihoods as unknown[])[0]),
+    storedRows,
+    marginalLogLikelihood: complete
+      ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
+      : NaN,
     droppedSpikes: attributes.dropped_spikes as number,
     projectedBytes: nothing(),
     peakBytes: nothing(),
@@ -442,20 +536,59 @@ function jsonNumber(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
 
-async function readAttributes(store: Store): Promise<Record<string, unknown> | undefined> {
-  const bytes = await store.get("/zarr.json");
-  if (!bytes) return undefined;
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)).attributes ?? {};
-  } catch (cause) {
-    throw new ChunkError(`Cannot read ${store.place}: zarr.json is no JSON`, store.place, cause);
-  }
+/** What a store's attributes say of its decode, as far as readers need it. */
+interface StoredParameters {
+  time: { rows: number };
+  grid: { shape: number[] };
+  chunk_rows: number;
+  shard_chunks: number;
 }
 
-function coordinateBytes(spec: ZarrArraySpec, data: NumericArray | readonly string[]): number {
-  if (spec.dtype !== "string") return (data as NumericArray).byteLength;
+/** The smoother goes backward: the row from which on files are there up to the last. */
+async function firstStoredRow(
+  store: Store,
+  format: ZarrFormat,
+  { time, chunk_rows, shard_chunks }: StoredParameters,
+): Promise<number> {
+  const fileRows = chunk_rows * shard_chunks;
+  let first = time.rows;
+  for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
+    const keys = ["acausal_posterior", "acausal_state_probabilities"].map((name) =>
+      chunkKey({ name }, [file, 0], format)
+    );
+    const sizes = await Promise.all(keys.map((key) => store.size(key)));
+    if (sizes.includes(undefined)) break;
+    first = file * fileRows;
+  }
+  return first;
+}
+
+/** The chunks that steps stored, by array. */
+function storedChunks(steps: readonly StepRecord[]): StoredChunks {
+  const all: StoredChunks = {};
+  for (const { output } of steps) {
+    for (const [name, chunks] of Object.entries(output as StoredChunks)) {
+      (all[name] ??= []).push(...chunks);
+    }
+  }
+  return all;
+}
+
+/** Bytes of the one chunk a coordinate is stored in. */
+function coordinateBytes(
+  spec: ZarrArraySpec,
+  data: NumericArray | readonly string[],
+  format: ZarrFormat,
+): number {
+  if (spec.dtype !== "string") return ChunkWriter.projectedDiskBytes(spec, format);
   const texts = data as readonly string[];
+  if (format === 2) return 4 * spec.stringLength! * texts.length;
   return texts.reduce((bytes, text) => bytes + 4 + new TextEncoder().encode(text).length, 4);
+}
+
+/** Characters of the longest string, 1 at least. */
+function longest(texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, [...text].length), 1);
 }
 
 function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinate[] {
@@ -477,6 +610,7 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
       chunkShape: [Math.max(1, data.length)],
       dtype,
       dims: [dim],
+      ...(dtype === "string" && { stringLength: longest(data as readonly string[]) }),
       ...(attributes && { attributes }),
     },
     data,

@@ -15,8 +15,20 @@ import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
 import { hmmConstants } from "../kernels/hmm_transition.ts";
 import * as pack from "../kernels/pack_rows.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
+import type { Codec } from "../store/codecs.ts";
+import { CODECS } from "../store/codecs.ts";
+import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import type { KernelStep, Pass, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
-import type { PlanChoices, PlanLayout, RunContext, RunReport } from "../stream/plan.ts";
+import type {
+  Commit,
+  FoundOutput,
+  PlanActions,
+  PlanChoices,
+  PlanLayout,
+  RunContext,
+  RunReport,
+  StepRecord,
+} from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
 import type { DecodeResult } from "./decode_store.ts";
 import { DecodeOutput } from "./decode_store.ts";
@@ -30,7 +42,7 @@ import { binSpikes, timeGrid } from "./time_grid.ts";
 import type { TransitionOperator } from "./transition.ts";
 import { transitionOperator } from "./transition.ts";
 
-export type { DecodeResult } from "./decode_store.ts";
+export type { DecodeResult, OpenResultOptions } from "./decode_store.ts";
 export { openResult, posteriorMean } from "./decode_store.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
@@ -63,15 +75,30 @@ export interface DecodeOptions extends PlanChoices {
   out: string;
   /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
   causal?: boolean;
-  /** Rows a stored chunk holds. Default: as many as make 8 MiB. */
+  /** Rows a stored chunk holds. Default: as many as make 4 MiB. */
   chunkRows?: number;
-  /** Replaces a decode that is already at `out`. Default false. */
+  /**
+   * Chunks that share a file, a shard. Default: as many as make 64 MiB; 1, a file for every chunk, in
+   * zarr version 2.
+   */
+  shardChunks?: number;
+  /** Compression of chunks. Default `none`. */
+  codec?: Codec;
+  /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
+  zarrFormat?: ZarrFormat;
+  /** Replaces a decode that is already at `out`, finished or not. Default false. */
   overwrite?: boolean;
+  /**
+   * Goes on with an unfinished decode that another adapter began. Its numbers may then differ in the
+   * last digits from row to row. Default false.
+   */
+  allowAdapterChange?: boolean;
 }
 
 const DEFAULT_STEP = 0.002;
 const DEFAULT_POSITION_STD = 6;
-const CHUNK_BYTES = 8 * 2 ** 20;
+const CHUNK_BYTES = 4 * 2 ** 20;
+const SHARD_BYTES = 64 * 2 ** 20;
 /** What the likelihood kernel reads outside the interior: exp() of it is 0, and it is finite. */
 const OUTSIDE_LOG = -1e30;
 
@@ -139,8 +166,10 @@ export class SortedSpikesDecoder {
 }
 
 /** One decode: its tables, its two passes and its output. */
-class DecodeJob {
+class DecodeJob implements PlanActions<DecodeResult> {
   readonly name = "decode";
+  readonly place: string;
+  readonly #chunkRows: number;
   readonly #time: TimeGrid;
   readonly #spikes: SpikeBins;
   readonly #operator: TransitionOperator;
@@ -172,13 +201,31 @@ class DecodeJob {
       this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
     }
     const width = shape.states * interior;
-    const chunkRows = options.chunkRows ??
-      Math.max(1, Math.min(time.rows, Math.floor(CHUNK_BYTES / (4 * width))));
-    if (!(Number.isInteger(chunkRows) && chunkRows >= 1)) {
+    const { zarrFormat = 3, codec = "none" } = options;
+    const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / (4 * width)));
+    const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
+    const shardChunks = options.shardChunks ??
+      (zarrFormat === 2 ? 1 : Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows)));
+    for (const [name, value] of Object.entries({ chunkRows, shardChunks })) {
+      if (!(Number.isInteger(value) && value >= 1)) {
+        throw new RangeError(
+          `Cannot plan a decode: ${name} is ${value}, wanted a whole number from 1`,
+        );
+      }
+    }
+    if (!CODECS.includes(codec)) {
       throw new RangeError(
-        `Cannot plan a decode: chunkRows is ${chunkRows}, wanted a whole number from 1`,
+        `Cannot plan a decode: codec is "${codec}", wanted one of ${CODECS.join(", ")}`,
       );
     }
+    if (!(zarrFormat === 3 || (zarrFormat === 2 && shardChunks === 1))) {
+      throw new RangeError(
+        `Cannot plan a decode: zarrFormat is ${zarrFormat} with ${shardChunks} chunks in a shard, ` +
+          `wanted 3, or 2 and no shards`,
+      );
+    }
+    this.place = options.out;
+    this.#chunkRows = chunkRows;
     this.#output = new DecodeOutput({
       place: options.out,
       overwrite: options.overwrite ?? false,
@@ -186,8 +233,12 @@ class DecodeJob {
       model,
       time,
       chunkRows,
+      shardChunks,
+      codec,
+      zarrFormat,
       causal: options.causal ?? false,
       adapter: gpu.adapter.name,
+      allowAdapterChange: options.allowAdapterChange ?? false,
       droppedSpikes: spikes.dropped,
       inputs: [
         rates,
@@ -197,7 +248,6 @@ class DecodeJob {
         this.#operator.rowScale,
         this.#initial,
       ],
-      stateLength: this.#initial.length,
     });
     const { logRates, silence } = this.#tables;
     this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
@@ -230,7 +280,12 @@ class DecodeJob {
       table("predicted_carry", this.#initial),
       { name: "smoothed_carry", bytes: stateBytes, kind: "storage" },
       // source, half-way value and result of every convolution
-      { name: "field", bytes: 3 * 16 * Math.max(1, shape.jobs) * shape.padded, kind: "storage" },
+      {
+        name: "field",
+        bytes: 3 * 16 * Math.max(1, shape.jobs) * shape.padded,
+        kind: "storage",
+        scratch: true,
+      },
     ];
     return {
       rows,
@@ -238,20 +293,38 @@ class DecodeJob {
       passes: [this.#filterPass(tileRows), this.#smoothPass(tileRows)],
       memory: [
         { what: "spikes and rate tables", kind: "host", bytes: this.#tableBytes },
-        ...this.#output.memory(Math.ceil(rows / tileRows)),
+        ...this.#output.memory(),
       ],
+      alignRows: this.#chunkRows,
     };
   }
 
-  check(): Promise<DecodeResult | undefined> {
-    return this.#output.check();
+  hash(): Promise<string> {
+    return this.#output.hash();
   }
 
-  async begin({ account }: RunContext): Promise<void> {
-    this.#account = account;
-    this.#logLikelihood = 0;
-    account.take("host", this.#tableBytes, "spikes and rate tables");
-    await this.#output.begin(account);
+  check(begun: boolean): Promise<FoundOutput<DecodeResult>> {
+    return this.#output.check(begun);
+  }
+
+  verify(steps: readonly StepRecord[]): Promise<Error | undefined> {
+    return this.#output.verify(steps);
+  }
+
+  async begin(context: RunContext): Promise<void> {
+    this.#account = context.account;
+    this.#logLikelihood = Number(context.state ?? 0);
+    context.account.take("host", this.#tableBytes, "spikes and rate tables");
+    await this.#output.begin(context);
+  }
+
+  commit(pass: Pass, tile: Tile): Promise<Commit> {
+    return this.#output.commit(pass, tile);
+  }
+
+  /** Text: JSON has no infinities. */
+  state(): string {
+    return String(this.#logLikelihood);
   }
 
   async finish(report: RunReport): Promise<DecodeResult> {
@@ -301,8 +374,6 @@ class DecodeJob {
         ? { ...buffer, role: "download" }
         : buffer
     );
-    const stateBytes = this.#initial.byteLength;
-    buffers.push({ name: "checkpoint", bytes: stateBytes, role: "readback" });
     const { causal } = this.#output;
     if (causal) buffers.push(this.#packedBuffer(tileRows));
     return {
@@ -310,11 +381,8 @@ class DecodeJob {
       direction: "forward",
       cost: 1,
       slotBuffers: buffers,
+      carry: { buffer: "predicted_carry", bytes: this.#initial.byteLength },
       steps: [
-        {
-          copy: { from: "predicted_carry", to: "checkpoint" },
-          range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
-        },
         this.#likelihoodStep(),
         this.#filterStep({ predicted: "predicted_carry" }, 0),
         ...(causal ? [this.#packStep()] : []),
@@ -322,7 +390,6 @@ class DecodeJob {
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: async (tile, downloads, signal) => {
         const rows = tile.end - tile.start;
-        await this.#output.saveCheckpoint(tile, new Float32Array(downloads.checkpoint!));
         const { states } = this.#operator.shape;
         const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
         const width = this.#sumsWidth;
@@ -353,16 +420,18 @@ class DecodeJob {
       name: "smooth",
       direction: "backward",
       cost: 3,
+      carry: { buffer: "smoothed_carry", bytes: stateBytes },
+      startsFrom: { pass: "filter", upload: "checkpoint" },
       slotBuffers: [
         ...this.#slotBuffers(tileRows),
-        { name: "checkpoint_in", bytes: stateBytes, role: "upload" },
+        { name: "checkpoint", bytes: stateBytes, role: "upload" },
         { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
         { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
         this.#packedBuffer(tileRows),
       ],
       steps: [
         {
-          copy: { from: "checkpoint_in", to: "predicted" },
+          copy: { from: "checkpoint", to: "predicted" },
           range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
         },
         this.#likelihoodStep(),
@@ -381,10 +450,7 @@ class DecodeJob {
         },
         this.#packStep(),
       ],
-      read: async (tile) => ({
-        ...this.#spikesOf(tile),
-        checkpoint_in: await this.#output.loadCheckpoint(tile),
-      }),
+      read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: (tile, downloads, signal) => {
         const rows = tile.end - tile.start;
         return this.#output.writeAcausal(

@@ -1,21 +1,30 @@
 /**
- * What a run keeps beside its output until it is done: its state, and checkpoints.
+ * What a run keeps beside its output until it is done: which plan it is, a log of the steps that are
+ * stored for good, and the state carried from step to step. A run that was interrupted goes on from it.
+ *
+ * The log is a line of JSON a step, behind its CRC-32C. A line that is torn or damaged ends it: what
+ * later lines told of is done again, which gives the same bytes.
  *
  * @module
  */
 
 import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
-import { siblingPlace } from "./place.ts";
-import type { OpenStoreOptions, Store } from "./store.ts";
+import { partialKey, siblingPlace } from "./place.ts";
+import type { Appender, OpenStoreOptions, Store } from "./store.ts";
 import { openStore } from "./store.ts";
 
-const STATE_KEY = "/state.json";
+const PLAN_KEY = "/plan.json";
+const LOG_KEY = "/log/steps";
+const LOCK_KEY = "/lock";
 const CRC_BYTES = 4;
+/** Version of the layout written here; another one is not gone on with. */
+const FORMAT_VERSION = 1;
 
 /** The store `<out>.journal`, opened by {@link openJournal}. */
 export class Journal {
   readonly #store: Store;
+  #log: Appender | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -25,82 +34,131 @@ export class Journal {
     return this.#store.place;
   }
 
-  /** Bytes a checkpoint of so many f32 values takes. */
-  static checkpointBytes(values: number): number {
-    return values * Float32Array.BYTES_PER_ELEMENT + CRC_BYTES;
+  /** Bytes a carry of so many bytes takes. */
+  static carryBytes(bytes: number): number {
+    return bytes + CRC_BYTES;
   }
 
-  /** Stores values under an index, with their checksum. */
-  async saveCheckpoint(index: number, values: Float32Array): Promise<void> {
-    const bytes = new Uint8Array(Journal.checkpointBytes(values.length));
-    const body = bytes.subarray(0, values.byteLength);
-    body.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    new DataView(bytes.buffer).setUint32(values.byteLength, crc32c(body), true);
-    await this.#store.set(checkpointKey(index), bytes, { transfer: true });
+  /** Bytes an entry takes in the log. */
+  static entryBytes(entry: unknown): number {
+    return encodeEntry(entry).byteLength;
   }
 
   /**
-   * The values saved under an index; `undefined` if there are none.
+   * Keeps other processes, tabs and runs out until the returned function is called.
    *
-   * @throws {ChunkError} If the file is damaged.
+   * @throws {OutputConflictError} If another one is at work.
    */
-  async loadCheckpoint(index: number): Promise<Float32Array | undefined> {
-    const key = checkpointKey(index);
-    const bytes = await this.#store.get(key);
-    if (!bytes) return undefined;
-    const path = this.#store.place + key;
-    const bodyBytes = bytes.byteLength - CRC_BYTES;
-    if (bodyBytes < 0 || bodyBytes % Float32Array.BYTES_PER_ELEMENT !== 0) {
-      throw new ChunkError(
-        `Cannot read checkpoint "${path}": it is cut short to ${bytes.byteLength} bytes`,
-        path,
-      );
+  lock(): Promise<() => Promise<void>> {
+    return this.#store.lock(LOCK_KEY);
+  }
+
+  /** Hash of the plan that began this journal; `undefined` if there is none that can be read. */
+  async planHash(): Promise<string | undefined> {
+    const bytes = await this.#store.get(PLAN_KEY);
+    try {
+      const plan = bytes && JSON.parse(new TextDecoder().decode(bytes));
+      return plan?.version === FORMAT_VERSION ? plan.hash : undefined;
+    } catch {
+      return undefined;
     }
-    const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(bodyBytes, true);
-    const found = crc32c(bytes.subarray(0, bodyBytes));
+  }
+
+  /** Starts over for a plan. */
+  async begin(hash: string): Promise<void> {
+    await this.clear();
+    const plan = { version: FORMAT_VERSION, hash };
+    await this.#store.set(PLAN_KEY, new TextEncoder().encode(JSON.stringify(plan)));
+  }
+
+  /** The entries of the log up to the first that is damaged, and the bytes of each. */
+  async readLog(): Promise<{ entry: unknown; bytes: number }[]> {
+    const bytes = await this.#store.get(partialKey(LOG_KEY));
+    const entries: { entry: unknown; bytes: number }[] = [];
+    for (let start = 0; bytes && start < bytes.byteLength;) {
+      const end = bytes.indexOf(0x0a, start);
+      const line = end < 0 ? undefined : decodeEntry(bytes.subarray(start, end));
+      if (line === undefined) break;
+      entries.push({ entry: line.entry, bytes: end + 1 - start });
+      start = end + 1;
+    }
+    return entries;
+  }
+
+  /** Makes the log end after its first `bytes` bytes; {@link append} goes on from there. */
+  async continueLog(bytes: number): Promise<void> {
+    await this.#log?.close();
+    this.#log = await this.#store.append(LOG_KEY, { keep: bytes });
+  }
+
+  /** Adds an entry, anything JSON can hold. When it resolves, the entry outlasts a power cut. */
+  async append(entry: unknown): Promise<void> {
+    this.#log ??= await this.#store.append(LOG_KEY);
+    await this.#log.append(encodeEntry(entry));
+    await this.#log.sync();
+  }
+
+  /** Stores the state a pass has at a row. */
+  async saveCarry(pass: string, row: number, carry: Uint8Array): Promise<void> {
+    const bytes = new Uint8Array(Journal.carryBytes(carry.byteLength));
+    bytes.set(carry);
+    new DataView(bytes.buffer).setUint32(carry.byteLength, crc32c(carry), true);
+    await this.#store.set(carryKey(pass, row), bytes, { transfer: true });
+  }
+
+  /**
+   * The state a pass had at a row.
+   *
+   * @throws {ChunkError} If it is missing or damaged.
+   */
+  async loadCarry(pass: string, row: number): Promise<Uint8Array> {
+    const key = carryKey(pass, row);
+    const path = this.#store.place + key;
+    const bytes = await this.#store.get(key);
+    if (!bytes) throw new ChunkError(`Cannot go on: the carry "${path}" is missing`, path);
+    const body = bytes.subarray(0, Math.max(0, bytes.byteLength - CRC_BYTES));
+    const found = crc32c(body);
+    const stored = bytes.byteLength < CRC_BYTES
+      ? undefined
+      : new DataView(bytes.buffer, bytes.byteOffset).getUint32(body.byteLength, true);
     if (stored !== found) {
       throw new ChunkError(
-        `Cannot read checkpoint "${path}": it is damaged, its checksum is ${hex(found)}, ` +
-          `wanted ${hex(stored)}`,
+        `Cannot go on: the carry "${path}" of ${bytes.byteLength} bytes is damaged`,
         path,
       );
     }
-    const values = new Float32Array(bodyBytes / Float32Array.BYTES_PER_ELEMENT);
-    new Uint8Array(values.buffer).set(bytes.subarray(0, bodyBytes));
-    return values;
+    return body;
   }
 
-  /** Replaces the state: anything JSON can hold. */
-  async writeState(state: unknown): Promise<void> {
-    await this.#store.set(STATE_KEY, new TextEncoder().encode(JSON.stringify(state, undefined, 2)));
-  }
-
-  /**
-   * The state written last; `undefined` if there is none.
-   *
-   * @throws {ChunkError} If the file is damaged.
-   */
-  async readState(): Promise<unknown> {
-    const bytes = await this.#store.get(STATE_KEY);
-    if (!bytes) return undefined;
-    try {
-      return JSON.parse(new TextDecoder().decode(bytes));
-    } catch (error) {
-      const path = this.#store.place + STATE_KEY;
-      throw new ChunkError(
-        `Cannot read the journal "${path}": its ${bytes.byteLength} bytes are not JSON`,
-        path,
-        error,
-      );
+  /** Rows at which a pass has a state that is whole, ascending. */
+  async carryRows(pass: string): Promise<number[]> {
+    const rows: number[] = [];
+    for (const key of await this.#store.list(`/carry/${pass}`)) {
+      const row = Number(key.slice(key.lastIndexOf("/") + 1));
+      const whole = await this.loadCarry(pass, row).then(() => true, () => false);
+      if (whole) rows.push(row);
     }
+    return rows.sort((a, b) => a - b);
   }
 
-  /** Removes the journal, as when the run is done. */
-  async deleteAll(): Promise<void> {
-    await this.#store.deleteAll();
+  async deleteCarry(pass: string, row: number): Promise<void> {
+    await this.#store.delete(carryKey(pass, row));
   }
 
+  /** Removes everything but the lock, as when the run is done. */
+  async clear(): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
+    // first: what remains of a journal without a plan means nothing
+    await this.#store.delete(PLAN_KEY);
+    await this.#store.deleteAll("/log");
+    await this.#store.deleteAll("/carry");
+  }
+
+  /** Lets go of the files. What is in them stays. */
   async close(): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
     await this.#store.close();
   }
 }
@@ -110,10 +168,22 @@ export async function openJournal(outPlace: string, options?: OpenStoreOptions):
   return new Journal(await openStore(siblingPlace(outPlace, ".journal"), options));
 }
 
-function checkpointKey(index: number): string {
-  return `/checkpoint/${String(index).padStart(8, "0")}`;
+function carryKey(pass: string, row: number): string {
+  return `/carry/${pass}/${String(row).padStart(12, "0")}`;
 }
 
-function hex(value: number): string {
-  return `0x${value.toString(16).padStart(8, "0")}`;
+/** Eight hexadecimal digits of checksum, a space, JSON, a line feed. */
+function encodeEntry(entry: unknown): Uint8Array {
+  const json = JSON.stringify(entry);
+  return new TextEncoder().encode(`${checksumOf(new TextEncoder().encode(json))}${json}\n`);
+}
+
+function decodeEntry(line: Uint8Array): { entry: unknown } | undefined {
+  const text = new TextDecoder().decode(line);
+  const checksum = checksumOf(line.subarray(9));
+  return text.startsWith(checksum) ? { entry: JSON.parse(text.slice(9)) } : undefined;
+}
+
+function checksumOf(json: Uint8Array): string {
+  return `${crc32c(json).toString(16).padStart(8, "0")} `;
 }

@@ -70,7 +70,8 @@ export class OpfsStore implements Store {
   }
 
   lock(key: string): Promise<() => Promise<void>> {
-    const name = `sluice ${[...this.#folder, ...keyParts(key, "write")].join("/")}`;
+    const folders = [...this.#folder, ...keyParts(key, "write")].slice(0, -1);
+    const name = `sluice ${folders.join("/")}`;
     return new Promise((resolve, reject) => {
       // held for as long as the promise it is given stays open, or the page does
       const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
@@ -82,6 +83,7 @@ export class OpfsStore implements Store {
         }
         return new Promise<void>((release) => {
           resolve(async () => {
+            await this.#removeEmpty(folders);
             release();
             await held;
           });
@@ -201,6 +203,12 @@ export class OpfsStore implements Store {
         throw new StoreError(`Cannot delete "${full}": ${(error as Error).message}`, full, error);
       }
     }
+  }
+
+  async #removeEmpty(path: readonly string[]): Promise<void> {
+    const parent = await this.#directory(path.slice(0, -1));
+    // refused while something is in it
+    if (path.length > 0) await parent?.removeEntry(path.at(-1)!).catch(() => {});
   }
 
   async #directory(path: readonly string[]): Promise<FileSystemDirectoryHandle | undefined> {

@@ -1,56 +1,37 @@
 /**
- * Writes zarr v3: metadata first, then chunks, each file complete or absent.
+ * Writes zarr: metadata first, then chunks, each file complete or absent. Chunks have a file each, or
+ * share one: a shard, which grows chunk by chunk and is seen once its index is written at its end.
  *
  * @module
  */
 
 import { ChunkError } from "../errors.ts";
+import { crc32c } from "../math/crc32c.ts";
 import type { NumericArray } from "../types.ts";
+import { compress, mostCompressedBytes } from "./codecs.ts";
 import type { NumericType } from "./data_types.ts";
 import { elementBytes, elementCount, encodeElements, filledBytes } from "./data_types.ts";
-import type { Store } from "./store.ts";
-import type { ZarrArraySpec, ZarrGroupSpec } from "./zarr_metadata.ts";
-import {
-  arrayMetadata,
-  arrayMetadataKey,
-  chunkKey,
-  encodeJson,
-  fillValueOf,
-  groupMetadata,
-  ROOT_METADATA_KEY,
-} from "./zarr_metadata.ts";
+import { partialKey } from "./place.ts";
+import type { Appender, Store } from "./store.ts";
+import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "./zarr_metadata.ts";
+import { chunkKey, fillValueOf, hasChecksums, metadataFiles } from "./zarr_metadata.ts";
+
+const CRC_BYTES = 4;
+/** Offset and length of a chunk, in the index of its shard. */
+const ENTRY_BYTES = 16;
 
 /** Writes the metadata of every array, then of the group. Returns the bytes written. */
 export async function writeGroup(store: Store, group: ZarrGroupSpec): Promise<number> {
-  const root = encodeJson(groupMetadata(group));
-  let bytesWritten = root.byteLength;
-  for (const spec of group.arrays) {
-    const bytes = encodeJson(arrayMetadata(spec));
-    await store.set(arrayMetadataKey(spec), bytes);
-    bytesWritten += bytes.byteLength;
-  }
-  await store.set(ROOT_METADATA_KEY, root);
-  return bytesWritten;
+  const files = metadataFiles(group);
+  for (const { key, bytes } of files) await store.set(key, bytes);
+  return files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 }
 
-/**
- * Replaces the attributes of a group, as at the end of a run. Returns the bytes written.
- *
- * @throws {ChunkError} If there is no group.
- */
-export async function writeGroupAttributes(
-  store: Store,
-  attributes: Record<string, unknown>,
-): Promise<number> {
-  const bytes = await store.get(ROOT_METADATA_KEY);
-  if (!bytes) {
-    const path = store.place + ROOT_METADATA_KEY;
-    throw new ChunkError(`Cannot write attributes: "${path}" is missing`, path);
-  }
-  const root = JSON.parse(new TextDecoder().decode(bytes));
-  const rewritten = encodeJson({ ...root, attributes });
-  await store.set(ROOT_METADATA_KEY, rewritten);
-  return rewritten.byteLength;
+/** Replaces the attributes of a group that {@link writeGroup} wrote, as at the end of a run. */
+export async function writeGroupAttributes(store: Store, group: ZarrGroupSpec): Promise<void> {
+  // arrays keep their files; what is left is the group's own, the one that shows it last
+  const own = metadataFiles(group).filter(({ key }) => key.lastIndexOf("/") === 0);
+  for (const { key, bytes } of own) await store.set(key, bytes);
 }
 
 /**
@@ -63,6 +44,7 @@ export async function writeArray(
   store: Store,
   spec: ZarrArraySpec,
   data: NumericArray | readonly string[],
+  format: ZarrFormat = 3,
 ): Promise<number> {
   if (data.length !== elementCount(spec.shape)) {
     throw new RangeError(
@@ -72,24 +54,29 @@ export async function writeArray(
   }
   if (data.length === 0) return 0;
   if (spec.dtype === "string") {
-    const bytes = encodeStrings(spec, data as readonly string[]);
-    await store.set(chunkKey(spec, spec.shape.map(() => 0)), bytes);
+    const encode = format === 3 ? encodeStrings : encodeFixedStrings;
+    const bytes = encode(spec, data as readonly string[]);
+    await store.set(chunkKey(spec, spec.shape.map(() => 0), format), bytes);
     return bytes.byteLength;
   }
-  const writer = new ChunkWriter(store, spec);
+  const writer = new ChunkWriter(store, spec, format);
   await writer.write(0, data as NumericArray);
   await writer.finish();
   return writer.bytesWritten;
 }
 
-/** One chunk of the vlen-utf8 codec: a count, then the length and UTF-8 of each string. */
-function encodeStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Array {
+function checkOneChunk(spec: ZarrArraySpec): void {
   if (spec.chunkShape.some((size, axis) => size !== spec.shape[axis])) {
     throw new RangeError(
       `Cannot write "${spec.name}": its chunks are [${spec.chunkShape}], strings want one chunk ` +
         `of [${spec.shape}]`,
     );
   }
+}
+
+/** One chunk of the vlen-utf8 codec: a count, then the length and UTF-8 of each string. */
+function encodeStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Array {
+  checkOneChunk(spec);
   const texts = strings.map((text) => new TextEncoder().encode(text));
   const length = texts.reduce((bytes, text) => bytes + 4 + text.byteLength, 4);
   const bytes = new Uint8Array(length);
@@ -102,6 +89,23 @@ function encodeStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Ar
     offset += 4 + text.byteLength;
   }
   return bytes;
+}
+
+/** One chunk of numpy's `<U`: the code points of each string in 4 bytes each, filled up with 0. */
+function encodeFixedStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Array {
+  checkOneChunk(spec);
+  const length = spec.stringLength!;
+  const points = new Uint32Array(strings.length * length);
+  strings.forEach((text, i) => {
+    const own = [...text].map((character) => character.codePointAt(0)!);
+    if (own.length > length) {
+      throw new RangeError(
+        `Cannot write "${spec.name}": "${text}" has ${own.length} characters, wanted at most ${length}`,
+      );
+    }
+    points.set(own, i * length);
+  });
+  return new Uint8Array(points.buffer);
 }
 
 /** Sizes of an array that is cut along its first axis alone. */
@@ -149,54 +153,127 @@ interface OpenChunk {
   to: number;
 }
 
+/** A shard that is being written. */
+interface OpenShard {
+  appender: Appender;
+  /** Offset and length of every chunk; all ones where there is none yet. */
+  index: BigUint64Array;
+  /** Chunks that are still to come. */
+  missing: number;
+  /** Whether bytes came since it was synced. */
+  dirty: boolean;
+}
+
+/** Where a stored chunk lies: its index, the offset and length in its file, its checksum or 0. */
+export type StoredChunk = [index: number, offset: number, length: number, crc32c: number];
+
+/** What {@link ChunkWriter.commit} made safe. */
+export interface WriterCommit {
+  /** Chunks stored since the commit before. */
+  chunks: StoredChunk[];
+  /** First row of the chunk that is being filled; `undefined` when none is. */
+  openRows?: [from: number, to: number] | undefined;
+}
+
 /**
- * Writes an array block by block, ascending or descending, one file per chunk. Blocks may be of any
- * length and need not meet chunk bounds. Rows are copied when {@link ChunkWriter.write} is called
- * and flushed when their chunk is complete; one chunk fills while the one before is stored.
+ * Writes an array block by block, ascending or descending. Blocks may be of any length and need not
+ * meet chunk bounds. Rows are copied when {@link ChunkWriter.write} is called and stored when their
+ * chunk is complete; one chunk fills while the one before is stored.
  */
 export class ChunkWriter {
   readonly #store: Store;
   readonly #spec: ZarrArraySpec;
+  readonly #format: ZarrFormat;
   readonly #rows: Rows;
+  readonly #checksums: boolean;
   readonly #done: Uint8Array;
+  readonly #shards = new Map<number, OpenShard>();
+  /** Rows of stored chunks come again after a resume, and are skipped. */
+  #restored = false;
   #open: OpenChunk | undefined;
   #flushing: Promise<void> | undefined;
   #failure: { reason: unknown } | undefined;
+  #uncommitted: StoredChunk[] = [];
   /** Buffers that are not in use but kept. */
   #spare: Uint8Array[] = [];
   #buffers = 0;
+  #encodedBytes = 0;
   #bytesWritten = 0;
 
   /**
    * @throws {RangeError} If chunks cut rows.
    */
-  constructor(store: Store, spec: ZarrArraySpec) {
+  constructor(store: Store, spec: ZarrArraySpec, format: ZarrFormat = 3) {
     this.#store = store;
     this.#spec = spec;
+    this.#format = format;
     this.#rows = rowsOf(spec);
+    this.#checksums = hasChecksums(spec, format);
     this.#done = new Uint8Array(this.#rows.chunks);
   }
 
-  /** Host bytes a writer holds at most: two chunks. */
-  static projectedHostBytes(spec: ZarrArraySpec): number {
+  /** Host bytes a writer holds at most: two chunks, and one of them compressed. */
+  static projectedHostBytes(spec: ZarrArraySpec, format: ZarrFormat = 3): number {
     const { chunks, chunkBytes } = rowsOf(spec);
-    return Math.min(2, chunks) * chunkBytes;
+    const codec = spec.codec ?? "none";
+    const encoded = codec === "none" ? 0 : mostCompressedBytes(codec, chunkBytes) + CRC_BYTES;
+    return Math.min(2, chunks) * (chunkBytes + crcBytes(spec, format)) + encoded;
   }
 
-  /** Bytes of all chunk files; edge chunks are stored whole. */
-  static projectedDiskBytes(spec: ZarrArraySpec): number {
+  /** Bytes of all chunks and shard indexes at most; edge chunks are stored whole. */
+  static projectedDiskBytes(spec: ZarrArraySpec, format: ZarrFormat = 3): number {
     const { chunks, chunkBytes } = rowsOf(spec);
-    return chunks * chunkBytes;
+    const { codec = "none", shardChunks } = spec;
+    const stored = mostCompressedBytes(codec, chunkBytes) + crcBytes(spec, format);
+    const indexes = shardChunks === undefined
+      ? 0
+      : Math.ceil(chunks / shardChunks) * (shardChunks * ENTRY_BYTES + CRC_BYTES);
+    return chunks * stored + indexes;
   }
 
-  /** Bytes of the chunk files that are stored. */
+  /** Bytes that are stored. */
   get bytesWritten(): number {
     return this.#bytesWritten;
   }
 
   /** Bytes of the chunk buffers that are alive. */
   get hostBytes(): number {
-    return this.#buffers * this.#rows.chunkBytes;
+    return this.#buffers * this.#bufferBytes + this.#encodedBytes;
+  }
+
+  /**
+   * Why stored files are not what earlier commits told; `undefined` if they are. Of finished files
+   * the size is looked at; shards that would be gone on with are read, since what is appended to a
+   * damaged one is lost.
+   */
+  async verify(chunks: readonly StoredChunk[]): Promise<ChunkError | undefined> {
+    for (const [shard, own] of this.#byShard(chunks)) {
+      const problem = await this.#verifyShard(shard, own);
+      if (problem) return problem;
+    }
+    return undefined;
+  }
+
+  /**
+   * Goes on where earlier commits left off: their chunks are done, and rows of theirs that come again
+   * are skipped. Shards that were being written are cut to what was committed.
+   */
+  async restore(chunks: readonly StoredChunk[]): Promise<void> {
+    this.#restored = true;
+    for (const [shard, own] of this.#byShard(chunks)) {
+      for (const [index, , length] of own) {
+        this.#done[index] = 1;
+        this.#bytesWritten += length;
+      }
+      if (this.#spec.shardChunks === undefined) continue;
+      const full = own.length === this.#chunksOf(shard);
+      if (full) this.#bytesWritten += this.#indexBytes;
+      if (full && await this.#store.size(this.#shardKey(shard)) !== undefined) continue;
+      const keep = endOf(own);
+      const open = this.#newShard(shard, await this.#store.append(this.#shardKey(shard), { keep }));
+      for (const [index, offset, length] of own) this.#enter(open, index, offset, length);
+      if (full) await this.#finishShard(shard, open);
+    }
   }
 
   /**
@@ -232,6 +309,19 @@ export class ChunkWriter {
     }
   }
 
+  /** Waits until every complete chunk is stored for good; tells which are new. */
+  async commit(): Promise<WriterCommit> {
+    await this.#flushing;
+    this.#throwIfFailed();
+    for (const shard of this.#shards.values()) {
+      if (shard.dirty) await shard.appender.sync();
+      shard.dirty = false;
+    }
+    const chunks = this.#uncommitted;
+    this.#uncommitted = [];
+    return { chunks, openRows: this.#open && [this.#open.from, this.#open.to] };
+  }
+
   /**
    * Waits until everything is stored.
    *
@@ -252,8 +342,24 @@ export class ChunkWriter {
     this.#buffers = 0;
   }
 
+  /** Lets go of shards that are not finished. Their bytes stay, for {@link restore}. */
+  async close(): Promise<void> {
+    await this.#flushing;
+    for (const { appender } of this.#shards.values()) await appender.close().catch(() => {});
+    this.#shards.clear();
+  }
+
+  get #bufferBytes(): number {
+    return this.#rows.chunkBytes + crcBytes(this.#spec, this.#format);
+  }
+
+  get #indexBytes(): number {
+    return (this.#spec.shardChunks ?? 0) * ENTRY_BYTES + CRC_BYTES;
+  }
+
   async #fill(index: number, from: number, to: number, part: Uint8Array): Promise<void> {
     const open = this.#open;
+    if (this.#restored && this.#done[index]) return;
     if (this.#done[index] || (open?.index === index && from < open.to && to > open.from)) {
       throw this.#refusal(from, to, "some of them came before, wanted each row once");
     }
@@ -287,25 +393,145 @@ export class ChunkWriter {
     this.#flushing = this.#flush(index, chunk.bytes);
   }
 
-  async #flush(index: number, bytes: Uint8Array): Promise<void> {
+  async #flush(index: number, buffer: Uint8Array): Promise<void> {
     try {
-      const position = this.#spec.shape.map((_, axis) => axis === 0 ? index : 0);
-      await this.#store.set(chunkKey(this.#spec, position), bytes, { transfer: true });
-      this.#bytesWritten += this.#rows.chunkBytes;
+      const { codec = "none" } = this.#spec;
+      const { chunkBytes } = this.#rows;
+      let encoded = buffer;
+      if (codec !== "none") {
+        const compressed = await compress(codec, buffer.subarray(0, chunkBytes));
+        encoded = new Uint8Array(compressed.byteLength + crcBytes(this.#spec, this.#format));
+        encoded.set(compressed);
+        this.#encodedBytes = encoded.byteLength;
+      }
+      const checksum = this.#checksums ? sealWithChecksum(encoded) : 0;
+      await this.#put(index, encoded, checksum);
+      this.#encodedBytes = 0;
       // a store in a worker kept the buffer
-      if (bytes.byteLength === this.#rows.chunkBytes) this.#spare.push(bytes);
+      if (buffer.byteLength > 0 || this.#bufferBytes === 0) this.#spare.push(buffer);
       else this.#buffers--;
     } catch (reason) {
       this.#buffers--;
+      this.#encodedBytes = 0;
       this.#failure = { reason };
     }
+  }
+
+  async #put(index: number, bytes: Uint8Array, checksum: number): Promise<void> {
+    const length = bytes.byteLength;
+    if (this.#spec.shardChunks === undefined) {
+      const position = this.#spec.shape.map((_, axis) => axis === 0 ? index : 0);
+      const key = chunkKey(this.#spec, position, this.#format);
+      await this.#store.set(key, bytes, { transfer: true });
+      this.#uncommitted.push([index, 0, length, checksum]);
+      this.#bytesWritten += length;
+      return;
+    }
+    const shard = this.#shardOf(index);
+    let open = this.#shards.get(shard);
+    open ??= this.#newShard(shard, await this.#store.append(this.#shardKey(shard)));
+    const offset = open.appender.size;
+    await open.appender.append(bytes, { transfer: true });
+    open.dirty = true;
+    this.#enter(open, index, offset, length);
+    this.#uncommitted.push([index, offset, length, checksum]);
+    this.#bytesWritten += length;
+    if (open.missing === 0) {
+      await this.#finishShard(shard, open);
+      this.#bytesWritten += this.#indexBytes;
+    }
+  }
+
+  #newShard(shard: number, appender: Appender): OpenShard {
+    const index = new BigUint64Array(2 * this.#spec.shardChunks!).fill(2n ** 64n - 1n);
+    const open = { appender, index, missing: this.#chunksOf(shard), dirty: false };
+    this.#shards.set(shard, open);
+    return open;
+  }
+
+  #enter(open: OpenShard, index: number, offset: number, length: number): void {
+    const at = index % this.#spec.shardChunks!;
+    open.index[2 * at] = BigInt(offset);
+    open.index[2 * at + 1] = BigInt(length);
+    open.missing--;
+  }
+
+  async #finishShard(shard: number, open: OpenShard): Promise<void> {
+    const bytes = new Uint8Array(this.#indexBytes);
+    bytes.set(new Uint8Array(open.index.buffer));
+    sealWithChecksum(bytes);
+    await open.appender.append(bytes);
+    await open.appender.finish();
+    this.#shards.delete(shard);
+  }
+
+  #shardOf(chunk: number): number {
+    return Math.floor(chunk / (this.#spec.shardChunks ?? 1));
+  }
+
+  /** Chunks a shard holds: fewer at the end of the array. */
+  #chunksOf(shard: number): number {
+    const { shardChunks = 1 } = this.#spec;
+    return Math.min(shardChunks, this.#rows.chunks - shard * shardChunks);
+  }
+
+  /** Key of the file of a shard, or of a chunk that has its own. */
+  #shardKey(shard: number): string {
+    const position = this.#spec.shape.map((_, axis) => axis === 0 ? shard : 0);
+    return chunkKey(this.#spec, position, this.#format);
+  }
+
+  /** Chunks by the file they lie in. One that was stored twice counts where it was stored last. */
+  #byShard(chunks: readonly StoredChunk[]): Map<number, StoredChunk[]> {
+    const byShard = new Map<number, StoredChunk[]>();
+    for (const chunk of new Map(chunks.map((chunk) => [chunk[0], chunk])).values()) {
+      const shard = this.#shardOf(chunk[0]);
+      const own = byShard.get(shard);
+      if (own) own.push(chunk);
+      else byShard.set(shard, [chunk]);
+    }
+    return byShard;
+  }
+
+  async #verifyShard(
+    shard: number,
+    own: readonly StoredChunk[],
+  ): Promise<ChunkError | undefined> {
+    const key = this.#shardKey(shard);
+    const path = this.#store.place + key;
+    const sharded = this.#spec.shardChunks !== undefined;
+    const full = own.length === this.#chunksOf(shard);
+    const damaged = (bytes: number | undefined, wanted: number) =>
+      new ChunkError(
+        `Cannot go on with "${path}": ` +
+          (bytes === undefined
+            ? `it is missing, wanted ${wanted} bytes`
+            : `it holds ${bytes} bytes, wanted ${wanted}`),
+        path,
+      );
+    const finished = await this.#store.size(key);
+    if (!sharded || (full && finished !== undefined)) {
+      const wanted = endOf(own) + (sharded ? this.#indexBytes : 0);
+      return finished === wanted ? undefined : damaged(finished, wanted);
+    }
+    const unfinished = await this.#store.size(partialKey(key));
+    const source = unfinished === undefined ? key : partialKey(key);
+    const bytes = unfinished ?? finished;
+    if (bytes === undefined || bytes < endOf(own)) return damaged(bytes, endOf(own));
+    for (const [index, offset, length, checksum] of own) {
+      const stored = this.#checksums && await this.#store.getRange(source, { offset, length });
+      if (stored && crc32c(stored.subarray(0, length - CRC_BYTES)) !== checksum) {
+        return new ChunkError(`Cannot go on with "${path}": its chunk ${index} is damaged`, path);
+      }
+    }
+    return undefined;
   }
 
   #takeBuffer(): Uint8Array {
     const spare = this.#spare.pop();
     if (spare) return spare;
     this.#buffers++;
-    return new Uint8Array(this.#rows.chunkBytes);
+    return new Uint8Array(this.#bufferBytes);
   }
 
   #padding(rows: number): Uint8Array {
@@ -349,4 +575,20 @@ export class ChunkWriter {
   #throwIfFailed(): void {
     if (this.#failure) throw this.#failure.reason;
   }
+}
+
+function crcBytes(spec: ZarrArraySpec, format: ZarrFormat): number {
+  return hasChecksums(spec, format) ? CRC_BYTES : 0;
+}
+
+/** Puts the checksum of all that comes before into the last bytes; returns it. */
+function sealWithChecksum(bytes: Uint8Array): number {
+  const body = bytes.byteLength - CRC_BYTES;
+  const checksum = crc32c(bytes.subarray(0, body));
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(body, checksum, true);
+  return checksum;
+}
+
+function endOf(chunks: readonly StoredChunk[]): number {
+  return chunks.reduce((end, [, offset, length]) => Math.max(end, offset + length), 0);
 }

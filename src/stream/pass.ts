@@ -9,8 +9,6 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 
 /** A run of rows that one slot holds at a time. */
 export interface Tile {
-  /** Position along the recording, from 0. */
-  index: number;
   /** First row, and one past the last. */
   start: number;
   end: number;
@@ -23,6 +21,8 @@ export interface SharedBuffer {
   kind: "storage" | "uniform";
   /** Filled with this before the first pass; zero otherwise. */
   data?: ArrayBufferView;
+  /** Whether nothing is ever put into it from outside. */
+  scratch?: boolean;
 }
 
 /** A buffer of which every slot has its own. */
@@ -31,10 +31,9 @@ export interface SlotBuffer {
   bytes: number;
   /**
    * `scratch` stays on the device. `upload` is filled by {@link Pass.read} and `download` handed to
-   * {@link Pass.write}: both have a staging buffer of the same size beside them. `readback` is
-   * staging alone, the target of a {@link CopyStep}.
+   * {@link Pass.write}: both have a staging buffer of the same size beside them.
    */
-  role: "scratch" | "upload" | "download" | "readback";
+  role: "scratch" | "upload" | "download";
 }
 
 /** One kernel over the rows of a tile. The scheduler may split the rows over several submits. */
@@ -69,10 +68,17 @@ export interface Pass {
   cost: number;
   slotBuffers: readonly SlotBuffer[];
   steps: readonly Step[];
-  /** Contents of every `upload` buffer for a tile. Runs while earlier tiles compute. */
+  /** The shared buffer whose contents go from tile to tile, and the bytes of it that matter. */
+  carry?: { buffer: string; bytes: number };
+  /**
+   * A pass before this one, and the `upload` buffer that gets the carry it had at a tile's first row.
+   * Its carries are kept for that.
+   */
+  startsFrom?: { pass: string; upload: string };
+  /** Contents of every other `upload` buffer for a tile. Runs while earlier tiles compute. */
   read(tile: Tile, signal: AbortSignal): Promise<Record<string, ArrayBufferView>>;
   /**
-   * Takes every `download` and `readback` buffer of a tile, tiles in pass order. The memory is the
+   * Takes every `download` buffer of a tile, tiles in pass order. The memory is the
    * driver's and is gone when the promise resolves.
    */
   write(tile: Tile, downloads: Record<string, ArrayBuffer>, signal: AbortSignal): Promise<void>;
@@ -81,13 +87,18 @@ export interface Pass {
 /** Bytes the shader's uniform `params` may have. */
 export const PARAMS_BYTES = 16;
 
-/** Cuts rows [0, rows) into tiles. */
-export function tilesOf(rows: number, tileRows: number): Tile[] {
-  return Array.from({ length: Math.ceil(rows / tileRows) }, (_, index) => ({
-    index,
-    start: index * tileRows,
-    end: Math.min(rows, (index + 1) * tileRows),
-  }));
+/** The tiles that lie between ascending rows. */
+export function tilesBetween(bounds: readonly number[]): Tile[] {
+  return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end }));
+}
+
+/** From, the multiples of `tileRows` between, and to. */
+export function cutRows(from: number, to: number, tileRows: number): number[] {
+  const cuts = [from];
+  for (let row = (Math.floor(from / tileRows) + 1) * tileRows; row < to; row += tileRows) {
+    cuts.push(row);
+  }
+  return [...cuts, to];
 }
 
 export function isKernelStep(step: Step): step is KernelStep {

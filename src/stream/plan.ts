@@ -4,17 +4,19 @@
  * @module
  */
 
-import { BudgetError, GpuError } from "../errors.ts";
+import { BudgetError, DeviceLostError, GpuError, QuotaError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account, BufferRequest } from "../gpu/ledger.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { BufferUsage, MapMode } from "../gpu/usage.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
+import { Journal, openJournal } from "../store/journal.ts";
+import { openStore } from "../store/store.ts";
 import type { MemoryBytes, Progress, RunOptions } from "../types.ts";
-import type { Pass, SharedBuffer, SlotBuffer } from "./pass.ts";
-import { isKernelStep, PARAMS_BYTES, tilesOf } from "./pass.ts";
-import type { Slot, StageSeconds } from "./schedule.ts";
-import { runPass } from "./schedule.ts";
+import type { Pass, SharedBuffer, SlotBuffer, Tile } from "./pass.ts";
+import { cutRows, isKernelStep, PARAMS_BYTES, tilesBetween } from "./pass.ts";
+import type { PassRun, Slot, StageSeconds } from "./schedule.ts";
+import { CARRY_STAGING, runPass } from "./schedule.ts";
 
 /** A line of the memory table: what is held, how many bytes, and whether on the host or on disk. */
 export interface MemoryItem {
@@ -30,28 +32,82 @@ export interface PlanLayout {
   shared: readonly SharedBuffer[];
   passes: readonly Pass[];
   memory: readonly MemoryItem[];
+  /** Tiles of a whole number of these waste nothing when a run is resumed. */
+  alignRows?: number;
+}
+
+/** What an output place holds, before any work. */
+export type FoundOutput<Result> =
+  | { kind: "nothing" }
+  /** This plan's output, not finished. */
+  | { kind: "unfinished" }
+  | { kind: "finished"; result: Result };
+
+/** What a model made safe at the end of a tile. */
+export interface Commit {
+  /** Rows up to here, in the pass's direction, are stored for good. */
+  storedTo: number;
+  /** What {@link PlanActions.begin} needs to go on from here: anything JSON can hold. */
+  output?: unknown;
+}
+
+/** A tile that is done, as the journal holds it. */
+export interface StepRecord extends Commit {
+  pass: string;
+  start: number;
+  end: number;
+  /** The model's state on the host after it. */
+  state?: unknown;
 }
 
 /** Hands a running model its account, so that host and disk bytes are counted as they come. */
 export interface RunContext {
   account: Account;
   signal: AbortSignal;
+  /** Tiles an earlier run stored for good, in the order they were done; none when it starts. */
+  steps: readonly StepRecord[];
+  /** The model's state on the host to go on from; `undefined` when it starts. */
+  state: unknown;
 }
 
 /** What a model does around its passes. */
 export interface PlanActions<Result> {
   /** Name of the plan in tables and errors. */
   name: string;
+  /** Where the output goes; its journal lies beside it. The memory of this process when not given. */
+  place?: string;
   /** Buffers, passes and memory for a tile size. Costs nothing and touches nothing. */
   layout(tileRows: number): PlanLayout;
-  /** Looks at the output place; a finished result there is returned instead of computed. */
-  check(): Promise<Result | undefined>;
-  /** Writes metadata. From here on the output place is ours. */
+  /** Names everything that changes stored bytes, in a few characters. */
+  hash?(): Promise<string>;
+  /**
+   * Looks at the output place.
+   *
+   * @param begun Whether the journal beside it is this plan's.
+   * @throws {OutputConflictError} If something else is there.
+   */
+  check?(begun: boolean): Promise<FoundOutput<Result>>;
+  /** Why stored files are not what the steps told; `undefined` if they are. */
+  verify?(steps: readonly StepRecord[]): Promise<Error | undefined>;
+  /** Writes metadata, or goes on where the steps end. From here on the output place is ours. */
   begin(context: RunContext): Promise<void>;
+  /** Makes what a tile wrote safe. */
+  commit?(pass: Pass, tile: Tile): Promise<Commit>;
+  /** The state on the host that tiles change: anything JSON can hold. */
+  state?(): unknown;
   /** Completes the output. */
   finish(report: RunReport): Promise<Result>;
   /** Lets go of what `begin` opened when the run failed or was cancelled. */
   release(): Promise<void>;
+}
+
+/** Where a run went on that had been interrupted. */
+export interface Resumption {
+  pass: string;
+  /** First row, in the pass's direction, that was not stored. */
+  row: number;
+  /** The file that was damaged or missing, when stored work had to be done again for that. */
+  damaged?: string;
 }
 
 /** What a run measured. */
@@ -62,6 +118,8 @@ export interface RunReport {
   passes: Record<string, StageSeconds>;
   /** Seconds from the call of `run()` to the last pass's end. */
   totalSeconds: number;
+  /** Where it went on, if it did not start from nothing. */
+  resumed?: Resumption;
 }
 
 /** Choices that change speed and memory, never results. */
@@ -76,6 +134,11 @@ export interface PlanChoices {
 const MAX_TILE_ROWS = 4096;
 // Tables cross in pieces of at most this size.
 const TABLE_STAGING_BYTES = 4 * 2 ** 20;
+// What an entry of the journal's log takes at most, but for what the model puts into it.
+const LOG_ENTRY_BYTES = 400;
+
+/** Journals of plans that have no output place. */
+let unnamedJournals = 0;
 
 /** Passes with their memory, ready to be looked at and run. */
 export class Plan<Result> {
@@ -99,7 +162,7 @@ export class Plan<Result> {
     this.tileRows = tileRows;
     this.slots = slots;
     this.#layout = actions.layout(tileRows);
-    this.projected = projectBytes(this.#layout, slots);
+    this.projected = projectBytes(this.#layout, tileRows, slots);
   }
 
   /** A table for people: what is held where, per pass and in all. */
@@ -109,17 +172,18 @@ export class Plan<Result> {
     const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
     table.push(["tables and carries", "", "", size(tableBytes(shared)), "", ""]);
     for (const pass of passes) {
-      const tiles = tilesOf(rows, this.tileRows);
       table.push([
         `${pass.name} (${pass.direction}, ${this.slots} slots)`,
-        String(tiles.length),
+        String(Math.ceil(rows / this.tileRows)),
         String(Math.min(rows, this.tileRows)),
         size(this.slots * slotBytes([pass])),
         "",
         "",
       ]);
     }
-    for (const { what, kind, bytes } of memory) {
+    for (
+      const { what, kind, bytes } of [...memory, ...journalMemory(this.#layout, this.tileRows)]
+    ) {
       table.push([
         what,
         "",
@@ -136,90 +200,425 @@ export class Plan<Result> {
   }
 
   /**
-   * Runs every pass. Buffers are allocated before the first read and destroyed at the end.
+   * Runs every pass, or those that an interrupted run of the same plan left. Buffers are allocated
+   * before the first read and destroyed at the end. A device that is lost is opened again once, and
+   * the run goes on from its last stored tile.
    *
-   * @throws {OutputConflictError} If the output place holds something else.
-   * @throws {DeviceLostError} If the device is lost.
-   * @throws The signal's reason, within 250 ms, if it is aborted.
+   * @throws {OutputConflictError} If the output place holds something else, or another run is at work
+   * there.
+   * @throws {QuotaError} If the output place has too little room, before any work.
+   * @throws {DeviceLostError} If the device is lost twice; says where the next run will go on.
+   * @throws The signal's reason, within 250 ms, if it is aborted. The next run of the same plan goes on.
    */
   async run(options: RunOptions = {}): Promise<Result> {
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
     const began = performance.now();
     const actions = this.#actions;
-    const gpu = this.#gpu;
-    const finished = await actions.check();
-    if (finished !== undefined) return finished;
-    gpu.throwIfFailed();
+    const hash = await actions.hash?.() ?? "";
+    const journal = await openJournal(
+      actions.place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
+    );
+    try {
+      const before = await this.#check(journal, hash);
+      if (before.kind === "finished") return before.result;
+      this.#gpu.throwIfFailed();
+      const unlock = await journal.lock();
+      try {
+        // another run may have been at work until now
+        const found = await this.#check(journal, hash);
+        if (found.kind === "finished") {
+          await journal.clear();
+          return found.result;
+        }
+        let fresh = found.kind === "nothing" || await journal.planHash() !== hash;
+        for (let losses = 0;; losses++) {
+          const run = new PlanRun(this.#gpu, actions, journal, signal, options, began);
+          try {
+            const result = await run.run(this.tileRows, this.slots, hash, fresh);
+            await journal.clear();
+            return result;
+          } catch (error) {
+            if (signal.aborted) throw signal.reason;
+            const loss = await this.#gpu.loss();
+            if (!loss) throw error;
+            const { pass, row } = run.position;
+            const where = pass === undefined
+              ? "nothing is stored yet"
+              : `pass "${pass}" is stored up to row ${row}: run the same plan again to go on there`;
+            if (losses > 0) {
+              throw new DeviceLostError(`${loss.message}, and it was lost before: ${where}`, {
+                ...(pass !== undefined && { pass, row }),
+              });
+            }
+            await this.#gpu.reopen();
+            fresh = fresh && pass === undefined;
+          }
+        }
+      } finally {
+        await unlock();
+      }
+    } finally {
+      await journal.close();
+    }
+  }
 
-    let { tileRows } = this;
-    let layout = this.#layout;
-    const account = gpu.ledger.open(this.name, this.projected);
+  async #check(journal: Journal, hash: string): Promise<FoundOutput<Result>> {
+    if (!this.#actions.check) return { kind: "nothing" };
+    return await this.#actions.check(await journal.planHash() === hash);
+  }
+}
+
+interface SavedSteps {
+  steps: StepRecord[];
+  damaged?: string;
+}
+
+/** One attempt at running a plan. */
+class PlanRun<Result> {
+  readonly #gpu: Gpu;
+  readonly #actions: PlanActions<Result>;
+  readonly #journal: Journal;
+  readonly #signal: AbortSignal;
+  readonly #options: RunOptions;
+  readonly #began: number;
+  #layout!: PlanLayout;
+  #account!: Account;
+  #buffers!: PlanBuffers;
+  /** Rows of carries that only serve to go on, in the order they were saved. */
+  #passing: number[] = [];
+  /** Pass and row up to which all is stored. */
+  position: { pass?: string; row?: number } = {};
+
+  constructor(
+    gpu: Gpu,
+    actions: PlanActions<Result>,
+    journal: Journal,
+    signal: AbortSignal,
+    options: RunOptions,
+    began: number,
+  ) {
+    this.#gpu = gpu;
+    this.#actions = actions;
+    this.#journal = journal;
+    this.#signal = signal;
+    this.#options = options;
+    this.#began = began;
+  }
+
+  /** @param fresh Whether nothing that is there counts. */
+  async run(tileRows: number, slots: number, hash: string, fresh: boolean): Promise<Result> {
+    const actions = this.#actions;
+    const { steps, damaged }: SavedSteps = fresh ? { steps: [] } : await this.#savedSteps();
     let begun = false;
     try {
-      for (const pass of layout.passes) {
-        for (const step of pass.steps.filter(isKernelStep)) {
-          await gpu.kernel(step.kernel, step.constants);
-        }
-      }
-      let buffers: PlanBuffers;
-      for (;;) {
-        try {
-          buffers = await allocate(account, layout, this.slots);
-          break;
-        } catch (error) {
-          // the driver has less than the budget says: a smaller tile may still fit
-          if (!(error instanceof GpuError) || tileRows === 1) throw error;
-          tileRows = Math.ceil(tileRows / 2);
-          layout = actions.layout(tileRows);
-        }
-      }
-      signal.throwIfAborted();
+      tileRows = await this.#allocate(tileRows, slots, steps);
+      this.#signal.throwIfAborted();
+      const from = await this.#resumption(steps);
       begun = true;
-      await actions.begin({ account, signal });
-      await fillTables(gpu, layout.shared, buffers);
-
-      const progress = new ProgressMeter(this.name, layout, account, options, began);
-      const passes: Record<string, StageSeconds> = {};
-      for (const pass of layout.passes) {
-        progress.startPass(pass);
-        passes[pass.name] = await runPass({
-          gpu,
-          pass,
-          tiles: tilesOf(layout.rows, tileRows),
-          slots: buffers.slots,
-          shared: buffers.shared,
-          signal,
-          onAdvance: (share, rows) => progress.advance(share, rows),
-        });
-        progress.finishPass();
-      }
-      for (const buffer of buffers.all) account.destroyBuffer(buffer);
-      const result = await actions.finish({
-        projectedBytes: { ...this.projected },
-        peakBytes: { ...account.peak },
-        passes,
-        totalSeconds: (performance.now() - began) / 1000,
+      if (steps.length === 0) await this.#journal.begin(hash);
+      await actions.begin({
+        account: this.#account,
+        signal: this.#signal,
+        steps,
+        state: from.state,
       });
-      account.close();
+      if (from.row !== undefined) this.position = { pass: from.pass.name, row: from.row };
+      await fillTables(this.#gpu, this.#layout.shared, this.#buffers);
+      const passes = await this.#runPasses(from, tileRows);
+      for (const buffer of this.#buffers.all) this.#account.destroyBuffer(buffer);
+      const result = await actions.finish({
+        projectedBytes: { ...this.#account.projected },
+        peakBytes: { ...this.#account.peak },
+        passes,
+        totalSeconds: (performance.now() - this.#began) / 1000,
+        ...(steps.length > 0 && {
+          resumed: {
+            pass: from.pass.name,
+            row: from.row ?? startOf(from.pass, this.#layout.rows),
+            ...(damaged && { damaged }),
+          },
+        }),
+      });
+      this.#account.close();
       return result;
     } catch (error) {
-      account.abandon();
+      this.#account?.abandon();
       if (begun) await actions.release();
       throw error;
     }
   }
+
+  /** The steps of the journal that hold, and the first file that does not. The log ends with them. */
+  async #savedSteps(): Promise<SavedSteps> {
+    const log = await this.#journal.readLog();
+    const steps = log.map(({ entry }) => entry as StepRecord);
+    const verify = (count: number) => this.#actions.verify?.(steps.slice(0, count));
+    const problem = await verify(steps.length) as (Error & { path?: string }) | undefined;
+    let [good, bad] = [0, steps.length];
+    if (!problem) good = bad;
+    while (bad - good > 1) {
+      const middle = Math.floor((good + bad) / 2);
+      if (await verify(middle)) bad = middle;
+      else good = middle;
+    }
+    await this.#journal.continueLog(log.slice(0, good).reduce((sum, { bytes }) => sum + bytes, 0));
+    return { steps: steps.slice(0, good), ...(problem?.path && { damaged: problem.path }) };
+  }
+
+  /** Opens the account and makes every buffer; halves the tile while the driver refuses. */
+  async #allocate(
+    tileRows: number,
+    slots: number,
+    steps: readonly StepRecord[],
+  ): Promise<number> {
+    const gpu = this.#gpu;
+    this.#layout = this.#actions.layout(tileRows);
+    await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk, steps);
+    for (const pass of this.#layout.passes) {
+      for (const step of pass.steps.filter(isKernelStep)) {
+        await gpu.kernel(step.kernel, step.constants);
+      }
+    }
+    for (;;) {
+      const projected = projectBytes(this.#layout, tileRows, slots);
+      this.#account = gpu.ledger.open(this.#actions.name, projected);
+      try {
+        this.#buffers = await allocate(this.#account, this.#layout, slots);
+        return tileRows;
+      } catch (error) {
+        // the driver has less than the budget says: a smaller tile may still fit
+        if (!(error instanceof GpuError) || tileRows === 1) throw error;
+        this.#account.abandon();
+        tileRows = Math.ceil(tileRows / 2);
+        this.#layout = this.#actions.layout(tileRows);
+      }
+    }
+  }
+
+  /** @throws {QuotaError} If the output place has too little room for what is still to be written. */
+  async #checkRoom(projectedBytes: number, steps: readonly StepRecord[]): Promise<void> {
+    const { place, name } = this.#actions;
+    // what is there already was allowed for when that run began
+    if (place === undefined || steps.length > 0) return;
+    const store = await openStore(place);
+    const availableBytes = await store.availableBytes();
+    await store.close();
+    if (availableBytes >= projectedBytes) return;
+    throw new QuotaError(
+      `Cannot start "${name}": ${place} will take up to ${formatBytes(projectedBytes)} ` +
+        `(${projectedBytes} B), ${
+          formatBytes(availableBytes)
+        } (${availableBytes} B) are free there`,
+      { neededBytes: projectedBytes, availableBytes },
+    );
+  }
+
+  /** Where steps lead: the pass to go on with, the row it has a carry for, and the host's state. */
+  async #resumption(
+    steps: readonly StepRecord[],
+  ): Promise<{ pass: Pass; row: number | undefined; state: unknown }> {
+    const { passes, rows } = this.#layout;
+    const last = steps.at(-1);
+    let pass = passes.find(({ name }) => name === last?.pass) ?? passes[0]!;
+    // a pass that is complete leads to the next, unless that was the last one
+    if (last?.storedTo === endOf(pass, rows) && pass !== passes.at(-1)) {
+      pass = passes[passes.indexOf(pass) + 1]!;
+      return { pass, row: undefined, state: last.state };
+    }
+    const forward = pass.direction === "forward";
+    const own = steps.filter((step) => step.pass === pass.name);
+    const boundary = (step: StepRecord) => forward ? step.end : step.start;
+    const stored = own.at(-1)?.storedTo ?? startOf(pass, rows);
+    const candidates = own
+      .filter((step) => forward ? boundary(step) <= stored : boundary(step) >= stored)
+      .sort((a, b) => forward ? boundary(b) - boundary(a) : boundary(a) - boundary(b));
+    for (const step of candidates) {
+      const row = boundary(step);
+      const whole = !pass.carry || row === endOf(pass, rows) ||
+        await this.#journal.loadCarry(pass.name, row).then(() => true, () => false);
+      if (!whole) continue;
+      // equal rows have equal states: any step that ends there will do
+      return { pass, row, state: step.state };
+    }
+    const before = steps.filter((step) => step.pass !== pass.name).at(-1);
+    return { pass, row: undefined, state: before?.state };
+  }
+
+  async #runPasses(
+    from: { pass: Pass; row: number | undefined },
+    tileRows: number,
+  ): Promise<Record<string, StageSeconds>> {
+    const { passes, rows } = this.#layout;
+    const { name } = this.#actions;
+    const progress = new ProgressMeter(
+      name,
+      this.#layout,
+      this.#account,
+      this.#options,
+      this.#began,
+    );
+    const seconds: Record<string, StageSeconds> = {};
+    for (const pass of passes.slice(passes.indexOf(from.pass))) {
+      const row = pass === from.pass ? from.row : undefined;
+      const rest: [number, number] = pass.direction === "forward"
+        ? [row ?? 0, rows]
+        : [0, row ?? rows];
+      progress.startPass(pass, rows - (rest[1] - rest[0]));
+      const bounds = await this.#boundsOf(pass, rest, tileRows);
+      for (const stretch of bounds.missing) await this.#fillCarries(pass, stretch);
+      seconds[pass.name] = await this.#sweep(pass, tilesBetween(bounds.rows), row, {
+        writes: true,
+        onTile: (tile, carry) => this.#commit(pass, tile, carry),
+        onAdvance: (share, rows) => progress.advance(share, rows),
+      });
+      progress.finishPass();
+      this.#passing = [];
+    }
+    return seconds;
+  }
+
+  /**
+   * Rows between which the tiles of a pass lie, ascending, and stretches of them at which the pass it
+   * starts from left no carries: an earlier run had larger tiles, or a carry is damaged.
+   */
+  async #boundsOf(
+    pass: Pass,
+    [from, to]: [number, number],
+    tileRows: number,
+  ): Promise<{ rows: number[]; missing: number[][] }> {
+    if (!pass.startsFrom) return { rows: cutRows(from, to, tileRows), missing: [] };
+    const known = await this.#journal.carryRows(pass.startsFrom.pass);
+    const rows = [from];
+    const missing: number[][] = [];
+    const stops = [...known.filter((row) => row > from && row < to), to];
+    for (const [i, stop] of stops.entries()) {
+      const start = rows.at(-1)!;
+      // small tiles of an earlier run are put together
+      if (i + 1 < stops.length && stops[i + 1]! - start <= tileRows) continue;
+      const cuts = cutRows(start, stop, tileRows);
+      if (cuts.length > 2) missing.push(cuts);
+      rows.push(...cuts.slice(1));
+    }
+    return { rows, missing };
+  }
+
+  /** Runs the pass that `pass` starts from over a stretch again, for its carries at the cuts. */
+  async #fillCarries(pass: Pass, cuts: readonly number[]): Promise<void> {
+    const source = this.#layout.passes.find(({ name }) => name === pass.startsFrom!.pass)!;
+    await this.#sweep(source, tilesBetween(cuts.slice(0, -1)), cuts[0] || undefined, {
+      writes: false,
+      onTile: async (tile, carry) => {
+        await this.#journal.saveCarry(source.name, tile.end, carry!);
+      },
+      onAdvance: () => {},
+    });
+  }
+
+  /** Runs a pass over tiles, from the carry the journal has at `row`, or from its initial one. */
+  async #sweep(
+    pass: Pass,
+    tiles: readonly Tile[],
+    row: number | undefined,
+    hooks: Pick<PassRun, "writes" | "onTile" | "onAdvance">,
+  ): Promise<StageSeconds> {
+    if (pass.carry && tiles.length > 0) {
+      const target = this.#layout.shared.find(({ name }) => name === pass.carry!.buffer)!;
+      const data = row === undefined ? target.data : await this.#journal.loadCarry(pass.name, row);
+      if (data) await fillTables(this.#gpu, [{ ...target, data }], this.#buffers);
+    }
+    return await runPass({
+      gpu: this.#gpu,
+      pass,
+      tiles,
+      slots: this.#buffers.slots,
+      shared: this.#buffers.shared,
+      signal: this.#signal,
+      carryAt: (row) => this.#carryAt(pass.startsFrom!.pass, row),
+      ...hooks,
+    });
+  }
+
+  async #carryAt(name: string, row: number): Promise<ArrayBufferView> {
+    if (row > 0) return await this.#journal.loadCarry(name, row);
+    const { buffer } = this.#layout.passes.find((pass) => pass.name === name)!.carry!;
+    return this.#layout.shared.find((shared) => shared.name === buffer)!.data!;
+  }
+
+  /** Writes a finished tile into the journal; from here on it is never computed again. */
+  async #commit(pass: Pass, tile: Tile, carry: Uint8Array | undefined): Promise<void> {
+    const account = this.#account;
+    const { rows, passes } = this.#layout;
+    const boundary = pass.direction === "forward" ? tile.end : tile.start;
+    if (carry && boundary !== endOf(pass, rows)) {
+      const bytes = Journal.carryBytes(carry.byteLength);
+      account.take("host", 2 * bytes, "carry");
+      account.take("disk", bytes, "carry");
+      await this.#journal.saveCarry(pass.name, boundary, carry);
+      account.giveBack("host", 2 * bytes);
+    }
+    const { storedTo, output } = await this.#actions.commit?.(pass, tile) ?? { storedTo: boundary };
+    const { start, end } = tile;
+    const state = this.#actions.state?.();
+    const entry: StepRecord = { pass: pass.name, start, end, storedTo, state, output };
+    account.take("disk", Journal.entryBytes(entry), "journal");
+    await this.#journal.append(entry);
+    this.position = { pass: pass.name, row: storedTo };
+    if (!carry || passes.some(({ startsFrom }) => startsFrom?.pass === pass.name)) return;
+    // carries before the row a resumed run would start from serve nobody
+    this.#passing.push(boundary);
+    while (
+      this.#passing.length > 1 &&
+      (pass.direction === "forward" ? this.#passing[1]! <= storedTo : this.#passing[1]! >= storedTo)
+    ) {
+      await this.#journal.deleteCarry(pass.name, this.#passing.shift()!);
+      account.giveBack("disk", Journal.carryBytes(carry.byteLength));
+    }
+  }
+}
+
+/** The row a pass starts from, and the one it ends at. */
+function startOf({ direction }: Pass, rows: number): number {
+  return direction === "forward" ? 0 : rows;
+}
+
+function endOf({ direction }: Pass, rows: number): number {
+  return direction === "forward" ? rows : 0;
 }
 
 /** Bytes of GPU, host and disk a layout needs. */
-function projectBytes(layout: PlanLayout, slots: number): MemoryBytes {
+function projectBytes(layout: PlanLayout, tileRows: number, slots: number): MemoryBytes {
+  const items = [...layout.memory, ...journalMemory(layout, tileRows)];
   const sum = (kind: "host" | "disk") =>
-    layout.memory.reduce((bytes, item) => bytes + (item.kind === kind ? item.bytes : 0), 0);
+    items.reduce((bytes, item) => bytes + (item.kind === kind ? item.bytes : 0), 0);
   return {
     gpu: tableBytes(layout.shared) + slots * slotBytes(layout.passes),
     host: sum("host"),
     disk: sum("disk"),
   };
+}
+
+/** What the journal holds until the run is done. */
+function journalMemory(layout: PlanLayout, tileRows: number): MemoryItem[] {
+  const { rows, passes, alignRows = 1 } = layout;
+  // a resumed run may have one tile more
+  const tiles = Math.ceil(rows / tileRows) + 1;
+  // of passes that no other starts from: the last one, and those since what is stored
+  const passing = Math.min(tiles, 2 + Math.ceil(alignRows / tileRows));
+  let carries = 0;
+  let largest = 0;
+  for (const { name, carry } of passes) {
+    if (!carry) continue;
+    const bytes = Journal.carryBytes(carry.bytes);
+    const kept = passes.some(({ startsFrom }) => startsFrom?.pass === name);
+    carries += bytes * (kept ? tiles : passing);
+    largest = Math.max(largest, bytes);
+  }
+  const log = tiles * passes.length * LOG_ENTRY_BYTES;
+  return [
+    { what: "carry on its way to the journal", kind: "host", bytes: 2 * largest },
+    { what: "journal, removed at the end", kind: "disk", bytes: carries + log },
+  ];
 }
 
 function tableBytes(shared: readonly SharedBuffer[]): number {
@@ -228,7 +627,8 @@ function tableBytes(shared: readonly SharedBuffer[]): number {
 }
 
 function tableStagingBytes(shared: readonly SharedBuffer[]): number {
-  const largest = Math.max(0, ...shared.map(({ data }) => data?.byteLength ?? 0));
+  // a carry without data may still be filled, from the journal
+  const largest = Math.max(0, ...shared.map(({ bytes, scratch }) => scratch ? 0 : bytes));
   return largest === 0 ? 0 : bufferBytes(Math.min(largest, TABLE_STAGING_BYTES));
 }
 
@@ -255,7 +655,7 @@ function slotRequests(passes: readonly Pass[]): SlotRequest[] {
   };
   const addBuffer = ({ name, bytes, role }: SlotBuffer) => {
     const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
-    if (role !== "readback") add({ name, label: name, bytes, usage, place: "device" });
+    add({ name, label: name, bytes, usage, place: "device" });
     if (role === "scratch") return;
     add({
       name,
@@ -269,6 +669,15 @@ function slotRequests(passes: readonly Pass[]): SlotRequest[] {
   };
   for (const pass of passes) {
     for (const buffer of pass.slotBuffers) addBuffer(buffer);
+    if (pass.carry) {
+      add({
+        name: CARRY_STAGING,
+        label: "carry staging",
+        bytes: pass.carry.bytes,
+        usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+        place: "staging",
+      });
+    }
     for (const { kernel } of pass.steps.filter(isKernelStep)) {
       add({
         name: kernel.name,
@@ -305,7 +714,7 @@ function chooseTile<Result>(
   }
   const fits = (tileRows: number, slots: number): boolean => {
     const layout = actions.layout(tileRows);
-    const projected = projectBytes(layout, slots);
+    const projected = projectBytes(layout, tileRows, slots);
     return projected.gpu <= budget.gpu && projected.host <= budget.host &&
       largestBuffer(layout) <=
         Math.min(
@@ -323,7 +732,10 @@ function chooseTile<Result>(
       if (fits(middle, slots)) low = middle;
       else high = middle - 1;
     }
-    return { tileRows: low, slots };
+    const { alignRows = 1 } = actions.layout(low);
+    const aligned = Math.floor(low / alignRows) * alignRows;
+    const free = choices.tileRows === undefined && low < rows && aligned > 0;
+    return { tileRows: free ? aligned : low, slots };
   }
   return refuse(gpu, actions, choices, smallest);
 }
@@ -336,8 +748,8 @@ function refuse<Result>(
 ): never {
   const budget = gpu.budgetBytes;
   const slots = choices.slots ?? 1;
-  const projected = projectBytes(actions.layout(tileRows), slots);
-  const smallest = projectBytes(actions.layout(1), slots);
+  const projected = projectBytes(actions.layout(tileRows), tileRows, slots);
+  const smallest = projectBytes(actions.layout(1), 1, slots);
   const over = (["gpu", "host"] as const).find((kind) => projected[kind] > budget[kind]);
   if (over) {
     throw new BudgetError(
@@ -438,15 +850,18 @@ const REPORT_EVERY_MS = 100;
 
 /** Turns what passes report into {@link Progress}, at most ten times a second. */
 class ProgressMeter {
+  readonly #name: string;
   readonly #layout: PlanLayout;
   readonly #account: Account;
   readonly #options: RunOptions;
   readonly #began: number;
-  readonly #name: string;
   #pass: Pass | undefined;
   #passBegan = 0;
-  #costDone = 0;
-  #lastReport = -Infinity;
+  /** Rows of the pass that an earlier run did. */
+  #rowsBefore = 0;
+  #lastReport = 0;
+  /** Share of the plan that was done when this run began. */
+  #fractionBefore: number | undefined;
 
   constructor(
     name: string,
@@ -462,38 +877,45 @@ class ProgressMeter {
     this.#began = began;
   }
 
-  startPass(pass: Pass): void {
+  startPass(pass: Pass, rowsBefore: number): void {
     this.#pass = pass;
+    this.#rowsBefore = rowsBefore;
     this.#passBegan = performance.now();
     this.advance(0, 0, true);
   }
 
   finishPass(): void {
-    this.advance(1, this.#layout.rows, true);
-    this.#costDone += this.#pass!.cost;
+    this.advance(1, this.#layout.rows - this.#rowsBefore, true);
   }
 
+  /** Hears of the share of the pass's remaining rows the device did, and of rows written. */
   advance(share: number, rows: number, always = false): void {
     const now = performance.now();
-    if (!this.#options.onProgress || (!always && now - this.#lastReport < REPORT_EVERY_MS)) return;
-    this.#lastReport = now;
     const { passes, rows: totalRows } = this.#layout;
     const pass = this.#pass!;
-    const cost = passes.reduce((sum, { cost }) => sum + cost, 0);
-    const fraction = (this.#costDone + pass.cost * share) / cost;
+    const index = passes.indexOf(pass);
+    const computed = share * (totalRows - this.#rowsBefore);
+    const costOf = (some: readonly Pass[]) => some.reduce((sum, { cost }) => sum + cost, 0);
+    const done = costOf(passes.slice(0, index)) +
+      pass.cost * (this.#rowsBefore + computed) / totalRows;
+    const fraction = done / costOf(passes);
+    this.#fractionBefore ??= fraction;
+    if (!this.#options.onProgress || (!always && now - this.#lastReport < REPORT_EVERY_MS)) return;
+    this.#lastReport = now;
     const elapsedSeconds = (now - this.#began) / 1000;
+    const gained = fraction - this.#fractionBefore;
     const progress: Progress = {
       plan: this.#name,
       pass: pass.name,
-      passIndex: passes.indexOf(pass),
+      passIndex: index,
       passCount: passes.length,
-      rows,
+      rows: this.#rowsBefore + rows,
       totalRows,
       fraction,
       bytesWritten: this.#account.peak.disk,
-      rowsPerSecond: share * totalRows * 1000 / Math.max(1, now - this.#passBegan),
+      rowsPerSecond: computed * 1000 / Math.max(1, now - this.#passBegan),
       elapsedSeconds,
-      etaSeconds: fraction > 0.01 ? elapsedSeconds * (1 - fraction) / fraction : undefined,
+      etaSeconds: gained > 0.01 ? elapsedSeconds * (1 - fraction) / gained : undefined,
       peakBytes: { ...this.#account.peak },
     };
     this.#options.onProgress(progress);

@@ -38,9 +38,18 @@ export interface PassRun {
   slots: readonly Slot[];
   shared: Record<string, GPUBuffer>;
   signal: AbortSignal;
-  /** Share of the pass the device has done, 0 to 1, and rows that have been written. */
+  /** What the pass's `startsFrom` asks for at the start of a tile. */
+  carryAt(row: number): Promise<ArrayBufferView>;
+  /** Whether the pass's `write` is called; if not, the tiles are run for their carries alone. */
+  writes: boolean;
+  /** Hears of every tile once it is written, in order, with the carry after it. */
+  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<void>;
+  /** Share of the tiles the device has done, 0 to 1, and rows that have been written. */
   onAdvance(computedShare: number, writtenRows: number): void;
 }
+
+/** The staging buffer of a slot that brings back the carry. */
+export const CARRY_STAGING = "carry";
 
 /** Drives one pass over its tiles. Rejects with the first failure, when all loops have stopped. */
 export async function runPass(run: PassRun): Promise<StageSeconds> {
@@ -53,6 +62,10 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   const computed = new Channel<{ tile: Tile; slot: Slot; mapped: Promise<unknown> }>();
   for (const slot of slots) free.put(slot);
 
+  const downloads = pass.slotBuffers
+    .filter(({ role }) => role === "download")
+    .map(({ name }) => name);
+  if (pass.carry) downloads.push(CARRY_STAGING);
   const totalRows = tiles.reduce((sum, tile) => sum + tile.end - tile.start, 0);
   const kernelSteps = pass.steps.filter(isKernelStep);
   let computedShare = 0;
@@ -79,6 +92,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       signal.throwIfAborted();
       const started = performance.now();
       const uploads = await pass.read(tile, signal);
+      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile.start);
       for (const [name, data] of Object.entries(uploads)) {
         const staging = slot.staging[name]!;
         await staging.mapAsync(MapMode.WRITE, 0, bufferBytes(data.byteLength));
@@ -108,10 +122,20 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
           const { size } = slot.device[name]!;
           encoder.copyBufferToBuffer(slot.device[name]!, 0, slot.staging[name]!, 0, size);
         }
+        if (pass.carry) {
+          const { buffer, bytes } = pass.carry;
+          encoder.copyBufferToBuffer(
+            run.shared[buffer]!,
+            0,
+            slot.staging[CARRY_STAGING]!,
+            0,
+            bytes,
+          );
+        }
       });
       await submitter.flush();
       const mapped = Promise.all(
-        downloadsOf(pass).map(({ name }) => slot.staging[name]!.mapAsync(MapMode.READ)),
+        downloads.map((name) => slot.staging[name]!.mapAsync(MapMode.READ)),
       );
       mapped.catch(() => {});
       computed.put({ tile, slot, mapped });
@@ -126,16 +150,17 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       gpu.throwIfFailed();
       signal.throwIfAborted();
       const started = performance.now();
-      const downloads: Record<string, ArrayBuffer> = {};
-      for (const { name } of downloadsOf(pass)) {
-        downloads[name] = slot.staging[name]!.getMappedRange();
-      }
-      await pass.write(tile, downloads, signal);
-      for (const { name } of downloadsOf(pass)) slot.staging[name]!.unmap();
+      const arrived: Record<string, ArrayBuffer> = {};
+      for (const name of downloads) arrived[name] = slot.staging[name]!.getMappedRange();
+      if (run.writes) await pass.write(tile, arrived, signal);
+      const carry = pass.carry &&
+        new Uint8Array(arrived[CARRY_STAGING]!.slice(0, pass.carry.bytes));
+      for (const name of downloads) slot.staging[name]!.unmap();
+      free.put(slot);
+      await run.onTile(tile, carry);
       seconds.write += (performance.now() - started) / 1000;
       writtenRows += tile.end - tile.start;
       run.onAdvance(computedShare, writtenRows);
-      free.put(slot);
     }
   }
 
@@ -162,10 +187,6 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
 }
 
 type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => Promise<void>;
-
-function downloadsOf(pass: Pass) {
-  return pass.slotBuffers.filter(({ role }) => role === "download" || role === "readback");
-}
 
 /** Compiles the kernels and binds them to every slot. */
 async function prepareSteps({ gpu, pass, slots, shared }: PassRun) {

@@ -178,7 +178,16 @@ describe("a zarr array", () => {
     const array = await openZarrArray(store, "/x");
     expect(await array.read(0, 2)).toEqual(Float32Array.of(1, 2));
     await expect(array.read(0, 4)).rejects.toThrow(
-      /chunk 1 of ".*\/x": it holds 1 elements, wanted 2/,
+      /chunk 1 in ".*\/x\/c\/1": its 4 bytes do not match their checksum/,
+    );
+    await store.set("/x/c/1", (await store.get("/x/c/1"))!.slice(0, 3));
+    await expect(array.read(0, 4)).rejects.toThrow(/its 3 bytes do not match/);
+    const raw = await writtenV2(
+      { shape: [4], chunks: [2], dtype: "<f4", compressor: null },
+      { 1: new Uint8Array(4) },
+    );
+    await expect(readAll(await openZarrArray(raw, "/x"))).rejects.toThrow(
+      /chunk 1 in ".*\/x\/1": it holds 1 elements, wanted 2/,
     );
     const zipped = await writtenV2(
       { shape: [2], chunks: [2], dtype: "<f4", compressor: { id: "gzip", level: 1 } },

@@ -1,58 +1,125 @@
 import { describe, expect, it } from "vitest";
-import { ChunkError } from "../../src/errors.ts";
+import { ChunkError, OutputConflictError } from "../../src/errors.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
+import { partialKey } from "../../src/store/place.ts";
 import { openStore } from "../../src/store/store.ts";
 
+const carry = Uint8Array.of(1, 2, 3, 255, 0);
+const entries = async (journal: Journal) => (await journal.readLog()).map(({ entry }) => entry);
+
 describe("a journal", () => {
-  it("lies beside its output and gives back what it was told", async () => {
-    const journal = await openJournal("memory:journal_test/out.zarr");
-    expect(journal.place).toBe("memory:journal_test/out.zarr.journal");
-    expect(await journal.readState()).toBeUndefined();
-    expect(await journal.loadCheckpoint(0)).toBeUndefined();
+  it("keeps plan, log and carries until it is cleared", async () => {
+    const place = "memory:journal_test/kept.zarr";
+    const journal = await openJournal(place);
+    expect(await journal.planHash()).toBeUndefined();
+    expect(await journal.readLog()).toEqual([]);
+    await journal.begin("abc");
+    await journal.append({ row: 1 });
+    await journal.append({ row: 2, text: "Zürich 🐀" });
+    await journal.saveCarry("filter", 12, carry);
+    await journal.saveCarry("filter", 7, carry);
+    await journal.close();
 
-    const values = Float32Array.of(0.5, -1, 1e-30);
-    await journal.saveCheckpoint(3, values);
-    await journal.writeState({ rows: 7 });
-    expect(await journal.loadCheckpoint(3)).toEqual(values);
-    expect(values).toEqual(Float32Array.of(0.5, -1, 1e-30));
-    expect(await journal.readState()).toEqual({ rows: 7 });
-
-    await journal.deleteAll();
-    expect(await journal.loadCheckpoint(3)).toBeUndefined();
-    expect(await journal.readState()).toBeUndefined();
+    const again = await openJournal(place);
+    expect(await again.planHash()).toBe("abc");
+    expect(await entries(again)).toEqual([{ row: 1 }, { row: 2, text: "Zürich 🐀" }]);
+    expect(await again.loadCarry("filter", 7)).toEqual(carry);
+    expect(await again.carryRows("filter")).toEqual([7, 12]);
+    expect(await again.carryRows("smooth")).toEqual([]);
+    await again.deleteCarry("filter", 7);
+    expect(await again.carryRows("filter")).toEqual([12]);
+    await again.clear();
+    expect(await again.planHash()).toBeUndefined();
+    expect(await again.readLog()).toEqual([]);
+    expect(await (await openStore(again.place)).list("/")).toEqual([]);
   });
 
-  it("takes the bytes it says for a checkpoint", async () => {
-    const journal = await openJournal("memory:journal_test/size");
-    await journal.saveCheckpoint(0, new Float32Array(5).subarray(1));
+  it("takes the bytes it said it would", async () => {
+    const journal = await openJournal("memory:journal_test/size.zarr");
+    await journal.begin("abc");
+    await journal.append({ row: 1 });
+    await journal.saveCarry("filter", 0, carry);
     const store = await openStore(journal.place);
-    const [key] = await store.list("/");
-    expect(await store.size(key!)).toBe(Journal.checkpointBytes(4));
+    expect(await store.size(partialKey("/log/steps"))).toBe(Journal.entryBytes({ row: 1 }));
+    const [key] = await store.list("/carry");
+    expect(await store.size(key!)).toBe(Journal.carryBytes(carry.byteLength));
   });
 
-  it("does not give back a checkpoint with a flipped bit, or one cut short", async () => {
-    const journal = await openJournal("memory:journal_test/damaged");
+  it("ends at the first entry that is torn or damaged, wherever it is cut or flipped", async () => {
+    const journal = await openJournal("memory:journal_test/cut.zarr");
+    await journal.begin("abc");
+    const all = [{ a: 1 }, { b: [2, 3] }, { c: "x" }];
+    for (const entry of all) await journal.append(entry);
     const store = await openStore(journal.place);
-    await journal.saveCheckpoint(1, Float32Array.of(1, 2, 3));
-    const [key] = await store.list("/");
+    const whole = (await store.get(partialKey("/log/steps")))!;
+    const ends = all.map((_, i) =>
+      all.slice(0, i + 1).reduce((sum, entry) => sum + Journal.entryBytes(entry), 0)
+    );
+    const damaged = async (bytes: Uint8Array) => {
+      const other = await openJournal("memory:journal_test/damaged.zarr");
+      await other.begin("abc");
+      const log = await (await openStore(other.place)).append("/log/steps");
+      await log.append(bytes);
+      const read = await entries(other);
+      await other.clear();
+      return read;
+    };
+    for (let cut = 0; cut <= whole.byteLength; cut++) {
+      const kept = ends.filter((end) => end <= cut).length;
+      expect(await damaged(whole.slice(0, cut))).toEqual(all.slice(0, kept));
+    }
+    for (let at = 0; at < whole.byteLength; at++) {
+      const flipped = whole.slice();
+      flipped[at]! ^= 0x10;
+      const kept = ends.filter((end) => end <= at).length;
+      expect(await damaged(flipped)).toEqual(all.slice(0, kept));
+    }
+  });
+
+  it("goes on after the entries that hold", async () => {
+    const journal = await openJournal("memory:journal_test/continued.zarr");
+    await journal.begin("abc");
+    for (const row of [1, 2, 3]) await journal.append({ row });
+    const [first] = await journal.readLog();
+    await journal.continueLog(first!.bytes);
+    await journal.append({ row: 9 });
+    expect(await entries(journal)).toEqual([{ row: 1 }, { row: 9 }]);
+  });
+
+  it("names a carry that is missing, cut or damaged", async () => {
+    const journal = await openJournal("memory:journal_test/carry.zarr");
+    await expect(journal.loadCarry("smooth", 3)).rejects.toThrow(
+      /carry\/smooth\/000000000003" is missing/,
+    );
+    await journal.saveCarry("smooth", 3, carry);
+    const store = await openStore(journal.place);
+    const [key] = await store.list("/carry");
     const bytes = (await store.get(key!))!;
-    for (let bit = 0; bit < bytes.length * 8; bit += 5) {
-      const damaged = bytes.slice();
-      damaged[bit >> 3]! ^= 1 << (bit & 7);
-      await store.set(key!, damaged);
-      await expect(journal.loadCheckpoint(1)).rejects.toThrow(/is damaged, its checksum/);
-    }
-    for (const length of [0, 3, 8, 13]) {
-      await store.set(key!, bytes.slice(0, length));
-      await expect(journal.loadCheckpoint(1)).rejects.toThrow(ChunkError);
+    const flipped = bytes.slice();
+    flipped[2]! ^= 1;
+    for (const wrong of [flipped, bytes.slice(0, -1), bytes.slice(0, 3), bytes.slice(0, 0)]) {
+      await store.set(key!, wrong);
+      await expect(journal.loadCarry("smooth", 3)).rejects.toThrow(ChunkError);
+      await expect(journal.loadCarry("smooth", 3)).rejects.toThrow(key);
+      expect(await journal.carryRows("smooth")).toEqual([]);
     }
   });
 
-  it("says so when its state is cut short", async () => {
-    const journal = await openJournal("memory:journal_test/state");
-    await journal.writeState({ rows: 7 });
+  it("is not gone on with when another version wrote it, or its plan is damaged", async () => {
+    const journal = await openJournal("memory:journal_test/version.zarr");
     const store = await openStore(journal.place);
-    await store.set("/state.json", (await store.get("/state.json"))!.slice(0, 9));
-    await expect(journal.readState()).rejects.toThrow(/its 9 bytes are not JSON/);
+    for (const text of ['{"version":99,"hash":"abc"}', '{"versi']) {
+      await store.set("/plan.json", new TextEncoder().encode(text));
+      expect(await journal.planHash()).toBeUndefined();
+    }
+  });
+
+  it("is locked by one run at a time", async () => {
+    const journal = await openJournal("memory:journal_test/locked.zarr");
+    const unlock = await journal.lock();
+    const other = await openJournal("memory:journal_test/locked.zarr");
+    await expect(other.lock()).rejects.toThrow(OutputConflictError);
+    await unlock();
+    await (await other.lock())();
   });
 });

@@ -4,7 +4,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import type { Pass } from "../../src/stream/pass.ts";
-import { tilesOf } from "../../src/stream/pass.ts";
+import { cutRows, tilesBetween } from "../../src/stream/pass.ts";
 import type { PlanActions, PlanChoices, RunContext, RunReport } from "../../src/stream/plan.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { Progress } from "../../src/types.ts";
@@ -84,7 +84,6 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
       passes: [pass(tileRows)],
       memory: [{ what: "a host array", kind: "host", bytes: 100 }],
     }),
-    check: () => Promise.resolve(undefined),
     begin: (context) => {
       account = context.account;
       account.take("host", job.forget ? 101 : 100, "a host array");
@@ -105,10 +104,10 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
 
 const wanted = (rows: number) => Array.from({ length: rows }, (_, i) => i * (i + 1) / 2);
 
-describe("tilesOf()", () => {
-  it("covers every row once, for any tile", () => {
+describe("tiles", () => {
+  it("cover every row once, for any size", () => {
     for (const [rows, tileRows] of [[1, 1], [7, 3], [8, 4], [5, 100]] as const) {
-      const tiles = tilesOf(rows, tileRows);
+      const tiles = tilesBetween(cutRows(0, rows, tileRows));
       expect(tiles[0]!.start).toBe(0);
       expect(tiles.at(-1)!.end).toBe(rows);
       tiles.slice(1).forEach((tile, i) => expect(tile.start).toBe(tiles[i]!.end));
