@@ -1,0 +1,6 @@
+import { openStore } from "../../src/store/store.ts";
+import { describeStoreModel } from "./store_model.ts";
+
+let opened = 0;
+
+describeStoreModel("memory", () => openStore(`memory:store_model_test/${opened++}`));
