@@ -225,7 +225,7 @@ export class DecodeOutput {
     try {
       const chunks = storedChunks(steps);
       for (const [name, spec] of Object.entries(this.#specs)) {
-        const writer = new ChunkWriter(store, spec, this.#options.zarrFormat);
+        const writer = this.#writer(store, name, spec);
         const problem = await writer.verify(chunks[name] ?? []);
         if (problem) return problem;
       }
@@ -258,7 +258,7 @@ export class DecodeOutput {
     this.#writers = {};
     const chunks = storedChunks(steps);
     for (const [name, spec] of Object.entries(this.#specs)) {
-      const writer = new ChunkWriter(store, spec, zarrFormat);
+      const writer = this.#writer(store, name, spec);
       this.#writers[name] = writer;
       if (chunks[name]) await writer.restore(chunks[name]);
     }
@@ -347,6 +347,12 @@ export class DecodeOutput {
     await bins.write(start, posterior, signal);
     await probabilities.write(start, states, signal);
     this.#countWriters();
+  }
+
+  #writer(store: Store, name: string, spec: ZarrArraySpec): ChunkWriter {
+    // the smoother goes backward
+    const descending = name.startsWith("acausal_");
+    return new ChunkWriter(store, spec, { format: this.#options.zarrFormat, descending });
   }
 
   /** Tells the ledger what the writers hold and have written. */

@@ -24,7 +24,7 @@ import process from "node:process";
 import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, Store } from "./store.ts";
 
 export class FileStore implements Store {
@@ -32,6 +32,8 @@ export class FileStore implements Store {
   readonly #folder: string;
   /** The last write of each key: two at once would share a temporary file. */
   readonly #writes = new Map<string, Promise<void>>();
+  /** Files that have an open appender. */
+  readonly #growing = new Set<string>();
 
   constructor(folder: string) {
     this.place = `file:${folder}`;
@@ -59,6 +61,11 @@ export class FileStore implements Store {
 
   set(key: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(keyParts(key, "write"));
+    if (this.#growing.has(path)) {
+      return Promise.reject(
+        new StoreError(`Cannot write "${path}": an unfinished value of that key is open`, path),
+      );
+    }
     const before = this.#writes.get(path) ?? Promise.resolve();
     const write = before.catch(() => {}).then(() => writeFile(path, bytes));
     this.#writes.set(path, write);
@@ -73,7 +80,11 @@ export class FileStore implements Store {
     const path = this.#path(keyParts(key, "write"));
     const partial = path + PARTIAL_SUFFIX;
     try {
-      if (keep > 0 && !(await exists(partial)) && await exists(path)) await rename(path, partial);
+      if (keep > 0 && !(await exists(partial))) {
+        const size = await this.size(key) ?? 0;
+        if (size < keep) throw tooShort(path, size, keep);
+        await rename(path, partial);
+      }
       const handle = await openForWriting(partial, keep > 0 ? "r+" : "w");
       const { size } = await handle.stat();
       if (size < keep) {
@@ -81,7 +92,7 @@ export class FileStore implements Store {
         throw tooShort(path, size, keep);
       }
       await handle.truncate(keep);
-      return new FileAppender(handle, path, keep);
+      return new FileAppender(handle, path, keep, this.#growing);
     } catch (error) {
       if (keep > 0 && isMissing(error)) throw tooShort(path, 0, keep);
       throw await describeWriteError(path, keep, error);
@@ -99,7 +110,10 @@ export class FileStore implements Store {
         } finally {
           await handle.close();
         }
+        let held = true;
         return async () => {
+          if (!held) return;
+          held = false;
           if (await readText(path) !== mine) return;
           await remove(path);
           await rmdir(dirname(path)).catch(() => {});
@@ -125,11 +139,13 @@ export class FileStore implements Store {
   }
 
   async delete(key: string): Promise<void> {
-    await remove(this.#path(keyParts(key)));
+    const path = this.#path(keyParts(key));
+    if ((await kindOf(path))?.isFile()) await remove(path);
   }
 
   async deleteAll(prefix = "/"): Promise<void> {
-    await remove(this.#path(prefixParts(prefix)));
+    const folder = this.#path(prefixParts(prefix));
+    if ((await kindOf(folder))?.isDirectory()) await remove(folder);
   }
 
   async list(prefix: string): Promise<string[]> {
@@ -191,7 +207,9 @@ export class FileStore implements Store {
     let handle: FileHandle | undefined;
     try {
       handle = await open(path, "r");
-      const [start, end] = bounds((await handle.stat()).size);
+      const found = await handle.stat();
+      if (!found.isFile()) return undefined;
+      const [start, end] = bounds(found.size);
       const bytes = new Uint8Array(end - start);
       return bytes.subarray(0, await readWhole(handle, bytes, start));
     } catch (error) {
@@ -305,13 +323,17 @@ async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
 class FileAppender implements Appender {
   readonly #handle: FileHandle;
   readonly #path: string;
+  readonly #growing: Set<string>;
   #size: number;
+  #ended = false;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(handle: FileHandle, path: string, size: number) {
+  constructor(handle: FileHandle, path: string, size: number, growing: Set<string>) {
     this.#handle = handle;
     this.#path = path;
     this.#size = size;
+    this.#growing = growing;
+    growing.add(path);
   }
 
   get size(): number {
@@ -333,17 +355,25 @@ class FileAppender implements Appender {
   finish(): Promise<void> {
     return this.#then(0, async () => {
       await this.#handle.sync();
-      await this.#handle.close();
+      await this.#end();
       await rename(this.#path + PARTIAL_SUFFIX, this.#path);
       await syncFolder(dirname(this.#path));
     });
   }
 
   close(): Promise<void> {
-    return this.#last.catch(() => {}).then(() => this.#handle.close());
+    return this.#last.catch(() => {}).then(() => this.#end());
+  }
+
+  async #end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#growing.delete(this.#path);
+    await this.#handle.close();
   }
 
   #then(bytes: number, action: () => Promise<void>): Promise<void> {
+    if (this.#ended) return Promise.reject(wasClosed(this.#path));
     const next = this.#last.then(action).catch(async (error) => {
       throw await describeWriteError(this.#path, bytes, error);
     });
@@ -432,6 +462,10 @@ async function readText(path: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+async function kindOf(path: string) {
+  return await stat(path).catch(() => undefined);
 }
 
 async function exists(path: string): Promise<boolean> {

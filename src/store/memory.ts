@@ -8,7 +8,7 @@
 import { OutputConflictError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, Store } from "./store.ts";
 
 const values = new Map<string, Uint8Array>();
@@ -38,7 +38,9 @@ export class MemoryStore implements Store {
   }
 
   set(key: string, bytes: Uint8Array): Promise<void> {
-    values.set(this.#path(keyParts(key, "write")), bytes.slice());
+    const path = this.#path(keyParts(key, "write"));
+    values.set(path, bytes.slice());
+    values.delete(path + PARTIAL_SUFFIX);
     return Promise.resolve();
   }
 
@@ -65,8 +67,10 @@ export class MemoryStore implements Store {
       );
     }
     locks.add(path);
+    let held = true;
     return Promise.resolve(() => {
-      locks.delete(path);
+      if (held) locks.delete(path);
+      held = false;
       return Promise.resolve();
     });
   }
@@ -109,6 +113,7 @@ class MemoryAppender implements Appender {
   readonly #path: string;
   #room: Uint8Array;
   #size: number;
+  #ended = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -121,6 +126,7 @@ class MemoryAppender implements Appender {
   }
 
   append(bytes: Uint8Array): Promise<void> {
+    if (this.#ended) return Promise.reject(wasClosed(this.#path));
     const size = this.#size + bytes.byteLength;
     if (size > this.#room.byteLength) {
       const room = new Uint8Array(Math.max(size, 2 * this.#room.byteLength));
@@ -138,12 +144,15 @@ class MemoryAppender implements Appender {
   }
 
   finish(): Promise<void> {
+    if (this.#ended) return Promise.reject(wasClosed(this.#path));
+    this.#ended = true;
     values.set(this.#path, this.#room.slice(0, this.#size));
     values.delete(this.#path + PARTIAL_SUFFIX);
     return Promise.resolve();
   }
 
   close(): Promise<void> {
+    this.#ended = true;
     return Promise.resolve();
   }
 }

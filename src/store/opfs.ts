@@ -9,7 +9,7 @@ import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import type { Problem, WriteAction, WriteReply, WriteRequest } from "./opfs_worker.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort } from "./place.ts";
+import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, SetOptions, Store } from "./store.ts";
 
 export class OpfsStore implements Store {
@@ -54,6 +54,9 @@ export class OpfsStore implements Store {
   async append(key: string, { keep = 0 } = {}): Promise<Appender> {
     await this.#write(key, { kind: "open", keep });
     let size = keep;
+    let open = true;
+    const write = (action: WriteAction, options?: SetOptions) =>
+      open ? this.#write(key, action, options) : Promise.reject(wasClosed(this.place + key));
     return {
       get size() {
         return size;
@@ -61,11 +64,18 @@ export class OpfsStore implements Store {
       append: (bytes, options) => {
         const at = size;
         size += bytes.byteLength;
-        return this.#write(key, { kind: "append", bytes, at }, options);
+        return write({ kind: "append", bytes, at }, options);
       },
-      sync: () => this.#write(key, { kind: "sync" }),
-      finish: () => this.#write(key, { kind: "finish" }),
-      close: () => this.#write(key, { kind: "close" }),
+      sync: () => write({ kind: "sync" }),
+      finish: () => {
+        const finished = write({ kind: "finish" });
+        open = false;
+        return finished;
+      },
+      close: async () => {
+        if (open) await write({ kind: "close" });
+        open = false;
+      },
     };
   }
 
@@ -99,13 +109,15 @@ export class OpfsStore implements Store {
   }
 
   async delete(key: string): Promise<void> {
-    const folders = [...this.#folder, ...keyParts(key)];
-    await this.#remove(folders);
+    if (await this.#file(key)) await this.#remove([...this.#folder, ...keyParts(key)]);
   }
 
   async deleteAll(prefix = "/"): Promise<void> {
     const folders = [...this.#folder, ...prefixParts(prefix)];
-    if (folders.length > 0) return this.#remove(folders);
+    if (folders.length > 0) {
+      if (await this.#directory(folders)) await this.#remove(folders);
+      return;
+    }
     const root = await this.#directory([]);
     for await (const name of root!.keys()) await this.#remove([name]);
   }

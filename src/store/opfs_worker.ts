@@ -139,7 +139,11 @@ async function open(
   keep: number,
 ): Promise<Problem | undefined> {
   const partial = name + PARTIAL_SUFFIX;
-  if (keep > 0 && !(await exists(directory, partial)) && await exists(directory, name)) {
+  if (keep > 0 && !(await exists(directory, partial))) {
+    const bytes = await exists(directory, name)
+      ? (await (await directory.getFileHandle(name)).getFile()).size
+      : 0;
+    if (bytes < keep) return { kind: "short", bytes, keep };
     await (await fileOf(directory, name, false)).move(partial);
   }
   const file = await fileOf(directory, partial, true);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ChunkError } from "../errors.ts";
+import { ChunkError, StoreError } from "../errors.ts";
 
 export interface Place {
   scheme: "file" | "opfs" | "memory" | "http";
@@ -115,4 +115,9 @@ export function tooShort(path: string, bytes: number, keep: number): ChunkError 
     `Cannot go on with "${path}": it holds ${bytes} bytes, wanted the ${keep} that were stored`,
     path,
   );
+}
+
+/** What an {@link Appender} throws that was finished or closed. */
+export function wasClosed(path: string): StoreError {
+  return new StoreError(`Cannot write "${path}": its appender was finished or closed`, path);
 }

@@ -27,7 +27,7 @@ export interface Appender {
   /** Bytes it has, those under way among them. */
   readonly size: number;
   /**
-   * Adds bytes at the end.
+   * Adds bytes at the end. They must not change until it resolves.
    *
    * @throws {QuotaError} If there is too little room.
    * @throws {StoreError} If they cannot be written; names the file.

@@ -59,7 +59,7 @@ export async function writeArray(
     await store.set(chunkKey(spec, spec.shape.map(() => 0), format), bytes);
     return bytes.byteLength;
   }
-  const writer = new ChunkWriter(store, spec, format);
+  const writer = new ChunkWriter(store, spec, { format });
   await writer.write(0, data as NumericArray);
   await writer.finish();
   return writer.bytesWritten;
@@ -175,15 +175,26 @@ export interface WriterCommit {
   openRows?: [from: number, to: number] | undefined;
 }
 
+/** Options of a {@link ChunkWriter}. */
+export interface ChunkWriterOptions {
+  /** 3 when not given. */
+  format?: ZarrFormat;
+  /**
+   * Whether blocks come from the last row to the first. The order of chunks in a shard follows it, so
+   * that equal arrays are equal bytes, however they are cut into blocks. Default false.
+   */
+  descending?: boolean;
+}
+
 /**
- * Writes an array block by block, ascending or descending. Blocks may be of any length and need not
- * meet chunk bounds. Rows are copied when {@link ChunkWriter.write} is called and stored when their
+ * Writes an array block by block. Blocks may be of any length and need not meet chunk bounds. Rows are copied when {@link ChunkWriter.write} is called and stored when their
  * chunk is complete; one chunk fills while the one before is stored.
  */
 export class ChunkWriter {
   readonly #store: Store;
   readonly #spec: ZarrArraySpec;
   readonly #format: ZarrFormat;
+  readonly #descending: boolean;
   readonly #rows: Rows;
   readonly #checksums: boolean;
   readonly #done: Uint8Array;
@@ -203,10 +214,15 @@ export class ChunkWriter {
   /**
    * @throws {RangeError} If chunks cut rows.
    */
-  constructor(store: Store, spec: ZarrArraySpec, format: ZarrFormat = 3) {
+  constructor(
+    store: Store,
+    spec: ZarrArraySpec,
+    { format = 3, descending = false }: ChunkWriterOptions = {},
+  ) {
     this.#store = store;
     this.#spec = spec;
     this.#format = format;
+    this.#descending = descending;
     this.#rows = rowsOf(spec);
     this.#checksums = hasChecksums(spec, format);
     this.#done = new Uint8Array(this.#rows.chunks);
@@ -296,11 +312,9 @@ export class ChunkWriter {
 
     const first = Math.floor(startRow / chunkRows);
     const last = Math.floor((endRow - 1) / chunkRows);
-    // The chunk that was begun comes first and the one that stays incomplete last, so that one
-    // buffer is being filled at any time.
-    const descending = this.#open ? this.#open.index === last : startRow > first * chunkRows;
+    // one buffer is being filled at any time: the chunk that was begun comes first
     for (let i = first; i <= last; i++) {
-      const index = descending ? last - (i - first) : i;
+      const index = this.#descending ? last - (i - first) : i;
       const from = Math.max(startRow, index * chunkRows);
       const to = Math.min(endRow, (index + 1) * chunkRows);
       const part = bytes.subarray((from - startRow) * rowBytes, (to - startRow) * rowBytes);

@@ -232,8 +232,17 @@ export class Plan<Result> {
           return found.result;
         }
         let fresh = found.kind === "nothing" || await journal.planHash() !== hash;
+        let position: Position = {};
         for (let losses = 0;; losses++) {
-          const run = new PlanRun(this.#gpu, actions, journal, signal, options, began);
+          const run = new PlanRun(
+            this.#gpu,
+            actions,
+            journal,
+            signal,
+            options,
+            began,
+            position,
+          );
           try {
             const result = await run.run(this.tileRows, this.slots, hash, fresh);
             await journal.clear();
@@ -242,7 +251,8 @@ export class Plan<Result> {
             if (signal.aborted) throw signal.reason;
             const loss = await this.#gpu.loss();
             if (!loss) throw error;
-            const { pass, row } = run.position;
+            position = run.position;
+            const { pass, row } = position;
             const where = pass === undefined
               ? "nothing is stored yet"
               : `pass "${pass}" is stored up to row ${row}: run the same plan again to go on there`;
@@ -269,6 +279,12 @@ export class Plan<Result> {
   }
 }
 
+/** A pass, and the row up to which it is stored; neither while nothing is. */
+interface Position {
+  pass?: string;
+  row?: number;
+}
+
 interface SavedSteps {
   steps: StepRecord[];
   damaged?: string;
@@ -287,8 +303,8 @@ class PlanRun<Result> {
   #buffers!: PlanBuffers;
   /** Rows of carries that only serve to go on, in the order they were saved. */
   #passing: number[] = [];
-  /** Pass and row up to which all is stored. */
-  position: { pass?: string; row?: number } = {};
+  /** Up to where all is stored, as far as this attempt and those before it know. */
+  position: Position;
 
   constructor(
     gpu: Gpu,
@@ -297,7 +313,9 @@ class PlanRun<Result> {
     signal: AbortSignal,
     options: RunOptions,
     began: number,
+    position: Position,
   ) {
+    this.position = position;
     this.#gpu = gpu;
     this.#actions = actions;
     this.#journal = journal;
@@ -315,6 +333,8 @@ class PlanRun<Result> {
       tileRows = await this.#allocate(tileRows, slots, steps);
       this.#signal.throwIfAborted();
       const from = await this.#resumption(steps);
+      const row = from.row ?? startOf(from.pass, this.#layout.rows);
+      if (steps.length > 0) this.position = { pass: from.pass.name, row };
       begun = true;
       if (steps.length === 0) await this.#journal.begin(hash);
       await actions.begin({
@@ -323,7 +343,6 @@ class PlanRun<Result> {
         steps,
         state: from.state,
       });
-      if (from.row !== undefined) this.position = { pass: from.pass.name, row: from.row };
       await fillTables(this.#gpu, this.#layout.shared, this.#buffers);
       const passes = await this.#runPasses(from, tileRows);
       for (const buffer of this.#buffers.all) this.#account.destroyBuffer(buffer);
@@ -335,7 +354,7 @@ class PlanRun<Result> {
         ...(steps.length > 0 && {
           resumed: {
             pass: from.pass.name,
-            row: from.row ?? startOf(from.pass, this.#layout.rows),
+            row,
             ...(damaged && { damaged }),
           },
         }),

@@ -174,11 +174,11 @@ describe("a zarr array", () => {
 
   it("with a chunk that is cut short or damaged is an error, never zeros", async () => {
     const store = await written(spec([4], [2]), counted(4));
-    await store.set("/x/c/1", new Uint8Array(4));
+    await store.set("/x/c/1", Uint8Array.of(1, 0, 0, 0));
     const array = await openZarrArray(store, "/x");
     expect(await array.read(0, 2)).toEqual(Float32Array.of(1, 2));
     await expect(array.read(0, 4)).rejects.toThrow(
-      /chunk 1 in ".*\/x\/c\/1": its 4 bytes do not match their checksum/,
+      /chunk 1 in ".*\/x\/c\/1": .*its 4 bytes do not match their checksum/,
     );
     await store.set("/x/c/1", (await store.get("/x/c/1"))!.slice(0, 3));
     await expect(array.read(0, 4)).rejects.toThrow(/its 3 bytes do not match/);
