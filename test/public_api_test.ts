@@ -18,11 +18,13 @@ describe("the public API", () => {
       "ShaderError",
       "StoreError",
       "VERSION",
+      "checkStore",
       "decoder",
       "formatBytes",
       "openArray",
       "openGpu",
       "parseBytes",
+      "persistStorage",
       "readAll",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([

@@ -22,6 +22,7 @@ const CONCURRENT_CHUNKS = 4;
 /** The parts of `zarr.json` and `.zarray` that are looked at here. */
 interface Metadata {
   node_type?: string;
+  shape?: number[];
   data_type?: unknown;
   dtype?: unknown;
   fill_value?: unknown;
@@ -39,6 +40,28 @@ interface Metadata {
 interface Codec {
   name: string;
   configuration?: { codecs?: Codec[]; index_codecs?: Codec[] };
+}
+
+/** How the elements of an array lie in files. */
+export interface ZarrLayout {
+  shape: readonly number[];
+  /** Elements that share a file: a shard's, or a chunk's where each has its own. */
+  fileShape: readonly number[];
+  isText: boolean;
+  /** Name of a file within the array's folder, by its position in the grid of files. */
+  fileName(position: readonly number[]): string;
+}
+
+/** Reads the layout of an array whose path in the store is `/name`. */
+export async function readZarrLayout(store: Store, path: string): Promise<ZarrLayout> {
+  const { version, metadata } = await readMetadata(store, path, store.place + path);
+  const type = String(metadata.data_type ?? metadata.dtype);
+  return {
+    shape: metadata.shape ?? [],
+    fileShape: fileShapeOf(metadata),
+    isText: type === "string" || /^.[US]/.test(type),
+    fileName: (position) => fileName(metadata, version, position),
+  };
 }
 
 /** The codec `crc32c`: zarrita's own cuts the checksum off without a look. */
@@ -112,7 +135,10 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   }
   const names = array.dimensionNames ?? array.attrs._ARRAY_DIMENSIONS;
   const fileOf = (position: readonly number[]) =>
-    `${full}/${fileName(metadata, version, chunks, position)}`;
+    `${full}/${fileName(metadata, version, position.map(inFiles))}`;
+  const fileShape = fileShapeOf(metadata);
+  const inFiles = (index: number, axis: number) =>
+    Math.floor(index * chunks[axis]! / fileShape[axis]!);
   const isNamed = Array.isArray(names) && names.every((name) => typeof name === "string");
   return {
     shape,
@@ -155,20 +181,21 @@ async function readMetadata(
   );
 }
 
-/** Name of the file a chunk lies in: a shard's, where chunks share one. */
+function fileShapeOf({ chunk_grid, chunks }: Metadata): readonly number[] {
+  return chunk_grid?.configuration?.chunk_shape ?? chunks ?? [];
+}
+
+/** Name of a file by its position in the grid of files. */
 function fileName(
   metadata: Metadata,
   version: "v2" | "v3",
-  chunks: readonly number[],
   position: readonly number[],
 ): string {
-  const shape = metadata.chunk_grid?.configuration?.chunk_shape ?? chunks;
-  const file = position.map((index, axis) => Math.floor(index * chunks[axis]! / shape[axis]!));
-  if (version === "v2") return file.join(metadata.dimension_separator ?? ".");
+  if (version === "v2") return position.join(metadata.dimension_separator ?? ".");
   const { name = "default", configuration } = metadata.chunk_key_encoding ?? {};
   return name === "default"
-    ? ["c", ...file].join(configuration?.separator ?? "/")
-    : file.join(configuration?.separator ?? ".");
+    ? ["c", ...position].join(configuration?.separator ?? "/")
+    : position.join(configuration?.separator ?? ".");
 }
 
 function codecNames(metadata: Metadata, version: "v2" | "v3"): string[] {
@@ -251,7 +278,7 @@ async function readRows(
 }
 
 /** Positions in the grid of the chunks that hold elements from `first` up to `last`. */
-function* chunkPositions(
+export function* chunkPositions(
   first: readonly number[],
   last: readonly number[],
   chunks: readonly number[],

@@ -7,6 +7,8 @@
 import process from "node:process";
 import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
+import type { Codec } from "../store/codecs.ts";
+import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import type { DecodeResult } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
@@ -39,10 +41,15 @@ Time:
 Output and memory:
   --out PLACE          path, file: or memory: place
   --causal             write the filtered posterior too
-  --chunk-rows N       rows in a stored chunk (default: 8 MiB worth)
+  --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
+  --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
+  --codec NAME         compression of chunks: none, gzip or zstd (default none)
+  --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
   --tile-rows N        rows on the GPU at a time (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
-  --overwrite          replace a decode that is already there
+  --overwrite          replace a decode that is already there; without it, an interrupted run of the
+                       same plan goes on where it was, and a finished one is returned
+  --allow-adapter-change  go on with a run that another adapter began
   --adapter NAME       part of an adapter's name, or "software"
   --json, --quiet
 `;
@@ -64,10 +71,15 @@ const TYPES = Object.fromEntries([
     "stop",
     "out",
     "chunk-rows",
+    "shard-chunks",
+    "codec",
+    "zarr-format",
     "tile-rows",
     "budget",
   ].map((name) => [name, { type: "string" as const }]),
-  ...["causal", "overwrite"].map((name) => [name, { type: "boolean" as const }]),
+  ...["causal", "overwrite", "allow-adapter-change"].map((
+    name,
+  ) => [name, { type: "boolean" as const }]),
 ]);
 
 const PRESETS = { continuous, contFrag };
@@ -138,7 +150,14 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       out,
       causal: options.flag("causal"),
       overwrite: options.flag("overwrite"),
+      allowAdapterChange: options.flag("allow-adapter-change"),
+      // checked by the plan, with the rest
       ...given({
+        codec: options.text("codec") as Codec | undefined,
+        zarrFormat: options.number("zarr-format") as ZarrFormat | undefined,
+      }),
+      ...given({
+        shardChunks: options.number("shard-chunks"),
         chunkRows: options.number("chunk-rows"),
         tileRows: options.number("tile-rows"),
       }),
@@ -166,16 +185,21 @@ function summary(result: DecodeResult, adapter: string) {
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
     peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
     seconds: result.seconds,
+    ...(result.resumed && { resumed: result.resumed }),
     adapter,
   };
 }
 
 function describe(result: DecodeResult, out: string): string {
   const [rows, bins] = result.posterior.shape;
-  const { peakBytes, projectedBytes, seconds } = result;
+  const { peakBytes, projectedBytes, seconds, resumed } = result;
   const lines = [`${out}: ${rows} rows x ${bins} state bins`];
   lines.push(`marginal log-likelihood ${result.marginalLogLikelihood.toFixed(3)} nats`);
   if (result.droppedSpikes > 0) lines.push(`${result.droppedSpikes} spikes outside the time grid`);
+  if (resumed) {
+    lines.push(`went on in pass "${resumed.pass}" at row ${resumed.row}`);
+    if (resumed.damaged) lines.push(`${resumed.damaged} was damaged and is written again`);
+  }
   if (seconds.total === undefined) lines.push("already finished: nothing had to be computed");
   else {
     lines.push(

@@ -16,6 +16,7 @@ import {
   StoreError,
 } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { check, checkHelp } from "./check.ts";
 import { decode, decodeHelp } from "./decode.ts";
 import { info, infoHelp } from "./info.ts";
 import { UsageError } from "./usage.ts";
@@ -28,8 +29,14 @@ export interface CommandContext {
 
 const COMMANDS: Record<
   string,
-  { run(context: CommandContext): Promise<void>; help: string; summary: string }
+  {
+    /** Gives an exit code where it is not 0. */
+    run(context: CommandContext): Promise<number | void>;
+    help: string;
+    summary: string;
+  }
 > = {
+  check: { run: check, help: checkHelp, summary: "verify a stored result, and say how to go on" },
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
 };
@@ -89,7 +96,8 @@ async function main(args: string[]): Promise<number> {
   }
   const json = rest.includes("--json");
   const cancel = new AbortController();
-  const onInterrupt = () => cancel.abort(new DOMException("Cancelled", "AbortError"));
+  const onInterrupt = () =>
+    cancel.abort(new DOMException("Cancelled: run the same command again to go on", "AbortError"));
   process.on("SIGINT", onInterrupt);
   try {
     const command = COMMANDS[name];
@@ -102,8 +110,7 @@ async function main(args: string[]): Promise<number> {
       console.log(command.help);
       return 0;
     }
-    await command.run({ args: rest, signal: cancel.signal });
-    return 0;
+    return await command.run({ args: rest, signal: cancel.signal }) ?? 0;
   } catch (error) {
     report(error, json);
     return exitCode(error);

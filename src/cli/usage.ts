@@ -23,14 +23,27 @@ export type OptionTypes = Record<string, { type: "string" | "boolean" }>;
 /** Values of a command's options, by name; `text`, `number` and `flag` check what was given. */
 export class Options {
   readonly #values: Record<string, string | boolean | undefined>;
+  readonly #positionals: string[];
 
-  constructor(args: string[], types: OptionTypes) {
+  constructor(args: string[], types: OptionTypes, { positionals = 0 } = {}) {
     try {
-      this.#values = parseArgs({ args, options: { ...COMMON, ...types }, strict: true })
-        .values as Record<string, string | boolean | undefined>;
+      const parsed = parseArgs({
+        args,
+        options: { ...COMMON, ...types },
+        strict: true,
+        allowPositionals: positionals > 0,
+      });
+      this.#values = parsed.values as Record<string, string | boolean | undefined>;
+      this.#positionals = parsed.positionals;
+      const extra = this.#positionals[positionals];
+      if (extra !== undefined) throw new TypeError(`"${extra}" is one argument too many`);
     } catch (error) {
       throw new UsageError(`Cannot read the options: ${(error as Error).message}`);
     }
+  }
+
+  positional(index: number): string | undefined {
+    return this.#positionals[index];
   }
 
   flag(name: string): boolean {

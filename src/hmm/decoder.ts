@@ -204,8 +204,9 @@ class DecodeJob implements PlanActions<DecodeResult> {
     const { zarrFormat = 3, codec = "none" } = options;
     const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / (4 * width)));
     const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
+    const wholeShard = Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows));
     const shardChunks = options.shardChunks ??
-      (zarrFormat === 2 ? 1 : Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows)));
+      (zarrFormat === 2 ? 1 : Math.min(wholeShard, Math.ceil(time.rows / chunkRows)));
     for (const [name, value] of Object.entries({ chunkRows, shardChunks })) {
       if (!(Number.isInteger(value) && value >= 1)) {
         throw new RangeError(

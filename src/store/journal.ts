@@ -85,6 +85,11 @@ export class Journal {
     return entries;
   }
 
+  /** Bytes of the log, those that are damaged among them. */
+  async logBytes(): Promise<number> {
+    return await this.#store.size(partialKey(LOG_KEY)) ?? 0;
+  }
+
   /** Makes the log end after its first `bytes` bytes; {@link append} goes on from there. */
   async continueLog(bytes: number): Promise<void> {
     await this.#log?.close();

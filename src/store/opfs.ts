@@ -285,13 +285,3 @@ function errorName(error: unknown): string {
 function isMissing(error: unknown): boolean {
   return ["NotFoundError", "TypeMismatchError"].includes(errorName(error));
 }
-
-/**
- * Asks the browser to keep this site's files when it runs short of disk. Browsers may ask the user,
- * or decide by themselves.
- *
- * @returns Whether the files are safe from being cleared.
- */
-export async function persistStorage(): Promise<boolean> {
-  return await globalThis.navigator?.storage?.persist?.() ?? false;
-}

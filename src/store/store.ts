@@ -142,3 +142,13 @@ export async function openStore(
     }
   }
 }
+
+/**
+ * Asks the browser to keep this site's files when it runs short of disk. Browsers may ask the user,
+ * or decide by themselves.
+ *
+ * @returns Whether the files are safe from being cleared.
+ */
+export async function persistStorage(): Promise<boolean> {
+  return await globalThis.navigator?.storage?.persist?.() ?? false;
+}

@@ -343,7 +343,9 @@ class PlanRun<Result> {
         steps,
         state: from.state,
       });
-      await fillTables(this.#gpu, this.#layout.shared, this.#buffers);
+      const carries = this.#layout.passes.map((pass) => pass.carry?.buffer);
+      const tables = this.#layout.shared.filter(({ name }) => !carries.includes(name));
+      await fillTables(this.#gpu, tables, this.#buffers);
       const passes = await this.#runPasses(from, tileRows);
       for (const buffer of this.#buffers.all) this.#account.destroyBuffer(buffer);
       const result = await actions.finish({

@@ -154,21 +154,44 @@ describe("sluice decode", () => {
       .toBe(JSON.parse(plain.stdout).marginalLogLikelihood);
   });
 
-  it("stops on SIGINT with code 130, and the next run finishes", async () => {
+  it("stops on SIGINT with code 130, and goes on when the command is given again", async () => {
     const out = fresh();
-    const args = ["decode", ...files, "--tile-rows", "2", "--out", out];
+    const args = ["decode", ...files, "--tile-rows", "2", "--chunk-rows", "2", "--out", out];
     let interrupted = false;
     const run = await runCli(args, {
       onStderr(text, kill) {
-        if (interrupted || !/filter \(1\/2\)/.test(text)) return;
+        if (interrupted || !/smooth \(2\/2\)/.test(text)) return;
         interrupted = true;
         kill("SIGINT");
       },
     });
     expect(run.code).toBe(130);
+    expect(run.stderr).toMatch(/run the same command again to go on/);
     await expect(openResult(out)).rejects.toThrow(/has not finished/);
-    expect((await runCli(args)).code).toBe(0);
-    await (await openResult(out)).close();
+    const between = await runCli(["check", out, "--json"]);
+    expect(between.code).toBe(1);
+    expect(JSON.parse(between.stdout).advice).toMatch(/goes on in pass "(filter|smooth)" at row/);
+    const again = await runCli(args);
+    expect(again.code).toBe(0);
+    expect(again.stdout).toMatch(/went on in pass "(filter|smooth)" at row/);
+    const whole = await runCli(["check", out]);
+    expect(whole.stdout).toMatch(/acausal_posterior +\d+ +\d+ *\n/);
+    expect(whole.stdout).toMatch(/whole: every chunk is there/);
+    expect(whole.code).toBe(0);
+  });
+
+  it("check names a damaged file, and a place without a store", async () => {
+    const out = fresh();
+    expect((await decode("--out", out, "--shard-chunks", "2", "--chunk-rows", "50")).code).toBe(0);
+    const file = join(out, "acausal_posterior/c/0/0");
+    const bytes = await readFile(file);
+    bytes[10]! ^= 1;
+    await writeFile(file, bytes);
+    const run = await runCli(["check", out]);
+    expect(run.code).toBe(2);
+    expect(run.stdout).toMatch(/acausal_posterior\/c\/0\/0": .*do not match their checksum/);
+    expect((await runCli(["check", fresh()])).code).toBe(2);
+    expect((await runCli(["check"])).code).toBe(2);
   });
 });
 

@@ -1,0 +1,49 @@
+/**
+ * `sluice check`.
+ *
+ * @module
+ */
+
+import type { StoreCheck } from "../array/check.ts";
+import { checkStore } from "../array/check.ts";
+import { formatTable } from "../math/format.ts";
+import type { CommandContext } from "./main.ts";
+import { Options, UsageError } from "./usage.ts";
+
+export const checkHelp = `Usage: sluice check PLACE [--json]
+
+Reads every chunk of a stored result, compares checksums, and looks at the journal of a run that has
+not finished. Says what is whole, what is missing, what is damaged, and how to go on. Changes nothing.
+
+Exit codes: 0 whole, 1 unfinished but sound, 2 damaged or no store at all.
+`;
+
+const CODES = { whole: 0, unfinished: 1, damaged: 2 } as const;
+
+export async function check({ args, signal }: CommandContext): Promise<number> {
+  const options = new Options(args, {}, { positionals: 1 });
+  const place = options.positional(0);
+  if (place === undefined) throw new UsageError("Cannot check: wanted the place of a store");
+  const found = await checkStore(place, { signal });
+  console.log(options.flag("json") ? JSON.stringify(found) : describe(found));
+  return CODES[found.state];
+}
+
+function describe({ place, zarrFormat, arrays, journal, advice }: StoreCheck): string {
+  const table = [["", "files", "whole", "being written", "missing", "damaged"]];
+  for (const { name, files, wholeFiles, unfinished, missing, damaged } of arrays) {
+    const counts = [files, wholeFiles, unfinished.length, missing.length, damaged.length];
+    table.push([name, ...counts.map((count) => count === 0 ? "" : String(count))]);
+  }
+  const lines = [`${place}: zarr version ${zarrFormat}`, formatTable(table)];
+  for (const { damaged } of arrays) lines.push(...damaged.map(({ reason }) => reason));
+  if (journal) {
+    lines.push(
+      `journal: ${journal.steps} steps, pass "${journal.pass}" stored to row ${journal.row}`,
+    );
+    if (journal.damagedBytes > 0) {
+      lines.push(`journal: its last ${journal.damagedBytes} bytes are damaged and do not count`);
+    }
+  }
+  return [...lines, advice].join("\n");
+}
