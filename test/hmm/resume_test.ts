@@ -3,44 +3,22 @@ import { DeviceLostError, OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { DecodeOptions } from "../../src/hmm/decoder.ts";
-import { contFrag, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decoder.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
 import { partialKey } from "../../src/store/place.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Progress } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
-import { smallRecording } from "../support/recordings.ts";
+import { contents, decodeLosing, smallPlan } from "../support/small_decode.ts";
 
 const gpu = useGpu();
 
 let places = 0;
 const place = () => `memory:resume-test-${places++}`;
 
-const recording = smallRecording();
-const decoder = sortedSpikes({
-  ...recording,
-  states: contFrag({ movementVar: 4 }),
-  binSize: 3,
-  positionStd: 3,
-});
-
-const OPTIONS = { time: { step: 0.02 }, causal: true, chunkRows: 16, shardChunks: 4, tileRows: 48 };
-
 const plan = (out: string, options: Partial<DecodeOptions> = {}, device: Gpu = gpu()) =>
-  decoder.smooth(device, { ...OPTIONS, out, ...options });
-
-/** Every file of a store but the journal's, by key. */
-async function contents(place: string): Promise<Record<string, string>> {
-  const store = await openStore(place);
-  const files: Record<string, string> = {};
-  for (const key of await store.list("/")) {
-    const hash = await crypto.subtle.digest("SHA-256", (await store.get(key))! as BufferSource);
-    files[key] = [...new Uint8Array(hash)].map((byte) => byte.toString(16)).join(" ");
-  }
-  await store.close();
-  return files;
-}
+  smallPlan(device, out, options);
 
 /** Runs until a pass has stored so many rows, then cancels. */
 async function interrupted(
@@ -249,13 +227,13 @@ describe("a device that is lost", () => {
   it("is opened again, and the run goes on to the same bytes, wherever it is lost", async () => {
     const wanted = await uninterrupted();
     const device = await openGpu({ budget: "64 MiB" });
-    let submits = await countSubmits(device, place(), Infinity);
+    let submits = await decodeLosing(device, place(), Infinity);
     expect(submits).toBeGreaterThan(20);
     const picks = 3;
     for (let pick = 0; pick < picks; pick++) {
       const out = place();
       const at = 1 + Math.floor((pick + 0.5) * submits / picks);
-      const seen = await countSubmits(device, out, at);
+      const seen = await decodeLosing(device, out, at);
       submits = Math.max(submits, seen);
       expect(await contents(out), `lost at submit ${at}`).toEqual(wanted);
     }
@@ -291,22 +269,6 @@ describe("a device that is lost", () => {
     expect(await contents(out)).toEqual(await uninterrupted());
   });
 });
-
-/** Decodes and destroys the device before a submit; tells how many submits there were. */
-async function countSubmits(device: Gpu, out: string, at: number): Promise<number> {
-  const { device: raw } = device;
-  const { queue } = raw;
-  const submit = queue.submit.bind(queue);
-  let count = 0;
-  queue.submit = (commands) => {
-    if (++count === at) raw.destroy();
-    return submit(commands);
-  };
-  const result = await plan(out, {}, device).run();
-  await result.close();
-  if (device.device === raw) queue.submit = submit;
-  return count;
-}
 
 describe("an output", () => {
   it("is written by one run at a time", async () => {
