@@ -31,11 +31,13 @@ describe("the public API", () => {
       "SortedSpikesDecoder",
       "contFrag",
       "continuous",
+      "fromUint16",
       "openResult",
       "posteriorMean",
       "simulateSession",
       "sortedSpikes",
       "stateModel",
+      "toUint16",
     ]);
   });
 

@@ -9,7 +9,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { DecodeResult } from "../hmm/decoder.ts";
+import type { DecodeResult, PosteriorType } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
@@ -40,6 +40,8 @@ Time:
   --start S --stop S   default: first and last position time
 Output and memory:
   --out PLACE          path, file: or memory: place
+  --dtype NAME         how probabilities are stored: f32, f16, u16 (roots with a scale a row) or
+                       u16-linear (default f32)
   --causal             write the filtered posterior too
   --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
@@ -70,6 +72,7 @@ const TYPES = Object.fromEntries([
     "start",
     "stop",
     "out",
+    "dtype",
     "chunk-rows",
     "shard-chunks",
     "codec",
@@ -152,6 +155,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       overwrite: options.flag("overwrite"),
       allowAdapterChange: options.flag("allow-adapter-change"),
       // checked by the plan, with the rest
+      ...given({ dtype: options.text("dtype") as PosteriorType | undefined }),
       ...given({
         codec: options.text("codec") as Codec | undefined,
         zarrFormat: options.number("zarr-format") as ZarrFormat | undefined,

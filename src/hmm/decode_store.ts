@@ -27,13 +27,16 @@ import type {
 } from "../stream/plan.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
+import { rootScales } from "../math/quantize.ts";
 import type { Grid } from "./grid.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { decodedPosterior, STORED_TYPE } from "./posterior_types.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
 
 /** A finished decode. */
 export interface DecodeResult {
-  /** `[time, state_bins]` f32: p(state bin | all spikes). Interior bins only. */
+  /** `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. */
   posterior: ChunkedArray;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
   states: ChunkedArray;
@@ -67,6 +70,7 @@ export interface DecodeOutputOptions {
   grid: Grid;
   model: StateModel;
   time: TimeGrid;
+  dtype: PosteriorType;
   chunkRows: number;
   /** Chunks in a shard; every chunk has a file of its own when 1. */
   shardChunks: number;
@@ -113,15 +117,15 @@ export class DecodeOutput {
     this.#options = options;
     this.causal = options.causal;
     this.#adapter = options.adapter;
-    const { grid, model, time, chunkRows, shardChunks, codec } = options;
+    const { grid, model, time, dtype, chunkRows, shardChunks, codec } = options;
     const width = grid.interiorIndex.length * model.names.length;
     const rows = Math.min(chunkRows, time.rows);
-    const posterior = (name: string, columns: number, dim: string): ZarrArraySpec => ({
+    const byRow = (name: string, columns?: [length: number, dim: string]): ZarrArraySpec => ({
       name,
-      shape: [time.rows, columns],
-      chunkShape: [rows, columns],
+      shape: columns ? [time.rows, columns[0]] : [time.rows],
+      chunkShape: columns ? [rows, columns[0]] : [rows],
       dtype: "float32",
-      dims: ["time", dim],
+      dims: columns ? ["time", columns[1]] : ["time"],
       codec,
       ...(shardChunks > 1 && { shardChunks }),
     });
@@ -129,8 +133,14 @@ export class DecodeOutput {
     for (const kind of options.causal ? ["acausal", "causal"] : ["acausal"]) {
       const bins = `${kind}_posterior`;
       const states = `${kind}_state_probabilities`;
-      this.#specs[bins] = posterior(bins, width, "state_bins");
-      this.#specs[states] = posterior(states, model.names.length, "states");
+      this.#specs[bins] = {
+        ...byRow(bins, [width, "state_bins"]),
+        dtype: STORED_TYPE[dtype],
+        // xarray and others undo it by these
+        ...(dtype === "u16-linear" && { attributes: { scale_factor: 1 / 65535, add_offset: 0 } }),
+      };
+      if (dtype === "u16") this.#specs[scaleName(bins)] = byRow(scaleName(bins));
+      this.#specs[states] = byRow(states, [model.names.length, "states"]);
     }
     this.#coordinates = coordinatesOf(grid, model, time);
     // as long as it can get: the attributes grow by the log-likelihood at the end
@@ -285,7 +295,7 @@ export class DecodeOutput {
 
   writeCausal(
     start: number,
-    posterior: Float32Array,
+    posterior: Float32Array | Uint16Array,
     states: Float32Array,
     signal: AbortSignal,
   ): Promise<void> {
@@ -294,7 +304,7 @@ export class DecodeOutput {
 
   writeAcausal(
     start: number,
-    posterior: Float32Array,
+    posterior: Float32Array | Uint16Array,
     states: Float32Array,
     signal: AbortSignal,
   ): Promise<void> {
@@ -338,13 +348,18 @@ export class DecodeOutput {
   async #write(
     kind: "causal" | "acausal",
     start: number,
-    posterior: Float32Array,
+    posterior: Float32Array | Uint16Array,
     states: Float32Array,
     signal: AbortSignal,
   ): Promise<void> {
     const bins = this.#writers[`${kind}_posterior`]!;
     const probabilities = this.#writers[`${kind}_state_probabilities`]!;
     await bins.write(start, posterior, signal);
+    const name = scaleName(`${kind}_posterior`);
+    if (this.#writers[name]) {
+      const width = this.#specs[`${kind}_posterior`]!.shape[1]!;
+      await this.#writers[name].write(start, rootScales(posterior as Uint16Array, width), signal);
+    }
     await probabilities.write(start, states, signal);
     this.#countWriters();
   }
@@ -396,11 +411,13 @@ export class DecodeOutput {
   }
 
   #parameters(): Record<string, unknown> {
-    const { model, time, grid, chunkRows, shardChunks, codec, zarrFormat, causal } = this.#options;
+    const { model, time, grid, dtype, causal } = this.#options;
+    const { chunkRows, shardChunks, codec, zarrFormat } = this.#options;
     return {
       states: model,
       time: { start: time.start, step: time.step, rows: time.rows },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
+      dtype,
       chunk_rows: chunkRows,
       shard_chunks: shardChunks,
       codec,
@@ -472,7 +489,15 @@ export async function openResult(
   if (!complete && !unfinished) {
     throw new ChunkError(`Cannot open ${place}: the decode has not finished, run it again`, place);
   }
-  const posterior = await openArray(`${place}/acausal_posterior`);
+  const { dtype } = parameters;
+  const scales = dtype === "u16"
+    ? await openArray(`${place}/${scaleName("acausal_posterior")}`)
+    : undefined;
+  const posterior = decodedPosterior(
+    await openArray(`${place}/acausal_posterior`),
+    dtype,
+    scales,
+  );
   const states = await openArray(`${place}/acausal_state_probabilities`);
   const time = await openArray(`${place}/time`);
   const flat = parameters.grid.shape.length === 1;
@@ -532,6 +557,11 @@ export async function posteriorMean(result: DecodeResult): Promise<Float64Array[
   return means;
 }
 
+/** Name of the array that holds the scale of every row of a root-scaled one. */
+function scaleName(variable: string): string {
+  return `${variable}_scale`;
+}
+
 /** Names of the coordinates of state bins. */
 function positionNames(dimensions: 1 | 2): string[] {
   return dimensions === 1 ? ["position"] : ["x_position", "y_position"];
@@ -546,6 +576,7 @@ function jsonNumber(value: number): number | string {
 interface StoredParameters {
   time: { rows: number };
   grid: { shape: number[] };
+  dtype: PosteriorType;
   chunk_rows: number;
   shard_chunks: number;
 }
@@ -559,6 +590,7 @@ async function firstStoredRow(
   const fileRows = chunk_rows * shard_chunks;
   let first = time.rows;
   for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
+    // the last to be written in a tile
     const keys = ["acausal_posterior", "acausal_state_probabilities"].map((name) =>
       chunkKey({ name }, [file, 0], format)
     );

@@ -11,6 +11,8 @@ import {
   hmmFilterParams,
   logNormaliser,
 } from "../kernels/hmm_filter.ts";
+import * as encode from "../kernels/encode_rows.ts";
+import * as peaks from "../kernels/find_peaks.ts";
 import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
 import { hmmConstants } from "../kernels/hmm_transition.ts";
 import * as pack from "../kernels/pack_rows.ts";
@@ -32,6 +34,8 @@ import type {
 import { Plan } from "../stream/plan.ts";
 import type { DecodeResult } from "./decode_store.ts";
 import { DecodeOutput } from "./decode_store.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { elementBytesOf, ENCODING_OF, POSTERIOR_TYPES } from "./posterior_types.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
@@ -44,6 +48,8 @@ import { transitionOperator } from "./transition.ts";
 
 export type { DecodeResult, OpenResultOptions } from "./decode_store.ts";
 export { openResult, posteriorMean } from "./decode_store.ts";
+export type { PosteriorType } from "./posterior_types.ts";
+export { fromUint16, toUint16 } from "../math/quantize.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
 
@@ -75,6 +81,12 @@ export interface DecodeOptions extends PlanChoices {
   out: string;
   /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
   causal?: boolean;
+  /**
+   * How probabilities of bins are stored; they are computed in f32. `f16`: half floats. `u16`: roots of
+   * probabilities with a scale a row, half the bytes of f32 and rows that sum to 1. `u16-linear`:
+   * 65535 p, which loses mass of broad rows. Readers of this package undo it. Default `f32`.
+   */
+  dtype?: PosteriorType;
   /** Rows a stored chunk holds. Default: as many as make 4 MiB. */
   chunkRows?: number;
   /**
@@ -170,6 +182,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
   readonly name = "decode";
   readonly place: string;
   readonly #chunkRows: number;
+  readonly #dtype: PosteriorType;
   readonly #time: TimeGrid;
   readonly #spikes: SpikeBins;
   readonly #operator: TransitionOperator;
@@ -201,8 +214,15 @@ class DecodeJob implements PlanActions<DecodeResult> {
       this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
     }
     const width = shape.states * interior;
-    const { zarrFormat = 3, codec = "none" } = options;
-    const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / (4 * width)));
+    const { zarrFormat = 3, codec = "none", dtype = "f32" } = options;
+    if (!POSTERIOR_TYPES.includes(dtype)) {
+      throw new RangeError(
+        `Cannot plan a decode: dtype is "${dtype}", wanted one of ${POSTERIOR_TYPES.join(", ")}`,
+      );
+    }
+    this.#dtype = dtype;
+    const rowBytes = elementBytesOf(dtype) * width;
+    const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / rowBytes));
     const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
     const wholeShard = Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows));
     const shardChunks = options.shardChunks ??
@@ -233,6 +253,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       grid,
       model,
       time,
+      dtype,
       chunkRows,
       shardChunks,
       codec,
@@ -376,7 +397,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         : buffer
     );
     const { causal } = this.#output;
-    if (causal) buffers.push(this.#packedBuffer(tileRows));
+    if (causal) buffers.push(...this.#packedBuffers(tileRows));
     return {
       name: "filter",
       direction: "forward",
@@ -386,7 +407,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       steps: [
         this.#likelihoodStep(),
         this.#filterStep({ predicted: "predicted_carry" }, 0),
-        ...(causal ? [this.#packStep()] : []),
+        ...(causal ? this.#packSteps() : []),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: async (tile, downloads, signal) => {
@@ -405,7 +426,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         if (causal) {
           await this.#output.writeCausal(
             tile.start,
-            new Float32Array(downloads.packed!, 0, rows * this.#width),
+            this.#packedRows(downloads, rows),
             probabilities,
             signal,
           );
@@ -428,7 +449,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         { name: "checkpoint", bytes: stateBytes, role: "upload" },
         { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
         { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
-        this.#packedBuffer(tileRows),
+        ...this.#packedBuffers(tileRows),
       ],
       steps: [
         {
@@ -449,14 +470,14 @@ class DecodeJob implements PlanActions<DecodeResult> {
             ),
           workgroups: () => [1],
         },
-        this.#packStep(),
+        ...this.#packSteps(),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: (tile, downloads, signal) => {
         const rows = tile.end - tile.start;
         return this.#output.writeAcausal(
           tile.start,
-          new Float32Array(downloads.packed!, 0, rows * this.#width),
+          this.#packedRows(downloads, rows),
           new Float32Array(downloads.smooth_sums!, 0, rows * states),
           signal,
         );
@@ -464,8 +485,23 @@ class DecodeJob implements PlanActions<DecodeResult> {
     };
   }
 
-  #packedBuffer(tileRows: number): SlotBuffer {
-    return { name: "packed", bytes: 4 * this.#width * tileRows, role: "download" };
+  /** What the posterior of a tile is gathered and rounded in. */
+  #packedBuffers(tileRows: number): SlotBuffer[] {
+    const packedBytes = 4 * this.#width * tileRows;
+    if (this.#dtype === "f32") return [{ name: "packed", bytes: packedBytes, role: "download" }];
+    return [
+      { name: "packed", bytes: packedBytes, role: "scratch" },
+      { name: "row_peaks", bytes: 4 * tileRows, role: "scratch" },
+      { name: "encoded", bytes: encode.encodedBytes(tileRows, this.#width), role: "download" },
+    ];
+  }
+
+  /** The posterior of so many rows as it is stored: the driver's memory. */
+  #packedRows(downloads: Record<string, ArrayBuffer>, rows: number): Float32Array | Uint16Array {
+    const elements = rows * this.#width;
+    return this.#dtype === "f32"
+      ? new Float32Array(downloads.packed!, 0, elements)
+      : new Uint16Array(downloads.encoded!, 0, elements);
   }
 
   #likelihoodStep(): KernelStep {
@@ -487,6 +523,30 @@ class DecodeJob implements PlanActions<DecodeResult> {
       params: (_tile, from, to) => hmmFilterParams(from, to, predictedStride, this.#stateStride),
       workgroups: () => [1],
     };
+  }
+
+  #packSteps(): KernelStep[] {
+    if (this.#dtype === "f32") return [this.#packStep()];
+    const encoding = ENCODING_OF[this.#dtype];
+    const findPeaks: KernelStep = {
+      kernel: peaks.findPeaks,
+      constants: peaks.findPeaksConstants,
+      order: "ascending",
+      params: (_tile, from, to) => peaks.findPeaksParams(from, to, this.#width),
+      workgroups: peaks.findPeaksWorkgroups,
+    };
+    return [
+      this.#packStep(),
+      ...(encoding === "root" ? [findPeaks] : []),
+      {
+        kernel: encode.encodeRows,
+        constants: encode.encodeRowsConstants(encoding),
+        order: "ascending",
+        params: (tile, from, to) =>
+          encode.encodeRowsParams(from, to, this.#width, tile.end - tile.start),
+        workgroups: (rows) => encode.encodeRowsWorkgroups(rows, this.#width),
+      },
+    ];
   }
 
   #packStep(): KernelStep {

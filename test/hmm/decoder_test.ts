@@ -115,6 +115,38 @@ describe("smooth()", () => {
     }
   });
 
+  it("stores 16 bits that keep sums, the largest bin and nearly every probability", async () => {
+    const { decoder } = smallDecoder();
+    const { values: exact, result } = await everything(decoder, {});
+    const [rows, width] = result.posterior.shape as [number, number];
+    const most = { f16: 5e-3, u16: 2e-4, "u16-linear": 2e-3 } as const;
+    for (const dtype of ["f16", "u16", "u16-linear"] as const) {
+      for (const tileRows of [401, 37]) {
+        const out = place();
+        const rounded = await decoder.smooth(gpu(), {
+          time: { step: STEP },
+          out,
+          causal: true,
+          dtype,
+          tileRows,
+          chunkRows: 50,
+        }).run();
+        const values = await rounded.posterior.read(0, rows) as Float32Array;
+        for (let row = 0; row < rows; row++) {
+          const own = values.subarray(row * width, (row + 1) * width);
+          const wanted = (exact.smoothed as Float32Array).subarray(row * width, (row + 1) * width);
+          const off = own.reduce((sum, p, bin) => sum + Math.abs(p - wanted[bin]!), 0);
+          expect(off, `${dtype}, row ${row}`).toBeLessThan(most[dtype]);
+          if (dtype !== "u16") continue;
+          expect(Math.abs(own.reduce((sum, p) => sum + p, 0) - 1)).toBeLessThan(1e-6);
+          expect(own.indexOf(Math.max(...own))).toBe(wanted.indexOf(Math.max(...wanted)));
+        }
+        await rounded.close();
+      }
+    }
+    await result.close();
+  });
+
   it("does not depend on the number of chunks, to the bit", async () => {
     const { decoder } = smallDecoder();
     const rows = 401;

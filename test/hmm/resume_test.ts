@@ -102,6 +102,7 @@ describe("a decode that was interrupted", () => {
         { zarrFormat: 2, shardChunks: 1, codec: "gzip" },
         { codec: "zstd" },
         { codec: "gzip", shardChunks: 1 },
+        { dtype: "u16" },
       ] as const
     ) {
       const out = place();
