@@ -9,7 +9,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { DecodeResult, PosteriorType } from "../hmm/decoder.ts";
+import type { DecodeResult, PosteriorType, Summary } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
@@ -42,7 +42,9 @@ Output and memory:
   --out PLACE          path, file: or memory: place
   --dtype NAME         how probabilities are stored: f32, f16, u16 (roots with a scale a row) or
                        u16-linear (default f32)
-  --causal             write the filtered posterior too
+  --no-posterior       write no probabilities of bins, but those of states and the summaries
+  --summaries LIST     numbers a row, of: map,mean,entropy,hpd,logNormaliser
+  --causal             write what the filter says, too
   --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
   --codec NAME         compression of chunks: none, gzip or zstd (default none)
@@ -73,6 +75,7 @@ const TYPES = Object.fromEntries([
     "stop",
     "out",
     "dtype",
+    "summaries",
     "chunk-rows",
     "shard-chunks",
     "codec",
@@ -80,7 +83,7 @@ const TYPES = Object.fromEntries([
     "tile-rows",
     "budget",
   ].map((name) => [name, { type: "string" as const }]),
-  ...["causal", "overwrite", "allow-adapter-change"].map((
+  ...["causal", "no-posterior", "overwrite", "allow-adapter-change"].map((
     name,
   ) => [name, { type: "boolean" as const }]),
 ]);
@@ -152,6 +155,8 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       }),
       out,
       causal: options.flag("causal"),
+      posterior: !options.flag("no-posterior"),
+      summaries: (options.text("summaries")?.split(",") ?? []) as Summary[],
       overwrite: options.flag("overwrite"),
       allowAdapterChange: options.flag("allow-adapter-change"),
       // checked by the plan, with the rest

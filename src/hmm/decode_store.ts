@@ -4,15 +4,13 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/array.ts";
-import { openArray, readAll } from "../array/array.ts";
-import { ChunkError, OutputConflictError } from "../errors.ts";
+import { OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
-import { chunkKey, projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
+import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { StoredChunk } from "../store/zarr_writer.ts";
 import { ChunkWriter, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
@@ -20,49 +18,19 @@ import type {
   Commit,
   FoundOutput,
   MemoryItem,
-  Resumption,
   RunContext,
   RunReport,
   StepRecord,
 } from "../stream/plan.ts";
-import type { MemoryBytes, NumericArray } from "../types.ts";
+import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
-import { rootScales } from "../math/quantize.ts";
+import type { DecodeResult } from "./decode_result.ts";
+import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
-import type { PosteriorType } from "./posterior_types.ts";
-import { decodedPosterior, STORED_TYPE } from "./posterior_types.ts";
+import type { RowOutputs } from "./row_outputs.ts";
+import { positionNames, stateBinCenters } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
-
-/** A finished decode. */
-export interface DecodeResult {
-  /** `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. */
-  posterior: ChunkedArray;
-  /** `[time, states]` f32: the posterior summed over each discrete state. */
-  states: ChunkedArray;
-  /** `[time]` f64, seconds. */
-  time: ChunkedArray;
-  /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
-  binCenters: Float64Array[];
-  /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
-  storedRows: [from: number, to: number];
-  /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
-  marginalLogLikelihood: number;
-  /** Spikes outside the decoded time grid. */
-  droppedSpikes: number;
-  /** Promised and measured bytes; 0 when nothing had to be computed. */
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
-  seconds: Record<string, number>;
-  /** Where it went on, if an earlier run had been interrupted. */
-  resumed?: Resumption;
-  close(): Promise<void>;
-}
-
-/** Version of the layout written here; a reader refuses a newer one. */
-const FORMAT = "sluice.decode";
-const FORMAT_VERSION = 1;
 
 export interface DecodeOutputOptions {
   place: string;
@@ -70,7 +38,7 @@ export interface DecodeOutputOptions {
   grid: Grid;
   model: StateModel;
   time: TimeGrid;
-  dtype: PosteriorType;
+  rowOutputs: RowOutputs;
   chunkRows: number;
   /** Chunks in a shard; every chunk has a file of its own when 1. */
   shardChunks: number;
@@ -117,30 +85,27 @@ export class DecodeOutput {
     this.#options = options;
     this.causal = options.causal;
     this.#adapter = options.adapter;
-    const { grid, model, time, dtype, chunkRows, shardChunks, codec } = options;
-    const width = grid.interiorIndex.length * model.names.length;
+    const { grid, model, time, rowOutputs, chunkRows, shardChunks, codec } = options;
     const rows = Math.min(chunkRows, time.rows);
-    const byRow = (name: string, columns?: [length: number, dim: string]): ZarrArraySpec => ({
-      name,
-      shape: columns ? [time.rows, columns[0]] : [time.rows],
-      chunkShape: columns ? [rows, columns[0]] : [rows],
-      dtype: "float32",
-      dims: columns ? ["time", columns[1]] : ["time"],
-      codec,
-      ...(shardChunks > 1 && { shardChunks }),
-    });
     this.#specs = {};
-    for (const kind of options.causal ? ["acausal", "causal"] : ["acausal"]) {
-      const bins = `${kind}_posterior`;
-      const states = `${kind}_state_probabilities`;
-      this.#specs[bins] = {
-        ...byRow(bins, [width, "state_bins"]),
-        dtype: STORED_TYPE[dtype],
-        // xarray and others undo it by these
-        ...(dtype === "u16-linear" && { attributes: { scale_factor: 1 / 65535, add_offset: 0 } }),
-      };
-      if (dtype === "u16") this.#specs[scaleName(bins)] = byRow(scaleName(bins));
-      this.#specs[states] = byRow(states, [model.names.length, "states"]);
+    const { variables, filterVariables } = rowOutputs;
+    const kinds = {
+      acausal: variables,
+      causal: [...(options.causal ? variables : []), ...filterVariables],
+    };
+    for (const [kind, own] of Object.entries(kinds)) {
+      for (const { name, dtype, columns, attributes } of own) {
+        this.#specs[`${kind}_${name}`] = {
+          name: `${kind}_${name}`,
+          shape: columns ? [time.rows, columns[0]] : [time.rows],
+          chunkShape: columns ? [rows, columns[0]] : [rows],
+          dtype,
+          dims: columns ? ["time", columns[1]] : ["time"],
+          codec,
+          ...(shardChunks > 1 && { shardChunks }),
+          ...(attributes && { attributes }),
+        };
+      }
     }
     this.#coordinates = coordinatesOf(grid, model, time);
     // as long as it can get: the attributes grow by the log-likelihood at the end
@@ -293,22 +258,17 @@ export class DecodeOutput {
     return { storedTo, output };
   }
 
-  writeCausal(
+  /** Takes rows from `start` on of every variable of a kind, by name. */
+  async write(
+    kind: "causal" | "acausal",
     start: number,
-    posterior: Float32Array | Uint16Array,
-    states: Float32Array,
+    values: Record<string, NumericArray>,
     signal: AbortSignal,
   ): Promise<void> {
-    return this.#write("causal", start, posterior, states, signal);
-  }
-
-  writeAcausal(
-    start: number,
-    posterior: Float32Array | Uint16Array,
-    states: Float32Array,
-    signal: AbortSignal,
-  ): Promise<void> {
-    return this.#write("acausal", start, posterior, states, signal);
+    for (const [name, rows] of Object.entries(values)) {
+      await this.#writers[`${kind}_${name}`]!.write(start, rows, signal);
+    }
+    this.#countWriters();
   }
 
   /** Completes the store and opens it. */
@@ -343,25 +303,6 @@ export class DecodeOutput {
     await this.#store?.close();
     this.#writers = {};
     this.#store = undefined;
-  }
-
-  async #write(
-    kind: "causal" | "acausal",
-    start: number,
-    posterior: Float32Array | Uint16Array,
-    states: Float32Array,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const bins = this.#writers[`${kind}_posterior`]!;
-    const probabilities = this.#writers[`${kind}_state_probabilities`]!;
-    await bins.write(start, posterior, signal);
-    const name = scaleName(`${kind}_posterior`);
-    if (this.#writers[name]) {
-      const width = this.#specs[`${kind}_posterior`]!.shape[1]!;
-      await this.#writers[name].write(start, rootScales(posterior as Uint16Array, width), signal);
-    }
-    await probabilities.write(start, states, signal);
-    this.#countWriters();
   }
 
   #writer(store: Store, name: string, spec: ZarrArraySpec): ChunkWriter {
@@ -411,13 +352,13 @@ export class DecodeOutput {
   }
 
   #parameters(): Record<string, unknown> {
-    const { model, time, grid, dtype, causal } = this.#options;
+    const { model, time, grid, rowOutputs, causal } = this.#options;
     const { chunkRows, shardChunks, codec, zarrFormat } = this.#options;
     return {
       states: model,
       time: { start: time.start, step: time.step, rows: time.rows },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
-      dtype,
+      ...rowOutputs.choices,
       chunk_rows: chunkRows,
       shard_chunks: shardChunks,
       codec,
@@ -448,157 +389,9 @@ export class DecodeOutput {
   }
 }
 
-/** Options of {@link openResult}. */
-export interface OpenResultOptions {
-  /** Opens a decode that is still running, or was interrupted, too. Default false. */
-  unfinished?: boolean;
-}
-
-/**
- * Opens a decode. Of one that has not finished, {@link DecodeResult.storedRows} can be read already.
- *
- * @throws {ChunkError} If there is no decode at `place`, it is unfinished and that was not asked for, or
- * a newer version wrote it.
- */
-export async function openResult(
-  place: string,
-  { unfinished = false }: OpenResultOptions = {},
-): Promise<DecodeResult> {
-  const store = await openStore(place);
-  const group = await readGroupAttributes(store);
-  const attributes = group?.attributes;
-  if (attributes?.format !== FORMAT) {
-    await store.close();
-    throw new ChunkError(`Cannot open ${place}: no decode is stored there`, place);
-  }
-  if ((attributes.format_version as number) > FORMAT_VERSION) {
-    await store.close();
-    throw new ChunkError(
-      `Cannot open ${place}: it has format version ${attributes.format_version}, this package reads ` +
-        `up to ${FORMAT_VERSION}`,
-      place,
-    );
-  }
-  const parameters = attributes.parameters as StoredParameters;
-  const complete = attributes.complete === true;
-  const { rows } = parameters.time;
-  const storedRows: [number, number] = complete
-    ? [0, rows]
-    : [await firstStoredRow(store, group!.zarrFormat, parameters), rows];
-  await store.close();
-  if (!complete && !unfinished) {
-    throw new ChunkError(`Cannot open ${place}: the decode has not finished, run it again`, place);
-  }
-  const { dtype } = parameters;
-  const scales = dtype === "u16"
-    ? await openArray(`${place}/${scaleName("acausal_posterior")}`)
-    : undefined;
-  const posterior = decodedPosterior(
-    await openArray(`${place}/acausal_posterior`),
-    dtype,
-    scales,
-  );
-  const states = await openArray(`${place}/acausal_state_probabilities`);
-  const time = await openArray(`${place}/time`);
-  const flat = parameters.grid.shape.length === 1;
-  const binCenters = await Promise.all(
-    positionNames(flat ? 1 : 2).map(async (name) => {
-      const centers = await openArray(`${place}/${name}`);
-      const values = await readAll(centers);
-      await centers.close();
-      return values as Float64Array;
-    }),
-  );
-  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
-  return {
-    posterior,
-    states,
-    time,
-    binCenters,
-    storedRows,
-    marginalLogLikelihood: complete
-      ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
-      : NaN,
-    droppedSpikes: attributes.dropped_spikes as number,
-    projectedBytes: nothing(),
-    peakBytes: nothing(),
-    seconds: {},
-    async close() {
-      await posterior.close();
-      await states.close();
-      await time.close();
-    },
-  };
-}
-
-/**
- * Mean of the smoothed position in every row, read one chunk at a time.
- *
- * @returns One array a dimension, `[time]` f64, position units.
- */
-export async function posteriorMean(result: DecodeResult): Promise<Float64Array[]> {
-  const { posterior, binCenters } = result;
-  const [rows, width] = posterior.shape as [number, number];
-  const means = binCenters.map(() => new Float64Array(rows));
-  for (let start = 0; start < rows; start += posterior.chunkRows) {
-    const end = Math.min(rows, start + posterior.chunkRows);
-    const values = await posterior.read(start, end) as Float32Array;
-    for (let row = start; row < end; row++) {
-      const at = (row - start) * width;
-      let mass = 0;
-      for (let bin = 0; bin < width; bin++) mass += values[at + bin]!;
-      binCenters.forEach((centers, dimension) => {
-        let sum = 0;
-        for (let bin = 0; bin < width; bin++) sum += values[at + bin]! * centers[bin]!;
-        means[dimension]![row] = sum / mass;
-      });
-    }
-  }
-  return means;
-}
-
-/** Name of the array that holds the scale of every row of a root-scaled one. */
-function scaleName(variable: string): string {
-  return `${variable}_scale`;
-}
-
-/** Names of the coordinates of state bins. */
-function positionNames(dimensions: 1 | 2): string[] {
-  return dimensions === 1 ? ["position"] : ["x_position", "y_position"];
-}
-
 /** JSON has no infinities: they are written as zarr writes them. */
 function jsonNumber(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
-}
-
-/** What a store's attributes say of its decode, as far as readers need it. */
-interface StoredParameters {
-  time: { rows: number };
-  grid: { shape: number[] };
-  dtype: PosteriorType;
-  chunk_rows: number;
-  shard_chunks: number;
-}
-
-/** The smoother goes backward: the row from which on files are there up to the last. */
-async function firstStoredRow(
-  store: Store,
-  format: ZarrFormat,
-  { time, chunk_rows, shard_chunks }: StoredParameters,
-): Promise<number> {
-  const fileRows = chunk_rows * shard_chunks;
-  let first = time.rows;
-  for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
-    // the last to be written in a tile
-    const keys = ["acausal_posterior", "acausal_state_probabilities"].map((name) =>
-      chunkKey({ name }, [file, 0], format)
-    );
-    const sizes = await Promise.all(keys.map((key) => store.size(key)));
-    if (sizes.includes(undefined)) break;
-    first = file * fileRows;
-  }
-  return first;
 }
 
 /** The chunks that steps stored, by array. */
@@ -634,7 +427,6 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
   const interior = grid.interiorIndex.length;
   const box = grid.interior.length;
   const width = states * interior;
-  const columns = grid.shape[grid.dimensions - 1]!;
   const coordinate = (
     name: string,
     dim: string,
@@ -658,16 +450,6 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
       { length: width },
       (_, i) => value(Math.floor(i / interior), grid.interiorIndex[i % interior]!),
     );
-  const centers = (dimension: number) =>
-    Float64Array.from(perBin((_, bin) => {
-      const index = grid.dimensions === 1
-        ? bin
-        : dimension === 0
-        ? Math.floor(bin / columns)
-        : bin % columns;
-      return grid.centers[dimension]![index]!;
-    }));
-  const positions = positionNames(grid.dimensions);
   const full = Uint8Array.from({ length: states * box }, (_, i) => grid.interior[i % box]!);
   return [
     coordinate(
@@ -680,8 +462,8 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
     coordinate("states", "states", "string", model.names),
     coordinate("state", "state_bins", "string", perBin((state) => model.names[state]!)),
     coordinate("state_ind", "state_bins", "int32", Int32Array.from(perBin((state) => state))),
-    ...positions.map((name, dimension) =>
-      coordinate(name, "state_bins", "float64", centers(dimension))
+    ...positionNames(grid.dimensions).map((name, dimension) =>
+      coordinate(name, "state_bins", "float64", stateBinCenters(grid, states, dimension))
     ),
     coordinate(
       "interior_index",

@@ -11,11 +11,8 @@ import {
   hmmFilterParams,
   logNormaliser,
 } from "../kernels/hmm_filter.ts";
-import * as encode from "../kernels/encode_rows.ts";
-import * as peaks from "../kernels/find_peaks.ts";
 import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
 import { hmmConstants } from "../kernels/hmm_transition.ts";
-import * as pack from "../kernels/pack_rows.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
 import type { Codec } from "../store/codecs.ts";
 import { CODECS } from "../store/codecs.ts";
@@ -32,10 +29,12 @@ import type {
   StepRecord,
 } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
-import type { DecodeResult } from "./decode_store.ts";
+import type { DecodeResult } from "./decode_result.ts";
 import { DecodeOutput } from "./decode_store.ts";
 import type { PosteriorType } from "./posterior_types.ts";
-import { elementBytesOf, ENCODING_OF, POSTERIOR_TYPES } from "./posterior_types.ts";
+import { elementBytesOf } from "./posterior_types.ts";
+import type { Summary } from "./row_outputs.ts";
+import { RowOutputs } from "./row_outputs.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
@@ -46,9 +45,10 @@ import { binSpikes, timeGrid } from "./time_grid.ts";
 import type { TransitionOperator } from "./transition.ts";
 import { transitionOperator } from "./transition.ts";
 
-export type { DecodeResult, OpenResultOptions } from "./decode_store.ts";
-export { openResult, posteriorMean } from "./decode_store.ts";
+export type { DecodeResult, OpenResultOptions } from "./decode_result.ts";
+export { openResult, posteriorMean } from "./decode_result.ts";
 export type { PosteriorType } from "./posterior_types.ts";
+export type { Summary } from "./row_outputs.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
@@ -87,6 +87,13 @@ export interface DecodeOptions extends PlanChoices {
    * 65535 p, which loses mass of broad rows. Readers of this package undo it. Default `f32`.
    */
   dtype?: PosteriorType;
+  /**
+   * Whether probabilities of bins are stored at all. Without them a recording of hours takes megabytes;
+   * probabilities of discrete states are always stored. Default true.
+   */
+  posterior?: boolean;
+  /** Numbers to store for every row, of the smoother and, with `causal`, of the filter. Default none. */
+  summaries?: readonly Summary[];
   /** Rows a stored chunk holds. Default: as many as make 4 MiB. */
   chunkRows?: number;
   /**
@@ -111,6 +118,7 @@ const DEFAULT_STEP = 0.002;
 const DEFAULT_POSITION_STD = 6;
 const CHUNK_BYTES = 4 * 2 ** 20;
 const SHARD_BYTES = 64 * 2 ** 20;
+const SUMMARY_CHUNK_ROWS = 4096;
 /** What the likelihood kernel reads outside the interior: exp() of it is 0, and it is finite. */
 const OUTSIDE_LOG = -1e30;
 
@@ -182,7 +190,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
   readonly name = "decode";
   readonly place: string;
   readonly #chunkRows: number;
-  readonly #dtype: PosteriorType;
+  readonly #rowOutputs: RowOutputs;
   readonly #time: TimeGrid;
   readonly #spikes: SpikeBins;
   readonly #operator: TransitionOperator;
@@ -215,13 +223,15 @@ class DecodeJob implements PlanActions<DecodeResult> {
     }
     const width = shape.states * interior;
     const { zarrFormat = 3, codec = "none", dtype = "f32" } = options;
-    if (!POSTERIOR_TYPES.includes(dtype)) {
-      throw new RangeError(
-        `Cannot plan a decode: dtype is "${dtype}", wanted one of ${POSTERIOR_TYPES.join(", ")}`,
-      );
-    }
-    this.#dtype = dtype;
-    const rowBytes = elementBytesOf(dtype) * width;
+    this.#rowOutputs = new RowOutputs(grid, model.names.length, {
+      dtype,
+      posterior: options.posterior ?? true,
+      summaries: options.summaries ?? [],
+    });
+    // without the posterior a row is a few numbers: chunks then hold a large tile's rows
+    const rowBytes = options.posterior === false
+      ? CHUNK_BYTES / SUMMARY_CHUNK_ROWS
+      : elementBytesOf(dtype) * width;
     const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / rowBytes));
     const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
     const wholeShard = Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows));
@@ -253,7 +263,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       grid,
       model,
       time,
-      dtype,
+      rowOutputs: this.#rowOutputs,
       chunkRows,
       shardChunks,
       codec,
@@ -308,6 +318,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         kind: "storage",
         scratch: true,
       },
+      ...this.#rowOutputs.shared(),
     ];
     return {
       rows,
@@ -367,10 +378,6 @@ class DecodeJob implements PlanActions<DecodeResult> {
     return FILTER_SUMS_HEAD + this.#operator.shape.states;
   }
 
-  get #width(): number {
-    return this.#operator.packTable.length;
-  }
-
   /** Buffers both passes work in. */
   #slotBuffers(tileRows: number): SlotBuffer[] {
     const { cells } = this.#operator.shape;
@@ -397,7 +404,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         : buffer
     );
     const { causal } = this.#output;
-    if (causal) buffers.push(...this.#packedBuffers(tileRows));
+    if (causal) buffers.push(...this.#rowOutputs.slotBuffers(tileRows));
     return {
       name: "filter",
       direction: "forward",
@@ -407,7 +414,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       steps: [
         this.#likelihoodStep(),
         this.#filterStep({ predicted: "predicted_carry" }, 0),
-        ...(causal ? this.#packSteps() : []),
+        ...(causal ? this.#rowOutputs.steps(4 * this.#stateStride) : []),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: async (tile, downloads, signal) => {
@@ -417,20 +424,19 @@ class DecodeJob implements PlanActions<DecodeResult> {
         const width = this.#sumsWidth;
         const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
         const probabilities = new Float32Array(rows * states);
+        const logNormalisers = new Float64Array(rows);
         for (let row = 0; row < rows; row++) {
           const [norm, inverse, ...shares] = sums.subarray(row * width, (row + 1) * width);
-          this.#logLikelihood += logNormaliser(norm!, inverse!) + maxima[row]! +
+          logNormalisers[row] = logNormaliser(norm!, inverse!) + maxima[row]! +
             this.#constantOf(tile.start + row);
+          this.#logLikelihood += logNormalisers[row]!;
           probabilities.set(shares, row * states);
         }
-        if (causal) {
-          await this.#output.writeCausal(
-            tile.start,
-            this.#packedRows(downloads, rows),
-            probabilities,
-            signal,
-          );
-        }
+        const values = {
+          ...(causal && this.#rowOutputs.values(downloads, rows, probabilities)),
+          ...(this.#rowOutputs.filterVariables.length > 0 && { log_normaliser: logNormalisers }),
+        };
+        await this.#output.write("causal", tile.start, values, signal);
       },
     };
   }
@@ -449,7 +455,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         { name: "checkpoint", bytes: stateBytes, role: "upload" },
         { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
         { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
-        ...this.#packedBuffers(tileRows),
+        ...this.#rowOutputs.slotBuffers(tileRows),
       ],
       steps: [
         {
@@ -470,38 +476,16 @@ class DecodeJob implements PlanActions<DecodeResult> {
             ),
           workgroups: () => [1],
         },
-        ...this.#packSteps(),
+        ...this.#rowOutputs.steps(4 * this.#stateStride),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: (tile, downloads, signal) => {
         const rows = tile.end - tile.start;
-        return this.#output.writeAcausal(
-          tile.start,
-          this.#packedRows(downloads, rows),
-          new Float32Array(downloads.smooth_sums!, 0, rows * states),
-          signal,
-        );
+        const probabilities = new Float32Array(downloads.smooth_sums!, 0, rows * states);
+        const values = this.#rowOutputs.values(downloads, rows, probabilities);
+        return this.#output.write("acausal", tile.start, values, signal);
       },
     };
-  }
-
-  /** What the posterior of a tile is gathered and rounded in. */
-  #packedBuffers(tileRows: number): SlotBuffer[] {
-    const packedBytes = 4 * this.#width * tileRows;
-    if (this.#dtype === "f32") return [{ name: "packed", bytes: packedBytes, role: "download" }];
-    return [
-      { name: "packed", bytes: packedBytes, role: "scratch" },
-      { name: "row_peaks", bytes: 4 * tileRows, role: "scratch" },
-      { name: "encoded", bytes: encode.encodedBytes(tileRows, this.#width), role: "download" },
-    ];
-  }
-
-  /** The posterior of so many rows as it is stored: the driver's memory. */
-  #packedRows(downloads: Record<string, ArrayBuffer>, rows: number): Float32Array | Uint16Array {
-    const elements = rows * this.#width;
-    return this.#dtype === "f32"
-      ? new Float32Array(downloads.packed!, 0, elements)
-      : new Uint16Array(downloads.encoded!, 0, elements);
   }
 
   #likelihoodStep(): KernelStep {
@@ -522,42 +506,6 @@ class DecodeJob implements PlanActions<DecodeResult> {
       order: "ascending",
       params: (_tile, from, to) => hmmFilterParams(from, to, predictedStride, this.#stateStride),
       workgroups: () => [1],
-    };
-  }
-
-  #packSteps(): KernelStep[] {
-    if (this.#dtype === "f32") return [this.#packStep()];
-    const encoding = ENCODING_OF[this.#dtype];
-    const findPeaks: KernelStep = {
-      kernel: peaks.findPeaks,
-      constants: peaks.findPeaksConstants,
-      order: "ascending",
-      params: (_tile, from, to) => peaks.findPeaksParams(from, to, this.#width),
-      workgroups: peaks.findPeaksWorkgroups,
-    };
-    return [
-      this.#packStep(),
-      ...(encoding === "root" ? [findPeaks] : []),
-      {
-        kernel: encode.encodeRows,
-        constants: encode.encodeRowsConstants(encoding),
-        order: "ascending",
-        params: (tile, from, to) =>
-          encode.encodeRowsParams(from, to, this.#width, tile.end - tile.start),
-        workgroups: (rows) => encode.encodeRowsWorkgroups(rows, this.#width),
-      },
-    ];
-  }
-
-  #packStep(): KernelStep {
-    return {
-      kernel: pack.packRows,
-      constants: pack.packRowsConstants,
-      buffers: { unpacked: "filtered" },
-      order: "ascending",
-      params: (_tile, from, to) =>
-        pack.packRowsParams(from, to, 4 * this.#stateStride, this.#width),
-      workgroups: (rows) => pack.packRowsWorkgroups(rows, this.#width),
     };
   }
 

@@ -14,6 +14,7 @@ import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
 import { openStore } from "../../src/store/store.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
+import { summarizeRow } from "../reference/summarize_rows.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -145,6 +146,62 @@ describe("smooth()", () => {
       }
     }
     await result.close();
+  });
+
+  it("stores summaries that agree with the posterior, with it or without", async () => {
+    for (const dimensions of [1, 2] as const) {
+      const { decoder } = smallDecoder(contFrag({ movementVar: 4 }), dimensions);
+      const { values: exact, result: whole } = await everything(decoder, {});
+      const [rows, width] = whole.posterior.shape as [number, number];
+      const names = dimensions === 1 ? ["position"] : ["x_position", "y_position"];
+      const stored: Record<string, ArrayLike<number>>[] = [];
+      for (const posterior of [true, false]) {
+        const result = await decoder.smooth(gpu(), {
+          time: { step: STEP },
+          out: place(),
+          causal: true,
+          posterior,
+          summaries: ["map", "mean", "entropy", "hpd", "logNormaliser"],
+          tileRows: posterior ? 400 : 57,
+        }).run();
+        const own: Record<string, ArrayLike<number>> = {};
+        for (const [name, array] of Object.entries(result.summaries)) {
+          own[name] = await array.read(0, rows) as ArrayLike<number>;
+        }
+        stored.push(own);
+        if (!posterior) {
+          await expect(result.posterior.read(0, 1)).rejects.toThrow(/posterior: false/);
+        }
+        expect(result.marginalLogLikelihood).toBe(whole.marginalLogLikelihood);
+        await result.close();
+      }
+      expect(stored[1]).toEqual(stored[0]);
+      const [got] = stored as [Record<string, ArrayLike<number>>];
+      const positions = new Float32Array(2 * width);
+      whole.binCenters.forEach((centers, d) =>
+        centers.forEach((center, bin) => positions[2 * bin + d] = center)
+      );
+      for (const kind of ["acausal", "causal"] as const) {
+        const posterior = (kind === "acausal" ? exact.smoothed : exact.filtered) as Float32Array;
+        for (let row = 0; row < rows; row++) {
+          const own = posterior.subarray(row * width, (row + 1) * width);
+          const wanted = summarizeRow(own, positions, 0.95);
+          const at = (name: string) => got[`${kind}_${name}`]![row]!;
+          expect(at("map_bin")).toBe(wanted.mapBin);
+          expect(at("map_probability")).toBe(Math.fround(wanted.peak));
+          expect(Math.abs(at("entropy") - wanted.entropy)).toBeLessThan(1e-5);
+          names.forEach((name, d) => {
+            expect(at(`map_${name}`)).toBeCloseTo(positions[2 * wanted.mapBin + d]!, 4);
+            expect(Math.abs(at(`mean_${name}`) - wanted.mean[d]!)).toBeLessThan(1e-4);
+            expect(Math.abs(at(`variance_${name}`) - wanted.variance[d]!)).toBeLessThan(1e-2);
+          });
+          expect(Math.abs(at("hpd_size") - wanted.hpdSize)).toBeLessThanOrEqual(1);
+        }
+      }
+      const total = [...got.causal_log_normaliser as Float64Array].reduce((a, b) => a + b, 0);
+      expect(total).toBe(whole.marginalLogLikelihood);
+      await whole.close();
+    }
   });
 
   it("does not depend on the number of chunks, to the bit", async () => {

@@ -1,0 +1,123 @@
+// What a row of probabilities says in a few numbers.
+//
+// params           rows [first_row, end_row) of the tile; width of a row
+// packed           [rows, width] f32, in [0, 1]
+// positions        [width] vec2<f32>, centre of each element's bin, relative to the grid's middle
+// summaries        [rows, 9] f32, written:
+//                  0 largest element's index, the lowest of equals   1 the element itself
+//                  2 entropy, nats, 0 log 0 = 0
+//                  3, 4 mean position                                5, 6 its variance
+//                  7 the largest threshold t with sum of elements >= t at least COVERAGE of the row
+//                  8 how many elements are at least that
+//
+// One workgroup a row. The threshold is found by bisection on the bits of a float, which are in the
+// order of the floats themselves: 31 sums, each in a fixed order. f64 twin:
+// test/reference/summarize_rows.ts.
+
+override WORKGROUP: u32;
+override COVERAGE: f32;
+
+struct Params {
+  first_row: u32,
+  end_row: u32,
+  width: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> packed: array<f32>;
+@group(0) @binding(2) var<storage, read> positions: array<vec2f>;
+@group(0) @binding(3) var<storage, read_write> summaries: array<f32>;
+
+const SUMMARIES = 9u;
+
+var<workgroup> partial: array<vec4f, WORKGROUP>;
+var<workgroup> peaks: array<vec2u, WORKGROUP>;
+
+// Sum of every thread's value, the same in all of them. Uniform control flow.
+fn sum_of(lane: u32, value: vec4f) -> vec4f {
+  workgroupBarrier();
+  partial[lane] = value;
+  workgroupBarrier();
+  var sum = vec4f();
+  for (var other = 0u; other < WORKGROUP; other++) {
+    sum += partial[other];
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn summarize_rows(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // more rows than one dispatch dimension takes are folded into two
+  let row = params.first_row + group.y * groups.x + group.x;
+  if (row >= params.end_row) {
+    return;
+  }
+  let start = row * params.width;
+
+  var own = vec4f();
+  var peak = vec2u(0u, 0xffffffffu);
+  for (var column = lane; column < params.width; column += WORKGROUP) {
+    let value = packed[start + column];
+    own += vec4f(value, value * positions[column], 0.0);
+    if (value > 0.0) {
+      own.w -= value * log(value);
+    }
+    let bits = bitcast<u32>(value);
+    if (bits > peak.x || peak.y == 0xffffffffu) {
+      peak = vec2u(bits, column);
+    }
+  }
+  peaks[lane] = peak;
+  let sums = sum_of(lane, own);
+  for (var other = 0u; other < WORKGROUP; other++) {
+    let candidate = peaks[other];
+    let larger = candidate.x > peak.x || (candidate.x == peak.x && candidate.y < peak.y);
+    peak = select(peak, candidate, larger);
+  }
+  let total = max(sums.x, 1e-30);
+  let mean = sums.yz / total;
+
+  var spread = vec4f();
+  for (var column = lane; column < params.width; column += WORKGROUP) {
+    let off = positions[column] - mean;
+    spread += vec4f(packed[start + column] * off * off, 0.0, 0.0);
+  }
+  let variance = sum_of(lane, spread).xy / total;
+
+  // sums of what is at least `low` reach the coverage, those of what is at least `high` do not
+  var low = 0u;
+  var high = peak.x + 1u;
+  for (var i = 0u; i < 31u; i++) {
+    let middle = low + (high - low) / 2u;
+    var mass = 0.0;
+    for (var column = lane; column < params.width; column += WORKGROUP) {
+      let value = packed[start + column];
+      mass += select(0.0, value, bitcast<u32>(value) >= middle);
+    }
+    let reaches = sum_of(lane, vec4f(mass)).x >= COVERAGE * sums.x;
+    low = select(low, middle, reaches);
+    high = select(middle, high, reaches);
+  }
+  var size = 0.0;
+  for (var column = lane; column < params.width; column += WORKGROUP) {
+    size += select(0.0, 1.0, bitcast<u32>(packed[start + column]) >= low);
+  }
+  let bins = sum_of(lane, vec4f(size)).x;
+
+  if (lane == 0u) {
+    let out = row * SUMMARIES;
+    summaries[out] = f32(peak.y);
+    summaries[out + 1u] = bitcast<f32>(peak.x);
+    summaries[out + 2u] = sums.w;
+    summaries[out + 3u] = mean.x;
+    summaries[out + 4u] = mean.y;
+    summaries[out + 5u] = variance.x;
+    summaries[out + 6u] = variance.y;
+    summaries[out + 7u] = bitcast<f32>(low);
+    summaries[out + 8u] = bins;
+  }
+}

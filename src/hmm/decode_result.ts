@@ -1,0 +1,234 @@
+/**
+ * A stored decode, opened for reading.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../array/array.ts";
+import { openArray, readAll } from "../array/array.ts";
+import { ChunkError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
+import type { ZarrFormat } from "../store/zarr_metadata.ts";
+import { chunkKey, readGroupAttributes } from "../store/zarr_metadata.ts";
+import type { Resumption } from "../stream/plan.ts";
+import type { MemoryBytes } from "../types.ts";
+import { decodedPosterior } from "./posterior_types.ts";
+import type { RowOutputChoices } from "./row_outputs.ts";
+import { positionNames } from "./row_outputs.ts";
+
+/** A decode. */
+export interface DecodeResult {
+  /**
+   * `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. Reading it throws a
+   * `ChunkError` where the decode was told not to store it.
+   */
+  posterior: ChunkedArray;
+  /** `[time, states]` f32: the posterior summed over each discrete state. */
+  states: ChunkedArray;
+  /** `[time]` f64, seconds. */
+  time: ChunkedArray;
+  /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
+  summaries: Record<string, ChunkedArray>;
+  /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
+  binCenters: Float64Array[];
+  /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
+  storedRows: [from: number, to: number];
+  /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
+  marginalLogLikelihood: number;
+  /** Spikes outside the decoded time grid. */
+  droppedSpikes: number;
+  /** Promised and measured bytes; 0 when nothing had to be computed. */
+  projectedBytes: MemoryBytes;
+  peakBytes: MemoryBytes;
+  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
+  seconds: Record<string, number>;
+  /** Where it went on, if an earlier run had been interrupted. */
+  resumed?: Resumption;
+  close(): Promise<void>;
+}
+
+/** Version of the layout written here; a reader refuses a newer one. */
+export const FORMAT = "sluice.decode";
+export const FORMAT_VERSION = 1;
+
+/** What a store's attributes say of its decode, as far as readers need it. */
+interface StoredParameters extends RowOutputChoices {
+  time: { rows: number };
+  grid: { shape: number[] };
+  chunk_rows: number;
+  shard_chunks: number;
+}
+
+/** Options of {@link openResult}. */
+export interface OpenResultOptions {
+  /** Opens a decode that is still running, or was interrupted, too. Default false. */
+  unfinished?: boolean;
+}
+
+/**
+ * Opens a decode. Of one that has not finished, {@link DecodeResult.storedRows} can be read already.
+ *
+ * @throws {ChunkError} If there is no decode at `place`, it is unfinished and that was not asked for, or
+ * a newer version wrote it.
+ */
+export async function openResult(
+  place: string,
+  options: OpenResultOptions = {},
+): Promise<DecodeResult> {
+  const store = await openStore(place);
+  try {
+    return await openFrom(store, place, options);
+  } finally {
+    await store.close();
+  }
+}
+
+async function openFrom(
+  store: Store,
+  place: string,
+  { unfinished = false }: OpenResultOptions,
+): Promise<DecodeResult> {
+  const group = await readGroupAttributes(store);
+  if (group?.attributes.format !== FORMAT) {
+    throw new ChunkError(`Cannot open ${place}: no decode is stored there`, place);
+  }
+  const { attributes, zarrFormat } = group;
+  if ((attributes.format_version as number) > FORMAT_VERSION) {
+    throw new ChunkError(
+      `Cannot open ${place}: it has format version ${attributes.format_version}, this package reads ` +
+        `up to ${FORMAT_VERSION}`,
+      place,
+    );
+  }
+  const complete = attributes.complete === true;
+  if (!complete && !unfinished) {
+    throw new ChunkError(`Cannot open ${place}: the decode has not finished, run it again`, place);
+  }
+  const parameters = attributes.parameters as StoredParameters;
+  const { rows } = parameters.time;
+  const names = await variableNames(store);
+  const open = (name: string) => openArray(`${place}/${name}`);
+  const states = await open("acausal_state_probabilities");
+  const time = await open("time");
+  const summaries: Record<string, ChunkedArray> = {};
+  for (const name of names) {
+    if (!/_(posterior|posterior_scale|state_probabilities)$/.test(name)) {
+      summaries[name] = await open(name);
+    }
+  }
+  const binCenters = await Promise.all(
+    positionNames(parameters.grid.shape.length === 1 ? 1 : 2).map(async (name) => {
+      const centers = await open(name);
+      const values = await readAll(centers);
+      await centers.close();
+      return values as Float64Array;
+    }),
+  );
+  const posterior = parameters.posterior
+    ? decodedPosterior(
+      await open("acausal_posterior"),
+      parameters.dtype,
+      parameters.dtype === "u16" ? await open("acausal_posterior_scale") : undefined,
+    )
+    : notStored(place, [rows, binCenters[0]!.length]);
+  const storedRows: [number, number] = [
+    complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
+    rows,
+  ];
+  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  return {
+    posterior,
+    states,
+    time,
+    summaries,
+    binCenters,
+    storedRows,
+    marginalLogLikelihood: complete
+      ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
+      : NaN,
+    droppedSpikes: attributes.dropped_spikes as number,
+    projectedBytes: nothing(),
+    peakBytes: nothing(),
+    seconds: {},
+    async close() {
+      for (const array of [posterior, states, time, ...Object.values(summaries)]) {
+        await array.close();
+      }
+    },
+  };
+}
+
+/** Names of the variables with a row for every time. */
+async function variableNames(store: Store): Promise<string[]> {
+  const keys = await store.list("/");
+  const folders = keys.map((key) => /^\/(a?causal_\w+)\/(zarr\.json|\.zarray)$/.exec(key)?.[1]);
+  return folders.filter((name) => name !== undefined);
+}
+
+function notStored(place: string, shape: readonly number[]): ChunkedArray {
+  return {
+    shape,
+    dtype: "float32",
+    dims: ["time", "state_bins"],
+    chunkRows: 1,
+    read: () =>
+      Promise.reject(
+        new ChunkError(
+          `Cannot read the posterior of ${place}: it was decoded with posterior: false`,
+          place,
+        ),
+      ),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The smoother goes backward: the row from which on files of all variables are there. */
+async function firstStoredRow(
+  store: Store,
+  names: readonly string[],
+  format: ZarrFormat,
+  { time, posterior, chunk_rows, shard_chunks }: StoredParameters,
+): Promise<number> {
+  const fileRows = chunk_rows * shard_chunks;
+  const acausal = names.filter((name) => name.startsWith("acausal_"));
+  const axes = (name: string) =>
+    /_state_probabilities$/.test(name) || (posterior && name === "acausal_posterior") ? 2 : 1;
+  let first = time.rows;
+  for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
+    const sizes = await Promise.all(
+      acausal.map((name) =>
+        store.size(chunkKey({ name }, axes(name) === 2 ? [file, 0] : [file], format))
+      ),
+    );
+    if (sizes.includes(undefined)) break;
+    first = file * fileRows;
+  }
+  return first;
+}
+
+/**
+ * Mean of the smoothed position in every row, read one chunk at a time.
+ *
+ * @returns One array a dimension, `[time]` f64, position units.
+ */
+export async function posteriorMean(result: DecodeResult): Promise<Float64Array[]> {
+  const { posterior, binCenters } = result;
+  const [rows, width] = posterior.shape as [number, number];
+  const means = binCenters.map(() => new Float64Array(rows));
+  for (let start = 0; start < rows; start += posterior.chunkRows) {
+    const end = Math.min(rows, start + posterior.chunkRows);
+    const values = await posterior.read(start, end) as Float32Array;
+    for (let row = start; row < end; row++) {
+      const at = (row - start) * width;
+      let mass = 0;
+      for (let bin = 0; bin < width; bin++) mass += values[at + bin]!;
+      binCenters.forEach((centers, dimension) => {
+        let sum = 0;
+        for (let bin = 0; bin < width; bin++) sum += values[at + bin]! * centers[bin]!;
+        means[dimension]![row] = sum / mass;
+      });
+    }
+  }
+  return means;
+}

@@ -1,0 +1,293 @@
+/**
+ * What is stored of every row: probabilities of bins, of discrete states, and summaries. Gathered,
+ * rounded and summarised on the device, for the filter and the smoother alike.
+ *
+ * @module
+ */
+
+import * as encode from "../kernels/encode_rows.ts";
+import * as peaks from "../kernels/find_peaks.ts";
+import * as pack from "../kernels/pack_rows.ts";
+import * as summarize from "../kernels/summarize_rows.ts";
+import { SUMMARY, SUMMARY_LENGTH } from "../kernels/summarize_rows.ts";
+import { rootScales } from "../math/quantize.ts";
+import type { KernelStep, SharedBuffer, SlotBuffer } from "../stream/pass.ts";
+import type { DataType, NumericArray } from "../types.ts";
+import type { Grid } from "./grid.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { ENCODING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
+
+/**
+ * Numbers that say what a row says: `map`, the likeliest bin, its probability and position; `mean`,
+ * mean and variance of position; `entropy`, nats; `hpd`, probability at the edge of the
+ * highest-density region of 95 %, and how many bins it has; `logNormaliser`, of the filter alone,
+ * log p(spikes of the row | all spikes before), nats.
+ */
+export type Summary = "map" | "mean" | "entropy" | "hpd" | "logNormaliser";
+
+export const SUMMARIES: readonly Summary[] = ["map", "mean", "entropy", "hpd", "logNormaliser"];
+
+/** Mass of the highest-density region. */
+const HPD_COVERAGE = 0.95;
+
+export interface RowOutputChoices {
+  dtype: PosteriorType;
+  /** Whether probabilities of bins are stored at all. */
+  posterior: boolean;
+  summaries: readonly Summary[];
+}
+
+/** A stored variable with a row for every time; its name lacks `causal_` or `acausal_`. */
+export interface RowVariable {
+  name: string;
+  dtype: DataType;
+  /** Length and dim of the second axis, where there is one. */
+  columns?: readonly [length: number, dim: string];
+  attributes?: Record<string, unknown>;
+}
+
+/** Names of the coordinates of state bins. */
+export function positionNames(dimensions: 1 | 2): string[] {
+  return dimensions === 1 ? ["position"] : ["x_position", "y_position"];
+}
+
+/** Centre of every state bin along a dimension, `[states * interior]` f64, position units. */
+export function stateBinCenters(grid: Grid, states: number, dimension: number): Float64Array {
+  const interior = grid.interiorIndex.length;
+  const columns = grid.shape[grid.dimensions - 1]!;
+  return Float64Array.from({ length: states * interior }, (_, i) => {
+    const bin = grid.interiorIndex[i % interior]!;
+    const index = grid.dimensions === 1
+      ? bin
+      : dimension === 0
+      ? Math.floor(bin / columns)
+      : bin % columns;
+    return grid.centers[dimension]![index]!;
+  });
+}
+
+/** The stored variables of a decode, and how they come about. */
+export class RowOutputs {
+  readonly choices: RowOutputChoices;
+  readonly variables: readonly RowVariable[];
+  /** What the filter alone stores. */
+  readonly filterVariables: readonly RowVariable[];
+  readonly #grid: Grid;
+  readonly #states: number;
+  /** State bins. */
+  readonly #width: number;
+  /** Middle of the grid along each dimension: what positions on the device are relative to. */
+  readonly #middle: number[];
+
+  /**
+   * @throws {RangeError} If a choice is not known, or nothing but state probabilities would be stored
+   * without having been asked for.
+   */
+  constructor(grid: Grid, states: number, choices: RowOutputChoices) {
+    checkChoices(choices);
+    this.choices = choices;
+    this.#grid = grid;
+    this.#states = states;
+    this.#width = states * grid.interiorIndex.length;
+    this.#middle = grid.edges.map((edges) => (edges[0]! + edges.at(-1)!) / 2);
+    this.variables = this.#variables();
+    this.filterVariables = choices.summaries.includes("logNormaliser")
+      ? [{ name: "log_normaliser", dtype: "float64", attributes: { units: "nat" } }]
+      : [];
+  }
+
+  /** Whether the device has anything to summarise. */
+  get #summarizes(): boolean {
+    return this.choices.summaries.some((summary) => summary !== "logNormaliser");
+  }
+
+  /** Tables on the device. */
+  shared(): SharedBuffer[] {
+    if (!this.#summarizes) return [];
+    const positions = new Float32Array(2 * this.#width);
+    this.#middle.forEach((middle, dimension) =>
+      stateBinCenters(this.#grid, this.#states, dimension).forEach((center, i) => {
+        positions[2 * i + dimension] = center - middle;
+      })
+    );
+    return [{ name: "positions", bytes: positions.byteLength, kind: "storage", data: positions }];
+  }
+
+  /** What the rows of a tile are gathered, rounded and summarised in. */
+  slotBuffers(tileRows: number): SlotBuffer[] {
+    const { dtype, posterior } = this.choices;
+    const raw = posterior && dtype === "f32";
+    const buffers: SlotBuffer[] = [
+      { name: "packed", bytes: 4 * this.#width * tileRows, role: raw ? "download" : "scratch" },
+    ];
+    if (posterior && !raw) {
+      buffers.push(
+        { name: "row_peaks", bytes: 4 * tileRows, role: "scratch" },
+        { name: "encoded", bytes: encode.encodedBytes(tileRows, this.#width), role: "download" },
+      );
+    }
+    if (this.#summarizes) {
+      buffers.push({ name: "summaries", bytes: 4 * SUMMARY_LENGTH * tileRows, role: "download" });
+    }
+    return buffers;
+  }
+
+  /** @param sourceStride f32 elements of a row of `filtered`, in which rows come in cells. */
+  steps(sourceStride: number): KernelStep[] {
+    const { dtype, posterior } = this.choices;
+    const width = this.#width;
+    const steps: KernelStep[] = [{
+      kernel: pack.packRows,
+      constants: pack.packRowsConstants,
+      buffers: { unpacked: "filtered" },
+      order: "ascending",
+      params: (_tile, from, to) => pack.packRowsParams(from, to, sourceStride, width),
+      workgroups: (rows) => pack.packRowsWorkgroups(rows, width),
+    }];
+    if (posterior && dtype !== "f32") {
+      const encoding = ENCODING_OF[dtype];
+      if (encoding === "root") {
+        steps.push({
+          kernel: peaks.findPeaks,
+          constants: peaks.findPeaksConstants,
+          order: "ascending",
+          params: (_tile, from, to) => peaks.findPeaksParams(from, to, width),
+          workgroups: peaks.findPeaksWorkgroups,
+        });
+      }
+      steps.push({
+        kernel: encode.encodeRows,
+        constants: encode.encodeRowsConstants(encoding),
+        order: "ascending",
+        params: (tile, from, to) => encode.encodeRowsParams(from, to, width, tile.end - tile.start),
+        workgroups: (rows) => encode.encodeRowsWorkgroups(rows, width),
+      });
+    }
+    if (this.#summarizes) {
+      steps.push({
+        kernel: summarize.summarizeRows,
+        constants: summarize.summarizeRowsConstants(HPD_COVERAGE),
+        order: "ascending",
+        params: (_tile, from, to) => summarize.summarizeRowsParams(from, to, width),
+        workgroups: summarize.summarizeRowsWorkgroups,
+      });
+    }
+    return steps;
+  }
+
+  /** The rows of a tile as they are stored, by variable; some are views of the driver's memory. */
+  values(
+    downloads: Record<string, ArrayBuffer>,
+    rows: number,
+    stateProbabilities: Float32Array,
+  ): Record<string, NumericArray> {
+    const { dtype, posterior, summaries } = this.choices;
+    const elements = rows * this.#width;
+    const values: Record<string, NumericArray> = { state_probabilities: stateProbabilities };
+    if (posterior && dtype === "f32") {
+      values.posterior = new Float32Array(downloads.packed!, 0, elements);
+    } else if (posterior) {
+      const stored = new Uint16Array(downloads.encoded!, 0, elements);
+      values.posterior = stored;
+      if (dtype === "u16") values.posterior_scale = rootScales(stored, this.#width);
+    }
+    if (!this.#summarizes) return values;
+    const table = new Float32Array(downloads.summaries!, 0, rows * SUMMARY_LENGTH);
+    const column = (index: number, offset = 0) =>
+      Float32Array.from(
+        { length: rows },
+        (_, row) => table[row * SUMMARY_LENGTH + index]! + offset,
+      );
+    const names = positionNames(this.#grid.dimensions);
+    for (const summary of summaries) {
+      switch (summary) {
+        case "map": {
+          const bins = Int32Array.from(column(SUMMARY.mapBin));
+          values.map_bin = bins;
+          values.map_probability = column(SUMMARY.peak);
+          names.forEach((name, d) => {
+            const centers = stateBinCenters(this.#grid, this.#states, d);
+            values[`map_${name}`] = Float32Array.from(bins, (bin) => centers[bin]!);
+          });
+          break;
+        }
+        case "mean":
+          names.forEach((name, d) => {
+            values[`mean_${name}`] = column(SUMMARY.mean[d]!, this.#middle[d]!);
+            values[`variance_${name}`] = column(SUMMARY.variance[d]!);
+          });
+          break;
+        case "entropy":
+          values.entropy = column(SUMMARY.entropy);
+          break;
+        case "hpd":
+          values.hpd_threshold = column(SUMMARY.hpdThreshold);
+          values.hpd_size = Int32Array.from(column(SUMMARY.hpdSize));
+          break;
+      }
+    }
+    return values;
+  }
+
+  #variables(): RowVariable[] {
+    const { dtype, posterior, summaries } = this.choices;
+    const variables: RowVariable[] = [];
+    if (posterior) {
+      variables.push({
+        name: "posterior",
+        dtype: STORED_TYPE[dtype],
+        columns: [this.#width, "state_bins"],
+        // xarray and others undo it by these
+        ...(dtype === "u16-linear" && { attributes: { scale_factor: 1 / 65535, add_offset: 0 } }),
+      });
+      if (dtype === "u16") variables.push({ name: "posterior_scale", dtype: "float32" });
+    }
+    variables.push({
+      name: "state_probabilities",
+      dtype: "float32",
+      columns: [this.#states, "states"],
+    });
+    const names = positionNames(this.#grid.dimensions);
+    const numbers = (...names: string[]) =>
+      variables.push(...names.map((name): RowVariable => ({ name, dtype: "float32" })));
+    for (const summary of summaries) {
+      switch (summary) {
+        case "map":
+          variables.push({ name: "map_bin", dtype: "int32" });
+          numbers("map_probability", ...names.map((name) => `map_${name}`));
+          break;
+        case "mean":
+          numbers(...names.flatMap((name) => [`mean_${name}`, `variance_${name}`]));
+          break;
+        case "entropy":
+          variables.push({ name: "entropy", dtype: "float32", attributes: { units: "nat" } });
+          break;
+        case "hpd":
+          variables.push({
+            name: "hpd_threshold",
+            dtype: "float32",
+            attributes: { coverage: HPD_COVERAGE },
+          }, { name: "hpd_size", dtype: "int32", attributes: { units: "bins" } });
+          break;
+      }
+    }
+    return variables;
+  }
+}
+
+function checkChoices({ dtype, summaries }: RowOutputChoices): void {
+  if (!POSTERIOR_TYPES.includes(dtype)) {
+    throw new RangeError(
+      `Cannot plan a decode: dtype is "${dtype}", wanted one of ${POSTERIOR_TYPES.join(", ")}`,
+    );
+  }
+  for (const summary of summaries) {
+    if (!SUMMARIES.includes(summary)) {
+      throw new RangeError(
+        `Cannot plan a decode: got the summary "${summary}", wanted some of ${
+          SUMMARIES.join(", ")
+        }`,
+      );
+    }
+  }
+}
