@@ -235,7 +235,7 @@ export class DecodeOutput {
     }
   }
 
-  /** Takes the place: metadata first, then coordinates; or goes on where the steps end. */
+  /** Takes the place: coordinates first, then metadata; or goes on where the steps end. */
   async begin({ account, steps }: RunContext): Promise<void> {
     const { place, zarrFormat } = this.#options;
     this.#account = account;
@@ -250,10 +250,11 @@ export class DecodeOutput {
     account.take("disk", coordinates.reduce((sum, bytes) => sum + bytes, 0), "coordinates");
     if (steps.length === 0) {
       await store.deleteAll();
-      await writeGroup(store, this.#group(this.#attributes({ complete: false })));
       for (const { spec, data } of this.#coordinates) {
         await writeArray(store, spec, data, zarrFormat);
       }
+      // last: whoever finds the group finds its coordinates
+      await writeGroup(store, this.#group(this.#attributes({ complete: false })));
     }
     this.#writers = {};
     const chunks = storedChunks(steps);
