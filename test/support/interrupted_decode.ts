@@ -11,10 +11,10 @@ import { smallRecording } from "./recordings.ts";
 /** Bytes of a shard's index: offset and length of each chunk, and a checksum. */
 export const INDEX_BYTES = 4 * 16 + 4;
 
-/** Nine tiles a pass, seven shards an array; a tile ends where a chunk does. */
+/** Six tiles a pass, four shards an array; a tile ends where a chunk does. */
 export function smallDecode(gpu: Gpu, out: string): Plan<DecodeResult> {
   const decoder = sortedSpikes({
-    ...smallRecording(),
+    ...smallRecording({ seconds: 5 }),
     states: contFrag({ movementVar: 4 }),
     binSize: 3,
     positionStd: 3,

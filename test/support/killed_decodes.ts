@@ -106,7 +106,7 @@ export async function killDecodes(kills: number, seed: number): Promise<KillCoun
     const whole = (await child.run({ out: finished })).at(-1)!;
     if (whole.event !== "finished") throw new Error(JSON.stringify(whole));
     const wanted = await hashesOf(finished);
-    const tiles = 2 * 9;
+    const tiles = 2 * 6;
 
     while (counts.kills < kills) {
       const path = join(folder, `${counts.decodes++}.zarr`);
