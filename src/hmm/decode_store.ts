@@ -14,7 +14,13 @@ import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
 import { chunkKey, projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { StoredChunk } from "../store/zarr_writer.ts";
-import { ChunkWriter, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
+import {
+  ChunkWriter,
+  removeGroup,
+  writeArray,
+  writeGroup,
+  writeGroupAttributes,
+} from "../store/zarr_writer.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type {
   Commit,
@@ -249,7 +255,7 @@ export class DecodeOutput {
     account.take("disk", this.#metadataBytes, "metadata");
     account.take("disk", coordinates.reduce((sum, bytes) => sum + bytes, 0), "coordinates");
     if (steps.length === 0) {
-      await store.deleteAll();
+      await removeGroup(store);
       for (const { spec, data } of this.#coordinates) {
         await writeArray(store, spec, data, zarrFormat);
       }
