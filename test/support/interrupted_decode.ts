@@ -2,7 +2,7 @@
 
 import { openArray, readAll } from "../../src/array/array.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import type { DecodeResult } from "../../src/hmm/decoder.ts";
+import type { DecodeOptions, DecodeResult } from "../../src/hmm/decoder.ts";
 import { contFrag, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { Plan } from "../../src/stream/plan.ts";
@@ -12,7 +12,11 @@ import { smallRecording } from "./recordings.ts";
 export const INDEX_BYTES = 4 * 16 + 4;
 
 /** Six tiles a pass, four shards an array; a tile ends where a chunk does. */
-export function smallDecode(gpu: Gpu, out: string): Plan<DecodeResult> {
+export function smallDecode(
+  gpu: Gpu,
+  out: string,
+  options: Partial<DecodeOptions> = {},
+): Plan<DecodeResult> {
   const decoder = sortedSpikes({
     ...smallRecording({ seconds: 5 }),
     states: contFrag({ movementVar: 4 }),
@@ -26,6 +30,7 @@ export function smallDecode(gpu: Gpu, out: string): Plan<DecodeResult> {
     chunkRows: 16,
     shardChunks: 4,
     tileRows: 48,
+    ...options,
   });
 }
 

@@ -122,8 +122,10 @@ export async function killDecodes(kills: number, seed: number): Promise<KillCoun
           const fewest = Math.min(...phases.map((phase) => counts.byPhase[phase]));
           // those that were seldom met come first
           const phase = pick(phases.filter((phase) => counts.byPhase[phase] <= fewest + 1));
+          // a run that goes on has few moments of metadata: those of its end
+          const most = phase === "metadata" && random() < 0.5 ? 10 : whole.moments[phase];
           // early moments more often: the decode then has more lives
-          const at = 1 + Math.floor(random() ** 2 * whole.moments[phase]);
+          const at = 1 + Math.floor(random() ** 2 * most);
           death = { phase, at, how: pick(WAYS), milliseconds: 4 * random() ** 2 };
         }
         const reports = await child.run({ out, ...(death && { death }) });
