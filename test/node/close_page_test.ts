@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
 import { setTimeout as wait } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import type { BrowserContext, Page } from "playwright";
 import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,8 +18,8 @@ const elsewhere = runtime !== "node" && "Playwright is driven from Node";
 let server: ViteDevServer;
 let profile: string;
 let browser: BrowserContext;
-/** Reports of the page that is being watched. */
-let listen: (report: PageReport) => void = () => {};
+/** Hears the reports of the page that is at work, which waits for what it returns. */
+let listen: (report: PageReport) => void | Promise<void> = () => {};
 
 beforeAll(async () => {
   if (elsewhere) return;
@@ -91,6 +91,8 @@ describe("a decode whose page is closed", () => {
         let left = closings < CLOSINGS ? 1 + Math.floor(8 * random()) : Infinity;
         const again: string[] = [];
         let stage = "";
+        let work = () => {};
+        const working = new Promise<void>((resolve) => work = resolve);
         const closing = new Promise<"closed">((resolve) => {
           listen = ({ event, pass, start }) => {
             const tile = `${pass} ${start}`;
@@ -101,24 +103,35 @@ describe("a decode whose page is closed", () => {
             }
             stage = `${event} ${tile}`;
             if (--left === 0) resolve("closed");
+            if (event === "committed") {
+              work();
+              return held;
+            }
           };
         });
-        const rival = refusals === 0 && closings === 4 ? await openPage() : undefined;
+        // now and then the next page is there already, and goes on at once
+        const next = closings % 3 === 1 ? await openPage() : undefined;
+        const rival = refusals === 0 ? await openPage() : undefined;
+        let goOn = () => {};
+        const held = rival && new Promise<void>((resolve) => goOn = resolve);
         const running = decode(page, out).catch(() => "gone" as const);
-        const first = await Promise.race([running, closing]);
         if (rival) {
+          await working;
           expect((await decode(rival, out)).error).toMatch(/^OutputConflictError: .*another tab/);
           refusals++;
           await rival.close();
+          goOn();
         }
+        const first = await Promise.race([running, closing]);
         if (first === "closed") {
           await wait(10 * random() ** 2);
           await page.close();
           closings++;
           closedHere++;
           stages.push(stage);
-          page = await openPage();
+          page = next ?? await openPage();
         } else {
+          await next?.close();
           expect(first).toEqual({ resumed: expect.any(Boolean) });
           done = true;
         }

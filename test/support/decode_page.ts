@@ -19,28 +19,29 @@ export interface DecodePage {
 }
 
 declare global {
-  /** Made by the test. */
-  var tell: (report: PageReport) => void;
+  /** Made by the test, which may let the page wait. */
+  var tell: (report: PageReport) => Promise<void>;
   var decodePage: DecodePage | undefined;
 }
 
 const gpu = await openGpu({ budget: "64 MiB" });
 
 const output = DecodeOutput.prototype;
+// it waits, since what is told by a page that goes may get lost
 const { writeCausal, writeAcausal } = output;
-output.writeCausal = function (start, ...rest) {
-  tell({ event: "computed", pass: "filter", start });
-  return writeCausal.call(this, start, ...rest);
+output.writeCausal = async function (start, ...rest) {
+  await tell({ event: "computed", pass: "filter", start });
+  await writeCausal.call(this, start, ...rest);
 };
-output.writeAcausal = function (start, ...rest) {
-  tell({ event: "computed", pass: "smooth", start });
-  return writeAcausal.call(this, start, ...rest);
+output.writeAcausal = async function (start, ...rest) {
+  await tell({ event: "computed", pass: "smooth", start });
+  await writeAcausal.call(this, start, ...rest);
 };
 const { append } = Journal.prototype;
 Journal.prototype.append = async function (entry) {
   await append.call(this, entry);
   const { pass, start } = entry as { pass: string; start: number };
-  tell({ event: "committed", pass, start });
+  await tell({ event: "committed", pass, start });
 };
 
 globalThis.decodePage = {
