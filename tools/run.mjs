@@ -20,7 +20,13 @@ import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
-const PROGRAMS = { cli: "src/cli/main.ts", demo: "examples/demo.ts", bench: "bench/main.ts" };
+const PROGRAMS = {
+  cli: "src/cli/main.ts",
+  demo: "examples/demo.ts",
+  bench: "bench/main.ts",
+  // for the tests
+  kill_child: "test/support/kill_child.ts",
+};
 const KEPT_BUILDS = 4;
 // a run may load parts of its build late: only what is older than any run is removed
 const KEPT_MS = 7 * 24 * 3600_000;

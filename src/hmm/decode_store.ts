@@ -12,7 +12,13 @@ import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
 import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { StoredChunk } from "../store/zarr_writer.ts";
-import { ChunkWriter, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
+import {
+  ChunkWriter,
+  removeGroup,
+  writeArray,
+  writeGroup,
+  writeGroupAttributes,
+} from "../store/zarr_writer.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type {
   Commit,
@@ -210,7 +216,7 @@ export class DecodeOutput {
     }
   }
 
-  /** Takes the place: metadata first, then coordinates; or goes on where the steps end. */
+  /** Takes the place: coordinates first, then metadata; or goes on where the steps end. */
   async begin({ account, steps }: RunContext): Promise<void> {
     const { place, zarrFormat } = this.#options;
     this.#account = account;
@@ -224,11 +230,12 @@ export class DecodeOutput {
     account.take("disk", this.#metadataBytes, "metadata");
     account.take("disk", coordinates.reduce((sum, bytes) => sum + bytes, 0), "coordinates");
     if (steps.length === 0) {
-      await store.deleteAll();
-      await writeGroup(store, this.#group(this.#attributes({ complete: false })));
+      await removeGroup(store);
       for (const { spec, data } of this.#coordinates) {
         await writeArray(store, spec, data, zarrFormat);
       }
+      // last: whoever finds the group finds its coordinates
+      await writeGroup(store, this.#group(this.#attributes({ complete: false })));
     }
     this.#writers = {};
     const chunks = storedChunks(steps);

@@ -150,6 +150,12 @@ export class Journal {
     await this.#store.delete(carryKey(pass, row));
   }
 
+  /** Whether a run that was killed left nothing to be cleared. */
+  async isEmpty(): Promise<boolean> {
+    if ((await this.#store.list("/")).length > 0) return false;
+    return await this.#store.size(partialKey(LOG_KEY)) === undefined;
+  }
+
   /** Removes everything but the lock, as when the run is done. */
   async clear(): Promise<void> {
     await this.#log?.close();

@@ -49,7 +49,7 @@ export interface MetadataFile {
 }
 
 /** The file that makes a group be there: written last, and replaced to change attributes. */
-const ROOT_KEYS = { 2: "/.zmetadata", 3: "/zarr.json" } as const;
+export const ROOT_KEYS = { 2: "/.zmetadata", 3: "/zarr.json" } as const;
 
 /** Key of the file that holds a chunk, by its position in the grid of such files. */
 export function chunkKey(

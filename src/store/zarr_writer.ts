@@ -14,7 +14,7 @@ import { elementBytes, elementCount, encodeElements, filledBytes } from "./data_
 import { partialKey } from "./place.ts";
 import type { Appender, Store } from "./store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "./zarr_metadata.ts";
-import { chunkKey, fillValueOf, hasChecksums, metadataFiles } from "./zarr_metadata.ts";
+import { chunkKey, fillValueOf, hasChecksums, metadataFiles, ROOT_KEYS } from "./zarr_metadata.ts";
 
 const CRC_BYTES = 4;
 /** Offset and length of a chunk, in the index of its shard. */
@@ -32,6 +32,12 @@ export async function writeGroupAttributes(store: Store, group: ZarrGroupSpec): 
   // arrays keep their files; what is left is the group's own, the one that shows it last
   const own = metadataFiles(group).filter(({ key }) => key.lastIndexOf("/") === 0);
   for (const { key, bytes } of own) await store.set(key, bytes);
+}
+
+/** Empties a store. What was removed in part does not look like a group any more. */
+export async function removeGroup(store: Store): Promise<void> {
+  for (const key of Object.values(ROOT_KEYS)) await store.delete(key);
+  await store.deleteAll();
 }
 
 /**

@@ -92,8 +92,10 @@ export function tilesBetween(bounds: readonly number[]): Tile[] {
   return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end }));
 }
 
-/** From, the multiples of `tileRows` between, and to. */
+/** From, the multiples of `tileRows` between, and to; one row alone when there are none between. */
 export function cutRows(from: number, to: number, tileRows: number): number[] {
+  // an interrupted run may have left nothing but the end
+  if (from === to) return [from];
   const cuts = [from];
   for (let row = (Math.floor(from / tileRows) + 1) * tileRows; row < to; row += tileRows) {
     cuts.push(row);

@@ -221,7 +221,8 @@ export class Plan<Result> {
     );
     try {
       const before = await this.#check(journal, hash);
-      if (before.kind === "finished") return before.result;
+      // a run that was killed when all but the journal was done left that
+      if (before.kind === "finished" && await journal.isEmpty()) return before.result;
       this.#gpu.throwIfFailed();
       const unlock = await journal.lock();
       try {

@@ -2,7 +2,6 @@
 
 import { openArray, readAll } from "../../src/array/array.ts";
 import { seeded } from "./random.ts";
-import { sharedFile } from "./shared_data.ts";
 
 export interface TestRecording {
   position: { times: Float64Array; values: Float64Array };
@@ -47,6 +46,8 @@ export function smallRecording(
 }
 
 async function readNumbers(file: string): Promise<Float64Array> {
+  // the small recording is used outside of tests too, where Vitest cannot be loaded
+  const { sharedFile } = await import("./shared_data.ts");
   const array = await openArray(await sharedFile(file));
   return Float64Array.from(await readAll(array) as ArrayLike<number>, Number);
 }

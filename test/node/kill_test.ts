@@ -1,0 +1,12 @@
+import { describe, expect, it } from "vitest";
+import { describeKills, killDecodes } from "../support/killed_decodes.ts";
+
+describe("a decode that is killed", () => {
+  it("goes on from its last tile, over and over, to the same bytes", async () => {
+    const counts = await killDecodes(20, 1);
+    console.log(describeKills(counts));
+    expect(counts.kills).toBe(20);
+    expect(Math.min(...Object.values(counts.byPhase))).toBeGreaterThanOrEqual(1);
+    expect(counts.worstExcess).toBeLessThanOrEqual(0);
+  });
+});
