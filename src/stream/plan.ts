@@ -771,18 +771,17 @@ function refuse<Result>(
   const budget = gpu.budgetBytes;
   const slots = choices.slots ?? 1;
   const projected = projectBytes(actions.layout(tileRows), tileRows, slots);
-  const smallest = projectBytes(actions.layout(1), 1, slots);
   const over = (["gpu", "host"] as const).find((kind) => projected[kind] > budget[kind]);
   if (over) {
     throw new BudgetError(
       `Cannot plan "${actions.name}": tiles of ${tileRows} rows need ` +
         `${formatBytes(projected[over])} (${projected[over]} B) of ${over} memory, the budget is ` +
         `${formatBytes(budget[over])} (${budget[over]} B); the smallest that works is ` +
-        `${formatBytes(smallest[over])} (${smallest[over]} B)`,
+        `${formatBytes(projected[over])} (${projected[over]} B)`,
       {
         projectedBytes: projected[over],
         budgetBytes: budget[over],
-        smallestBudgetBytes: smallest[over],
+        smallestBudgetBytes: projected[over],
       },
     );
   }

@@ -14,13 +14,15 @@ export interface CliRun {
   stderr: string;
 }
 
+export type Signal = "SIGINT" | "SIGKILL" | "SIGSTOP" | "SIGCONT";
+
 const PROGRAM = runtime === "deno"
   ? ["run", "--allow-all", "src/cli/main.ts"]
   : ["tools/run.mjs", "cli"];
 
 export function runCli(
   args: readonly string[],
-  { onStderr }: { onStderr?: (text: string, kill: (signal: "SIGINT") => void) => void } = {},
+  { onStderr }: { onStderr?: (text: string, kill: (signal: Signal) => void) => void } = {},
 ): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROGRAM, ...args], {

@@ -1,0 +1,292 @@
+/** Plans made up by fast-check: they can be planned, run, and their results are known. */
+
+import fc from "fast-check";
+import { expect } from "vitest";
+import type { Gpu } from "../../src/gpu/device.ts";
+import type { KernelSpec } from "../../src/gpu/kernel.ts";
+import type { Pass, SharedBuffer, SlotBuffer, Tile } from "../../src/stream/pass.ts";
+import type {
+  MemoryItem,
+  PlanActions,
+  PlanChoices,
+  PlanLayout,
+  RunContext,
+  RunReport,
+} from "../../src/stream/plan.ts";
+import { Plan } from "../../src/stream/plan.ts";
+
+/** Bytes of a buffer for a tile: so many words a row, and some odd ones at the end. */
+interface Stride {
+  words: number;
+  extra: number;
+}
+
+interface PassSpec {
+  forward: boolean;
+  /** Whether its slot buffers have names of their own. */
+  own: boolean;
+  value: Stride;
+  total: Stride;
+  scratch: Stride | undefined;
+  /** Words of its carry, and of the buffer the carry is in. */
+  carry: { words: number; extraWords: number; first: number } | undefined;
+  /** Whether it starts from the carry of the last pass before it that can give one. */
+  starts: boolean;
+}
+
+export interface PlanSpec {
+  rows: number;
+  alignRows: number;
+  passes: PassSpec[];
+  tables: { bytes: number; uniform: boolean; content: "data" | "zero" | "scratch" }[];
+  memory: { kind: "host" | "disk"; bytes: number; bytesPerRow: number }[];
+  choices: PlanChoices;
+}
+
+const stride = fc.record({
+  words: fc.integer({ min: 1, max: 20 }),
+  extra: fc.integer({ min: 0, max: 9 }),
+});
+const sometimes = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
+
+const passSpec: fc.Arbitrary<PassSpec> = fc.record({
+  forward: fc.boolean(),
+  own: fc.boolean(),
+  value: stride,
+  total: stride,
+  scratch: sometimes(stride),
+  carry: sometimes(fc.record({
+    words: fc.integer({ min: 1, max: 60 }),
+    extraWords: fc.nat(8),
+    first: fc.nat(1000),
+  })),
+  starts: fc.boolean(),
+});
+
+export const planSpec = (rows: fc.Arbitrary<number>): fc.Arbitrary<PlanSpec> =>
+  fc.record({
+    rows,
+    alignRows: fc.constantFrom(1, 1, 7, 16, 500),
+    passes: fc.array(passSpec, { minLength: 1, maxLength: 3 }),
+    tables: fc.array(
+      fc.record({
+        bytes: fc.integer({ min: 1, max: 3000 }),
+        uniform: fc.boolean(),
+        content: fc.constantFrom("data", "zero", "scratch"),
+      }),
+      { maxLength: 3 },
+    ),
+    memory: fc.array(
+      fc.record({
+        kind: fc.constantFrom("host", "disk"),
+        bytes: fc.nat(5000),
+        bytesPerRow: fc.nat(100),
+      }),
+      { maxLength: 3 },
+    ),
+    choices: fc.record({
+      tileRows: rows.map((some) => some + some % 3),
+      slots: fc.integer({ min: 1, max: 4 }),
+    }, { requiredKeys: [] }),
+  });
+
+const bytesOf = ({ words, extra }: Stride, rows: number) => 4 * words * rows + extra;
+const valueOf = (pass: number, row: number) => (pass + 1) * 1000 + 7 * row;
+
+/** Kernels by name: a plan's layout is asked for many times. */
+const kernels = new Map<string, KernelSpec>();
+
+/**
+ * Either total = value, or total = the sum of values so far, plus the carry it starts from.
+ * Parameters: from, to, words a row of `value` and of `total`.
+ */
+function kernelOf({ carry, forward }: PassSpec, starts: boolean): KernelSpec {
+  const name = `budget_${carry ? "sum" : "copy"}_${forward ? "up" : "down"}${
+    starts ? "_from" : ""
+  }`;
+  const known = kernels.get(name);
+  if (known) return known;
+  const bindings: KernelSpec["bindings"] = { params: "uniform", value: "read" };
+  if (starts) bindings.start = "read";
+  if (carry) bindings.carry = "read_write";
+  bindings.total = "read_write";
+  const declared = Object.entries(bindings).map(([binding, kind], i) =>
+    `@group(0) @binding(${i}) var<${
+      kind === "uniform" ? "uniform" : `storage, ${kind}`
+    }> ${binding}: ${kind === "uniform" ? "vec4u" : "array<u32>"};`
+  );
+  const code = `
+    ${declared.join("\n    ")}
+    @compute @workgroup_size(1)
+    fn ${name}() {
+      for (var i = 0u; i < params.y - params.x; i++) {
+        let row = ${forward ? "params.x + i" : "params.y - 1 - i"};
+        var sum = value[row * params.z];
+        ${carry ? "sum += carry[0]; carry[0] = sum;" : ""}
+        ${starts ? "sum += start[0];" : ""}
+        total[row * params.w] = sum;
+      }
+    }`;
+  const kernel = { name, code, bindings };
+  kernels.set(name, kernel);
+  return kernel;
+}
+
+/** Index of the pass that pass `index` starts from, if it starts from one. */
+function sourceOf({ passes }: PlanSpec, index: number): number | undefined {
+  if (!passes[index]!.starts) return undefined;
+  const source = passes.slice(0, index).findLastIndex(({ forward, carry }) => forward && carry);
+  return source < 0 ? undefined : source;
+}
+
+/** Sum of a pass's values over rows, with the carry it began with. */
+function sumOf({ passes }: PlanSpec, pass: number, from: number, to: number): number {
+  let sum = passes[pass]!.carry?.first ?? 0;
+  for (let row = from; row < to; row++) sum += valueOf(pass, row);
+  return sum;
+}
+
+function expected(spec: PlanSpec, pass: number, tile: Tile, row: number): number {
+  const { carry, forward } = spec.passes[pass]!;
+  const source = sourceOf(spec, pass);
+  const own = !carry
+    ? valueOf(pass, row)
+    : forward
+    ? sumOf(spec, pass, 0, row + 1)
+    : sumOf(spec, pass, row, spec.rows);
+  return own + (source === undefined ? 0 : sumOf(spec, source, 0, tile.start));
+}
+
+function layoutOf(
+  spec: PlanSpec,
+  tileRows: number,
+  seen: (pass: number, row: number) => void,
+  until?: Promise<void>,
+) {
+  const shared: SharedBuffer[] = spec.tables.map(({ bytes, uniform, content }, i) => ({
+    name: `table ${i}`,
+    bytes,
+    kind: uniform ? "uniform" : "storage",
+    ...(content === "data" && { data: new Uint8Array(bytes) }),
+    ...(content === "scratch" && { scratch: true }),
+  }));
+  const passes = spec.passes.map((pass, index): Pass => {
+    const { forward, own, value, total, scratch, carry } = pass;
+    const source = sourceOf(spec, index);
+    const named = (name: string) => own ? `${name} ${index}` : name;
+    const slotBuffers: SlotBuffer[] = [
+      { name: named("value"), bytes: bytesOf(value, tileRows), role: "upload" },
+      { name: named("total"), bytes: bytesOf(total, tileRows), role: "download" },
+    ];
+    if (scratch) {
+      slotBuffers.push({
+        name: named("scratch"),
+        bytes: bytesOf(scratch, tileRows),
+        role: "scratch",
+      });
+    }
+    const buffers: Record<string, string> = { value: named("value"), total: named("total") };
+    if (carry) {
+      const { words, extraWords, first } = carry;
+      buffers.carry = `carry ${index}`;
+      shared.push({
+        name: buffers.carry,
+        bytes: 4 * (words + extraWords),
+        kind: "storage",
+        data: Uint32Array.of(first, ...new Array(words - 1).fill(0)),
+      });
+    }
+    if (source !== undefined) {
+      buffers.start = `start ${index}`;
+      slotBuffers.push({
+        name: buffers.start,
+        bytes: 4 * spec.passes[source]!.carry!.words,
+        role: "upload",
+      });
+    }
+    return {
+      name: `pass ${index}`,
+      direction: forward ? "forward" : "backward",
+      cost: 1,
+      slotBuffers,
+      steps: [{
+        kernel: kernelOf(pass, source !== undefined),
+        constants: {},
+        buffers,
+        order: forward ? "ascending" : "descending",
+        params: (_tile, from, to) => Uint32Array.of(from, to, value.words, total.words),
+        workgroups: () => [1],
+      }],
+      ...(carry && { carry: { buffer: buffers.carry!, bytes: 4 * carry.words } }),
+      ...(source !== undefined && {
+        startsFrom: { pass: `pass ${source}`, upload: buffers.start! },
+      }),
+      async read({ start, end }) {
+        await until;
+        const values = new Uint32Array(value.words * (end - start));
+        for (let row = start; row < end; row++) {
+          values[(row - start) * value.words] = valueOf(index, row);
+        }
+        return { [named("value")]: values };
+      },
+      write(tile, downloads) {
+        const bytes = downloads[named("total")]!;
+        const totals = new Uint32Array(bytes, 0, Math.floor(bytes.byteLength / 4));
+        for (let row = tile.start; row < tile.end; row++) {
+          expect(totals[(row - tile.start) * total.words], `row ${row} of pass ${index}`)
+            .toBe(expected(spec, index, tile, row));
+          seen(index, row);
+        }
+        return Promise.resolve();
+      },
+    };
+  });
+  const memory = spec.memory.map(({ kind, bytes, bytesPerRow }, i): MemoryItem => ({
+    what: `item ${i}`,
+    kind,
+    bytes: bytes + bytesPerRow * tileRows,
+  }));
+  const layout: PlanLayout = { rows: spec.rows, shared, passes, memory, alignRows: spec.alignRows };
+  return layout;
+}
+
+interface RandomPlanOptions {
+  /** In place of those the plan was made up with. */
+  choices?: PlanChoices;
+  /** Nothing is read before. */
+  until?: Promise<void>;
+}
+
+/**
+ * A plan that takes what it promised, compares each row with what is expected, and results in its
+ * report once every row of every pass was seen once.
+ */
+export function randomPlan(
+  gpu: Gpu,
+  spec: PlanSpec,
+  { choices = spec.choices, until }: RandomPlanOptions = {},
+): Plan<RunReport> {
+  const seen = spec.passes.map(() => new Set<number>());
+  let account: RunContext["account"] | undefined;
+  let latest: PlanLayout | undefined;
+  const actions: PlanActions<RunReport> = {
+    name: "random",
+    layout: (tileRows) =>
+      latest = layoutOf(spec, tileRows, (pass, row) => {
+        expect(seen[pass]!.has(row)).toBe(false);
+        seen[pass]!.add(row);
+      }, until),
+    begin: (context) => {
+      account = context.account;
+      for (const { kind, bytes, what } of latest!.memory) account.take(kind, bytes, what);
+      return Promise.resolve();
+    },
+    finish: (report) => {
+      for (const { kind, bytes } of latest!.memory) account!.giveBack(kind, bytes);
+      for (const rows of seen) expect(rows.size).toBe(spec.rows);
+      return Promise.resolve(report);
+    },
+    release: () => Promise.resolve(),
+  };
+  return new Plan(gpu, actions, choices);
+}
