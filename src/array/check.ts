@@ -11,6 +11,7 @@ import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import { readGroupAttributes } from "../store/zarr_metadata.ts";
+import { arrayNames } from "./group.ts";
 import type { ZarrLayout } from "./zarr.ts";
 import { chunkPositions, openZarrArray, readZarrLayout } from "./zarr.ts";
 
@@ -84,13 +85,6 @@ function advise(state: StoreCheck["state"], journal: StoreCheck["journal"]): str
           `${journal.row}`
         : "unfinished, and nothing is stored for good: run the same plan again, it starts over";
   }
-}
-
-async function arrayNames(store: Store, format: ZarrFormat): Promise<string[]> {
-  const file = format === 3 ? "zarr.json" : ".zarray";
-  const keys = await store.list("/");
-  return keys.filter((key) => key.endsWith(`/${file}`) && key !== `/${file}`)
-    .map((key) => key.slice(1, -file.length - 1));
 }
 
 async function checkArray(

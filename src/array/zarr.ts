@@ -42,9 +42,12 @@ interface Codec {
   configuration?: { codecs?: Codec[]; index_codecs?: Codec[] };
 }
 
-/** How the elements of an array lie in files. */
+/** How the elements of an array lie in files, and what is said of them. */
 export interface ZarrLayout {
   shape: readonly number[];
+  /** A name per axis, where they are known. */
+  dims: readonly string[] | undefined;
+  attributes: Record<string, unknown>;
   /** Elements that share a file: a shard's, or a chunk's where each has its own. */
   fileShape: readonly number[];
   isText: boolean;
@@ -56,12 +59,55 @@ export interface ZarrLayout {
 export async function readZarrLayout(store: Store, path: string): Promise<ZarrLayout> {
   const { version, metadata } = await readMetadata(store, path, store.place + path);
   const type = String(metadata.data_type ?? metadata.dtype);
+  const { _ARRAY_DIMENSIONS: dimsV2, ...attributes } = version === "v2"
+    ? await readAttributesV2(store, path)
+    : metadata.attributes ?? {};
   return {
     shape: metadata.shape ?? [],
+    dims: namesOf(metadata.dimension_names ?? dimsV2),
+    attributes,
     fileShape: fileShapeOf(metadata),
     isText: type === "string" || /^.[US]/.test(type),
     fileName: (position) => fileName(metadata, version, position),
   };
+}
+
+async function readAttributesV2(store: Store, path: string): Promise<Record<string, unknown>> {
+  const key = `${path}/.zattrs`;
+  const bytes = await store.get(key);
+  if (!bytes) return {};
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    const full = store.place + key;
+    throw new ChunkError(`Cannot open "${full}": it is not JSON`, full, error);
+  }
+}
+
+function namesOf(names: unknown): readonly string[] | undefined {
+  const isNamed = Array.isArray(names) && names.every((name) => typeof name === "string");
+  return isNamed ? names : undefined;
+}
+
+/**
+ * Reads an array of strings, all of it, in C order.
+ *
+ * @param path Of the array in the store: `/name`.
+ * @throws {ChunkError} If there is no such array, or it cannot be decoded.
+ */
+export async function readZarrText(store: Store, path: string): Promise<string[]> {
+  const full = store.place + path;
+  const { version } = await readMetadata(store, path, full);
+  const location = zarr.root(store).resolve(path);
+  try {
+    const array = version === "v3"
+      ? await zarr.open.v3(location, { kind: "array" })
+      : await zarr.open.v2(location, { kind: "array" });
+    const { data } = await zarr.get(array as zarr.Array<"string", Store>);
+    return Array.from(data, String);
+  } catch (error) {
+    throw new ChunkError(`Cannot read "${full}": ${(error as Error).message}`, full, error);
+  }
 }
 
 /** The codec `crc32c`: zarrita's own cuts the checksum off without a look. */
@@ -139,11 +185,10 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   const fileShape = fileShapeOf(metadata);
   const inFiles = (index: number, axis: number) =>
     Math.floor(index * chunks[axis]! / fileShape[axis]!);
-  const isNamed = Array.isArray(names) && names.every((name) => typeof name === "string");
   return {
     shape,
     dtype: isHalf ? "float16" : array.dtype as DataType,
-    dims: isNamed ? names : undefined,
+    dims: namesOf(names),
     chunkRows: chunks[0]!,
     async read(start, end, { signal }: ReadOptions = {}) {
       signal?.throwIfAborted();

@@ -18,6 +18,7 @@ import {
 import { VERSION } from "../version.ts";
 import { check, checkHelp } from "./check.ts";
 import { decode, decodeHelp } from "./decode.ts";
+import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
 import { UsageError } from "./usage.ts";
 
@@ -38,6 +39,7 @@ const COMMANDS: Record<
 > = {
   check: { run: check, help: checkHelp, summary: "verify a stored result, and say how to go on" },
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
+  export: { run: exportStore, help: exportHelp, summary: "write a stored result as NetCDF-4" },
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
 };
 

@@ -34,6 +34,19 @@ export class ProgressPrinter {
       `${pass} (${passIndex + 1}/${passCount}) ${(100 * fraction).toFixed(0).padStart(3)} %` +
       ` ${rate}${eta}, GPU ${formatBytes(peakBytes.gpu)}, host ${formatBytes(peakBytes.host)}, ` +
       `${formatBytes(progress.bytesWritten)} written`;
+    this.print(text, { pass, fraction, elapsedSeconds });
+  };
+
+  /** Shows a line; elsewhere than on a terminal when the pass is new, at the end, and now and then. */
+  print(
+    text: string,
+    { pass = "", fraction, elapsedSeconds }: {
+      pass?: string;
+      fraction: number;
+      elapsedSeconds: number;
+    },
+  ): void {
+    if (this.#quiet) return;
     if (this.#terminal) {
       const full = Math.round(fraction * BAR_CELLS);
       const bar = "█".repeat(full) + "░".repeat(BAR_CELLS - full);
@@ -47,7 +60,7 @@ export class ProgressPrinter {
       this.#lastLine = elapsedSeconds;
       process.stderr.write(`${text}\n`);
     }
-  };
+  }
 
   /** Ends the bar's line. */
   end(): void {

@@ -18,7 +18,7 @@ const DOMAIN_MAY_IMPORT = ["stream", "kernels", "array", "gpu", "store"];
 const FOR_ALL = ["math", "errors.ts", "types.ts", "version.ts"];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
-const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts"];
+const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/io/disk_file.ts"];
 
 interface Import {
   file: string;

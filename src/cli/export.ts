@@ -1,0 +1,63 @@
+/**
+ * `sluice export`.
+ *
+ * @module
+ */
+
+import type { ExportOptions, ExportResult } from "../io/netcdf.ts";
+import { exportNetcdf } from "../io/netcdf.ts";
+import { formatBytes, formatSeconds } from "../math/format.ts";
+import type { CommandContext } from "./main.ts";
+import { ProgressPrinter } from "./progress.ts";
+import { Options, UsageError } from "./usage.ts";
+
+export const exportHelp = `Usage: sluice export PLACE FILE [options]
+
+Writes a stored result, or any zarr group with named dims, into a NetCDF-4 file that xarray opens with
+the same dims, coordinates and attributes. Rows are copied a few at a time. Needs the package h5wasm:
+npm i h5wasm.
+
+  --expand       state_bins becomes full_state_bins, NaN outside the track
+  --deflate N    compress, 1 (fast) to 9 (small); posteriors get little smaller (default 0)
+  --overwrite    replace a file that is already there
+  --json, --quiet
+`;
+
+const TYPES = {
+  expand: { type: "boolean" },
+  deflate: { type: "string" },
+  overwrite: { type: "boolean" },
+} as const;
+
+export async function exportStore({ args, signal }: CommandContext): Promise<void> {
+  const options = new Options(args, TYPES, { positionals: 2 });
+  const [place, file] = [options.positional(0), options.positional(1)];
+  if (place === undefined || file === undefined) {
+    throw new UsageError("Cannot export: wanted the place of a store and the place of a file");
+  }
+  const printer = new ProgressPrinter(options.flag("quiet"));
+  const settings: ExportOptions = {
+    expand: options.flag("expand"),
+    deflate: options.number("deflate") ?? 0,
+    overwrite: options.flag("overwrite"),
+    signal,
+    onProgress: ({ variable, variableIndex, variableCount, ...progress }) => {
+      const { fraction, bytesWritten, elapsedSeconds } = progress;
+      const percent = (100 * fraction).toFixed(0).padStart(3);
+      const text = `${variable} (${variableIndex + 1}/${variableCount}) ${percent} % ` +
+        `${formatBytes(bytesWritten)} in ${formatSeconds(elapsedSeconds)}`;
+      printer.print(text, { fraction, elapsedSeconds });
+    },
+  };
+  try {
+    const result = await exportNetcdf(place, file, settings);
+    printer.end();
+    console.log(options.flag("json") ? JSON.stringify(result) : describe(result));
+  } finally {
+    printer.end();
+  }
+}
+
+function describe({ place, variables, fileBytes, seconds }: ExportResult): string {
+  return `${place}: ${variables} variables, ${formatBytes(fileBytes)}; ${formatSeconds(seconds)}`;
+}

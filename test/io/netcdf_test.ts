@@ -1,0 +1,137 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { openArray, readAll } from "../../src/array/array.ts";
+import { ChunkError, OutputConflictError } from "../../src/errors.ts";
+import type { ExportProgress } from "../../src/io/netcdf.ts";
+import { exportNetcdf, openNetcdf } from "../../src/io/netcdf.ts";
+import { openStore } from "../../src/store/store.ts";
+import { NUMERIC_TYPES, writeSmallGroup } from "../support/small_group.ts";
+
+const IN = "memory:netcdf-test/in.zarr";
+const OUT = "memory:netcdf-test/out/a.nc";
+
+afterEach(async () => {
+  for (const place of [IN, "memory:netcdf-test/out"]) {
+    const store = await openStore(place);
+    await store.deleteAll();
+    await store.close();
+  }
+});
+
+async function readVariable(name: string, file = OUT) {
+  const array = await openNetcdf(file, name);
+  try {
+    return { ...array, values: await readAll(array) };
+  } finally {
+    await array.close();
+  }
+}
+
+describe("exportNetcdf()", () => {
+  for (const [zarrFormat, deflate, chunkRows] of [[3, 0, 20], [2, 0, 1], [3, 4, 1000]] as const) {
+    it(`writes what openNetcdf() reads: zarr ${zarrFormat}, deflate ${deflate}`, async () => {
+      await writeSmallGroup(IN, { zarrFormat, chunkRows, rows: 20_011 });
+      const { variables, fileBytes } = await exportNetcdf(IN, OUT, { deflate });
+      expect(variables).toBe(21);
+      expect(fileBytes).toBeGreaterThan(100_000);
+      const names = ["acausal_posterior", "time", "interior_index", "is_track_interior"];
+      for (const name of [...names, ...NUMERIC_TYPES.map((dtype) => `a_${dtype}`)]) {
+        const source = await openArray(`${IN}/${name}`);
+        const found = await readVariable(name);
+        expect(found.shape, name).toEqual(source.shape);
+        expect(found.dims, name).toEqual(source.dims);
+        expect(found.dtype, name).toBe(source.dtype === "float16" ? "float32" : source.dtype);
+        expect(found.values, name).toEqual(await readAll(source));
+        await source.close();
+      }
+    });
+  }
+
+  it("expands state bins, NaN outside the track", async () => {
+    const { acausal_posterior, interior_index } = await writeSmallGroup(IN, { rows: 5000 });
+    await exportNetcdf(IN, OUT, { expand: true });
+    const { values, shape, dims } = await readVariable("acausal_posterior");
+    expect(shape).toEqual([5000, 22]);
+    expect(dims).toEqual(["time", "full_state_bins"]);
+    const expected = new Float32Array(5000 * 22).fill(NaN);
+    (acausal_posterior as Float32Array).forEach((value, i) => {
+      const bin = (interior_index as Int32Array)[i % 12]!;
+      expected[Math.floor(i / 12) * 22 + bin] = value;
+    });
+    expect(values).toEqual(expected);
+    expect((await readVariable("state_ind")).values.slice(0, 5)).toEqual(
+      Int32Array.of(-1, 0, 0, 0, -1),
+    );
+  });
+
+  it("reports every variable, up to all of it", async () => {
+    await writeSmallGroup(IN);
+    const seen: ExportProgress[] = [];
+    await exportNetcdf(IN, OUT, { onProgress: (progress) => seen.push({ ...progress }) });
+    expect(new Set(seen.map(({ variable }) => variable)).size).toBe(19);
+    expect(seen.at(-1)!.fraction).toBe(1);
+    expect(seen.at(-1)!.variableCount).toBe(21);
+  });
+
+  it("leaves nothing when it is aborted", async () => {
+    await writeSmallGroup(IN);
+    const cancel = new AbortController();
+    const stopped = exportNetcdf(IN, OUT, {
+      signal: cancel.signal,
+      onProgress: () => cancel.abort(),
+    });
+    await expect(stopped).rejects.toThrow(/abort/i);
+    await expect(openNetcdf(OUT, "time")).rejects.toThrow(ChunkError);
+  });
+
+  it("replaces a file only when that is allowed", async () => {
+    await writeSmallGroup(IN);
+    await exportNetcdf(IN, OUT);
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(OutputConflictError);
+    await exportNetcdf(IN, OUT, { overwrite: true });
+  });
+
+  it("says what it cannot export", async () => {
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(/there is no zarr group/);
+    await writeSmallGroup(IN, { attributes: { complete: false } });
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(/has not finished, run it again/);
+    await writeSmallGroup(IN);
+    await expect(exportNetcdf(IN, OUT, { deflate: 10 })).rejects.toThrow(
+      "Cannot export: deflate is 10, wanted a whole number from 0 to 9",
+    );
+    const store = await openStore(IN);
+    await store.deleteAll("/is_track_interior");
+    await expect(exportNetcdf(IN, OUT, { expand: true })).rejects.toThrow(/Cannot expand/);
+    await store.delete("/acausal_posterior/c/1/0");
+    await store.set("/acausal_posterior/c/1/0", new Uint8Array(7));
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(ChunkError);
+    await store.close();
+    await expect(openNetcdf(OUT, "time")).rejects.toThrow(/there is no file/);
+  });
+});
+
+describe("openNetcdf()", () => {
+  it("reads any rows", async () => {
+    const { time } = await writeSmallGroup(IN, { rows: 9001 });
+    await exportNetcdf(IN, OUT, { deflate: 1 });
+    const array = await openNetcdf(OUT, "time");
+    for (const [start, end] of [[0, 1], [19, 21], [4000, 8999], [9001, 9001], [0, 9001]] as const) {
+      expect(await array.read(start, end)).toEqual((time as Float64Array).slice(start, end));
+    }
+    await expect(array.read(0, 9002)).rejects.toThrow(RangeError);
+    await array.close();
+    await expect(array.read(0, 1)).rejects.toThrow(/it was closed/);
+  });
+
+  it("says what it cannot open", async () => {
+    await writeSmallGroup(IN);
+    await exportNetcdf(IN, OUT);
+    await expect(openNetcdf(OUT, "speed")).rejects.toThrow(/there is no such variable/);
+    await expect(openNetcdf(OUT, "states")).rejects.toThrow(/wanted numbers/);
+    const store = await openStore("memory:netcdf-test/out");
+    await store.set("/b.nc", new Uint8Array(10_000));
+    await store.close();
+    await expect(openNetcdf("memory:netcdf-test/out/b.nc", "time")).rejects.toThrow(
+      /it is not an HDF5 file/,
+    );
+  });
+});
