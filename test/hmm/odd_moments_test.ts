@@ -49,16 +49,16 @@ describe("a decode that was stopped", () => {
   it("after its last tile is finished by the next run, which computes nothing", async () => {
     const out = place();
     await stoppedAt(out, DecodeOutput.prototype, "finish");
-    const { writeAcausal } = DecodeOutput.prototype;
+    const { write } = DecodeOutput.prototype;
     let computed = 0;
-    DecodeOutput.prototype.writeAcausal = function (...args) {
+    DecodeOutput.prototype.write = function (...args) {
       computed++;
-      return writeAcausal.apply(this, args);
+      return write.apply(this, args);
     };
     try {
       expect((await decode(out)).resumed).toMatchObject({ pass: "smooth", row: 0 });
     } finally {
-      DecodeOutput.prototype.writeAcausal = writeAcausal;
+      DecodeOutput.prototype.write = write;
     }
     expect(computed).toBe(0);
     expect(await hashesOf(out)).toEqual(await hashesOf(await finished()));

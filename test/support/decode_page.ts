@@ -28,14 +28,10 @@ const gpu = await openGpu({ budget: "64 MiB" });
 
 const output = DecodeOutput.prototype;
 // it waits, since what is told by a page that goes may get lost
-const { writeCausal, writeAcausal } = output;
-output.writeCausal = async function (start, ...rest) {
-  await tell({ event: "computed", pass: "filter", start });
-  await writeCausal.call(this, start, ...rest);
-};
-output.writeAcausal = async function (start, ...rest) {
-  await tell({ event: "computed", pass: "smooth", start });
-  await writeAcausal.call(this, start, ...rest);
+const { write } = output;
+output.write = async function (kind, start, ...rest) {
+  await tell({ event: "computed", pass: kind === "causal" ? "filter" : "smooth", start });
+  await write.call(this, kind, start, ...rest);
 };
 const { append } = Journal.prototype;
 Journal.prototype.append = async function (entry) {

@@ -194,14 +194,10 @@ async function watchFiles(): Promise<void> {
 /** Reports every tile that is computed and every one that is stored for good. */
 function watchTiles(): void {
   const output = DecodeOutput.prototype;
-  const { writeCausal, writeAcausal } = output;
-  output.writeCausal = function (start, ...rest) {
-    report({ event: "computed", pass: "filter", start });
-    return writeCausal.call(this, start, ...rest);
-  };
-  output.writeAcausal = function (start, ...rest) {
-    report({ event: "computed", pass: "smooth", start });
-    return writeAcausal.call(this, start, ...rest);
+  const { write } = output;
+  output.write = function (kind, start, ...rest) {
+    report({ event: "computed", pass: kind === "causal" ? "filter" : "smooth", start });
+    return write.call(this, kind, start, ...rest);
   };
   const { append } = Journal.prototype;
   Journal.prototype.append = async function (entry) {
