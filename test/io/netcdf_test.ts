@@ -27,12 +27,13 @@ async function readVariable(name: string, file = OUT) {
 }
 
 describe("exportNetcdf()", () => {
-  for (const [zarrFormat, deflate, chunkRows] of [[3, 0, 20], [2, 0, 1], [3, 4, 1000]] as const) {
+  for (const [zarrFormat, deflate, chunkRows] of [[3, 0, 200], [2, 0, 1], [3, 4, 97]] as const) {
     it(`writes what openNetcdf() reads: zarr ${zarrFormat}, deflate ${deflate}`, async () => {
-      await writeSmallGroup(IN, { zarrFormat, chunkRows, rows: 20_011 });
+      const rows = 100 * chunkRows + 11;
+      await writeSmallGroup(IN, { zarrFormat, chunkRows, rows });
       const { variables, fileBytes } = await exportNetcdf(IN, OUT, { deflate });
       expect(variables).toBe(21);
-      expect(fileBytes).toBeGreaterThan(100_000);
+      if (deflate === 0) expect(fileBytes).toBeGreaterThan(rows * 12 * 4);
       const names = ["acausal_posterior", "time", "interior_index", "is_track_interior"];
       for (const name of [...names, ...NUMERIC_TYPES.map((dtype) => `a_${dtype}`)]) {
         const source = await openArray(`${IN}/${name}`);
