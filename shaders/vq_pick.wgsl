@@ -1,0 +1,65 @@
+// The nearest code of every row, of those that vq_assign left to choose from, and how clear the choice
+// is.
+//
+// params           rows [first_row, end_row) of the tile; row of `points` at which it begins
+// points           [panels, DIM, 64] f32: 64 rows to a panel, feature by feature
+// codebooks        [books, DIM, CODES4] vec4<f32>, 4 codes a vec4
+// candidates       [books, SPLITS, TILE_ROWS] vec4<f32>: score, next best score, code
+// ids              [books, TILE_ROWS] u32, written: the lowest code of equals
+// nearness         [books, TILE_ROWS] vec2<f32>, written: the squared distance to that code, summed
+//                  from differences, and by how much the next best score is larger
+//
+// A thread a row. f64 twin: test/reference/vq_assign.ts.
+
+override DIM: u32;
+override CODES4: u32;
+override SPLITS: u32;
+override TILE_ROWS: u32;
+
+struct Params {
+  first_row: u32,
+  end_row: u32,
+  base_row: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> points: array<f32>;
+@group(0) @binding(2) var<storage, read> codebooks: array<vec4f>;
+@group(0) @binding(3) var<storage, read> candidates: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> ids: array<u32>;
+@group(0) @binding(5) var<storage, read_write> nearness: array<vec2f>;
+
+const PANEL_ROWS = 64u;
+
+@compute @workgroup_size(64)
+fn vq_pick(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let book = group.z;
+  let row = params.first_row + 64u * group.x + lane;
+  if (row >= params.end_row) {
+    return;
+  }
+  var best = candidates[book * SPLITS * TILE_ROWS + row];
+  for (var split = 1u; split < SPLITS; split++) {
+    let rival = candidates[(book * SPLITS + split) * TILE_ROWS + row];
+    let next = min(min(best.y, rival.y), max(best.x, rival.x));
+    let wins = rival.x < best.x || (rival.x == best.x && rival.z < best.z);
+    best = vec4f(min(best.x, rival.x), next, select(best.z, rival.z, wins), 0.0);
+  }
+  let code = u32(best.z);
+
+  let point_row = params.base_row + row;
+  var at_point = point_row / PANEL_ROWS * DIM * PANEL_ROWS + point_row % PANEL_ROWS;
+  var at_code = book * DIM * CODES4 + code / 4u;
+  var distance = 0.0;
+  for (var d = 0u; d < DIM; d++) {
+    let off = points[at_point] - codebooks[at_code][code % 4u];
+    distance += off * off;
+    at_point += PANEL_ROWS;
+    at_code += CODES4;
+  }
+  ids[book * TILE_ROWS + row] = code;
+  nearness[book * TILE_ROWS + row] = vec2f(distance, best.y - best.x);
+}

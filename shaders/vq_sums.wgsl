@@ -1,0 +1,61 @@
+// Sums of the rows of every code, in blocks of BLOCK_ROWS rows of the whole array.
+//
+// params           rows [first_row, end_row) of the tile; row of `points` at which it begins; row of
+//                  the array at which it begins
+// points           [panels, DIM, 64] f32: 64 rows to a panel, feature by feature
+// ids              [books, TILE_ROWS] u32
+// sums             [RING, books, CODES, DIM] f32; block b is in entry b % RING, and goes on there when
+//                  a tile ends inside it
+//
+// A thread owns a feature of a block and adds its rows one after the other, so that sums do not depend
+// on where tiles and dispatches begin. f64 twin: test/reference/vq_sums.ts.
+
+override DIM: u32;
+override CODES: u32;
+override TILE_ROWS: u32;
+override BLOCK_ROWS: u32;
+override RING: u32;
+
+struct Params {
+  first_row: u32,
+  end_row: u32,
+  base_row: u32,
+  array_row: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> points: array<f32>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+
+const PANEL_ROWS = 64u;
+
+@compute @workgroup_size(64)
+fn vq_sums(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let d = 64u * group.x + lane;
+  let book = group.z;
+  let block = (params.array_row + params.first_row) / BLOCK_ROWS + group.y;
+  // in rows of the array
+  let block_start = block * BLOCK_ROWS;
+  let start = max(block_start, params.array_row + params.first_row);
+  let end = min(block_start + BLOCK_ROWS, params.array_row + params.end_row);
+  if (d >= DIM || start >= end) {
+    return;
+  }
+  let out = (block % RING * groups.z + book) * CODES * DIM + d;
+  if (start == block_start) {
+    for (var code = 0u; code < CODES; code++) {
+      sums[out + code * DIM] = 0.0;
+    }
+  }
+  for (var row = start - params.array_row; row < end - params.array_row; row++) {
+    let point = params.base_row + row;
+    let code = ids[book * TILE_ROWS + row];
+    let at = (point / PANEL_ROWS * DIM + d) * PANEL_ROWS + point % PANEL_ROWS;
+    sums[out + code * DIM] += points[at];
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The nearest code of every row, in two kernels. See `shaders/vq_assign.wgsl` and
+ * `shaders/vq_pick.wgsl`.
+ *
+ * @module
+ */
+
+import assignCode from "../../shaders/vq_assign.wgsl?raw" with { type: "text" };
+import pickCode from "../../shaders/vq_pick.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+
+export const vqAssign: KernelSpec = {
+  name: "vq_assign",
+  code: assignCode,
+  bindings: {
+    params: "uniform",
+    points: "read",
+    codebooks: "read",
+    code_norms: "read",
+    candidates: "read_write",
+  },
+};
+
+export const vqPick: KernelSpec = {
+  name: "vq_pick",
+  code: pickCode,
+  bindings: {
+    params: "uniform",
+    points: "read",
+    codebooks: "read",
+    candidates: "read",
+    ids: "read_write",
+    nearness: "read_write",
+  },
+};
+
+/** Norm of the codes that fill a codebook up: larger than any score, and finite. */
+const NO_CODE_NORM = 3e38;
+/** Codes a thread takes at a time. */
+const CODES = 8;
+/** Rows of a workgroup of each kernel. */
+const ASSIGN_ROWS = 512;
+const PICK_ROWS = 64;
+// enough threads for a large GPU from tiles of some thousand rows
+const MOST_SPLITS = 8;
+
+/** Codes of a codebook as it is stored. */
+export function paddedCodes(codes: number): number {
+  return Math.ceil(codes / CODES) * CODES;
+}
+
+/** Stretches that the codes are cut into. They change speed, never results. */
+export function codeSplits(codes: number): number {
+  return Math.min(MOST_SPLITS, paddedCodes(codes) / CODES);
+}
+
+/** Constants of both kernels. */
+export function vqAssignConstants(
+  features: number,
+  codes: number,
+  tileRows: number,
+): Record<string, number> {
+  return {
+    DIM: features,
+    CODES4: paddedCodes(codes) / 4,
+    SPLITS: codeSplits(codes),
+    TILE_ROWS: tileRows,
+  };
+}
+
+/** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
+export function vqAssignParams(from: number, to: number, baseRow: number): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(from, to, baseRow, 0);
+}
+
+/** A thread 8 rows; one more where the first row is not a multiple of 8. */
+export function vqAssignWorkgroups(
+  rows: number,
+  codes: number,
+  books: number,
+): [number, number, number] {
+  return [Math.ceil((rows + 7) / ASSIGN_ROWS), codeSplits(codes), books];
+}
+
+/** A thread a row. */
+export function vqPickWorkgroups(rows: number, books: number): [number, number, number] {
+  return [Math.ceil(rows / PICK_ROWS), 1, books];
+}
+
+/** Bytes of what one kernel leaves the other. */
+export function candidateBytes(tileRows: number, codes: number, books: number): number {
+  return 16 * tileRows * codeSplits(codes) * books;
+}
+
+/**
+ * Puts codebooks into the form the kernels read.
+ *
+ * @param books Each `[codes, features]`, in the coordinates of `points`.
+ */
+export function packCodebooks(
+  books: readonly ArrayLike<number>[],
+  features: number,
+): { codebooks: Float32Array<ArrayBuffer>; norms: Float32Array<ArrayBuffer> } {
+  const codes = books[0]!.length / features;
+  const padded = paddedCodes(codes);
+  const codebooks = new Float32Array(books.length * features * padded);
+  const norms = new Float32Array(books.length * padded).fill(NO_CODE_NORM);
+  for (const [book, values] of books.entries()) {
+    for (let code = 0; code < codes; code++) {
+      let norm = 0;
+      for (let d = 0; d < features; d++) {
+        // of the code as the device sees it
+        const value = Math.fround(values[code * features + d]!);
+        codebooks[(book * features + d) * padded + code] = value;
+        norm += value * value;
+      }
+      norms[book * padded + code] = norm;
+    }
+  }
+  return { codebooks, norms };
+}

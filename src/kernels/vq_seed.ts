@@ -1,0 +1,36 @@
+/**
+ * Squared distances of every row to a few points. See `shaders/vq_seed.wgsl`.
+ *
+ * @module
+ */
+
+import code from "../../shaders/vq_seed.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+
+export const vqSeed: KernelSpec = {
+  name: "vq_seed",
+  code,
+  bindings: { params: "uniform", points: "read", seeds: "read", seed_distances: "read_write" },
+};
+
+/** Points the kernel takes at a time. */
+export const SEEDS = 8;
+
+/** Rows of `seed_distances` for a tile: 4 to a vec4. */
+export function seedRows(tileRows: number): number {
+  return Math.ceil(tileRows / 4) * 4;
+}
+
+export function vqSeedConstants(features: number, tileRows: number): Record<string, number> {
+  return { DIM: features, TILE_ROWS4: seedRows(tileRows) / 4 };
+}
+
+/** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
+export function vqSeedParams(from: number, to: number, baseRow: number): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(from, to, baseRow, 0);
+}
+
+/** A thread 4 rows; one more where the first row is not a multiple of 4. */
+export function vqSeedWorkgroups(rows: number): [number] {
+  return [Math.ceil((rows + 3) / 256)];
+}

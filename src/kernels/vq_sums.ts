@@ -1,0 +1,68 @@
+/**
+ * Sums of the rows of every code. See `shaders/vq_sums.wgsl`.
+ *
+ * @module
+ */
+
+import code from "../../shaders/vq_sums.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+
+export const vqSums: KernelSpec = {
+  name: "vq_sums",
+  code,
+  bindings: { params: "uniform", points: "read", ids: "read", sums: "read_write" },
+};
+
+export interface SumsShape {
+  features: number;
+  codes: number;
+  tileRows: number;
+}
+
+/**
+ * Rows of a block: fixed for a shape, so that sums are the same whatever the tile. Its sums are an
+ * eighth of its rows.
+ */
+export function sumBlockRows(codes: number): number {
+  const rows = 2 ** Math.ceil(Math.log2(8 * codes));
+  return Math.min(4096, Math.max(256, rows));
+}
+
+/** Blocks that a tile may touch: those that end in it, and one that goes on. */
+export function sumRing({ codes, tileRows }: SumsShape): number {
+  return Math.ceil(tileRows / sumBlockRows(codes)) + 1;
+}
+
+export function vqSumsConstants(shape: SumsShape): Record<string, number> {
+  return {
+    DIM: shape.features,
+    CODES: shape.codes,
+    TILE_ROWS: shape.tileRows,
+    BLOCK_ROWS: sumBlockRows(shape.codes),
+    RING: sumRing(shape),
+  };
+}
+
+/** @param arrayRow Row of the array at which the tile begins. */
+export function vqSumsParams(
+  from: number,
+  to: number,
+  baseRow: number,
+  arrayRow: number,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(from, to, baseRow, arrayRow);
+}
+
+/** A thread a feature, block and codebook. */
+export function vqSumsWorkgroups(
+  rows: number,
+  { features, codes }: SumsShape,
+  books: number,
+): [number, number, number] {
+  return [Math.ceil(features / 64), Math.ceil(rows / sumBlockRows(codes)) + 1, books];
+}
+
+/** Bytes of the sums of all blocks that a tile may touch. */
+export function sumBytes(shape: SumsShape, books: number): number {
+  return 4 * sumRing(shape) * books * shape.codes * shape.features;
+}

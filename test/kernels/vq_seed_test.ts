@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import * as kernel from "../../src/kernels/vq_seed.ts";
+import { SEEDS } from "../../src/kernels/vq_seed.ts";
+import { toPanels } from "../../src/math/panels.ts";
+import { squaredDistance } from "../reference/vq_assign.ts";
+import { useGpu } from "../support/gpu.ts";
+import { seeded } from "../support/random.ts";
+import { runKernel } from "../support/run_kernel.ts";
+
+const gpu = useGpu();
+
+describe("vq_seed", () => {
+  for (const [rows, features] of [[1, 1], [5, 3], [64, 8], [131, 33]] as const) {
+    it(`measures ${rows} rows of ${features} features from ${SEEDS} points`, async () => {
+      const random = seeded(rows + features);
+      const points = Float32Array.from({ length: rows * features }, random);
+      const places = Float32Array.from({ length: SEEDS * features }, random);
+      const seeds = new Float32Array(SEEDS * features);
+      places.forEach((value, i) => {
+        seeds[i % features * SEEDS + Math.floor(i / features)] = value;
+      });
+      const { outputs } = await runKernel(gpu(), {
+        spec: kernel.vqSeed,
+        constants: kernel.vqSeedConstants(features, rows),
+        buffers: {
+          params: kernel.vqSeedParams(0, rows, 0),
+          points: toPanels(points, features),
+          seeds,
+          seed_distances: 4 * SEEDS * kernel.seedRows(rows),
+        },
+        workgroups: kernel.vqSeedWorkgroups(rows),
+        outputs: ["seed_distances"],
+      });
+      for (let seed = 0; seed < SEEDS; seed++) {
+        for (let row = 0; row < rows; row++) {
+          const got = outputs.seed_distances![seed * kernel.seedRows(rows) + row]!;
+          const wanted = squaredDistance(points, row, places, seed, features);
+          expect(Math.abs(got - wanted)).toBeLessThan(2e-6 * features);
+        }
+      }
+    });
+  }
+});

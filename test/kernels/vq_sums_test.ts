@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import * as kernel from "../../src/kernels/vq_sums.ts";
+import { toPanels } from "../../src/math/panels.ts";
+import { vqSums } from "../reference/vq_sums.ts";
+import { useGpu } from "../support/gpu.ts";
+import { seeded } from "../support/random.ts";
+import { runKernel } from "../support/run_kernel.ts";
+
+const gpu = useGpu();
+
+describe("vq_sums", () => {
+  for (
+    const [rows, codes, features] of [[1, 1, 1], [256, 3, 2], [257, 5, 65], [700, 2, 130]] as const
+  ) {
+    it(`adds ${rows} rows of ${features} features to ${codes} codes`, async () => {
+      const random = seeded(rows + codes * features);
+      const points = Float32Array.from({ length: rows * features }, () => 2 * random() - 1);
+      const ids = Uint32Array.from({ length: rows }, () => Math.floor(codes * random()));
+      const shape = { features, codes, tileRows: rows };
+      const { outputs } = await runKernel(gpu(), {
+        spec: kernel.vqSums,
+        constants: kernel.vqSumsConstants(shape),
+        buffers: {
+          params: kernel.vqSumsParams(0, rows, 0, 0),
+          points: toPanels(points, features),
+          ids,
+          sums: kernel.sumBytes(shape, 1),
+        },
+        workgroups: kernel.vqSumsWorkgroups(rows, shape, 1),
+        outputs: ["sums"],
+      });
+      const blockRows = kernel.sumBlockRows(codes);
+      for (const [block, twin] of vqSums(points, ids, { features, codes, blockRows }).entries()) {
+        const own = outputs.sums!.subarray(block * twin.length, (block + 1) * twin.length);
+        // at most 256 numbers below 1, one after the other in f32
+        twin.forEach((sum, i) => expect(Math.abs(own[i]! - sum)).toBeLessThan(2e-5));
+      }
+    });
+  }
+
+  it("goes on in a block that an earlier dispatch began", async () => {
+    const [rows, codes, features] = [600, 4, 3];
+    const random = seeded(7);
+    const points = Float32Array.from({ length: rows * features }, random);
+    const ids = Uint32Array.from({ length: rows }, () => Math.floor(codes * random()));
+    const shape = { features, codes, tileRows: rows };
+    const sums = async (from: number, to: number, before: Float32Array | number) =>
+      (await runKernel(gpu(), {
+        spec: kernel.vqSums,
+        constants: kernel.vqSumsConstants(shape),
+        buffers: {
+          params: kernel.vqSumsParams(from, to, 0, 0),
+          points: toPanels(points, features),
+          ids,
+          sums: before,
+        },
+        workgroups: kernel.vqSumsWorkgroups(to - from, shape, 1),
+        outputs: ["sums"],
+      })).outputs.sums!;
+    const whole = await sums(0, rows, kernel.sumBytes(shape, 1));
+    const parts = await sums(301, rows, await sums(0, 301, kernel.sumBytes(shape, 1)));
+    expect(parts).toEqual(whole);
+  });
+});
