@@ -2,10 +2,10 @@
 //
 // params           rows [first_row, end_row) of the tile; row of `points` at which it begins
 // points           [panels, DIM, 64] f32: 64 rows to a panel, feature by feature
-// seeds            [DIM, 8] f32, a column a point
-// seed_distances   [8, TILE_ROWS4] vec4<f32>, 4 rows a vec4, written
+// seeds            [groups, DIM, 8] f32, a column a point
+// seed_distances   [groups, 8, TILE_ROWS4] vec4<f32>, 4 rows a vec4, written
 //
-// A thread takes 4 rows and all 8 points. f64 twin: squaredDistance() in test/reference/vq_assign.ts.
+// A thread takes 4 rows and the 8 points of a group (z of the workgroup). f64 twin: squaredDistance() in test/reference/vq_assign.ts.
 
 override DIM: u32;
 override TILE_ROWS4: u32;
@@ -34,6 +34,7 @@ fn vq_seed(
   }
   let point4 = params.base_row / 4u + row4;
   var at = point4 / PANEL4 * DIM * PANEL4 + point4 % PANEL4;
+  var at_seed = group.z * DIM * 2u;
   var sum0 = vec4f();
   var sum1 = vec4f();
   var sum2 = vec4f();
@@ -44,8 +45,8 @@ fn vq_seed(
   var sum7 = vec4f();
   for (var d = 0u; d < DIM; d++) {
     let x = points[at];
-    let low = seeds[2u * d];
-    let high = seeds[2u * d + 1u];
+    let low = seeds[at_seed];
+    let high = seeds[at_seed + 1u];
     sum0 += (x - low.x) * (x - low.x);
     sum1 += (x - low.y) * (x - low.y);
     sum2 += (x - low.z) * (x - low.z);
@@ -55,13 +56,15 @@ fn vq_seed(
     sum6 += (x - high.z) * (x - high.z);
     sum7 += (x - high.w) * (x - high.w);
     at += PANEL4;
+    at_seed += 2u;
   }
-  seed_distances[row4] = sum0;
-  seed_distances[TILE_ROWS4 + row4] = sum1;
-  seed_distances[2u * TILE_ROWS4 + row4] = sum2;
-  seed_distances[3u * TILE_ROWS4 + row4] = sum3;
-  seed_distances[4u * TILE_ROWS4 + row4] = sum4;
-  seed_distances[5u * TILE_ROWS4 + row4] = sum5;
-  seed_distances[6u * TILE_ROWS4 + row4] = sum6;
-  seed_distances[7u * TILE_ROWS4 + row4] = sum7;
+  let out = group.z * 8u * TILE_ROWS4 + row4;
+  seed_distances[out] = sum0;
+  seed_distances[out + TILE_ROWS4] = sum1;
+  seed_distances[out + 2u * TILE_ROWS4] = sum2;
+  seed_distances[out + 3u * TILE_ROWS4] = sum3;
+  seed_distances[out + 4u * TILE_ROWS4] = sum4;
+  seed_distances[out + 5u * TILE_ROWS4] = sum5;
+  seed_distances[out + 6u * TILE_ROWS4] = sum6;
+  seed_distances[out + 7u * TILE_ROWS4] = sum7;
 }

@@ -69,7 +69,11 @@ export function vqAssignConstants(
 }
 
 /** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
-export function vqAssignParams(from: number, to: number, baseRow: number): Uint32Array<ArrayBuffer> {
+export function vqAssignParams(
+  from: number,
+  to: number,
+  baseRow: number,
+): Uint32Array<ArrayBuffer> {
   return Uint32Array.of(from, to, baseRow, 0);
 }
 

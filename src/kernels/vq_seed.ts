@@ -13,7 +13,7 @@ export const vqSeed: KernelSpec = {
   bindings: { params: "uniform", points: "read", seeds: "read", seed_distances: "read_write" },
 };
 
-/** Points the kernel takes at a time. */
+/** Points of a group. */
 export const SEEDS = 8;
 
 /** Rows of `seed_distances` for a tile: 4 to a vec4. */
@@ -31,6 +31,19 @@ export function vqSeedParams(from: number, to: number, baseRow: number): Uint32A
 }
 
 /** A thread 4 rows; one more where the first row is not a multiple of 4. */
-export function vqSeedWorkgroups(rows: number): [number] {
-  return [Math.ceil((rows + 3) / 256)];
+export function vqSeedWorkgroups(rows: number, groups: number): [number, number, number] {
+  return [Math.ceil((rows + 3) / 256), 1, groups];
+}
+
+/** Puts `[points, features]` values into the form the kernel reads; 0 past the last point. */
+export function packSeeds(values: ArrayLike<number>, features: number): Float32Array<ArrayBuffer> {
+  const points = values.length / features;
+  const packed = new Float32Array(Math.ceil(points / SEEDS) * SEEDS * features);
+  for (let point = 0; point < points; point++) {
+    const group = Math.floor(point / SEEDS);
+    for (let d = 0; d < features; d++) {
+      packed[(group * features + d) * SEEDS + point % SEEDS] = values[point * features + d]!;
+    }
+  }
+  return packed;
 }

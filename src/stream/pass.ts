@@ -68,6 +68,10 @@ export interface Pass {
   cost: number;
   slotBuffers: readonly SlotBuffer[];
   steps: readonly Step[];
+  /** Asks `again` after every sweep over all tiles whether there is another; at most `most` in all. */
+  sweeps?: { most: number; again(): boolean | Promise<boolean> };
+  /** Contents of shared buffers, or of their first bytes, before every sweep. */
+  tables?(): Record<string, ArrayBufferView>;
   /** The shared buffer whose contents go from tile to tile, and the bytes of it that matter. */
   carry?: { buffer: string; bytes: number };
   /**

@@ -34,6 +34,10 @@ export interface PlanLayout {
   memory: readonly MemoryItem[];
   /** Tiles of a whole number of these waste nothing when a run is resumed. */
   alignRows?: number;
+  /** Rows of the largest tile that is worth its memory; 4096 when not given. */
+  mostTileRows?: number;
+  /** Whether an interrupted run starts over: nothing is kept in a journal. */
+  restarts?: boolean;
 }
 
 /** What an output place holds, before any work. */
@@ -172,8 +176,9 @@ export class Plan<Result> {
     const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
     table.push(["tables and carries", "", "", size(tableBytes(shared)), "", ""]);
     for (const pass of passes) {
+      const sweeps = pass.sweeps ? `, up to ${pass.sweeps.most} sweeps` : "";
       table.push([
-        `${pass.name} (${pass.direction}, ${this.slots} slots)`,
+        `${pass.name} (${pass.direction}, ${this.slots} slots${sweeps})`,
         String(Math.ceil(rows / this.tileRows)),
         String(Math.min(rows, this.tileRows)),
         size(this.slots * slotBytes([pass])),
@@ -489,11 +494,18 @@ class PlanRun<Result> {
       progress.startPass(pass, rows - (rest[1] - rest[0]));
       const bounds = await this.#boundsOf(pass, rest, tileRows);
       for (const stretch of bounds.missing) await this.#fillCarries(pass, stretch);
-      seconds[pass.name] = await this.#sweep(pass, tilesBetween(bounds.rows), row, {
-        writes: true,
-        onTile: (tile, carry) => this.#commit(pass, tile, carry),
-        onAdvance: (share, rows) => progress.advance(share, rows),
-      });
+      const most = pass.sweeps?.most ?? 1;
+      for (let sweep = 0;; sweep++) {
+        if (pass.tables) await this.#fillTables(pass.tables());
+        const stages = await this.#sweep(pass, tilesBetween(bounds.rows), row, {
+          writes: true,
+          onTile: (tile, carry) => this.#commit(pass, tile, carry),
+          onAdvance: (share, rows) => progress.advance((sweep + share) / most, rows),
+        });
+        seconds[pass.name] = addStages(seconds[pass.name], stages);
+        this.#signal.throwIfAborted();
+        if (!await pass.sweeps?.again() || sweep + 1 === most) break;
+      }
       progress.finishPass();
       this.#passing = [];
     }
@@ -537,6 +549,12 @@ class PlanRun<Result> {
     });
   }
 
+  async #fillTables(contents: Record<string, ArrayBufferView>): Promise<void> {
+    const tables = this.#layout.shared.filter(({ name }) => name in contents)
+      .map((table) => ({ ...table, data: contents[table.name]! }));
+    await fillTables(this.#gpu, tables, this.#buffers);
+  }
+
   /** Runs a pass over tiles, from the carry the journal has at `row`, or from its initial one. */
   async #sweep(
     pass: Pass,
@@ -570,7 +588,8 @@ class PlanRun<Result> {
   /** Writes a finished tile into the journal; from here on it is never computed again. */
   async #commit(pass: Pass, tile: Tile, carry: Uint8Array | undefined): Promise<void> {
     const account = this.#account;
-    const { rows, passes } = this.#layout;
+    const { rows, passes, restarts } = this.#layout;
+    if (restarts) return;
     const boundary = pass.direction === "forward" ? tile.end : tile.start;
     if (carry && boundary !== endOf(pass, rows)) {
       const bytes = Journal.carryBytes(carry.byteLength);
@@ -608,6 +627,17 @@ function endOf({ direction }: Pass, rows: number): number {
   return direction === "forward" ? rows : 0;
 }
 
+/** Seconds of the sweeps of a pass together. */
+function addStages(sum: StageSeconds | undefined, more: StageSeconds): StageSeconds {
+  if (!sum) return more;
+  return {
+    read: sum.read + more.read,
+    compute: sum.compute + more.compute,
+    write: sum.write + more.write,
+    total: sum.total + more.total,
+  };
+}
+
 /** Bytes of GPU, host and disk a layout needs. */
 function projectBytes(layout: PlanLayout, tileRows: number, slots: number): MemoryBytes {
   const items = [...layout.memory, ...journalMemory(layout, tileRows)];
@@ -622,7 +652,8 @@ function projectBytes(layout: PlanLayout, tileRows: number, slots: number): Memo
 
 /** What the journal holds until the run is done. */
 function journalMemory(layout: PlanLayout, tileRows: number): MemoryItem[] {
-  const { rows, passes, alignRows = 1 } = layout;
+  const { rows, passes, alignRows = 1, restarts } = layout;
+  if (restarts) return [];
   // a resumed run may have one tile more
   const tiles = Math.ceil(rows / tileRows) + 1;
   // of passes that no other starts from: the last one, and those since what is stored
@@ -720,7 +751,7 @@ function chooseTile<Result>(
   choices: PlanChoices,
 ): { tileRows: number; slots: number } {
   const budget = gpu.budgetBytes;
-  const { rows } = actions.layout(1);
+  const { rows, mostTileRows = MAX_TILE_ROWS } = actions.layout(1);
   for (
     const [name, value, most] of [
       ["tileRows", choices.tileRows, Infinity],
@@ -744,7 +775,7 @@ function chooseTile<Result>(
           gpu.device.limits.maxBufferSize,
         );
   };
-  const largest = Math.min(rows, choices.tileRows ?? MAX_TILE_ROWS);
+  const largest = Math.min(rows, choices.tileRows ?? mostTileRows);
   const smallest = choices.tileRows === undefined ? 1 : largest;
   for (const slots of choices.slots === undefined ? [2, 1] : [choices.slots]) {
     if (!fits(smallest, slots)) continue;

@@ -92,7 +92,9 @@ describe("vq_assign and vq_pick", () => {
     const codes = 200;
     const { points } = problem(70, 1, features);
     const codebook = new Float32Array(codes * features).fill(9);
-    for (const code of [199, 130, 77, 13]) codebook.fill(0.25, code * features, (code + 1) * features);
+    for (const code of [199, 130, 77, 13]) {
+      codebook.fill(0.25, code * features, (code + 1) * features);
+    }
     const { ids, nearness } = await assigned(points, [codebook], features);
     expect([...ids]).toEqual(Array(70).fill(13));
     for (let row = 0; row < 70; row++) expect(nearness[2 * row + 1]).toBe(0);

@@ -11,27 +11,24 @@ const gpu = useGpu();
 
 describe("vq_seed", () => {
   for (const [rows, features] of [[1, 1], [5, 3], [64, 8], [131, 33]] as const) {
-    it(`measures ${rows} rows of ${features} features from ${SEEDS} points`, async () => {
+    it(`measures ${rows} rows of ${features} features from 11 points`, async () => {
       const random = seeded(rows + features);
       const points = Float32Array.from({ length: rows * features }, random);
-      const places = Float32Array.from({ length: SEEDS * features }, random);
-      const seeds = new Float32Array(SEEDS * features);
-      places.forEach((value, i) => {
-        seeds[i % features * SEEDS + Math.floor(i / features)] = value;
-      });
+      const count = SEEDS + 3;
+      const places = Float32Array.from({ length: count * features }, random);
       const { outputs } = await runKernel(gpu(), {
         spec: kernel.vqSeed,
         constants: kernel.vqSeedConstants(features, rows),
         buffers: {
           params: kernel.vqSeedParams(0, rows, 0),
           points: toPanels(points, features),
-          seeds,
-          seed_distances: 4 * SEEDS * kernel.seedRows(rows),
+          seeds: kernel.packSeeds(places, features),
+          seed_distances: 2 * 4 * SEEDS * kernel.seedRows(rows),
         },
-        workgroups: kernel.vqSeedWorkgroups(rows),
+        workgroups: kernel.vqSeedWorkgroups(rows, 2),
         outputs: ["seed_distances"],
       });
-      for (let seed = 0; seed < SEEDS; seed++) {
+      for (let seed = 0; seed < count; seed++) {
         for (let row = 0; row < rows; row++) {
           const got = outputs.seed_distances![seed * kernel.seedRows(rows) + row]!;
           const wanted = squaredDistance(points, row, places, seed, features);

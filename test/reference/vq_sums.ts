@@ -16,7 +16,9 @@ export function vqSums(
   );
   for (let row = 0; row < rows; row++) {
     const sums = blocks[Math.floor(row / blockRows)]!;
-    for (let d = 0; d < features; d++) sums[ids[row]! * features + d]! += points[row * features + d]!;
+    for (let d = 0; d < features; d++) {
+      sums[ids[row]! * features + d]! += points[row * features + d]!;
+    }
   }
   return blocks;
 }

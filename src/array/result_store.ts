@@ -1,0 +1,176 @@
+/**
+ * Small results, written at once: a zarr group of arrays that are in memory, with what made them in
+ * its attributes.
+ *
+ * @module
+ */
+
+import { ChunkError, OutputConflictError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
+import type { ZarrArraySpec, ZarrGroupSpec } from "../store/zarr_metadata.ts";
+import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
+import { ChunkWriter, removeGroup, writeArray, writeGroup } from "../store/zarr_writer.ts";
+import type { NumericArray } from "../types.ts";
+import { VERSION } from "../version.ts";
+import { openArray, readAll } from "./array.ts";
+
+const FORMAT_VERSION = 1;
+const CHUNK_BYTES = 4 * 2 ** 20;
+
+/** An array of a result: its dtype is that of the typed array. */
+export interface ResultArray {
+  dtype: "float32" | "float64" | "int32";
+  shape: readonly number[];
+  dims: readonly string[];
+}
+
+export interface ResultOptions {
+  place: string;
+  overwrite: boolean;
+  /** What it is: `kmeans`, `pca`. */
+  kind: string;
+  arrays: Record<string, ResultArray>;
+}
+
+/** The place of one result. */
+export class ResultStore {
+  readonly #options: ResultOptions;
+  readonly #specs: ZarrArraySpec[];
+
+  constructor(options: ResultOptions) {
+    this.#options = options;
+    this.#specs = Object.entries(options.arrays).map(([name, { dtype, shape, dims }]) => {
+      const rowBytes = (dtype === "float64" ? 8 : 4) *
+        shape.slice(1).reduce((product, size) => product * size, 1);
+      const rows = Math.max(1, Math.min(shape[0]!, Math.floor(CHUNK_BYTES / rowBytes)));
+      return { name, dtype, shape, dims, chunkShape: [rows, ...shape.slice(1)] };
+    });
+  }
+
+  /** Bytes the place will take, with attributes of at most this length. */
+  diskBytes(attributes: Record<string, unknown>): number {
+    const arrays = this.#specs.reduce(
+      (sum, spec) => sum + ChunkWriter.projectedDiskBytes(spec),
+      0,
+    );
+    return arrays + projectedMetadataBytes(this.#group("0".repeat(64), attributes));
+  }
+
+  /**
+   * Looks at the place.
+   *
+   * @param begun Whether what lies there without being finished is this plan's.
+   * @throws {OutputConflictError} If something else is there.
+   */
+  async check(hash: string, begun: boolean): Promise<"nothing" | "finished"> {
+    const { place, overwrite, kind } = this.#options;
+    const store = await openStore(place, { mode: "write" });
+    try {
+      const group = await readGroupAttributes(store);
+      if (group === undefined) {
+        if (!begun && (await store.list("/")).length > 0) {
+          throw this.#conflict("files that are no result, name another place");
+        }
+        return "nothing";
+      }
+      if (group.attributes.format !== formatOf(kind)) {
+        throw this.#conflict("another zarr store, name another place");
+      }
+      if (overwrite) return "nothing";
+      if (group.attributes.plan_hash !== hash) {
+        throw this.#conflict(
+          "the result of another plan, allow overwriting or name another place",
+        );
+      }
+      return "finished";
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Writes everything; whoever finds the group finds all of it. Returns the bytes written. */
+  async write(
+    hash: string,
+    values: Record<string, NumericArray>,
+    attributes: Record<string, unknown>,
+  ): Promise<number> {
+    const store = await openStore(this.#options.place, { mode: "write" });
+    try {
+      await removeGroup(store);
+      let bytes = 0;
+      for (const spec of this.#specs) bytes += await writeArray(store, spec, values[spec.name]!);
+      return bytes + await writeGroup(store, this.#group(hash, attributes));
+    } finally {
+      await store.close();
+    }
+  }
+
+  #group(hash: string, attributes: Record<string, unknown>): ZarrGroupSpec {
+    return {
+      attributes: {
+        format: formatOf(this.#options.kind),
+        format_version: FORMAT_VERSION,
+        sluice_version: VERSION,
+        plan_hash: hash,
+        ...attributes,
+      },
+      arrays: this.#specs,
+    };
+  }
+
+  #conflict(what: string): OutputConflictError {
+    const { place } = this.#options;
+    return new OutputConflictError(`Cannot write to ${place}: it holds ${what}`, place);
+  }
+}
+
+/**
+ * Reads a result.
+ *
+ * @throws {ChunkError} If none of this kind is at `place`, or a newer version wrote it.
+ */
+export async function readResult(
+  place: string,
+  kind: string,
+  names: readonly string[],
+): Promise<{ attributes: Record<string, unknown>; arrays: Record<string, NumericArray> }> {
+  const store = await openStore(place);
+  const attributes = await readFormat(store, place, kind).finally(() => store.close());
+  const arrays: Record<string, NumericArray> = {};
+  for (const name of names) {
+    const array = await openArray(`${place}/${name}`);
+    arrays[name] = await readAll(array).finally(() => array.close());
+  }
+  return { attributes, arrays };
+}
+
+async function readFormat(
+  store: Store,
+  place: string,
+  kind: string,
+): Promise<Record<string, unknown>> {
+  const group = await readGroupAttributes(store);
+  const format = group?.attributes.format;
+  if (format !== formatOf(kind)) {
+    throw new ChunkError(
+      `Cannot open ${place}: ${
+        format === undefined ? "no result is stored there" : `it holds "${format}"`
+      }, wanted "${formatOf(kind)}"`,
+      place,
+    );
+  }
+  const version = group!.attributes.format_version as number;
+  if (version > FORMAT_VERSION) {
+    throw new ChunkError(
+      `Cannot open ${place}: it has format version ${version}, this package reads up to ` +
+        `${FORMAT_VERSION}`,
+      place,
+    );
+  }
+  return group!.attributes;
+}
+
+function formatOf(kind: string): string {
+  return `sluice.${kind}`;
+}

@@ -1,0 +1,251 @@
+/**
+ * k-means over arrays larger than memory.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../array/array.ts";
+import { Points } from "../array/points.ts";
+import { BudgetError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { PlanChoices } from "../stream/plan.ts";
+import { Plan } from "../stream/plan.ts";
+import { isPanelMultiple } from "./assignment.ts";
+import { BatchJob } from "./batch_job.ts";
+import type { FitSettings, KMeansResult } from "./fit_job.ts";
+import { FitJob } from "./fit_job.ts";
+import type { Prediction } from "./predict_job.ts";
+import { DistanceJob, PredictJob } from "./predict_job.ts";
+
+export type { KMeansResult } from "./fit_job.ts";
+export { openKMeans } from "./fit_job.ts";
+export type { Prediction } from "./predict_job.ts";
+
+/** What {@link KMeans} is told. */
+export interface KMeansOptions {
+  /** Clusters. */
+  k: number;
+  /** Seed of the first centroids. Default 0. */
+  seed?: number;
+  /** Runs from different first centroids, of which the best is kept. Default 10; 1 with `init`. */
+  inits?: number;
+  /** Iterations of a run at most. Default 100. */
+  maxIterations?: number;
+  /**
+   * A run ends when the squared movement of all centroids together is at most this times the mean
+   * variance of a feature, as in scikit-learn. Default 1e-4.
+   */
+  tolerance?: number;
+  /** First centroids, `[k, features]`; drawn by greedy k-means++ when not given. */
+  init?: ArrayLike<number>;
+  /** Compares directions: rows and centroids have length 1. Default false. */
+  spherical?: boolean;
+}
+
+/** Options of {@link KMeans.fit}. */
+export interface KMeansFitOptions extends PlanChoices {
+  /** Where the result goes, a zarr group; it is only returned when not given. */
+  out?: string;
+  /** Replaces a result that is already at `out`. Default false. */
+  overwrite?: boolean;
+}
+
+/** Rows that a tile should have at least, or the points are better read again every sweep. */
+const FEWEST_RESIDENT_ROWS = 1024;
+
+/**
+ * k-means: Lloyd's algorithm from greedy k-means++, over chunks.
+ *
+ * Rows are read once an iteration, for all runs together, or once in all where they fit the budget
+ * beside everything else. Nothing of size rows x k is ever held. Results are the same bits whatever
+ * tile, slots and budget.
+ *
+ * @example
+ * ```ts
+ * const gpu = await openGpu({ budget: "512 MiB" });
+ * const model = new KMeans({ k: 64, seed: 42 });
+ * const { ids, inertia } = await model.fit(gpu, await openArray("latents.npy")).run();
+ * ```
+ */
+export class KMeans {
+  readonly #settings: FitSettings;
+  /** `[k, features]` f32, once fitted. */
+  #centroids: Float32Array | undefined;
+  /** Rows every centroid has seen in {@link KMeans.partialFit}. */
+  #seen: Float64Array | undefined;
+
+  /**
+   * @throws {RangeError} If an option makes no sense; the message names it.
+   */
+  constructor(options: KMeansOptions) {
+    const { k, seed = 0, init, maxIterations = 100, tolerance = 1e-4 } = options;
+    const inits = options.inits ?? (init ? 1 : 10);
+    const whole = { k, inits, maxIterations };
+    for (const [name, value] of Object.entries(whole)) {
+      const least = name === "maxIterations" ? 0 : 1;
+      if (!(Number.isInteger(value) && value >= least)) {
+        throw new RangeError(
+          `Cannot make k-means: ${name} is ${value}, wanted a whole number from ${least}`,
+        );
+      }
+    }
+    if (!(tolerance >= 0)) {
+      throw new RangeError(`Cannot make k-means: tolerance is ${tolerance}, wanted 0 or more`);
+    }
+    if (init && inits !== 1) {
+      throw new RangeError(
+        `Cannot make k-means: init is given and inits is ${inits}, wanted 1, as all would be equal`,
+      );
+    }
+    if (init && (init.length === 0 || init.length % k !== 0)) {
+      throw new RangeError(
+        `Cannot make k-means: init has ${init.length} numbers, wanted ${k} rows of equal length`,
+      );
+    }
+    const bad = init && Array.prototype.findIndex.call(init, (value) => !Number.isFinite(value));
+    if (bad !== undefined && bad >= 0) {
+      throw new RangeError(
+        `Cannot make k-means: number ${bad} of init is ${init![bad]}, wanted finite numbers`,
+      );
+    }
+    this.#settings = {
+      k,
+      seed,
+      inits,
+      maxIterations,
+      tolerance,
+      spherical: options.spherical ?? false,
+      init: init && Float64Array.from(init),
+    };
+  }
+
+  /**
+   * `[k, features]` f32.
+   *
+   * @throws {RangeError} Before a fit has run.
+   */
+  get centroids(): Float32Array {
+    if (!this.#centroids) {
+      throw new RangeError("Cannot use k-means: it is not fitted, run fit() or partialFit() first");
+    }
+    return this.#centroids;
+  }
+
+  /** A model with these centroids, `[k, features]`, as if it had been fitted. */
+  static from(centroids: ArrayLike<number>, options: KMeansOptions): KMeans {
+    const model = new KMeans({ ...options, init: centroids });
+    model.#centroids = Float32Array.from(centroids);
+    return model;
+  }
+
+  /**
+   * Plans a fit. Nothing is read or allocated yet.
+   *
+   * @param points `[rows, features]` of any number type.
+   * @throws {RangeError} If there are fewer rows than clusters, or `init` has other features.
+   * @throws {BudgetError} If no tile fits the budget.
+   */
+  fit(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<KMeansResult> {
+    const { k, init, spherical } = this.#settings;
+    const rows = this.#points(points);
+    if (rows.rows < k) {
+      throw new RangeError(
+        `Cannot cluster: points have ${rows.rows} rows, wanted at least as many as clusters, ${k}`,
+      );
+    }
+    if (init) checkFeatures(rows, init.length / k, "init");
+    const plan = (resident: boolean) => {
+      const job = new FitJob(this.#points(points), this.#settings, {
+        adapter: gpu.adapter.name,
+        resident,
+        ...(options.out !== undefined && { out: options.out }),
+        ...(options.overwrite !== undefined && { overwrite: options.overwrite }),
+        onFit: ({ centroids }) => {
+          this.#centroids = centroids;
+          this.#seen = undefined;
+        },
+      });
+      return new Plan(gpu, job, options);
+    };
+    return residentOrNot(plan, rows.rows);
+  }
+
+  /**
+   * Plans an assignment of rows to the centroids.
+   *
+   * @throws {RangeError} If the model is not fitted, or has another number of features.
+   */
+  predict(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Prediction> {
+    const rows = this.#points(points);
+    checkFeatures(rows, this.centroids.length / this.#settings.k, "the codebook");
+    return new Plan(gpu, new PredictJob(rows, this.centroids), options);
+  }
+
+  /**
+   * Plans the Euclidean distances of rows to all centroids, `[rows, k]` f32.
+   *
+   * @throws {RangeError} If the model is not fitted, or has another number of features.
+   */
+  transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+    const rows = this.#points(points);
+    checkFeatures(rows, this.centroids.length / this.#settings.k, "the codebook");
+    return new Plan(gpu, new DistanceJob(rows, this.centroids), options);
+  }
+
+  /**
+   * Plans a step of mini-batch k-means: every centroid moves to the mean of all rows it has seen. The
+   * first batch draws the centroids.
+   *
+   * Source: Sculley 2010, "Web-scale k-means clustering".
+   */
+  partialFit(gpu: Gpu, batch: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+    const rows = this.#points(batch);
+    const { k, init } = this.#settings;
+    const known = this.#centroids ?? init;
+    if (known) checkFeatures(rows, known.length / k, "the codebook");
+    if (!known && rows.rows < k) {
+      throw new RangeError(
+        `Cannot cluster: the first batch has ${rows.rows} rows, wanted at least as many as ` +
+          `clusters, ${k}`,
+      );
+    }
+    const job = new BatchJob(rows, { ...this.#settings, inits: 1 }, {
+      centroids: known && Float64Array.from(known),
+      seen: this.#seen ?? new Float64Array(k),
+      onStep: (centroids, seen) => {
+        this.#centroids = centroids;
+        this.#seen = seen;
+      },
+    });
+    return new Plan(gpu, job, options);
+  }
+
+  #points(array: ChunkedArray): Points {
+    return new Points(array, { action: "cluster", normalize: this.#settings.spherical });
+  }
+}
+
+/** The plan that keeps the points on the device, where tiles are large enough beside them. */
+function residentOrNot<Result>(
+  plan: (resident: boolean) => Plan<Result>,
+  rows: number,
+): Plan<Result> {
+  try {
+    const resident = plan(true);
+    const { tileRows } = resident;
+    const enough = tileRows >= Math.min(rows, FEWEST_RESIDENT_ROWS);
+    if (enough && isPanelMultiple(tileRows, rows)) return resident;
+  } catch (error) {
+    // one that does not fit may fit without
+    if (!(error instanceof BudgetError || error instanceof RangeError)) throw error;
+  }
+  return plan(false);
+}
+
+function checkFeatures({ features }: Points, wanted: number, what: string): void {
+  if (features !== wanted) {
+    throw new RangeError(
+      `Cannot cluster: points have ${features} features, ${what} has ${wanted}`,
+    );
+  }
+}
