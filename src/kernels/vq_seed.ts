@@ -6,6 +6,7 @@
 
 import code from "../../shaders/vq_seed.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { packVectors } from "./project_rows.ts";
 
 export const vqSeed: KernelSpec = {
   name: "vq_seed",
@@ -36,14 +37,4 @@ export function vqSeedWorkgroups(rows: number, groups: number): [number, number,
 }
 
 /** Puts `[points, features]` values into the form the kernel reads; 0 past the last point. */
-export function packSeeds(values: ArrayLike<number>, features: number): Float32Array<ArrayBuffer> {
-  const points = values.length / features;
-  const packed = new Float32Array(Math.ceil(points / SEEDS) * SEEDS * features);
-  for (let point = 0; point < points; point++) {
-    const group = Math.floor(point / SEEDS);
-    for (let d = 0; d < features; d++) {
-      packed[(group * features + d) * SEEDS + point % SEEDS] = values[point * features + d]!;
-    }
-  }
-  return packed;
-}
+export const packSeeds = packVectors;

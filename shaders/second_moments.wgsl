@@ -1,0 +1,131 @@
+// Second moments of rows, x x^T, summed in blocks of BLOCK_ROWS rows of the whole array.
+//
+// params           rows [first_row, end_row) of the tile; row of the array at which it begins
+// rows             [tile rows, STRIDE4] vec4<f32>; 0 past the last feature
+// moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features on and above the diagonal,
+//                  (0, 0), (0, 1), ..., (1, 1), ...; what lies outside DIM is not written. Block b is
+//                  in entry b % RING, and goes on there when a tile ends inside it
+//
+// A workgroup takes a square, a thread 8 x 8 features of it in registers, and adds rows one after the
+// other, so that sums do not depend on where tiles and dispatches begin. f64 twin:
+// test/reference/second_moments.ts.
+
+override DIM: u32;
+override STRIDE4: u32;
+override BLOCK_ROWS: u32;
+override RING: u32;
+override PAIRS: u32;
+
+struct Params {
+  first_row: u32,
+  end_row: u32,
+  array_row: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> rows: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> moments: array<vec4f>;
+
+const SQUARE = 64u;
+
+@compute @workgroup_size(64)
+fn second_moments(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // the pair's row and column of squares
+  var across = (DIM + SQUARE - 1u) / SQUARE;
+  var i = 0u;
+  var j = group.x;
+  while (j >= across) {
+    j -= across;
+    across -= 1u;
+    i += 1u;
+  }
+  j += i;
+  let down4 = (SQUARE * i + 8u * (lane / 8u)) / 4u;
+  let along4 = (SQUARE * j + 8u * (lane % 8u)) / 4u;
+  let block = (params.array_row + params.first_row) / BLOCK_ROWS + group.y;
+  let block_start = block * BLOCK_ROWS;
+  let start = max(block_start, params.array_row + params.first_row);
+  let end = min(block_start + BLOCK_ROWS, params.array_row + params.end_row);
+  if (4u * down4 >= DIM || 4u * along4 >= DIM || start >= end) {
+    return;
+  }
+  let out = (block % RING * PAIRS + group.x) * 1024u + 128u * (lane / 8u) + 2u * (lane % 8u);
+
+  var a0 = vec4f();
+  var a1 = vec4f();
+  var a2 = vec4f();
+  var a3 = vec4f();
+  var a4 = vec4f();
+  var a5 = vec4f();
+  var a6 = vec4f();
+  var a7 = vec4f();
+  var b0 = vec4f();
+  var b1 = vec4f();
+  var b2 = vec4f();
+  var b3 = vec4f();
+  var b4 = vec4f();
+  var b5 = vec4f();
+  var b6 = vec4f();
+  var b7 = vec4f();
+  if (start != block_start) {
+    a0 = moments[out];
+    b0 = moments[out + 1u];
+    a1 = moments[out + 16u];
+    b1 = moments[out + 17u];
+    a2 = moments[out + 32u];
+    b2 = moments[out + 33u];
+    a3 = moments[out + 48u];
+    b3 = moments[out + 49u];
+    a4 = moments[out + 64u];
+    b4 = moments[out + 65u];
+    a5 = moments[out + 80u];
+    b5 = moments[out + 81u];
+    a6 = moments[out + 96u];
+    b6 = moments[out + 97u];
+    a7 = moments[out + 112u];
+    b7 = moments[out + 113u];
+  }
+  var at = (start - params.array_row) * STRIDE4;
+  for (var row = start; row < end; row++) {
+    let x = rows[at + down4];
+    let y = rows[at + down4 + 1u];
+    let c = rows[at + along4];
+    let e = rows[at + along4 + 1u];
+    a0 += x.x * c;
+    b0 += x.x * e;
+    a1 += x.y * c;
+    b1 += x.y * e;
+    a2 += x.z * c;
+    b2 += x.z * e;
+    a3 += x.w * c;
+    b3 += x.w * e;
+    a4 += y.x * c;
+    b4 += y.x * e;
+    a5 += y.y * c;
+    b5 += y.y * e;
+    a6 += y.z * c;
+    b6 += y.z * e;
+    a7 += y.w * c;
+    b7 += y.w * e;
+    at += STRIDE4;
+  }
+  moments[out] = a0;
+  moments[out + 1u] = b0;
+  moments[out + 16u] = a1;
+  moments[out + 17u] = b1;
+  moments[out + 32u] = a2;
+  moments[out + 33u] = b2;
+  moments[out + 48u] = a3;
+  moments[out + 49u] = b3;
+  moments[out + 64u] = a4;
+  moments[out + 65u] = b4;
+  moments[out + 80u] = a5;
+  moments[out + 81u] = b5;
+  moments[out + 96u] = a6;
+  moments[out + 97u] = b6;
+  moments[out + 112u] = a7;
+  moments[out + 113u] = b7;
+}

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import * as kernel from "../../src/kernels/second_moments.ts";
+import { SQUARE } from "../../src/kernels/second_moments.ts";
+import { secondMoments } from "../reference/second_moments.ts";
+import { useGpu } from "../support/gpu.ts";
+import { seeded } from "../support/random.ts";
+import { runKernel } from "../support/run_kernel.ts";
+
+const gpu = useGpu();
+
+function problem(rows: number, features: number) {
+  const random = seeded(rows + features);
+  const values = Float32Array.from({ length: rows * features }, () => 2 * random() - 1);
+  const stride = kernel.rowStride(features);
+  const strided = new Float32Array(rows * stride);
+  for (let row = 0; row < rows; row++) {
+    strided.set(values.subarray(row * features, (row + 1) * features), row * stride);
+  }
+  return { values, strided };
+}
+
+async function moments(
+  strided: Float32Array,
+  shape: kernel.MomentsShape,
+  [from, to]: [number, number],
+  before: Float32Array | number = kernel.momentBytes(shape),
+) {
+  const { outputs } = await runKernel(gpu(), {
+    spec: kernel.secondMoments,
+    constants: kernel.secondMomentsConstants(shape),
+    buffers: { params: kernel.secondMomentsParams(from, to, 0), rows: strided, moments: before },
+    workgroups: kernel.secondMomentsWorkgroups(to - from, shape),
+    outputs: ["moments"],
+  });
+  return outputs.moments!;
+}
+
+describe("second_moments", () => {
+  for (
+    const [rows, features] of [[1, 1], [64, 3], [65, 8], [130, 64], [70, 65], [129, 137]] as const
+  ) {
+    it(`sums the products of ${features} features over ${rows} rows`, async () => {
+      const { values, strided } = problem(rows, features);
+      const blockRows = 64;
+      const shape = { features, blockRows, tileRows: rows };
+      const got = await moments(strided, shape, [0, rows]);
+      const blocks = Math.ceil(rows / blockRows);
+      for (let block = 0; block < blocks; block++) {
+        const own = got.subarray(block * kernel.momentElements(features));
+        const twin = secondMoments(
+          values.subarray(block * blockRows * features, (block + 1) * blockRows * features),
+          features,
+        );
+        kernel.forEachSquare(features, (at, row, column) => {
+          for (let i = row; i < Math.min(features, row + SQUARE); i++) {
+            for (let j = column; j < Math.min(features, column + SQUARE); j++) {
+              const value = own[at + (i - row) * SQUARE + j - column]!;
+              // 64 products below 1, one after the other in f32
+              expect(Math.abs(value - twin[i * features + j]!)).toBeLessThan(1e-5);
+            }
+          }
+        });
+      }
+    });
+  }
+
+  it("goes on in a block that an earlier dispatch began", async () => {
+    const [rows, features] = [150, 9];
+    const { strided } = problem(rows, features);
+    const shape = { features, blockRows: 64, tileRows: rows };
+    const whole = await moments(strided, shape, [0, rows]);
+    const parts = await moments(strided, shape, [100, rows], await moments(strided, shape, [0, 100]));
+    expect(parts).toEqual(whole);
+  });
+});
