@@ -13,7 +13,9 @@ import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metad
 import { ChunkWriter, removeGroup, writeArray, writeGroup } from "../store/zarr_writer.ts";
 import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
-import { openArray, readAll } from "./array.ts";
+import { readAll } from "./array.ts";
+import { arrayNames } from "./group.ts";
+import { openZarrArray } from "./zarr.ts";
 
 const FORMAT_VERSION = 1;
 const CHUNK_BYTES = 4 * 2 ** 20;
@@ -133,16 +135,18 @@ export class ResultStore {
 export async function readResult(
   place: string,
   kind: string,
-  names: readonly string[],
 ): Promise<{ attributes: Record<string, unknown>; arrays: Record<string, NumericArray> }> {
   const store = await openStore(place);
-  const attributes = await readFormat(store, place, kind).finally(() => store.close());
-  const arrays: Record<string, NumericArray> = {};
-  for (const name of names) {
-    const array = await openArray(`${place}/${name}`);
-    arrays[name] = await readAll(array).finally(() => array.close());
+  try {
+    const attributes = await readFormat(store, place, kind);
+    const arrays: Record<string, NumericArray> = {};
+    for (const name of await arrayNames(store, 3)) {
+      arrays[name] = await readAll(await openZarrArray(store, `/${name}`));
+    }
+    return { attributes, arrays };
+  } finally {
+    await store.close();
   }
-  return { attributes, arrays };
 }
 
 async function readFormat(

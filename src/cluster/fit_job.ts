@@ -451,7 +451,7 @@ export function measured(
  * @throws {ChunkError} If there is none at `place`, or a newer version wrote it.
  */
 export async function openKMeans(place: string): Promise<KMeansResult> {
-  const { attributes, arrays } = await readResult(place, KIND, ["centroids", "ids", "distances"]);
+  const { attributes, arrays } = await readResult(place, KIND);
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
     centroids: arrays.centroids as Float32Array,

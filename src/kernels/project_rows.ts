@@ -50,7 +50,10 @@ export function vectorBytes(vectors: number, features: number): number {
 }
 
 /** Puts `[vectors, features]` values into the form the kernel reads; 0 past the last vector. */
-export function packVectors(values: ArrayLike<number>, features: number): Float32Array<ArrayBuffer> {
+export function packVectors(
+  values: ArrayLike<number>,
+  features: number,
+): Float32Array<ArrayBuffer> {
   const vectors = values.length / features;
   const packed = new Float32Array(vectorBytes(vectors, features) / 4);
   for (let vector = 0; vector < vectors; vector++) {

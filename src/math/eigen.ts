@@ -107,7 +107,9 @@ function solveTridiagonal(z: Float64Array, n: number, d: Float64Array, e: Float6
         m++;
       }
       if (m === l) break;
-      if (turns === 60) throw new Error(`Cannot find eigenvalue ${l} of ${n}: 60 turns were not enough`);
+      if (turns === 60) {
+        throw new Error(`Cannot find eigenvalue ${l} of ${n}: 60 turns were not enough`);
+      }
       let g = (d[l + 1]! - d[l]!) / (2 * e[l]!);
       let r = Math.hypot(g, 1);
       g = d[m]! - d[l]! + e[l]! / (g + (g >= 0 ? r : -r));

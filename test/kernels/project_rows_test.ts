@@ -9,7 +9,9 @@ import { runKernel } from "../support/run_kernel.ts";
 const gpu = useGpu();
 
 describe("project_rows", () => {
-  for (const [rows, features, vectors] of [[1, 1, 1], [67, 5, 3], [130, 33, 8], [64, 20, 17]] as const) {
+  for (
+    const [rows, features, vectors] of [[1, 1, 1], [67, 5, 3], [130, 33, 8], [64, 20, 17]] as const
+  ) {
     it(`projects ${rows} rows of ${features} features onto ${vectors} vectors`, async () => {
       const random = seeded(rows + features);
       const some = (count: number) =>

@@ -69,7 +69,12 @@ describe("second_moments", () => {
     const { strided } = problem(rows, features);
     const shape = { features, blockRows: 64, tileRows: rows };
     const whole = await moments(strided, shape, [0, rows]);
-    const parts = await moments(strided, shape, [100, rows], await moments(strided, shape, [0, 100]));
+    const parts = await moments(
+      strided,
+      shape,
+      [100, rows],
+      await moments(strided, shape, [0, 100]),
+    );
     expect(parts).toEqual(whole);
   });
 });

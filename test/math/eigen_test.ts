@@ -94,7 +94,9 @@ describe("largestEigen()", () => {
           for (let i = 0; i < count; i++) {
             for (let row = 0; row < size; row++) {
               let sum = 0;
-              for (let d = 0; d < size; d++) sum += matrix[row * size + d]! * vectors[i * size + d]!;
+              for (let d = 0; d < size; d++) {
+                sum += matrix[row * size + d]! * vectors[i * size + d]!;
+              }
               products[i * size + row]! += sum;
             }
           }

@@ -3,7 +3,9 @@ export function secondMoments(rows: ArrayLike<number>, features: number): Float6
   const moments = new Float64Array(features * features);
   for (let at = 0; at < rows.length; at += features) {
     for (let i = 0; i < features; i++) {
-      for (let j = 0; j < features; j++) moments[i * features + j]! += rows[at + i]! * rows[at + j]!;
+      for (let j = 0; j < features; j++) {
+        moments[i * features + j]! += rows[at + i]! * rows[at + j]!;
+      }
     }
   }
   return moments;

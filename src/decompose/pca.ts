@@ -1,0 +1,468 @@
+/**
+ * Principal components of arrays larger than memory.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../array/array.ts";
+import { Points } from "../array/points.ts";
+import type { ResultArray } from "../array/result_store.ts";
+import { readResult, ResultStore } from "../array/result_store.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Account } from "../gpu/ledger.ts";
+import * as kernel from "../kernels/second_moments.ts";
+import { digestOf } from "../math/digest.ts";
+import type { Pass } from "../stream/pass.ts";
+import type {
+  FoundOutput,
+  MemoryItem,
+  PlanActions,
+  PlanChoices,
+  PlanLayout,
+  RunContext,
+  RunReport,
+} from "../stream/plan.ts";
+import { Plan } from "../stream/plan.ts";
+import type { MemoryBytes } from "../types.ts";
+import { VERSION } from "../version.ts";
+import type { Basis } from "./basis.ts";
+import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
+import { fixSigns, Moments, momentsBytes } from "./moments.ts";
+
+/** What {@link PCA} is told. */
+export interface PcaOptions {
+  /** Components to keep. */
+  components: number;
+  /** Divides scores by the standard deviation along their component. Default false. */
+  whiten?: boolean;
+}
+
+/** Options of {@link PCA.fit}. */
+export interface PcaFitOptions extends PlanChoices {
+  /** Projects the rows too, in a second sweep. Default false. */
+  scores?: boolean;
+  /** Where the result goes, a zarr group; it is only returned when not given. */
+  out?: string;
+  /** Replaces a result that is already at `out`. Default false. */
+  overwrite?: boolean;
+}
+
+/** A fit. */
+export interface PcaResult {
+  /** `[components, features]` f32, of length 1, the element of largest magnitude positive. */
+  components: Float32Array;
+  /** `[features]` f64. */
+  mean: Float64Array;
+  /** `[components]` f64, over rows - 1, descending. */
+  explainedVariance: Float64Array;
+  /** `[components]` f64: share of the variance of all features together. */
+  explainedVarianceRatio: Float64Array;
+  /** `[components]` f64, of the rows less their mean. */
+  singularValues: Float64Array;
+  /** `[rows, components]` f32, if they were asked for. */
+  scores: Float32Array | undefined;
+  /** Largest |C v - variance v| over the largest variance: 0 but for many features. */
+  residual: number;
+  /** Promised and measured bytes; 0 when nothing had to be computed. */
+  projectedBytes: MemoryBytes;
+  peakBytes: MemoryBytes;
+  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
+  seconds: Record<string, number>;
+}
+
+const KIND = "pca";
+
+/**
+ * Principal components by the covariance, exactly: no sketch and no approximation by batches. Rows are
+ * read once. Blocks are summed in f32 and merged in f64; the eigenvectors are found in f64, since a
+ * product in f32 loses components whose variance is a millionth of the first's.
+ *
+ * It needs features^2 numbers; for more features than that allows there is `IncrementalPCA`. Results
+ * are the same bits whatever tile, slots and budget.
+ *
+ * @example
+ * ```ts
+ * const pca = new PCA({ components: 8 });
+ * const { explainedVarianceRatio } = await pca.fit(gpu, await openArray("latents.npy")).run();
+ * const scores = await pca.transform(gpu, others).run();
+ * ```
+ */
+export class PCA {
+  readonly #components: number;
+  readonly #whiten: boolean;
+  #basis: Basis | undefined;
+
+  /**
+   * @throws {RangeError} If `components` is not a whole number from 1.
+   */
+  constructor({ components, whiten = false }: PcaOptions) {
+    checkComponents(components);
+    this.#components = components;
+    this.#whiten = whiten;
+  }
+
+  /**
+   * Plans a fit. Nothing is read or allocated yet.
+   *
+   * @param points `[rows, features]` of any number type.
+   * @throws {RangeError} If there are fewer rows or features than components, or one row alone.
+   * @throws {BudgetError} If no tile fits the budget.
+   */
+  fit(gpu: Gpu, points: ChunkedArray, options: PcaFitOptions = {}): Plan<PcaResult> {
+    const rows = new Points(points, { action: "find components" });
+    checkShape(rows, this.#components);
+    const job = new PcaJob(rows, {
+      components: this.#components,
+      whiten: this.#whiten,
+      adapter: gpu.adapter.name,
+      scores: options.scores ?? false,
+      out: options.out,
+      overwrite: options.overwrite ?? false,
+      onFit: (basis) => this.#basis = basis,
+    });
+    return new Plan(gpu, job, options);
+  }
+
+  /**
+   * Plans a projection: `[rows, components]` f32. The rows are not copied or centred anywhere.
+   *
+   * @throws {RangeError} If nothing is fitted, or rows have another number of features.
+   */
+  transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+    return projectPlan(gpu, points, fitted(this.#basis), options);
+  }
+
+  /** Rows `[rows, features]` f32 from scores `[rows, components]`, on the host. */
+  inverseTransform(scores: ArrayLike<number>): Float32Array {
+    return unproject(fitted(this.#basis), scores);
+  }
+}
+
+/** Plans a projection onto a basis. */
+export function projectPlan(
+  gpu: Gpu,
+  array: ChunkedArray,
+  basis: Basis,
+  choices: PlanChoices,
+): Plan<Float32Array> {
+  const points = new Points(array, { action: "project" });
+  const features = basis.mean.length;
+  if (points.features !== features) {
+    throw new RangeError(
+      `Cannot project: points have ${points.features} features, the components have ${features}`,
+    );
+  }
+  return new Plan(gpu, new ProjectJob(points, basis), choices);
+}
+
+export function fitted(basis: Basis | undefined): Basis {
+  if (!basis) throw new RangeError("Cannot project: no components are fitted, run fit() first");
+  return basis;
+}
+
+export function checkComponents(components: number): void {
+  if (!(Number.isInteger(components) && components >= 1)) {
+    throw new RangeError(
+      `Cannot find components: components is ${components}, wanted a whole number from 1`,
+    );
+  }
+}
+
+/** @throws {RangeError} If rows of this shape have no such components. */
+export function checkShape({ rows, features }: Points, components: number): void {
+  const most = Math.min(rows, features);
+  if (components > most) {
+    throw new RangeError(
+      `Cannot find ${components} components: points have ${rows} rows and ${features} features, ` +
+        `wanted at most ${most} components`,
+    );
+  }
+  if (rows < 2) {
+    throw new RangeError("Cannot find components: points have 1 row, wanted at least 2");
+  }
+}
+
+interface JobOptions {
+  components: number;
+  whiten: boolean;
+  adapter: string;
+  scores: boolean;
+  out: string | undefined;
+  overwrite: boolean;
+  onFit(basis: Basis): void;
+}
+
+class PcaJob implements PlanActions<PcaResult> {
+  readonly name = "pca";
+  readonly place?: string;
+  readonly #points: Points;
+  readonly #options: JobOptions;
+  readonly #blockRows: number;
+  readonly #store: ResultStore | undefined;
+  #hash = "";
+  #account!: Account;
+  #moments: Moments | undefined;
+  #sums = new Float64Array(0);
+  #solved: Omit<PcaResult, "scores" | "projectedBytes" | "peakBytes" | "seconds"> | undefined;
+  #basis: Basis | undefined;
+  #scores = new Float32Array(0);
+
+  constructor(points: Points, options: JobOptions) {
+    this.#points = points;
+    this.#options = options;
+    const { rows, features } = points;
+    this.#blockRows = kernel.momentBlockRows(features);
+    if (options.out === undefined) return;
+    this.place = options.out;
+    this.#store = new ResultStore({
+      place: options.out,
+      overwrite: options.overwrite,
+      kind: KIND,
+      arrays: resultArrays(options.components, rows, features, options.scores),
+    });
+  }
+
+  layout(tileRows: number): PlanLayout {
+    const { rows, features } = this.#points;
+    const { components, scores } = this.#options;
+    const shape = { features, blockRows: this.#blockRows, tileRows };
+    const passes: Pass[] = [this.#momentsPass(shape)];
+    const shared = [{
+      name: "moments",
+      bytes: kernel.momentBytes(shape),
+      kind: "storage" as const,
+      scratch: true,
+    }];
+    const memory: MemoryItem[] = [
+      { what: "rows on their way", kind: "host", bytes: rowBytes(features, tileRows) },
+      {
+        what: "moments and eigenvectors",
+        kind: "host",
+        bytes: momentsBytes(features, components),
+      },
+    ];
+    if (this.#store) {
+      // no number is longer than this one
+      const bytes = this.#store.diskBytes(this.#attributes(-Number.MAX_VALUE));
+      memory.push({ what: "result", kind: "disk", bytes });
+    }
+    if (!scores) return { rows, shared, passes, memory, alignRows: 64, restarts: true };
+    passes.push(projectPass(this.#points, tileRows, components, {
+      basis: () => this.#solve(),
+      scores: () => this.#scores,
+    }));
+    memory.push({ what: "scores", kind: "host", bytes: 4 * rows * components });
+    return {
+      rows,
+      shared: [...shared, vectorBuffer(components, features)],
+      passes,
+      memory,
+      alignRows: 64,
+      restarts: true,
+    };
+  }
+
+  async hash(): Promise<string> {
+    const sample = await this.#points.sample();
+    const { rows, features, array } = this.#points;
+    const { components, whiten, scores, adapter } = this.#options;
+    const settings = [components, whiten, scores, rows, features, array.dtype, adapter];
+    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, ...settings]), ...sample]);
+    return this.#hash;
+  }
+
+  async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
+    if (!this.#store || await this.#store.check(this.#hash, begun) === "nothing") {
+      return { kind: "nothing" };
+    }
+    const result = await openPca(this.place!);
+    this.#options.onFit(basisOf(result, this.#options.whiten));
+    return { kind: "finished", result };
+  }
+
+  begin({ account }: RunContext): Promise<void> {
+    const { rows, features } = this.#points;
+    const { components, scores } = this.#options;
+    this.#account = account;
+    account.take("host", momentsBytes(features, components), "moments and eigenvectors");
+    this.#moments = new Moments(features);
+    this.#sums = new Float64Array(features);
+    this.#solved = undefined;
+    if (scores) {
+      account.take("host", 4 * rows * components, "scores");
+      this.#scores = new Float32Array(rows * components);
+    }
+    return Promise.resolve();
+  }
+
+  async finish(report: RunReport): Promise<PcaResult> {
+    const account = this.#account;
+    const { features } = this.#points;
+    const { components, scores } = this.#options;
+    const basis = this.#solve();
+    account.giveBack("host", momentsBytes(features, components));
+    if (scores) account.giveBack("host", this.#scores.byteLength);
+    const solved = this.#solved!;
+    if (this.#store) {
+      const bytes = await this.#store.write(this.#hash, {
+        components: solved.components,
+        mean: solved.mean,
+        explained_variance: solved.explainedVariance,
+        explained_variance_ratio: solved.explainedVarianceRatio,
+        singular_values: solved.singularValues,
+        ...(scores && { scores: this.#scores }),
+      }, this.#attributes(solved.residual));
+      account.take("disk", bytes, "result");
+    }
+    this.#options.onFit(basis);
+    const { projectedBytes, passes, totalSeconds } = report;
+    const seconds: Record<string, number> = {};
+    for (const [pass, stages] of Object.entries(passes)) {
+      for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
+    }
+    seconds.total = totalSeconds;
+    return {
+      ...solved,
+      scores: scores ? this.#scores : undefined,
+      projectedBytes,
+      peakBytes: { ...account.peak },
+      seconds,
+    };
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #momentsPass(shape: kernel.MomentsShape): Pass {
+    const { features, tileRows } = shape;
+    const stride = kernel.rowStride(features);
+    const bytes = kernel.momentBytes(shape);
+    const ring = kernel.momentRing(shape);
+    const length = kernel.momentElements(features);
+    const look = (row: Float64Array) => {
+      for (let d = 0; d < row.length; d++) this.#sums[d]! += row[d]!;
+    };
+    return {
+      name: "moments",
+      direction: "forward",
+      cost: features,
+      slotBuffers: [
+        { name: "rows", bytes: 4 * tileRows * stride, role: "upload" },
+        { name: "block_moments", bytes, role: "download" },
+      ],
+      steps: [
+        {
+          kernel: kernel.secondMoments,
+          constants: kernel.secondMomentsConstants(shape),
+          order: "ascending",
+          params: (tile, from, to) => kernel.secondMomentsParams(from, to, tile.start),
+          workgroups: (rows) => kernel.secondMomentsWorkgroups(rows, shape),
+        },
+        {
+          copy: { from: "moments", to: "block_moments" },
+          range: () => ({ fromOffset: 0, toOffset: 0, bytes }),
+        },
+      ],
+      read: async ({ start, end }, signal) => ({
+        rows: await this.#points.readStrided(start, end, stride, { signal, look }),
+      }),
+      write: (tile, downloads) => {
+        const all = new Float32Array(downloads.block_moments!);
+        const first = Math.floor(tile.start / this.#blockRows);
+        for (let block = first; block * this.#blockRows < tile.end; block++) {
+          // what goes on in the next tile comes with it
+          if (Math.min((block + 1) * this.#blockRows, this.#points.rows) > tile.end) break;
+          const at = block % ring * length;
+          this.#moments!.add(all.subarray(at, at + length));
+        }
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** Eigenvectors of the covariance, once all moments are there. */
+  #solve(): Basis {
+    if (this.#basis && this.#solved) return this.#basis;
+    const { rows, scale, shift } = this.#points;
+    const { components, whiten } = this.#options;
+    const moments = this.#moments!;
+    const offset = this.#sums.map((sum) => sum / rows);
+    moments.addOuter(offset, -rows);
+    const { values, vectors, residual } = moments.largest(components);
+    fixSigns(vectors, this.#points.features);
+    // of squared device units, over all rows
+    const squares = values.map((value) => Math.max(0, value) / scale / scale);
+    const total = moments.trace / scale / scale;
+    const explainedVariance = squares.map((value) => value / (rows - 1));
+    this.#basis = {
+      components: vectors,
+      mean: offset.map((value, d) => value / scale + shift[d]!),
+      explainedVariance,
+      whiten,
+    };
+    this.#solved = {
+      components: Float32Array.from(vectors),
+      mean: this.#basis.mean,
+      explainedVariance,
+      explainedVarianceRatio: squares.map((value) => total > 0 ? value / total : 0),
+      singularValues: squares.map(Math.sqrt),
+      residual,
+    };
+    return this.#basis;
+  }
+
+  #attributes(residual: number): Record<string, unknown> {
+    const { components, whiten, adapter } = this.#options;
+    return { parameters: { components, whiten }, adapter, residual };
+  }
+}
+
+function resultArrays(
+  components: number,
+  rows: number,
+  features: number,
+  scores: boolean,
+): Record<string, ResultArray> {
+  const numbers: ResultArray = { dtype: "float64", shape: [components], dims: ["component"] };
+  return {
+    components: {
+      dtype: "float32",
+      shape: [components, features],
+      dims: ["component", "feature"],
+    },
+    mean: { dtype: "float64", shape: [features], dims: ["feature"] },
+    explained_variance: numbers,
+    explained_variance_ratio: numbers,
+    singular_values: numbers,
+    ...(scores && {
+      scores: { dtype: "float32" as const, shape: [rows, components], dims: ["row", "component"] },
+    }),
+  };
+}
+
+function basisOf({ components, mean, explainedVariance }: PcaResult, whiten: boolean): Basis {
+  return { components: Float64Array.from(components), mean, explainedVariance, whiten };
+}
+
+/**
+ * Opens a stored fit.
+ *
+ * @throws {ChunkError} If there is none at `place`, or a newer version wrote it.
+ */
+export async function openPca(place: string): Promise<PcaResult> {
+  const { attributes, arrays } = await readResult(place, KIND);
+  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  return {
+    components: arrays.components as Float32Array,
+    mean: arrays.mean as Float64Array,
+    explainedVariance: arrays.explained_variance as Float64Array,
+    explainedVarianceRatio: arrays.explained_variance_ratio as Float64Array,
+    singularValues: arrays.singular_values as Float64Array,
+    scores: arrays.scores as Float32Array | undefined,
+    residual: attributes.residual as number,
+    projectedBytes: nothing(),
+    peakBytes: nothing(),
+    seconds: {},
+  };
+}
