@@ -1,10 +1,16 @@
 // Second moments of rows, x x^T, summed in blocks of BLOCK_ROWS rows of the whole array.
 //
-// params           rows [first_row, end_row) of the tile; row of the array at which it begins
+// params           rows [first_row, end_row) of the tile; row of the array at which it begins; part
 // rows             [tile rows, STRIDE4] vec4<f32>; 0 past the last feature
+// grains           [STRIDE4] vec4<f32>, powers of two: a row's coarse part is a multiple of these
 // moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features on and above the diagonal,
 //                  (0, 0), (0, 1), ..., (1, 1), ...; what lies outside DIM is not written. Block b is
 //                  in entry b % RING, and goes on there when a tile ends inside it
+//
+// Sums in f32 lose what is a ten-millionth of them. Where that counts, x = h + l is cut into a coarse
+// part h, whose products are whole numbers of so few bits that a block of them sums up exactly, and a
+// small rest: part 1 sums h h^T, part 2 sums h l^T + l x^T, and part 0 is x x^T as it is. Source: the
+// error-free splitting of Ozaki, Ogita, Oishi and Rump 2012.
 //
 // A workgroup takes a square, a thread 8 x 8 features of it in registers, and adds rows one after the
 // other, so that sums do not depend on where tiles and dispatches begin. f64 twin:
@@ -20,11 +26,13 @@ struct Params {
   first_row: u32,
   end_row: u32,
   array_row: u32,
+  part: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> rows: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> moments: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grains: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> moments: array<vec4f>;
 
 const SQUARE = 64u;
 
@@ -89,28 +97,85 @@ fn second_moments(
     b7 = moments[out + 113u];
   }
   var at = (start - params.array_row) * STRIDE4;
-  for (var row = start; row < end; row++) {
-    let x = rows[at + down4];
-    let y = rows[at + down4 + 1u];
-    let c = rows[at + along4];
-    let e = rows[at + along4 + 1u];
-    a0 += x.x * c;
-    b0 += x.x * e;
-    a1 += x.y * c;
-    b1 += x.y * e;
-    a2 += x.z * c;
-    b2 += x.z * e;
-    a3 += x.w * c;
-    b3 += x.w * e;
-    a4 += y.x * c;
-    b4 += y.x * e;
-    a5 += y.y * c;
-    b5 += y.y * e;
-    a6 += y.z * c;
-    b6 += y.z * e;
-    a7 += y.w * c;
-    b7 += y.w * e;
-    at += STRIDE4;
+  if (params.part == 0u) {
+    for (var row = start; row < end; row++) {
+      let x = rows[at + down4];
+      let y = rows[at + down4 + 1u];
+      let c = rows[at + along4];
+      let e = rows[at + along4 + 1u];
+      a0 += x.x * c;
+      b0 += x.x * e;
+      a1 += x.y * c;
+      b1 += x.y * e;
+      a2 += x.z * c;
+      b2 += x.z * e;
+      a3 += x.w * c;
+      b3 += x.w * e;
+      a4 += y.x * c;
+      b4 += y.x * e;
+      a5 += y.y * c;
+      b5 += y.y * e;
+      a6 += y.z * c;
+      b6 += y.z * e;
+      a7 += y.w * c;
+      b7 += y.w * e;
+      at += STRIDE4;
+    }
+  } else {
+    let rest = params.part == 2u;
+    let grain_x = grains[down4];
+    let grain_y = grains[down4 + 1u];
+    let grain_c = grains[along4];
+    let grain_e = grains[along4 + 1u];
+    for (var row = start; row < end; row++) {
+      let whole_x = rows[at + down4];
+      let whole_y = rows[at + down4 + 1u];
+      let whole_c = rows[at + along4];
+      let whole_e = rows[at + along4 + 1u];
+      let x = round(whole_x / grain_x) * grain_x;
+      let y = round(whole_y / grain_y) * grain_y;
+      var c = round(whole_c / grain_c) * grain_c;
+      var e = round(whole_e / grain_e) * grain_e;
+      if (rest) {
+        c = whole_c - c;
+        e = whole_e - e;
+        let less_x = whole_x - x;
+        let less_y = whole_y - y;
+        a0 += less_x.x * whole_c;
+        b0 += less_x.x * whole_e;
+        a1 += less_x.y * whole_c;
+        b1 += less_x.y * whole_e;
+        a2 += less_x.z * whole_c;
+        b2 += less_x.z * whole_e;
+        a3 += less_x.w * whole_c;
+        b3 += less_x.w * whole_e;
+        a4 += less_y.x * whole_c;
+        b4 += less_y.x * whole_e;
+        a5 += less_y.y * whole_c;
+        b5 += less_y.y * whole_e;
+        a6 += less_y.z * whole_c;
+        b6 += less_y.z * whole_e;
+        a7 += less_y.w * whole_c;
+        b7 += less_y.w * whole_e;
+      }
+      a0 += x.x * c;
+      b0 += x.x * e;
+      a1 += x.y * c;
+      b1 += x.y * e;
+      a2 += x.z * c;
+      b2 += x.z * e;
+      a3 += x.w * c;
+      b3 += x.w * e;
+      a4 += y.x * c;
+      b4 += y.x * e;
+      a5 += y.y * c;
+      b5 += y.y * e;
+      a6 += y.z * c;
+      b6 += y.z * e;
+      a7 += y.w * c;
+      b7 += y.w * e;
+      at += STRIDE4;
+    }
   }
   moments[out] = a0;
   moments[out + 1u] = b0;

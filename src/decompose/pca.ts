@@ -12,7 +12,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import { digestOf } from "../math/digest.ts";
-import type { Pass } from "../stream/pass.ts";
+import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type {
   FoundOutput,
   MemoryItem,
@@ -73,9 +73,16 @@ export interface PcaResult {
 const KIND = "pca";
 
 /**
+ * A component whose variance is less than this times the first one's is turned by the rounding of f32
+ * sums, some 1e-4 rad here: rows are then read again and their moments summed exactly.
+ */
+const COARSE_VARIANCE = 1e-4;
+
+/**
  * Principal components by the covariance, exactly: no sketch and no approximation by batches. Rows are
- * read once. Blocks are summed in f32 and merged in f64; the eigenvectors are found in f64, since a
- * product in f32 loses components whose variance is a millionth of the first's.
+ * read once; three times where components are asked for whose variance is less than a ten-thousandth
+ * of the first one's, which takes exact sums. Blocks are summed in f32 and merged in f64; eigenvectors
+ * are found in f64.
  *
  * It needs features^2 numbers; for more features than that allows there is `IncrementalPCA`. Results
  * are the same bits whatever tile, slots and budget.
@@ -203,6 +210,10 @@ class PcaJob implements PlanActions<PcaResult> {
   #account!: Account;
   #moments: Moments | undefined;
   #sums = new Float64Array(0);
+  /** Largest magnitude of every feature, in the device's coordinates. */
+  #largest = new Float64Array(0);
+  /** What the sweep under way sums. */
+  #part: kernel.Part = kernel.PART.whole;
   #solved: Omit<PcaResult, "scores" | "projectedBytes" | "peakBytes" | "seconds"> | undefined;
   #basis: Basis | undefined;
   #scores = new Float32Array(0);
@@ -227,12 +238,15 @@ class PcaJob implements PlanActions<PcaResult> {
     const { components, scores } = this.#options;
     const shape = { features, blockRows: this.#blockRows, tileRows };
     const passes: Pass[] = [this.#momentsPass(shape)];
-    const shared = [{
-      name: "moments",
-      bytes: kernel.momentBytes(shape),
-      kind: "storage" as const,
-      scratch: true,
-    }];
+    const shared: SharedBuffer[] = [
+      {
+        name: "moments",
+        bytes: kernel.momentBytes(shape),
+        kind: "storage",
+        scratch: true,
+      },
+      { name: "grains", bytes: 4 * kernel.rowStride(features), kind: "storage" },
+    ];
     const memory: MemoryItem[] = [
       { what: "rows on their way", kind: "host", bytes: rowBytes(features, tileRows) },
       {
@@ -287,6 +301,8 @@ class PcaJob implements PlanActions<PcaResult> {
     account.take("host", momentsBytes(features, components), "moments and eigenvectors");
     this.#moments = new Moments(features);
     this.#sums = new Float64Array(features);
+    this.#largest = new Float64Array(features);
+    this.#part = kernel.PART.whole;
     this.#solved = undefined;
     if (scores) {
       account.take("host", 4 * rows * components, "scores");
@@ -341,12 +357,18 @@ class PcaJob implements PlanActions<PcaResult> {
     const ring = kernel.momentRing(shape);
     const length = kernel.momentElements(features);
     const look = (row: Float64Array) => {
-      for (let d = 0; d < row.length; d++) this.#sums[d]! += row[d]!;
+      for (let d = 0; d < row.length; d++) {
+        this.#sums[d]! += row[d]!;
+        const magnitude = Math.abs(row[d]!);
+        if (magnitude > this.#largest[d]!) this.#largest[d] = magnitude;
+      }
     };
     return {
       name: "moments",
       direction: "forward",
       cost: features,
+      sweeps: { most: 3, again: () => this.#isRefined() },
+      tables: () => ({ grains: kernel.momentGrains(this.#largest, shape) }),
       slotBuffers: [
         { name: "rows", bytes: 4 * tileRows * stride, role: "upload" },
         { name: "block_moments", bytes, role: "download" },
@@ -356,7 +378,7 @@ class PcaJob implements PlanActions<PcaResult> {
           kernel: kernel.secondMoments,
           constants: kernel.secondMomentsConstants(shape),
           order: "ascending",
-          params: (tile, from, to) => kernel.secondMomentsParams(from, to, tile.start),
+          params: (tile, from, to) => kernel.secondMomentsParams(from, to, tile.start, this.#part),
           workgroups: (rows) => kernel.secondMomentsWorkgroups(rows, shape),
         },
         {
@@ -365,7 +387,10 @@ class PcaJob implements PlanActions<PcaResult> {
         },
       ],
       read: async ({ start, end }, signal) => ({
-        rows: await this.#points.readStrided(start, end, stride, { signal, look }),
+        rows: await this.#points.readStrided(start, end, stride, {
+          signal,
+          ...(this.#part === kernel.PART.whole && { look }),
+        }),
       }),
       write: (tile, downloads) => {
         const all = new Float32Array(downloads.block_moments!);
@@ -379,6 +404,25 @@ class PcaJob implements PlanActions<PcaResult> {
         return Promise.resolve();
       },
     };
+  }
+
+  /** Whether there is another part to be summed: the sweep that ended was too coarse, or the first of two. */
+  #isRefined(): boolean {
+    const { whole, coarse, rest } = kernel.PART;
+    if (this.#part === whole) {
+      const { explainedVariance } = this.#solve();
+      const smallest = explainedVariance.at(-1)!;
+      if (smallest > COARSE_VARIANCE * explainedVariance[0]! || explainedVariance[0] === 0) {
+        return false;
+      }
+      this.#solved = undefined;
+      this.#moments = new Moments(this.#points.features);
+      this.#part = coarse;
+      return true;
+    }
+    if (this.#part === rest) return false;
+    this.#part = rest;
+    return true;
   }
 
   /** Eigenvectors of the covariance, once all moments are there. */

@@ -10,7 +10,7 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 export const secondMoments: KernelSpec = {
   name: "second_moments",
   code,
-  bindings: { params: "uniform", rows: "read", moments: "read_write" },
+  bindings: { params: "uniform", rows: "read", grains: "read", moments: "read_write" },
 };
 
 /** Edge of the squares that moments are kept in. */
@@ -63,13 +63,32 @@ export function secondMomentsConstants(shape: MomentsShape): Record<string, numb
   };
 }
 
+/** What is summed: x x^T as it is, or exactly in two parts that belong together. */
+export const PART = { whole: 0, coarse: 1, rest: 2 } as const;
+export type Part = (typeof PART)[keyof typeof PART];
+
 /** @param arrayRow Row of the array at which the tile begins. */
 export function secondMomentsParams(
   from: number,
   to: number,
   arrayRow: number,
+  part: Part,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, arrayRow, 0);
+  return Uint32Array.of(from, to, arrayRow, part);
+}
+
+/** Of what the coarse part of every feature is a multiple, by the largest magnitude it has. */
+export function momentGrains(
+  largest: ArrayLike<number>,
+  { features, blockRows }: Pick<MomentsShape, "features" | "blockRows">,
+): Float32Array<ArrayBuffer> {
+  // products of the coarse parts of a block add up to 2^24 grains at most, where f32 is exact
+  const bits = Math.floor((24 - Math.log2(blockRows)) / 2);
+  const grains = new Float32Array(rowStride(features)).fill(1);
+  for (let d = 0; d < features; d++) {
+    if (largest[d]! > 0) grains[d] = 2 ** (Math.ceil(Math.log2(largest[d]!)) - bits);
+  }
+  return grains;
 }
 
 /** A workgroup a square and block. */

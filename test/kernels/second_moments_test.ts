@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as kernel from "../../src/kernels/second_moments.ts";
-import { SQUARE } from "../../src/kernels/second_moments.ts";
+import { PART, SQUARE } from "../../src/kernels/second_moments.ts";
 import { secondMoments } from "../reference/second_moments.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
@@ -23,12 +23,20 @@ async function moments(
   strided: Float32Array,
   shape: kernel.MomentsShape,
   [from, to]: [number, number],
-  before: Float32Array | number = kernel.momentBytes(shape),
+  { before = kernel.momentBytes(shape), part = PART.whole }: {
+    before?: Float32Array | number;
+    part?: kernel.Part;
+  } = {},
 ) {
   const { outputs } = await runKernel(gpu(), {
     spec: kernel.secondMoments,
     constants: kernel.secondMomentsConstants(shape),
-    buffers: { params: kernel.secondMomentsParams(from, to, 0), rows: strided, moments: before },
+    buffers: {
+      params: kernel.secondMomentsParams(from, to, 0, part),
+      rows: strided,
+      grains: kernel.momentGrains(new Float32Array(shape.features).fill(1), shape),
+      moments: before,
+    },
     workgroups: kernel.secondMomentsWorkgroups(to - from, shape),
     outputs: ["moments"],
   });
@@ -64,17 +72,32 @@ describe("second_moments", () => {
     });
   }
 
+  it("sums exactly in two parts", async () => {
+    const [rows, features] = [64, 11];
+    const { values, strided } = problem(rows, features);
+    const shape = { features, blockRows: 64, tileRows: rows };
+    const coarse = await moments(strided, shape, [0, rows], { part: PART.coarse });
+    const rest = await moments(strided, shape, [0, rows], { part: PART.rest });
+    const twin = secondMoments(values, features);
+    for (let i = 0; i < features; i++) {
+      for (let j = i; j < features; j++) {
+        const sum = coarse[i * SQUARE + j]! + rest[i * SQUARE + j]!;
+        // plain sums are off by some 1e-6
+        expect(Math.abs(sum - twin[i * features + j]!)).toBeLessThan(1e-8);
+      }
+    }
+    const cut = (value: number) => Math.round(value * 512) / 512;
+    const whole = secondMoments(Float64Array.from(values, cut), features);
+    for (let j = 0; j < features; j++) expect(coarse[j]).toBe(whole[j]);
+  });
+
   it("goes on in a block that an earlier dispatch began", async () => {
     const [rows, features] = [150, 9];
     const { strided } = problem(rows, features);
     const shape = { features, blockRows: 64, tileRows: rows };
     const whole = await moments(strided, shape, [0, rows]);
-    const parts = await moments(
-      strided,
-      shape,
-      [100, rows],
-      await moments(strided, shape, [0, 100]),
-    );
+    const before = await moments(strided, shape, [0, 100]);
+    const parts = await moments(strided, shape, [100, rows], { before });
     expect(parts).toEqual(whole);
   });
 });
