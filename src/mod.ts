@@ -24,11 +24,24 @@
 export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
 export type { ChunkedArray } from "./array/array.ts";
-export { openArray, readAll } from "./array/array.ts";
+export { fromTypedArray, openArray, readAll } from "./array/array.ts";
+export type { PatchOptions } from "./array/patches.ts";
+export { patches } from "./array/patches.ts";
 export type { ArrayCheck, StoreCheck } from "./array/check.ts";
 export { checkStore } from "./array/check.ts";
 export { persistStorage } from "./store/store.ts";
 export type { Plan } from "./stream/plan.ts";
+export type {
+  KMeansFitOptions,
+  KMeansOptions,
+  KMeansResult,
+  Prediction,
+} from "./cluster/kmeans.ts";
+export { KMeans, openKMeans } from "./cluster/kmeans.ts";
+export type { PcaFitOptions, PcaOptions, PcaResult } from "./decompose/pca.ts";
+export { openPca, PCA } from "./decompose/pca.ts";
+export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
+export { IncrementalPCA } from "./decompose/incremental_pca.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";

@@ -20,6 +20,8 @@ import { check, checkHelp } from "./check.ts";
 import { decode, decodeHelp } from "./decode.ts";
 import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
+import { kmeans, kmeansHelp } from "./kmeans.ts";
+import { pca, pcaHelp } from "./pca.ts";
 import { UsageError } from "./usage.ts";
 
 /** What a command gets: its arguments, and a signal that SIGINT aborts. */
@@ -41,6 +43,8 @@ const COMMANDS: Record<
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
   export: { run: exportStore, help: exportHelp, summary: "write a stored result as NetCDF-4" },
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
+  kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
+  pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
 };
 
 const HELP = `sluice ${VERSION}: analyses bigger than memory, on WebGPU

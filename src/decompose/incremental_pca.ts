@@ -10,8 +10,10 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import { largestEigen, symmetricEigen } from "../math/eigen.ts";
-import type { Pass, Tile } from "../stream/pass.ts";
+import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
+  FoundOutput,
+  MemoryItem,
   PlanActions,
   PlanChoices,
   PlanLayout,
@@ -20,10 +22,11 @@ import type {
 } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
-import { rowBytes, unproject } from "./basis.ts";
+import { projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes } from "./moments.ts";
-import type { PcaResult } from "./pca.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
+import type { PcaResult } from "./pca_result.ts";
+import { PcaOutput, secondsOf } from "./pca_result.ts";
 
 /** What {@link IncrementalPCA} is told. */
 export interface IncrementalPcaOptions {
@@ -39,12 +42,12 @@ export interface IncrementalFitOptions {
   batchRows?: number;
   /** Slots in the ping-pong. */
   slots?: number;
-}
-
-/** A fit; fields as in {@link PcaResult}. */
-export interface IncrementalPcaResult extends Omit<PcaResult, "scores" | "residual"> {
-  /** Rows seen so far. */
-  rows: number;
+  /** Projects the rows too, in a second sweep. Default false. */
+  scores?: boolean;
+  /** Where the result goes, a zarr group; it is only returned when not given. */
+  out?: string;
+  /** Replaces a result that is already at `out`. Default false. */
+  overwrite?: boolean;
 }
 
 /** Up to here all eigenvectors of a batch are found at once. */
@@ -93,10 +96,10 @@ export class IncrementalPCA {
     gpu: Gpu,
     points: ChunkedArray,
     options: IncrementalFitOptions = {},
-  ): Plan<IncrementalPcaResult> {
+  ): Plan<PcaResult> {
     const rows = new Points(points, { action: "find components" });
     const batchRows = options.batchRows ?? 5 * rows.features;
-    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), options.slots);
+    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), options);
   }
 
   /**
@@ -108,8 +111,8 @@ export class IncrementalPCA {
   partialFit(
     gpu: Gpu,
     batch: ChunkedArray,
-    { slots }: Pick<IncrementalFitOptions, "slots"> = {},
-  ): Plan<IncrementalPcaResult> {
+    options: Pick<IncrementalFitOptions, "slots"> = {},
+  ): Plan<PcaResult> {
     const rows = new Points(batch, { action: "find components" });
     const known = this.#state?.mean.length ?? rows.features;
     if (known !== rows.features) {
@@ -117,7 +120,7 @@ export class IncrementalPCA {
         `Cannot find components: the batch has ${rows.features} features, those before have ${known}`,
       );
     }
-    return this.#plan(gpu, rows, this.#state, rows.rows, slots);
+    return this.#plan(gpu, rows, this.#state, rows.rows, options);
   }
 
   /**
@@ -139,8 +142,8 @@ export class IncrementalPCA {
     points: Points,
     state: State | undefined,
     batchRows: number,
-    slots: number | undefined,
-  ): Plan<IncrementalPcaResult> {
+    { slots, scores = false, out, overwrite = false }: IncrementalFitOptions,
+  ): Plan<PcaResult> {
     if (!(Number.isInteger(batchRows) && batchRows >= 1)) {
       throw new RangeError(
         `Cannot find components: batchRows is ${batchRows}, wanted a whole number from 1`,
@@ -154,19 +157,46 @@ export class IncrementalPCA {
           `many as components`,
       );
     }
-    const job = new BatchesJob(points, components, batchRows, state, (next) => this.#state = next);
+    const whiten = this.#whiten;
+    const output = out === undefined ? undefined : new PcaOutput(points, {
+      place: out,
+      overwrite,
+      parameters: { components, whiten, batch_rows: batchRows },
+      adapter: gpu.adapter.name,
+      components,
+      scores,
+    });
+    const job = new BatchesJob(points, {
+      components,
+      whiten,
+      batchRows,
+      initial: state,
+      scores,
+      output,
+      onFit: (next) => this.#state = next,
+    });
     return new Plan(gpu, job, { tileRows: batchRows, ...(slots !== undefined && { slots }) });
   }
 
   #basis(): Basis {
-    const basis = this.#state && {
-      components: this.#state.components,
-      mean: this.#state.mean,
-      explainedVariance: explainedVariance(this.#state),
-      whiten: this.#whiten,
-    };
-    return fitted(basis);
+    return fitted(this.#state && basisOf(this.#state, this.#whiten));
   }
+}
+
+function basisOf(state: State, whiten: boolean): Basis {
+  const { components, mean } = state;
+  return { components, mean, explainedVariance: explainedVariance(state), whiten };
+}
+
+interface JobOptions {
+  components: number;
+  whiten: boolean;
+  batchRows: number;
+  /** What earlier batches left. */
+  initial: State | undefined;
+  scores: boolean;
+  output: PcaOutput | undefined;
+  onFit(state: State): void;
 }
 
 function explainedVariance({ singularValues, rows }: State): Float64Array {
@@ -183,33 +213,27 @@ interface Batch {
   squares: number;
 }
 
-class BatchesJob implements PlanActions<IncrementalPcaResult> {
+class BatchesJob implements PlanActions<PcaResult> {
   readonly name = "incremental pca";
+  readonly place?: string;
   readonly #points: Points;
-  readonly #components: number;
-  readonly #batchRows: number;
-  readonly #initial: State | undefined;
-  readonly #onFit: (state: State) => void;
+  readonly #options: JobOptions;
   /** Whether the device multiplies features, x^T x, or rows, x x^T: whichever is smaller. */
   readonly #tall: boolean;
   readonly #shape: kernel.MomentsShape;
   #account!: Account;
   #state: State | undefined;
+  #scores = new Float32Array(0);
+  /** Of the eigenvectors of any batch. */
+  #residual = 0;
   /** By first row. */
   readonly #batches = new Map<number, Batch>();
 
-  constructor(
-    points: Points,
-    components: number,
-    batchRows: number,
-    initial: State | undefined,
-    onFit: (state: State) => void,
-  ) {
+  constructor(points: Points, options: JobOptions) {
     this.#points = points;
-    this.#components = components;
-    this.#batchRows = batchRows;
-    this.#initial = initial;
-    this.#onFit = onFit;
+    this.#options = options;
+    if (options.output) this.place = options.output.place;
+    const { batchRows } = options;
     const { features } = points;
     this.#tall = batchRows >= features;
     const [across, along] = this.#tall ? [features, batchRows] : [batchRows, features];
@@ -245,50 +269,86 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
         return Promise.resolve();
       },
     };
+    const { rows, features } = this.#points;
+    const { scores, components, batchRows, output } = this.#options;
+    const shared: SharedBuffer[] = [
+      { name: "grains", bytes: 4 * stride, kind: "storage", scratch: true },
+    ];
+    const passes = [pass];
+    const memory: MemoryItem[] = [
+      { what: "batches and eigenvectors", kind: "host", bytes: this.#hostBytes },
+    ];
+    if (output) memory.push(output.memory());
+    if (scores) {
+      shared.push(vectorBuffer(components, features));
+      passes.push(projectPass(this.#points, batchRows, components, {
+        basis: () => basisOf(this.#state!, this.#options.whiten),
+        scores: () => this.#scores,
+      }));
+      memory.push({ what: "scores", kind: "host", bytes: 4 * rows * components });
+    }
     return {
-      rows: this.#points.rows,
-      shared: [{
-        name: "grains",
-        bytes: 4 * stride,
-        kind: "storage",
-        scratch: true,
-      }],
-      passes: [pass],
-      memory: [{ what: "batches and eigenvectors", kind: "host", bytes: this.#hostBytes }],
+      rows,
+      shared,
+      passes,
+      memory,
       restarts: true,
     };
+  }
+
+  async hash(): Promise<string> {
+    if (this.#options.output) return await this.#options.output.hash();
+    await this.#points.sample();
+    return "";
+  }
+
+  async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
+    const result = await this.#options.output?.check(begun);
+    if (!result) return { kind: "nothing" };
+    const { explainedVariance, explainedVarianceRatio } = result;
+    this.#options.onFit({
+      rows: this.#points.rows,
+      mean: result.mean,
+      squares: explainedVariance[0]! * (this.#points.rows - 1) / (explainedVarianceRatio[0]! || 1),
+      components: Float64Array.from(result.components),
+      singularValues: result.singularValues,
+    });
+    return { kind: "finished", result };
   }
 
   /** A batch as it is read, centred in each of 4 slots at most, and what its eigenvectors take. */
   get #hostBytes(): number {
     const { features } = this.#points;
-    const kept = this.#components;
-    const stack = this.#batchRows + kept + 1;
+    const kept = this.#options.components;
+    const stack = this.#options.batchRows + kept + 1;
     const eigen = this.#tall ? momentsBytes(features, kept) : 8 * 4 * stack * stack;
-    const batch = 4 * this.#batchRows * features;
-    return 2 * rowBytes(features, this.#batchRows) + 5 * batch + eigen + 8 * 6 * kept * features;
+    const batch = 4 * this.#options.batchRows * features;
+    return 2 * rowBytes(features, this.#options.batchRows) + 5 * batch + eigen +
+      8 * 6 * kept * features;
   }
 
-  async begin({ account, signal }: RunContext): Promise<void> {
+  begin({ account }: RunContext): Promise<void> {
     this.#account = account;
-    this.#state = this.#initial;
+    this.#state = this.#options.initial;
     this.#batches.clear();
+    this.#residual = 0;
     account.take("host", this.#hostBytes, "batches and eigenvectors");
-    await this.#points.sample({ signal });
+    if (this.#options.scores) {
+      const elements = this.#points.rows * this.#options.components;
+      account.take("host", 4 * elements, "scores");
+      this.#scores = new Float32Array(elements);
+    }
+    return Promise.resolve();
   }
 
-  finish(report: RunReport): Promise<IncrementalPcaResult> {
-    this.#account.giveBack("host", this.#hostBytes);
+  async finish(report: RunReport): Promise<PcaResult> {
+    const account = this.#account;
+    const { scores, output } = this.#options;
+    account.giveBack("host", this.#hostBytes);
+    if (scores) account.giveBack("host", this.#scores.byteLength);
     const state = this.#state!;
-    this.#onFit(state);
-    const { projectedBytes, passes, totalSeconds } = report;
-    const seconds: Record<string, number> = {};
-    for (const [pass, stages] of Object.entries(passes)) {
-      for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
-    }
-    seconds.total = totalSeconds;
     const { squares } = state;
-    return Promise.resolve({
+    const fit = {
       components: Float32Array.from(state.components),
       mean: state.mean,
       explainedVariance: explainedVariance(state),
@@ -296,11 +356,17 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
         squares > 0 ? value * value / squares : 0
       ),
       singularValues: state.singularValues,
-      rows: state.rows,
-      projectedBytes,
-      peakBytes: { ...this.#account.peak },
-      seconds,
-    });
+      scores: scores ? this.#scores : undefined,
+      residual: this.#residual,
+    };
+    if (output) account.take("disk", await output.write(fit), "result");
+    this.#options.onFit(state);
+    return {
+      ...fit,
+      projectedBytes: report.projectedBytes,
+      peakBytes: { ...account.peak },
+      seconds: secondsOf(report),
+    };
   }
 
   release(): Promise<void> {
@@ -362,10 +428,11 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
     const moved = before
       ? before.mean.map((value, d) => weight * (value - batch.mean[d]!))
       : new Float64Array(features);
-    const { values, vectors } = this.#tall
+    const { values, vectors, residual } = this.#tall
       ? this.#eigenOfFeatures(moments, moved)
       : this.#eigenOfRows(moments, batch, moved);
-    const kept = Math.min(this.#components, values.length);
+    this.#residual = Math.max(this.#residual, residual);
+    const kept = Math.min(this.#options.components, values.length);
     const components = vectors.slice(0, kept * features);
     fixSigns(components, features);
     const mean = before?.mean ?? batch.mean;
@@ -391,8 +458,8 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
       )
     );
     moments.addOuter(moved, squared);
-    const { values, vectors } = moments.largest(this.#components);
-    return { values: values.map((value) => value / squared), vectors };
+    const { values, vectors, residual } = moments.largest(this.#options.components);
+    return { values: values.map((value) => value / squared), vectors, residual };
   }
 
   /** Of the same rows: x x^T, `[rows, rows]`, and back to features. */
@@ -429,9 +496,9 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
         products[i * size + j] = products[j * size + i] = sum;
       }
     }
-    const wanted = Math.min(this.#components, size);
-    const { values, vectors } = size <= WHOLE_SIZE
-      ? symmetricEigen(products, size)
+    const wanted = Math.min(this.#options.components, size);
+    const { values, vectors, residual } = size <= WHOLE_SIZE
+      ? { ...symmetricEigen(products, size), residual: 0 }
       : largestEigen((v, n, out) => multiply(products, size, v, n, out), size, wanted);
     const back = new Float64Array(wanted * features);
     for (let i = 0; i < wanted; i++) {
@@ -443,7 +510,8 @@ class BatchesJob implements PlanActions<IncrementalPcaResult> {
       }
       straighten(back, i, features);
     }
-    return { values: values.slice(0, wanted).map((value) => value / scale / scale), vectors: back };
+    const squares = values.slice(0, wanted).map((value) => value / scale / scale);
+    return { values: squares, vectors: back, residual };
   }
 }
 

@@ -6,12 +6,9 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { Points } from "../array/points.ts";
-import type { ResultArray } from "../array/result_store.ts";
-import { readResult, ResultStore } from "../array/result_store.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
-import { digestOf } from "../math/digest.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type {
   FoundOutput,
@@ -23,11 +20,14 @@ import type {
   RunReport,
 } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
-import type { MemoryBytes } from "../types.ts";
-import { VERSION } from "../version.ts";
 import type { Basis } from "./basis.ts";
 import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes } from "./moments.ts";
+import type { PcaResult, StoredPca } from "./pca_result.ts";
+import { PcaOutput, secondsOf } from "./pca_result.ts";
+
+export type { PcaResult } from "./pca_result.ts";
+export { openPca } from "./pca_result.ts";
 
 /** What {@link PCA} is told. */
 export interface PcaOptions {
@@ -46,31 +46,6 @@ export interface PcaFitOptions extends PlanChoices {
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
 }
-
-/** A fit. */
-export interface PcaResult {
-  /** `[components, features]` f32, of length 1, the element of largest magnitude positive. */
-  components: Float32Array;
-  /** `[features]` f64. */
-  mean: Float64Array;
-  /** `[components]` f64, over rows - 1, descending. */
-  explainedVariance: Float64Array;
-  /** `[components]` f64: share of the variance of all features together. */
-  explainedVarianceRatio: Float64Array;
-  /** `[components]` f64, of the rows less their mean. */
-  singularValues: Float64Array;
-  /** `[rows, components]` f32, if they were asked for. */
-  scores: Float32Array | undefined;
-  /** Largest |C v - variance v| over the largest variance: 0 but for many features. */
-  residual: number;
-  /** Promised and measured bytes; 0 when nothing had to be computed. */
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
-  seconds: Record<string, number>;
-}
-
-const KIND = "pca";
 
 /**
  * A component whose variance is less than this times the first one's is turned by the rounding of f32
@@ -205,8 +180,7 @@ class PcaJob implements PlanActions<PcaResult> {
   readonly #points: Points;
   readonly #options: JobOptions;
   readonly #blockRows: number;
-  readonly #store: ResultStore | undefined;
-  #hash = "";
+  readonly #output: PcaOutput | undefined;
   #account!: Account;
   #moments: Moments | undefined;
   #sums = new Float64Array(0);
@@ -214,23 +188,20 @@ class PcaJob implements PlanActions<PcaResult> {
   #largest = new Float64Array(0);
   /** What the sweep under way sums. */
   #part: kernel.Part = kernel.PART.whole;
-  #solved: Omit<PcaResult, "scores" | "projectedBytes" | "peakBytes" | "seconds"> | undefined;
+  #solved: Omit<StoredPca, "scores"> | undefined;
   #basis: Basis | undefined;
   #scores = new Float32Array(0);
 
   constructor(points: Points, options: JobOptions) {
     this.#points = points;
     this.#options = options;
-    const { rows, features } = points;
-    this.#blockRows = kernel.momentBlockRows(features);
-    if (options.out === undefined) return;
-    this.place = options.out;
-    this.#store = new ResultStore({
-      place: options.out,
-      overwrite: options.overwrite,
-      kind: KIND,
-      arrays: resultArrays(options.components, rows, features, options.scores),
-    });
+    this.#blockRows = kernel.momentBlockRows(points.features);
+    const { components, whiten, scores, out, overwrite, adapter } = options;
+    if (out === undefined) return;
+    this.place = out;
+    const parameters = { components, whiten };
+    const output = { place: out, overwrite, parameters, adapter, components, scores };
+    this.#output = new PcaOutput(points, output);
   }
 
   layout(tileRows: number): PlanLayout {
@@ -255,11 +226,7 @@ class PcaJob implements PlanActions<PcaResult> {
         bytes: momentsBytes(features, components),
       },
     ];
-    if (this.#store) {
-      // no number is longer than this one
-      const bytes = this.#store.diskBytes(this.#attributes(-Number.MAX_VALUE));
-      memory.push({ what: "result", kind: "disk", bytes });
-    }
+    if (this.#output) memory.push(this.#output.memory());
     if (!scores) return { rows, shared, passes, memory, alignRows: 64, restarts: true };
     passes.push(projectPass(this.#points, tileRows, components, {
       basis: () => this.#solve(),
@@ -277,19 +244,14 @@ class PcaJob implements PlanActions<PcaResult> {
   }
 
   async hash(): Promise<string> {
-    const sample = await this.#points.sample();
-    const { rows, features, array } = this.#points;
-    const { components, whiten, scores, adapter } = this.#options;
-    const settings = [components, whiten, scores, rows, features, array.dtype, adapter];
-    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, ...settings]), ...sample]);
-    return this.#hash;
+    if (this.#output) return await this.#output.hash();
+    await this.#points.sample();
+    return "";
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
-    if (!this.#store || await this.#store.check(this.#hash, begun) === "nothing") {
-      return { kind: "nothing" };
-    }
-    const result = await openPca(this.place!);
+    const result = await this.#output?.check(begun);
+    if (!result) return { kind: "nothing" };
     this.#options.onFit(basisOf(result, this.#options.whiten));
     return { kind: "finished", result };
   }
@@ -318,31 +280,14 @@ class PcaJob implements PlanActions<PcaResult> {
     const basis = this.#solve();
     account.giveBack("host", momentsBytes(features, components));
     if (scores) account.giveBack("host", this.#scores.byteLength);
-    const solved = this.#solved!;
-    if (this.#store) {
-      const bytes = await this.#store.write(this.#hash, {
-        components: solved.components,
-        mean: solved.mean,
-        explained_variance: solved.explainedVariance,
-        explained_variance_ratio: solved.explainedVarianceRatio,
-        singular_values: solved.singularValues,
-        ...(scores && { scores: this.#scores }),
-      }, this.#attributes(solved.residual));
-      account.take("disk", bytes, "result");
-    }
+    const fit = { ...this.#solved!, scores: scores ? this.#scores : undefined };
+    if (this.#output) account.take("disk", await this.#output.write(fit), "result");
     this.#options.onFit(basis);
-    const { projectedBytes, passes, totalSeconds } = report;
-    const seconds: Record<string, number> = {};
-    for (const [pass, stages] of Object.entries(passes)) {
-      for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
-    }
-    seconds.total = totalSeconds;
     return {
-      ...solved,
-      scores: scores ? this.#scores : undefined,
-      projectedBytes,
+      ...fit,
+      projectedBytes: report.projectedBytes,
       peakBytes: { ...account.peak },
-      seconds,
+      seconds: secondsOf(report),
     };
   }
 
@@ -455,58 +400,8 @@ class PcaJob implements PlanActions<PcaResult> {
     };
     return this.#basis;
   }
-
-  #attributes(residual: number): Record<string, unknown> {
-    const { components, whiten, adapter } = this.#options;
-    return { parameters: { components, whiten }, adapter, residual };
-  }
-}
-
-function resultArrays(
-  components: number,
-  rows: number,
-  features: number,
-  scores: boolean,
-): Record<string, ResultArray> {
-  const numbers: ResultArray = { dtype: "float64", shape: [components], dims: ["component"] };
-  return {
-    components: {
-      dtype: "float32",
-      shape: [components, features],
-      dims: ["component", "feature"],
-    },
-    mean: { dtype: "float64", shape: [features], dims: ["feature"] },
-    explained_variance: numbers,
-    explained_variance_ratio: numbers,
-    singular_values: numbers,
-    ...(scores && {
-      scores: { dtype: "float32" as const, shape: [rows, components], dims: ["row", "component"] },
-    }),
-  };
 }
 
 function basisOf({ components, mean, explainedVariance }: PcaResult, whiten: boolean): Basis {
   return { components: Float64Array.from(components), mean, explainedVariance, whiten };
-}
-
-/**
- * Opens a stored fit.
- *
- * @throws {ChunkError} If there is none at `place`, or a newer version wrote it.
- */
-export async function openPca(place: string): Promise<PcaResult> {
-  const { attributes, arrays } = await readResult(place, KIND);
-  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
-  return {
-    components: arrays.components as Float32Array,
-    mean: arrays.mean as Float64Array,
-    explainedVariance: arrays.explained_variance as Float64Array,
-    explainedVarianceRatio: arrays.explained_variance_ratio as Float64Array,
-    singularValues: arrays.singular_values as Float64Array,
-    scores: arrays.scores as Float32Array | undefined,
-    residual: attributes.residual as number,
-    projectedBytes: nothing(),
-    peakBytes: nothing(),
-    seconds: {},
-  };
 }

@@ -1,0 +1,174 @@
+/**
+ * Fits on the host's side: what they are, and how they are stored.
+ *
+ * @module
+ */
+
+import type { Points } from "../array/points.ts";
+import type { ResultArray } from "../array/result_store.ts";
+import { readResult, ResultStore } from "../array/result_store.ts";
+import { digestOf } from "../math/digest.ts";
+import type { MemoryItem, RunReport } from "../stream/plan.ts";
+import type { MemoryBytes } from "../types.ts";
+import { VERSION } from "../version.ts";
+
+/** A fit. */
+export interface PcaResult {
+  /** `[components, features]` f32, of length 1, the element of largest magnitude positive. */
+  components: Float32Array;
+  /** `[features]` f64. */
+  mean: Float64Array;
+  /** `[components]` f64, over rows - 1, descending. */
+  explainedVariance: Float64Array;
+  /** `[components]` f64: share of the variance of all features together. */
+  explainedVarianceRatio: Float64Array;
+  /** `[components]` f64, of the rows less their mean. */
+  singularValues: Float64Array;
+  /** `[rows, components]` f32, if they were asked for. */
+  scores: Float32Array | undefined;
+  /**
+   * Largest |C v - variance v| over the largest variance, of eigenvectors that were found by iteration;
+   * 0 where all were found at once, as for up to 512 features.
+   */
+  residual: number;
+  /** Promised and measured bytes; 0 when nothing had to be computed. */
+  projectedBytes: MemoryBytes;
+  peakBytes: MemoryBytes;
+  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
+  seconds: Record<string, number>;
+}
+
+const KIND = "pca";
+
+export interface PcaOutputOptions {
+  place: string;
+  overwrite: boolean;
+  /** What decides the result, by the names it has in the store. */
+  parameters: Record<string, unknown>;
+  adapter: string;
+  components: number;
+  scores: boolean;
+}
+
+/** The numbers of a fit that are stored; `residual` goes to the attributes. */
+export type StoredPca = Pick<
+  PcaResult,
+  | "components"
+  | "mean"
+  | "explainedVariance"
+  | "explainedVarianceRatio"
+  | "singularValues"
+  | "scores"
+  | "residual"
+>;
+
+/** The place of one fit. */
+export class PcaOutput {
+  readonly place: string;
+  readonly #points: Points;
+  readonly #options: PcaOutputOptions;
+  readonly #store: ResultStore;
+  #hash = "";
+
+  constructor(points: Points, options: PcaOutputOptions) {
+    this.place = options.place;
+    this.#points = points;
+    this.#options = options;
+    const { components, scores } = options;
+    const arrays = resultArrays(components, points.rows, points.features, scores);
+    this.#store = new ResultStore({ ...options, kind: KIND, arrays });
+  }
+
+  memory(): MemoryItem {
+    // no number is longer than this one
+    const attributes = this.#attributes(-Number.MAX_VALUE);
+    return { what: "result", kind: "disk", bytes: this.#store.diskBytes(attributes) };
+  }
+
+  async hash(): Promise<string> {
+    const sample = await this.#points.sample();
+    const { rows, features, array } = this.#points;
+    const { parameters, scores, adapter } = this.#options;
+    const settings = [parameters, scores, rows, features, array.dtype, adapter];
+    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), ...sample]);
+    return this.#hash;
+  }
+
+  /** The result that is there, if it is this plan's. */
+  async check(begun: boolean): Promise<PcaResult | undefined> {
+    const found = await this.#store.check(this.#hash, begun);
+    return found === "nothing" ? undefined : await openPca(this.place);
+  }
+
+  /** Returns the bytes written. */
+  write(fit: StoredPca): Promise<number> {
+    return this.#store.write(this.#hash, {
+      components: fit.components,
+      mean: fit.mean,
+      explained_variance: fit.explainedVariance,
+      explained_variance_ratio: fit.explainedVarianceRatio,
+      singular_values: fit.singularValues,
+      ...(fit.scores && { scores: fit.scores }),
+    }, this.#attributes(fit.residual));
+  }
+
+  #attributes(residual: number): Record<string, unknown> {
+    const { parameters, adapter } = this.#options;
+    return { parameters, adapter, residual };
+  }
+}
+
+function resultArrays(
+  components: number,
+  rows: number,
+  features: number,
+  scores: boolean,
+): Record<string, ResultArray> {
+  const numbers: ResultArray = { dtype: "float64", shape: [components], dims: ["component"] };
+  return {
+    components: {
+      dtype: "float32",
+      shape: [components, features],
+      dims: ["component", "feature"],
+    },
+    mean: { dtype: "float64", shape: [features], dims: ["feature"] },
+    explained_variance: numbers,
+    explained_variance_ratio: numbers,
+    singular_values: numbers,
+    ...(scores && {
+      scores: { dtype: "float32" as const, shape: [rows, components], dims: ["row", "component"] },
+    }),
+  };
+}
+
+/**
+ * Opens a stored fit.
+ *
+ * @throws {ChunkError} If there is none at `place`, or a newer version wrote it.
+ */
+export async function openPca(place: string): Promise<PcaResult> {
+  const { attributes, arrays } = await readResult(place, KIND);
+  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  return {
+    components: arrays.components as Float32Array,
+    mean: arrays.mean as Float64Array,
+    explainedVariance: arrays.explained_variance as Float64Array,
+    explainedVarianceRatio: arrays.explained_variance_ratio as Float64Array,
+    singularValues: arrays.singular_values as Float64Array,
+    scores: arrays.scores as Float32Array | undefined,
+    residual: attributes.residual as number,
+    projectedBytes: nothing(),
+    peakBytes: nothing(),
+    seconds: {},
+  };
+}
+
+/** Seconds of a report, by pass and stage. */
+export function secondsOf({ passes, totalSeconds }: RunReport): Record<string, number> {
+  const seconds: Record<string, number> = {};
+  for (const [pass, stages] of Object.entries(passes)) {
+    for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
+  }
+  seconds.total = totalSeconds;
+  return seconds;
+}

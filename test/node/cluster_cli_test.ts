@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openArray, readAll } from "../../src/array/array.ts";
+import { encodeNpy } from "../../src/array/npy.ts";
+import { openKMeans } from "../../src/cluster/kmeans.ts";
+import { openPca } from "../../src/decompose/pca.ts";
+import { vqAssign } from "../reference/vq_assign.ts";
+import { blobs } from "../support/blobs.ts";
+import { runCli } from "../support/cli.ts";
+import { runtime } from "../support/runtime.ts";
+
+const [ROWS, FEATURES, K] = [200, 4, 3];
+const problem = blobs({ rows: ROWS, features: FEATURES, blobs: K, spread: 0.2 });
+let folder: string;
+const file = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), `sluice-cluster-${runtime}-`));
+  await writeFile(file("points.npy"), encodeNpy(problem.points, [ROWS, FEATURES]));
+  const init = Float64Array.from(problem.points.subarray(0, K * FEATURES));
+  await writeFile(file("init.npy"), encodeNpy(init, [K, FEATURES]));
+  const image = Uint8Array.from({ length: 12 * 10 * 3 }, (_, i) => 37 * i % 256);
+  await writeFile(file("image.npy"), encodeNpy(image, [12, 10, 3]));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function refused(args: string[], code: number, message: RegExp) {
+  const run = await runCli([...args, "--json", "--quiet"]);
+  expect(JSON.parse(run.stdout).error.message).toMatch(message);
+  expect(run.code).toBe(code);
+}
+
+describe("sluice kmeans", () => {
+  it("clusters rows, stores what it found and returns it when it is there", async () => {
+    const out = file("kmeans.zarr");
+    const args = [
+      "kmeans",
+      "--input",
+      file("points.npy"),
+      "--init",
+      file("init.npy"),
+      "--out",
+      out,
+    ];
+    const run = await runCli([...args, "--json"]);
+    expect(run.code).toBe(0);
+    const summary = JSON.parse(run.stdout);
+    expect(summary).toMatchObject({ rows: ROWS, features: FEATURES, k: K, converged: true });
+    expect(summary.peakBytes.gpu).toBe(summary.projectedBytes.gpu);
+    expect(run.stderr).toMatch(/Plan "kmeans": 200 rows/);
+    const stored = await openKMeans(out);
+    expect(stored.inertia).toBe(summary.inertia);
+    expect(stored.iterations).toBe(summary.iterations);
+    const ids = await readAll(await openArray(`${out}/ids`));
+    expect([...ids]).toEqual([...vqAssign(problem.points, stored.centroids, FEATURES).ids]);
+    const again = await runCli(args);
+    expect(again.code).toBe(0);
+    expect(again.stdout).toMatch(/already finished/);
+    await refused([...args, "--max-iter", "1"], 5, /the result of another plan/);
+    await refused(
+      ["pca", "--input", file("points.npy"), "--components", "2", "--out", out],
+      5,
+      /another/,
+    );
+  });
+
+  it("says what is wrong with its options: code 2; over budget: code 3", async () => {
+    const input = ["kmeans", "--input", file("points.npy")];
+    await refused(input, 2, /--k is missing/);
+    await refused(
+      [...input, "--k", "500"],
+      2,
+      /200 rows, wanted at least as many as clusters, 500/,
+    );
+    await refused([...input, "--k", "2", "--init", file("init.npy")], 2, /--k is 2, --init has 3/);
+    await refused([...input, "--k", "2", "--patches", "8"], 2, /--patches: got "8"/);
+    await refused(["kmeans", "--input", file("none.npy"), "--k", "2"], 2, /no such file/);
+    await refused([...input, "--k", "3", "--budget", "1KiB"], 3, /the budget is 1.00 KiB/);
+  });
+});
+
+describe("sluice pca", () => {
+  it("finds components of the patches of an image, exactly and by batches", async () => {
+    const input = ["--input", file("image.npy"), "--patches", "3x3", "--components", "2"];
+    const [out, batches] = [file("pca.zarr"), file("batches.zarr")];
+    const run = await runCli(["pca", ...input, "--out", out, "--json", "--quiet"]);
+    expect(run.code).toBe(0);
+    const summary = JSON.parse(run.stdout);
+    expect(summary).toMatchObject({ rows: 80, features: 27, components: 2, residual: 0 });
+    const stored = await openPca(out);
+    expect([...stored.explainedVariance]).toEqual(summary.explainedVariance);
+    expect(stored.scores!.length).toBe(160);
+    const other = await runCli([
+      "pca",
+      ...input,
+      "--incremental",
+      "--batch-rows",
+      "80",
+      "--out",
+      batches,
+    ]);
+    expect(other.code).toBe(0);
+    expect(other.stdout).toMatch(/2 components of 80 rows x 27 features/);
+    // one batch of all rows is the whole of it
+    const approximate = await openPca(batches);
+    stored.explainedVariance.forEach((variance, i) =>
+      expect(Math.abs(approximate.explainedVariance[i]! / variance - 1)).toBeLessThan(1e-5)
+    );
+    await refused(["pca", ...input, "--batch-rows", "5"], 2, /without --incremental/);
+    await refused(["pca", ...input.slice(0, 4)], 2, /--components is missing/);
+  });
+});
