@@ -7,6 +7,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
 import type { KernelCase } from "../test/support/run_kernel.ts";
 import { runKernel } from "../test/support/run_kernel.ts";
+import type { Ceilings } from "./ceilings.ts";
 
 export interface BenchCase extends KernelCase {
   /** Shape, for people. */
@@ -28,8 +29,14 @@ export interface Bench {
 const REPEATS = 7;
 
 /** Runs every case of a bench: a table, then one JSON line a case. */
-export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> {
-  const table = [["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s"]];
+export async function runBench(
+  gpu: Gpu,
+  { name, cases }: Bench,
+  ceilings: Ceilings,
+): Promise<void> {
+  const table = [
+    ["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s", "floor / time"],
+  ];
   const lines: string[] = [];
   for (const test of cases()) {
     const { outputs, milliseconds, deviceTime } = await runKernel(gpu, {
@@ -39,6 +46,8 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
     test.check(outputs);
     const sorted = [...milliseconds].sort((a, b) => a - b);
     const [min, median] = [sorted[0]!, sorted[sorted.length >> 1]!];
+    // the time its operations or its bytes take at least, whichever is longer
+    const floorMs = Math.max(test.flops / ceilings.fma, test.bytes / ceilings.copy) / 1e6;
     const row = {
       bench: name,
       shape: test.shape,
@@ -50,6 +59,9 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
       clock: deviceTime ? "device timestamps" : "submit to done",
       gflops: test.flops / median / 1e6,
       gigabytes: test.bytes / median / 1e6,
+      fmaCeiling: ceilings.fma,
+      copyCeiling: ceilings.copy,
+      floorShare: floorMs / median,
       adapter: gpu.adapter.name,
       runtime: gpu.adapter.runtime,
     };
@@ -61,6 +73,7 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
       (1000 * median / test.rows).toFixed(1),
       row.gflops.toFixed(2),
       row.gigabytes.toFixed(2),
+      row.floorShare.toFixed(2),
     ]);
     lines.push(JSON.stringify(row));
   }

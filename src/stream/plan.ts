@@ -17,6 +17,7 @@ import type { Pass, SharedBuffer, SlotBuffer, Tile } from "./pass.ts";
 import { cutRows, isKernelStep, PARAMS_BYTES, tilesBetween } from "./pass.ts";
 import type { PassRun, Slot, StageSeconds } from "./schedule.ts";
 import { CARRY_STAGING, runPass } from "./schedule.ts";
+import type { Pace } from "./submitter.ts";
 
 /** A line of the memory table: what is held, how many bytes, and whether on the host or on disk. */
 export interface MemoryItem {
@@ -307,6 +308,7 @@ class PlanRun<Result> {
   #layout!: PlanLayout;
   #account!: Account;
   #buffers!: PlanBuffers;
+  readonly #pace: Pace = { msPerRow: new Map(), largest: new Map() };
   /** Rows of carries that only serve to go on, in the order they were saved. */
   #passing: number[] = [];
   /** Up to where all is stored, as far as this attempt and those before it know. */
@@ -575,6 +577,7 @@ class PlanRun<Result> {
       shared: this.#buffers.shared,
       signal: this.#signal,
       carryAt: (row) => this.#carryAt(pass.startsFrom!.pass, row),
+      pace: this.#pace,
       ...hooks,
     });
   }

@@ -13,6 +13,7 @@ import { MapMode } from "../gpu/usage.ts";
 import { Channel } from "./channel.ts";
 import type { KernelStep, Pass, Tile } from "./pass.ts";
 import { isKernelStep } from "./pass.ts";
+import type { Pace } from "./submitter.ts";
 import { Submitter } from "./submitter.ts";
 
 /** The buffers of one slot, by name. Staging buffers are named after what they serve. */
@@ -44,6 +45,8 @@ export interface PassRun {
   writes: boolean;
   /** Hears of every tile once it is written, in order, with the carry after it. */
   onTile(tile: Tile, carry: Uint8Array | undefined): Promise<void>;
+  /** What is known of the kernels' speed, from sweeps before. */
+  pace: Pace;
   /** Share of the tiles the device has done, 0 to 1, and rows that have been written. */
   onAdvance(computedShare: number, writtenRows: number): void;
 }
@@ -77,7 +80,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     const share = all > 0 ? part / all : 1 / kernelSteps.length;
     computedShare = Math.min(1, computedShare + share * rows / totalRows);
     run.onAdvance(computedShare, writtenRows);
-  });
+  }, run.pace);
   const prepared = await prepareSteps(run);
 
   const fail = (reason: unknown) => {

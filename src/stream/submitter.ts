@@ -15,6 +15,12 @@ const MAX_IN_FLIGHT = 3;
 const FIRST_ROWS = 8;
 const GROWTH = 4;
 
+/** What is known of kinds of work: milliseconds a row, and the most rows tried in one go. */
+export interface Pace {
+  msPerRow: Map<string, number>;
+  largest: Map<string, number>;
+}
+
 interface Batch {
   commands: ((encoder: GPUCommandEncoder) => void)[];
   params: Map<GPUBuffer, Uint32Array<ArrayBuffer>>;
@@ -33,18 +39,23 @@ const emptyBatch = (): Batch => ({
 export class Submitter {
   readonly #gpu: Gpu;
   readonly #onRows: (kind: string, rows: number) => void;
-  readonly #msPerRow = new Map<string, number>();
-  readonly #largest = new Map<string, number>();
+  readonly #msPerRow: Map<string, number>;
+  readonly #largest: Map<string, number>;
   readonly #inFlight: Promise<void>[] = [];
   #batch = emptyBatch();
   #lastDone = 0;
   /** Milliseconds the device was known to be at work. */
   busyMs = 0;
 
-  /** `onRows` hears of rows the device has finished. */
-  constructor(gpu: Gpu, onRows: (kind: string, rows: number) => void) {
+  /**
+   * @param onRows Hears of rows the device has finished.
+   * @param pace What was learnt before; what is learnt here is added.
+   */
+  constructor(gpu: Gpu, onRows: (kind: string, rows: number) => void, pace: Pace) {
     this.#gpu = gpu;
     this.#onRows = onRows;
+    this.#msPerRow = pace.msPerRow;
+    this.#largest = pace.largest;
   }
 
   /** Milliseconds a row of this kind takes, once known. */
