@@ -146,7 +146,7 @@ export class KMeans {
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<KMeansResult> {
-    const { k, init, spherical } = this.#settings;
+    const { k, init } = this.#settings;
     const rows = this.#points(points);
     if (rows.rows < k) {
       throw new RangeError(
