@@ -2,7 +2,7 @@
  * Runs a program of this checkout in Node, which cannot read TypeScript before version 22: builds it
  * when its sources have changed, then imports what was built, so that signals and exit codes are its own.
  *
- *   node tools/run.mjs cli|demo|bench [arguments]
+ *   node tools/run.mjs cli|demo|bench|peers [arguments]
  */
 
 import { createHash } from "node:crypto";
@@ -24,6 +24,7 @@ const PROGRAMS = {
   cli: "src/cli/main.ts",
   demo: "examples/demo.ts",
   bench: "bench/main.ts",
+  peers: "bench/peers/main.ts",
   // for the tests
   kill_child: "test/support/kill_child.ts",
 };
@@ -37,7 +38,11 @@ const cache = path.join(root, "node_modules/.cache/sluice");
 const [program, ...args] = process.argv.slice(2);
 const entry = PROGRAMS[program];
 if (entry === undefined || !existsSync(path.join(root, entry))) {
-  console.error(`Cannot run "${program}": wanted one of ${Object.keys(PROGRAMS).join(", ")}`);
+  console.error(
+    `Cannot run "${program}": wanted one of ${
+      Object.keys(PROGRAMS).join(", ")
+    }`,
+  );
   process.exit(2);
 }
 const file = path.join(await freshBuild(), `${program}.js`);
@@ -84,11 +89,16 @@ function sourceKey() {
   const folders = ["src", "shaders", path.dirname(entry)];
   const files = new Set(["package-lock.json", "tools/run.mjs"]);
   for (const folder of folders) {
-    for (const name of readdirSync(path.join(root, folder), { recursive: true }).sort()) {
+    for (
+      const name of readdirSync(path.join(root, folder), { recursive: true })
+        .sort()
+    ) {
       if (/\.(ts|wgsl)$/.test(name)) files.add(path.join(folder, name));
     }
   }
-  for (const name of files) hash.update(name).update(readFileSync(path.join(root, name)));
+  for (const name of files) {
+    hash.update(name).update(readFileSync(path.join(root, name)));
+  }
   return hash.digest("hex").slice(0, 16);
 }
 
@@ -100,6 +110,8 @@ function removeOldBuilds() {
     }))
     .sort((a, b) => b.ms - a.ms);
   for (const { folder, ms } of builds.slice(KEPT_BUILDS)) {
-    if (ms < Date.now() - KEPT_MS) rmSync(folder, { recursive: true, force: true });
+    if (ms < Date.now() - KEPT_MS) {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 }

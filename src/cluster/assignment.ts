@@ -10,14 +10,7 @@ import * as assign from "../kernels/vq_assign.ts";
 import { packCodebooks, vqAssign, vqPick } from "../kernels/vq_assign.ts";
 import { PANEL_ROWS, panelElements } from "../math/panels.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
-
-/** Half the distance between neighbouring f32 numbers, relative. */
-const ROUNDING = 2 ** -24;
-/**
- * A sum of n products is off by less than this times sqrt(n) roundings, but for one in 10^13.
- * Source: Higham and Mary 2019, "A new approach to probabilistic rounding error analysis".
- */
-const ROUNDING_DEVIATIONS = 8;
+import { NearTies } from "./near_ties.ts";
 
 export interface AssignmentShape {
   points: Points;
@@ -148,20 +141,14 @@ export class Assignment {
   /** Rows whose two best codes were closer than rounding, and that were decided in f64. */
   nearTies = 0;
   readonly #points: Points;
-  readonly #codes: Float64Array;
-  readonly #norms: Float64Array;
-  readonly #mostNorm: number;
+  readonly #nearTies: NearTies;
 
   /** @param codes `[codes, features]` in the device's coordinates. */
   constructor(points: Points, codes: Float64Array) {
-    const { features, rows } = points;
     this.#points = points;
-    this.#codes = codes;
-    this.#norms = new Float64Array(codes.length / features);
-    codes.forEach((value, i) => this.#norms[Math.floor(i / features)]! += value * value);
-    this.#mostNorm = Math.sqrt(Math.max(...this.#norms));
-    this.ids = new Int32Array(rows);
-    this.distances = new Float32Array(rows);
+    this.#nearTies = new NearTies(points, codes);
+    this.ids = new Int32Array(points.rows);
+    this.distances = new Float32Array(points.rows);
   }
 
   /** Takes what the kernels left of a tile. */
@@ -171,56 +158,19 @@ export class Assignment {
     signal: AbortSignal,
   ): Promise<void> {
     const { start, end } = tile;
-    const rows = end - start;
     const { ids, nearness } = tileOf(downloads, tile, 0, 0);
-    const squared = new Float64Array(rows);
-    const close: number[] = [];
-    for (let row = 0; row < rows; row++) {
-      this.ids[start + row] = ids[row]!;
-      squared[row] = nearness[2 * row]!;
-      if (nearness[2 * row + 1]! <= this.#closeness(squared[row]!, ids[row]!)) close.push(row);
+    this.ids.set(ids, start);
+    const squared = Float64Array.from({ length: end - start }, (_, row) => nearness[2 * row]!);
+    const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
+    for (const decision of decisions) {
+      this.ids[start + decision.row] = decision.code;
+      squared[decision.row] = decision.squared;
     }
-    if (close.length > 0) await this.#decide(start, close, squared, signal);
-    const scale = this.#points.scale;
-    for (let row = 0; row < rows; row++) {
+    this.nearTies += decisions.length;
+    const { scale } = this.#points;
+    for (let row = 0; row < end - start; row++) {
       this.inertia += squared[row]! / scale / scale;
       this.distances[start + row] = Math.sqrt(squared[row]!) / scale;
     }
-  }
-
-  /** Difference of two scores that rounding in f32 can turn around. */
-  #closeness(squared: number, code: number): number {
-    const length = Math.sqrt(squared) + Math.sqrt(this.#norms[code]!);
-    const most = this.#mostNorm;
-    const product = ROUNDING_DEVIATIONS * Math.sqrt(this.#points.features) * length * most;
-    return 2 * ROUNDING * (2 * product + 3 * most * most + 4 * length * most);
-  }
-
-  async #decide(
-    start: number,
-    close: readonly number[],
-    squared: Float64Array,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { features } = this.#points;
-    const first = close[0]!;
-    const end = start + close.at(-1)! + 1;
-    const values = await this.#points.readScaled(start + first, end, { signal });
-    for (const row of close) {
-      signal.throwIfAborted();
-      const at = (row - first) * features;
-      let best = Infinity;
-      for (let code = 0; code < this.#norms.length; code++) {
-        let sum = 0;
-        for (let d = 0; d < features && sum < best; d++) {
-          sum += (values[at + d]! - this.#codes[code * features + d]!) ** 2;
-        }
-        if (sum >= best) continue;
-        best = sum;
-        this.ids[start + row] = code;
-      }
-      squared[row] = best;
-    }
-    this.nearTies += close.length;
   }
 }

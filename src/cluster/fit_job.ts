@@ -116,8 +116,8 @@ export class FitJob implements PlanActions<KMeansResult> {
         arrays: resultArrays(k, rows, features),
       });
     }
-    // centres, sums and new centres of every run, all f64
-    this.#hostBytes = 8 * 3 * inits * k * features;
+    // centres, sums, their corrections and new centres of every run, all f64
+    this.#hostBytes = 8 * 4 * inits * k * features;
   }
 
   layout(tileRows: number): PlanLayout {
@@ -366,14 +366,13 @@ export class FitJob implements PlanActions<KMeansResult> {
         ...sums.steps(books),
       ],
       read: (tile, signal) => this.#read(tile, signal),
-      write: (tile, downloads) => {
+      write: async (tile, downloads, signal) => {
         const runs = active();
         for (const [book, run] of runs.entries()) {
           const { ids, nearness } = assignment.tileOf(downloads, tile, tileRows, book);
-          run.takeRows(tile, ids, nearness);
+          await run.takeRows(tile, ids, nearness, signal);
         }
         sums.forEach(tile, downloads, runs.length, (book, own) => runs[book]!.takeSums(own));
-        return Promise.resolve();
       },
     };
   }

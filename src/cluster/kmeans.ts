@@ -115,7 +115,7 @@ export class KMeans {
       maxIterations,
       tolerance,
       spherical: options.spherical ?? false,
-      init: init && Float64Array.from(init),
+      init: init && firstCentroids(init, k, options.spherical ?? false),
     };
   }
 
@@ -223,6 +223,23 @@ export class KMeans {
   #points(array: ChunkedArray): Points {
     return new Points(array, { action: "cluster", normalize: this.#settings.spherical });
   }
+}
+
+function firstCentroids(init: ArrayLike<number>, k: number, spherical: boolean): Float64Array {
+  const centroids = Float64Array.from(init);
+  const features = init.length / k;
+  for (let at = 0; spherical && at < centroids.length; at += features) {
+    const own = centroids.subarray(at, at + features);
+    const length = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
+    if (length === 0) {
+      throw new RangeError(
+        `Cannot make k-means: row ${at / features} of init has length 0, wanted rows that have a ` +
+          "direction",
+      );
+    }
+    own.forEach((value, d) => own[d] = value / length);
+  }
+  return centroids;
 }
 
 /** The plan that keeps the points on the device, where tiles are large enough beside them. */

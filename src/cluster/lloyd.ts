@@ -6,6 +6,8 @@
 
 import type { Points } from "../array/points.ts";
 import type { Tile } from "../stream/pass.ts";
+import type { Decision } from "./near_ties.ts";
+import { NearTies } from "./near_ties.ts";
 
 /** A row, and its squared distance to its centre. */
 interface FarRow {
@@ -36,7 +38,10 @@ export class Lloyd {
   readonly #points: Points;
   readonly #options: LloydOptions;
   readonly #sums: Float64Array;
+  /** What is to be added for rows that the device gave to another code. */
+  readonly #corrections: Float64Array;
   readonly #counts: Float64Array;
+  #nearTies: NearTies | undefined;
   #far: FarRow[] = [];
   #squared = 0;
 
@@ -45,6 +50,7 @@ export class Lloyd {
     this.#options = options;
     this.centers = centers.slice();
     this.#sums = new Float64Array(centers.length);
+    this.#corrections = new Float64Array(centers.length);
     this.#counts = new Float64Array(centers.length / points.features);
     this.moving = options.maxIterations > 0;
   }
@@ -55,21 +61,47 @@ export class Lloyd {
   }
 
   /** Takes the codes and nearness of a tile's rows, tiles in ascending order. */
-  takeRows({ start, end }: Tile, ids: Uint32Array, nearness: Float32Array): void {
-    const most = this.#counts.length;
-    for (let row = 0; row < end - start; row++) {
-      const code = ids[row]!;
-      const distance = nearness[2 * row]!;
+  async takeRows(
+    tile: Tile,
+    ids: Uint32Array,
+    nearness: Float32Array,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#nearTies ??= new NearTies(this.#points, this.centers);
+    const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
+    let next = 0;
+    for (let row = 0; row < tile.end - tile.start; row++) {
+      let code = ids[row]!;
+      let distance = nearness[2 * row]!;
+      const decision = decisions[next];
+      if (decision?.row === row) {
+        next++;
+        this.#correct(decision, code);
+        ({ code, squared: distance } = decision);
+      }
       this.#counts[code]!++;
       this.#squared += distance;
-      const far = this.#far;
-      if (far.length < most || distance > far.at(-1)!.distance) {
-        let place = far.length;
-        while (place > 0 && far[place - 1]!.distance < distance) place--;
-        far.splice(place, 0, { row: start + row, distance, code });
-        if (far.length > most) far.pop();
-      }
+      this.#considerFar({ row: tile.start + row, distance, code });
     }
+  }
+
+  #correct({ code, point }: Decision, taken: number): void {
+    if (code === taken) return;
+    const { features } = this.#points;
+    for (let d = 0; d < features; d++) {
+      this.#corrections[code * features + d]! += point[d]!;
+      this.#corrections[taken * features + d]! -= point[d]!;
+    }
+  }
+
+  #considerFar(candidate: FarRow): void {
+    const far = this.#far;
+    const most = this.#counts.length;
+    if (far.length === most && candidate.distance <= far.at(-1)!.distance) return;
+    let place = far.length;
+    while (place > 0 && far[place - 1]!.distance < candidate.distance) place--;
+    far.splice(place, 0, candidate);
+    if (far.length > most) far.pop();
   }
 
   /** Takes the sums of a block of rows, `[codes, features]`, blocks in ascending order. */
@@ -83,6 +115,8 @@ export class Lloyd {
     const { maxIterations, tolerance } = this.#options;
     const inertia = this.#squared;
     if (this.moving) {
+      // apart until now: sums must not depend on where tiles end among blocks
+      this.#corrections.forEach((value, i) => this.#sums[i]! += value);
       await this.#fillEmpty(signal);
       const moved = this.#move();
       this.iterations++;
@@ -94,7 +128,9 @@ export class Lloyd {
       this.inertia = inertia;
     }
     this.#sums.fill(0);
+    this.#corrections.fill(0);
     this.#counts.fill(0);
+    this.#nearTies = undefined;
     this.#far = [];
     this.#squared = 0;
   }
