@@ -4,7 +4,7 @@
  *   npm --prefix bench/peers install && node tools/run.mjs peers
  *
  * Their answers and ours are checked against each other; times are from call to the ids on the host,
- * for data that are on the device, in turns, median of 7.
+ * for data that are on the device, in turns, median of 5.
  */
 
 import { createRequire } from "node:module";
@@ -20,7 +20,7 @@ import { toPanels } from "../../src/math/panels.ts";
 import { Random } from "../../src/math/random.ts";
 import { measureCeilings } from "../ceilings.ts";
 
-const REPEATS = 7;
+const REPEATS = 5;
 
 interface Problem {
   rows: number;
@@ -51,7 +51,8 @@ interface JaxArray {
 const require = createRequire(
   path.join(process.cwd(), "bench/peers/package.json"),
 );
-const load = (name: string) => import(/* @vite-ignore */ pathToFileURL(require.resolve(name)).href);
+const load = (name: string) =>
+  import(/* @vite-ignore */ pathToFileURL(require.resolve(name)).href);
 
 async function ours(gpu: Gpu, problem: Problem): Promise<Contender> {
   const { rows, codes, features, points, book } = problem;
@@ -214,7 +215,9 @@ async function sideBySide(
     "of the FMA rate",
     "sluice is faster by",
   ]];
-  const medians = times.map((own) => own.sort((a, b) => a - b)[own.length >> 1]!);
+  const medians = times.map((own) =>
+    own.sort((a, b) => a - b)[own.length >> 1]!
+  );
   for (const [i, { name }] of contenders.entries()) {
     const gflops = 2 * rows * codes * features / medians[i]! / 1e6;
     table.push([
@@ -237,7 +240,9 @@ async function sideBySide(
     }));
   }
   console.log(
-    `${rows} rows, ${codes} codes, ${features} features\n${formatTable(table)}\n`,
+    `${rows} rows, ${codes} codes, ${features} features\n${
+      formatTable(table)
+    }\n`,
   );
   for (const contender of contenders) contender.close();
 }
@@ -252,10 +257,12 @@ Object.defineProperty(globalThis, "navigator", {
 });
 const { fma } = await measureCeilings(gpu);
 console.log(
-  `${gpu.adapter.name}: ${fma.toFixed(1)} GFLOP/s of multiply-adds in registers`,
+  `${gpu.adapter.name}: ${
+    fma.toFixed(1)
+  } GFLOP/s of multiply-adds in registers`,
 );
 const random = new Random(1);
-for (const [rows, codes, features] of [[16384, 64, 512]] as const) {
+for (const [rows, codes, features] of [[4096, 64, 512]] as const) {
   const some = (count: number) =>
     Float32Array.from(
       { length: count * features },
