@@ -38,11 +38,7 @@ const cache = path.join(root, "node_modules/.cache/sluice");
 const [program, ...args] = process.argv.slice(2);
 const entry = PROGRAMS[program];
 if (entry === undefined || !existsSync(path.join(root, entry))) {
-  console.error(
-    `Cannot run "${program}": wanted one of ${
-      Object.keys(PROGRAMS).join(", ")
-    }`,
-  );
+  console.error(`Cannot run "${program}": wanted one of ${Object.keys(PROGRAMS).join(", ")}`);
   process.exit(2);
 }
 const file = path.join(await freshBuild(), `${program}.js`);
@@ -89,16 +85,11 @@ function sourceKey() {
   const folders = ["src", "shaders", path.dirname(entry)];
   const files = new Set(["package-lock.json", "tools/run.mjs"]);
   for (const folder of folders) {
-    for (
-      const name of readdirSync(path.join(root, folder), { recursive: true })
-        .sort()
-    ) {
+    for (const name of readdirSync(path.join(root, folder), { recursive: true }).sort()) {
       if (/\.(ts|wgsl)$/.test(name)) files.add(path.join(folder, name));
     }
   }
-  for (const name of files) {
-    hash.update(name).update(readFileSync(path.join(root, name)));
-  }
+  for (const name of files) hash.update(name).update(readFileSync(path.join(root, name)));
   return hash.digest("hex").slice(0, 16);
 }
 
@@ -110,8 +101,6 @@ function removeOldBuilds() {
     }))
     .sort((a, b) => b.ms - a.ms);
   for (const { folder, ms } of builds.slice(KEPT_BUILDS)) {
-    if (ms < Date.now() - KEPT_MS) {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    if (ms < Date.now() - KEPT_MS) rmSync(folder, { recursive: true, force: true });
   }
 }

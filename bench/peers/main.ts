@@ -51,8 +51,7 @@ interface JaxArray {
 const require = createRequire(
   path.join(process.cwd(), "bench/peers/package.json"),
 );
-const load = (name: string) =>
-  import(/* @vite-ignore */ pathToFileURL(require.resolve(name)).href);
+const load = (name: string) => import(/* @vite-ignore */ pathToFileURL(require.resolve(name)).href);
 
 async function ours(gpu: Gpu, problem: Problem): Promise<Contender> {
   const { rows, codes, features, points, book } = problem;
@@ -215,9 +214,7 @@ async function sideBySide(
     "of the FMA rate",
     "sluice is faster by",
   ]];
-  const medians = times.map((own) =>
-    own.sort((a, b) => a - b)[own.length >> 1]!
-  );
+  const medians = times.map((own) => own.sort((a, b) => a - b)[own.length >> 1]!);
   for (const [i, { name }] of contenders.entries()) {
     const gflops = 2 * rows * codes * features / medians[i]! / 1e6;
     table.push([
@@ -240,9 +237,7 @@ async function sideBySide(
     }));
   }
   console.log(
-    `${rows} rows, ${codes} codes, ${features} features\n${
-      formatTable(table)
-    }\n`,
+    `${rows} rows, ${codes} codes, ${features} features\n${formatTable(table)}\n`,
   );
   for (const contender of contenders) contender.close();
 }
@@ -257,9 +252,7 @@ Object.defineProperty(globalThis, "navigator", {
 });
 const { fma } = await measureCeilings(gpu);
 console.log(
-  `${gpu.adapter.name}: ${
-    fma.toFixed(1)
-  } GFLOP/s of multiply-adds in registers`,
+  `${gpu.adapter.name}: ${fma.toFixed(1)} GFLOP/s of multiply-adds in registers`,
 );
 const random = new Random(1);
 for (const [rows, codes, features] of [[4096, 64, 512]] as const) {
