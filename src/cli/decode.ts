@@ -49,7 +49,10 @@ Output and memory:
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
   --codec NAME         compression of chunks: none, gzip or zstd (default none)
   --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
-  --tile-rows N        rows on the GPU at a time (default: what the budget allows)
+  --lanes N            stretches of time that go side by side, each started from a guess that is
+                       checked (default: auto; 1 is the plain filter)
+  --burn-in-rows N     rows before a lane from which its start is guessed (default: 8 s)
+  --tile-rows N        rows on the GPU at a time, of every lane (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
   --overwrite          replace a decode that is already there; without it, an interrupted run of the
                        same plan goes on where it was, and a finished one is returned
@@ -80,6 +83,8 @@ const TYPES = Object.fromEntries([
     "shard-chunks",
     "codec",
     "zarr-format",
+    "lanes",
+    "burn-in-rows",
     "tile-rows",
     "budget",
   ].map((name) => [name, { type: "string" as const }]),
@@ -169,6 +174,8 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
         shardChunks: options.number("shard-chunks"),
         chunkRows: options.number("chunk-rows"),
         tileRows: options.number("tile-rows"),
+        lanes: options.text("lanes") === "auto" ? undefined : options.number("lanes"),
+        burnInRows: options.number("burn-in-rows"),
       }),
     });
     if (!quiet) process.stderr.write(`${plan.explain()}\n`);
@@ -194,6 +201,7 @@ function summary(result: DecodeResult, adapter: string) {
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
     peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
     seconds: result.seconds,
+    lanes: result.lanes,
     ...(result.resumed && { resumed: result.resumed }),
     adapter,
   };
@@ -201,9 +209,15 @@ function summary(result: DecodeResult, adapter: string) {
 
 function describe(result: DecodeResult, out: string): string {
   const [rows, bins] = result.posterior.shape;
-  const { peakBytes, projectedBytes, seconds, resumed } = result;
+  const { peakBytes, projectedBytes, seconds, resumed, lanes } = result;
   const lines = [`${out}: ${rows} rows x ${bins} state bins`];
   lines.push(`marginal log-likelihood ${result.marginalLogLikelihood.toFixed(3)} nats`);
+  if (lanes.count > 1) {
+    lines.push(
+      `${lanes.count} lanes of ${lanes.rows} rows that meet within ` +
+        `${lanes.largestDistance.toExponential(1)}; ${lanes.redoneRows} rows run again`,
+    );
+  }
   if (result.droppedSpikes > 0) lines.push(`${result.droppedSpikes} spikes outside the time grid`);
   if (resumed) {
     lines.push(`went on in pass "${resumed.pass}" at row ${resumed.row}`);

@@ -32,8 +32,11 @@ export interface DecodeResult {
   summaries: Record<string, ChunkedArray>;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
   binCenters: Float64Array[];
-  /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
-  storedRows: [from: number, to: number];
+  /**
+   * Stretches of rows that are stored, ascending: one of all rows, but for a decode that has not
+   * finished. The rest is NaN.
+   */
+  storedRows: [from: number, to: number][];
   /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
   marginalLogLikelihood: number;
   /** Spikes outside the decoded time grid. */
@@ -45,7 +48,24 @@ export interface DecodeResult {
   seconds: Record<string, number>;
   /** Where it went on, if an earlier run had been interrupted. */
   resumed?: Resumption;
+  /** How time was cut, and how the cuts fitted together. */
+  lanes: DecodeLanes;
   close(): Promise<void>;
+}
+
+/** Lanes of a decode: stretches of time that were advanced side by side. */
+export interface DecodeLanes {
+  count: number;
+  /** Rows of a lane, and rows before it from which its start was guessed. */
+  rows: number;
+  burnInRows: number;
+  /**
+   * Largest Hilbert distance that was accepted where two lanes meet: no later probability of a lane is
+   * off by a factor of more than e to it. NaN for a decode that has not finished.
+   */
+  largestDistance: number;
+  /** Rows that were run again, since a lane had started wrong. */
+  redoneRows: number;
 }
 
 /** Version of the layout written here; a reader refuses a newer one. */
@@ -58,6 +78,7 @@ interface StoredParameters extends RowOutputChoices {
   grid: { shape: number[] };
   chunk_rows: number;
   shard_chunks: number;
+  lanes: { count: number; rows: number; burn_in_rows?: number };
 }
 
 /** Options of {@link openResult}. */
@@ -132,10 +153,11 @@ async function openFrom(
       parameters.dtype === "u16" ? await open("acausal_posterior_scale") : undefined,
     )
     : notStored(place, [rows, binCenters[0]!.length]);
-  const storedRows: [number, number] = [
-    complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
-    rows,
-  ];
+  const storedRows: [number, number][] = complete
+    ? [[0, rows]]
+    : await storedStretches(store, names, zarrFormat, parameters);
+  const { lanes } = parameters;
+  const fit = attributes.lanes as { largest_distance: number; redone_rows: number } | undefined;
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
     posterior,
@@ -151,6 +173,13 @@ async function openFrom(
     projectedBytes: nothing(),
     peakBytes: nothing(),
     seconds: {},
+    lanes: {
+      count: lanes.count,
+      rows: lanes.rows,
+      burnInRows: lanes.burn_in_rows ?? 0,
+      largestDistance: complete ? fit?.largest_distance ?? 0 : NaN,
+      redoneRows: fit?.redone_rows ?? 0,
+    },
     async close() {
       for (const array of [posterior, states, time, ...Object.values(summaries)]) {
         await array.close();
@@ -183,28 +212,36 @@ function notStored(place: string, shape: readonly number[]): ChunkedArray {
   };
 }
 
-/** The smoother goes backward: the row from which on files of all variables are there. */
-async function firstStoredRow(
+/** Every lane goes backward: its rows from which on files of all variables are there. */
+async function storedStretches(
   store: Store,
   names: readonly string[],
   format: ZarrFormat,
-  { time, posterior, chunk_rows, shard_chunks }: StoredParameters,
-): Promise<number> {
+  { time, posterior, chunk_rows, shard_chunks, lanes }: StoredParameters,
+): Promise<[number, number][]> {
   const fileRows = chunk_rows * shard_chunks;
-  const acausal = names.filter((name) => name.startsWith("acausal_"));
   const axes = (name: string) =>
-    /_state_probabilities$/.test(name) || (posterior && name === "acausal_posterior") ? 2 : 1;
-  let first = time.rows;
-  for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
-    const sizes = await Promise.all(
-      acausal.map((name) =>
-        store.size(chunkKey({ name }, axes(name) === 2 ? [file, 0] : [file], format))
-      ),
-    );
-    if (sizes.includes(undefined)) break;
-    first = file * fileRows;
+    /_state_probabilities$/.test(name) || (posterior && /_posterior$/.test(name)) ? 2 : 1;
+  const isStored = async (file: number) => {
+    for (const name of names) {
+      const key = chunkKey({ name }, axes(name) === 2 ? [file, 0] : [file], format);
+      if (await store.size(key) === undefined) return false;
+    }
+    return true;
+  };
+  const stretches: [number, number][] = [];
+  for (let lane = 0; lane < lanes.count; lane++) {
+    const start = lane * lanes.rows;
+    const end = Math.min(time.rows, start + lanes.rows);
+    let first = end;
+    while (first > start) {
+      const file = Math.ceil(first / fileRows) - 1;
+      if (!await isStored(file)) break;
+      first = file * fileRows;
+    }
+    if (first < end) stretches.push([first, end]);
   }
-  return first;
+  return stretches;
 }
 
 /**

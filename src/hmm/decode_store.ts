@@ -33,6 +33,7 @@ import { VERSION } from "../version.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
+import type { LaneCuts } from "./lane_cuts.ts";
 import type { RowOutputs } from "./row_outputs.ts";
 import { positionNames, stateBinCenters } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
@@ -46,6 +47,8 @@ export interface DecodeOutputOptions {
   time: TimeGrid;
   rowOutputs: RowOutputs;
   chunkRows: number;
+  /** How time is cut. */
+  lanes: LaneCuts;
   /** Chunks in a shard; every chunk has a file of its own when 1. */
   shardChunks: number;
   codec: Codec;
@@ -118,6 +121,7 @@ export class DecodeOutput {
     const longest = this.#attributes({
       complete: false,
       marginal_log_likelihoods: [-Number.MAX_VALUE],
+      lanes: { largest_distance: -Number.MAX_VALUE, redone_rows: Number.MAX_VALUE },
     });
     this.#metadataBytes = projectedMetadataBytes(this.#group(longest));
   }
@@ -127,7 +131,15 @@ export class DecodeOutput {
     const { zarrFormat } = this.#options;
     const specs = Object.values(this.#specs);
     const sum = (bytes: readonly number[]) => bytes.reduce((total, part) => total + part, 0);
+    const { lanes } = this.#options;
     const stored = sum(specs.map((spec) => ChunkWriter.projectedDiskBytes(spec, zarrFormat)));
+    // a file that is written again lies beside the one it will replace
+    const again = lanes.count === 1 ? 0 : sum(specs.map((spec) => {
+      const { chunkShape, shardChunks = 1 } = spec;
+      const rows = Math.min(chunkShape[0]! * shardChunks, spec.shape[0]!);
+      const file = { ...spec, shape: [rows, ...spec.shape.slice(1)] };
+      return ChunkWriter.projectedDiskBytes(file, zarrFormat);
+    }));
     const coordinates = sum(
       this.#coordinates.map(({ spec, data }) => coordinateBytes(spec, data, zarrFormat)),
     );
@@ -136,14 +148,16 @@ export class DecodeOutput {
       {
         what: "output chunks being filled",
         kind: "host",
-        bytes: sum(specs.map((spec) => ChunkWriter.projectedHostBytes(spec, zarrFormat))),
+        bytes: sum(
+          specs.map((spec) => ChunkWriter.projectedHostBytes(spec, zarrFormat, lanes.count)),
+        ),
       },
-      { what: "posteriors", kind: "disk", bytes: stored },
+      { what: "posteriors", kind: "disk", bytes: stored + again },
       { what: "coordinates and metadata", kind: "disk", bytes: coordinates + this.#metadataBytes },
       {
         what: "list of stored chunks, removed at the end",
         kind: "disk",
-        bytes: chunks * LOGGED_CHUNK_BYTES,
+        bytes: (lanes.count === 1 ? 1 : 2) * chunks * LOGGED_CHUNK_BYTES,
       },
     ];
   }
@@ -206,7 +220,7 @@ export class DecodeOutput {
     try {
       const chunks = storedChunks(steps);
       for (const [name, spec] of Object.entries(this.#specs)) {
-        const writer = this.#writer(store, name, spec);
+        const writer = this.#writer(store, spec);
         const problem = await writer.verify(chunks[name] ?? []);
         if (problem) return problem;
       }
@@ -240,7 +254,7 @@ export class DecodeOutput {
     this.#writers = {};
     const chunks = storedChunks(steps);
     for (const [name, spec] of Object.entries(this.#specs)) {
-      const writer = this.#writer(store, name, spec);
+      const writer = this.#writer(store, spec);
       this.#writers[name] = writer;
       if (chunks[name]) await writer.restore(chunks[name]);
     }
@@ -249,20 +263,30 @@ export class DecodeOutput {
 
   /** Makes what a tile wrote safe. */
   async commit(pass: Pass, tile: Tile): Promise<Commit> {
-    const forward = pass.direction === "forward";
-    const kind = forward ? "causal" : "acausal";
-    let storedTo = forward ? tile.end : tile.start;
+    // every row is stored on the way back
+    if (pass.direction === "forward") return { storedTo: tile.end, output: {} };
+    let storedTo = tile.start;
+    let replacing = false;
     const output: StoredChunks = {};
     for (const [name, writer] of Object.entries(this.#writers)) {
-      if (!name.startsWith(`${kind}_`)) continue;
-      const { chunks, openRows } = await writer.commit();
-      if (chunks.length > 0) output[name] = chunks;
-      if (openRows) {
-        storedTo = forward ? Math.min(storedTo, openRows[0]) : Math.max(storedTo, openRows[1]);
+      const commit = await writer.commit();
+      if (commit.chunks.length > 0) output[name] = commit.chunks;
+      for (const [, end] of commit.openRows) {
+        storedTo = Math.max(storedTo, (end - 1) % this.#options.lanes.rows + 1);
       }
+      replacing ||= commit.replacing;
     }
     this.#countWriters();
-    return { storedTo, output };
+    if (!tile.again) return { storedTo, output };
+    // the log tells of files that replaced others alone
+    return { storedTo: replacing ? tile.end : tile.start, output };
+  }
+
+  /** Which rows of the smoother may be written again. */
+  redo(rows: "all" | "begun" | "none"): void {
+    for (const [name, writer] of Object.entries(this.#writers)) {
+      if (name.startsWith("acausal_")) writer.redo(rows);
+    }
   }
 
   /** Takes rows from `start` on of every variable of a kind, by name. */
@@ -287,6 +311,12 @@ export class DecodeOutput {
       this.#group(this.#attributes({
         complete: true,
         marginal_log_likelihoods: [jsonNumber(marginalLogLikelihood)],
+        ...(report.lanes && {
+          lanes: {
+            largest_distance: report.lanes.largestDistance,
+            redone_rows: report.lanes.redoneRows,
+          },
+        }),
       })),
     );
     await this.release();
@@ -312,10 +342,10 @@ export class DecodeOutput {
     this.#store = undefined;
   }
 
-  #writer(store: Store, name: string, spec: ZarrArraySpec): ChunkWriter {
-    // the smoother goes backward
-    const descending = name.startsWith("acausal_");
-    return new ChunkWriter(store, spec, { format: this.#options.zarrFormat, descending });
+  #writer(store: Store, spec: ZarrArraySpec): ChunkWriter {
+    const { zarrFormat: format, lanes } = this.#options;
+    // the smoother goes backward, and the filtered rows it starts from with it
+    return new ChunkWriter(store, spec, { format, descending: true, openChunks: lanes.count });
   }
 
   /** Tells the ledger what the writers hold and have written. */
@@ -330,7 +360,8 @@ export class DecodeOutput {
     if (held > this.#held) account.take("host", held - this.#held, "output chunks");
     else account.giveBack("host", this.#held - held);
     this.#held = held;
-    account.take("disk", written - this.#written, "output chunks");
+    if (written > this.#written) account.take("disk", written - this.#written, "output chunks");
+    else account.giveBack("disk", this.#written - written);
     this.#written = written;
   }
 
@@ -360,7 +391,7 @@ export class DecodeOutput {
 
   #parameters(): Record<string, unknown> {
     const { model, time, grid, rowOutputs, causal } = this.#options;
-    const { chunkRows, shardChunks, codec, zarrFormat } = this.#options;
+    const { chunkRows, shardChunks, codec, zarrFormat, lanes } = this.#options;
     return {
       states: model,
       time: { start: time.start, step: time.step, rows: time.rows },
@@ -371,6 +402,11 @@ export class DecodeOutput {
       codec,
       zarr_format: zarrFormat,
       causal,
+      lanes: {
+        count: lanes.count,
+        rows: lanes.rows,
+        ...(lanes.count > 1 && { burn_in_rows: lanes.burnInRows, tolerance: lanes.tolerance }),
+      },
     };
   }
 
@@ -405,7 +441,7 @@ function jsonNumber(value: number): number | string {
 function storedChunks(steps: readonly StepRecord[]): StoredChunks {
   const all: StoredChunks = {};
   for (const { output } of steps) {
-    for (const [name, chunks] of Object.entries(output as StoredChunks)) {
+    for (const [name, chunks] of Object.entries(output as StoredChunks ?? {})) {
       (all[name] ??= []).push(...chunks);
     }
   }

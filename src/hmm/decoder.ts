@@ -12,12 +12,14 @@ import {
   logNormaliser,
 } from "../kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
-import { hmmConstants } from "../kernels/hmm_transition.ts";
+import { fieldBytes, hmmConstants } from "../kernels/hmm_transition.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
+import { hilbertDistance } from "../math/hilbert.ts";
 import type { Codec } from "../store/codecs.ts";
 import { CODECS } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import type { KernelStep, Pass, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
+import { tileSize } from "../stream/pass.ts";
 import type {
   Commit,
   FoundOutput,
@@ -29,14 +31,17 @@ import type {
   StepRecord,
 } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
+import type { NumericArray } from "../types.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { DecodeOutput } from "./decode_store.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { elementBytesOf } from "./posterior_types.ts";
-import type { Summary } from "./row_outputs.ts";
-import { RowOutputs } from "./row_outputs.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
+import type { LaneCuts } from "./lane_cuts.ts";
+import { cutLanes, largestDivisor } from "./lane_cuts.ts";
+import type { RowKind, Summary } from "./row_outputs.ts";
+import { RowOutputs } from "./row_outputs.ts";
 import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
 import { encodeSortedSpikes, rateTable, validateRecording } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
@@ -45,7 +50,7 @@ import { binSpikes, timeGrid } from "./time_grid.ts";
 import type { TransitionOperator } from "./transition.ts";
 import { transitionOperator } from "./transition.ts";
 
-export type { DecodeResult, OpenResultOptions } from "./decode_result.ts";
+export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
@@ -94,13 +99,27 @@ export interface DecodeOptions extends PlanChoices {
   posterior?: boolean;
   /** Numbers to store for every row, of the smoother and, with `causal`, of the filter. Default none. */
   summaries?: readonly Summary[];
-  /** Rows a stored chunk holds. Default: as many as make 4 MiB. */
+  /** Rows a stored chunk holds; they divide a lane. Default: as many as make 4 MiB in all lanes. */
   chunkRows?: number;
   /**
-   * Chunks that share a file, a shard. Default: as many as make 64 MiB; 1, a file for every chunk, in
-   * zarr version 2.
+   * Chunks that share a file, a shard, within a lane. Default: as many as make 64 MiB; 1, a file for
+   * every chunk, in zarr version 2.
    */
   shardChunks?: number;
+  /**
+   * Stretches of time that are advanced side by side. All but the first start from a guess, a burn-in
+   * early; whether it was right is measured where two lanes meet, and a lane that was not is run again.
+   * 1 is the plain filter. Default `auto`: as many as keep the device busy and burn-ins below a quarter
+   * of a lane.
+   */
+  lanes?: "auto" | number;
+  /** Rows of a burn-in. Default: as many as make 8 s, at most a lane's. */
+  burnInRows?: number;
+  /**
+   * Hilbert distance up to which a guess counts as right: no later probability is then off by a factor of
+   * more than e to it, nor the log-likelihood by more than it a lane. Default 1e-5.
+   */
+  laneTolerance?: number;
   /** Compression of chunks. Default `none`. */
   codec?: Codec;
   /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
@@ -198,8 +217,9 @@ class DecodeJob implements PlanActions<DecodeResult> {
   readonly #initial: Float32Array;
   readonly #output: DecodeOutput;
   readonly #tableBytes: number;
-  /** Log-likelihood so far, natural logarithm, f64. */
-  #logLikelihood = 0;
+  readonly #lanes: LaneCuts;
+  /** Log-likelihood of every lane so far, natural logarithm, f64. */
+  #logLikelihoods: Float64Array;
   #account: RunContext["account"] | undefined;
 
   constructor(
@@ -221,6 +241,12 @@ class DecodeJob implements PlanActions<DecodeResult> {
       const share = model.initial[state]! / interior;
       this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
     }
+    const lanes = cutLanes(time.rows, time.step, options, {
+      software: gpu.adapter.software,
+      chunkRows: options.chunkRows,
+    });
+    this.#lanes = lanes;
+    this.#logLikelihoods = new Float64Array(lanes.count);
     const width = shape.states * interior;
     const { zarrFormat = 3, codec = "none", dtype = "f32" } = options;
     this.#rowOutputs = new RowOutputs(grid, model.names.length, {
@@ -233,16 +259,26 @@ class DecodeJob implements PlanActions<DecodeResult> {
       ? CHUNK_BYTES / SUMMARY_CHUNK_ROWS
       : elementBytesOf(dtype) * width;
     const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / rowBytes));
-    const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
+    // a chunk of every lane is being filled at a time
+    const chunkRows = options.chunkRows ??
+      Math.min(lanes.rows, divisorFor(lanes, lanes.rows, rowsOf(CHUNK_BYTES / lanes.count)));
+    const laneChunks = Math.ceil(lanes.rows / chunkRows);
     const wholeShard = Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows));
     const shardChunks = options.shardChunks ??
-      (zarrFormat === 2 ? 1 : Math.min(wholeShard, Math.ceil(time.rows / chunkRows)));
+      (zarrFormat === 2 ? 1 : divisorFor(lanes, laneChunks, wholeShard));
     for (const [name, value] of Object.entries({ chunkRows, shardChunks })) {
       if (!(Number.isInteger(value) && value >= 1)) {
         throw new RangeError(
           `Cannot plan a decode: ${name} is ${value}, wanted a whole number from 1`,
         );
       }
+    }
+    if (lanes.count > 1 && lanes.rows % (chunkRows * shardChunks) !== 0) {
+      throw new RangeError(
+        `Cannot plan a decode: ${shardChunks} chunks of ${chunkRows} rows do not divide a lane of ` +
+          `${lanes.rows} rows, wanted a divisor such as chunks of ` +
+          `${largestDivisor(lanes.rows, chunkRows)}; or 1 lane`,
+      );
     }
     if (!CODECS.includes(codec)) {
       throw new RangeError(
@@ -265,6 +301,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       time,
       rowOutputs: this.#rowOutputs,
       chunkRows,
+      lanes,
       shardChunks,
       codec,
       zarrFormat,
@@ -290,7 +327,12 @@ class DecodeJob implements PlanActions<DecodeResult> {
   layout(tileRows: number): PlanLayout {
     const { rows } = this.#time;
     const { uniform, gridTable, rowScale, packTable, shape } = this.#operator;
+    const lanes = this.#lanes;
     const stateBytes = this.#initial.byteLength;
+    const starts = new Float32Array(lanes.count * this.#initial.length);
+    for (let lane = 0; lane < lanes.count; lane++) {
+      starts.set(this.#initial, lane * this.#initial.length);
+    }
     const table = (name: string, data: ArrayBufferView): SharedBuffer => ({
       name,
       bytes: data.byteLength,
@@ -309,15 +351,9 @@ class DecodeJob implements PlanActions<DecodeResult> {
       table("pack_table", packTable),
       table("log_rates", this.#tables.logRates),
       table("silence", this.#tables.silence),
-      table("predicted_carry", this.#initial),
-      { name: "smoothed_carry", bytes: stateBytes, kind: "storage" },
-      // source, half-way value and result of every convolution
-      {
-        name: "field",
-        bytes: 3 * 16 * Math.max(1, shape.jobs) * shape.padded,
-        kind: "storage",
-        scratch: true,
-      },
+      table("predicted_carry", starts),
+      { name: "smoothed_carry", bytes: lanes.count * stateBytes, kind: "storage" },
+      { name: "field", bytes: lanes.count * fieldBytes(shape), kind: "storage", scratch: true },
       ...this.#rowOutputs.shared(),
     ];
     return {
@@ -328,6 +364,12 @@ class DecodeJob implements PlanActions<DecodeResult> {
         { what: "spikes and rate tables", kind: "host", bytes: this.#tableBytes },
         ...this.#output.memory(),
       ],
+      ...(lanes.count > 1 && {
+        lanes: {
+          ...lanes,
+          distance: (a: Uint8Array, b: Uint8Array) => hilbertDistance(asFloats(a), asFloats(b)),
+        },
+      }),
       alignRows: this.#chunkRows,
     };
   }
@@ -346,7 +388,8 @@ class DecodeJob implements PlanActions<DecodeResult> {
 
   async begin(context: RunContext): Promise<void> {
     this.#account = context.account;
-    this.#logLikelihood = Number(context.state ?? 0);
+    const sums = context.state as readonly string[] | undefined;
+    this.#logLikelihoods.forEach((_, lane, all) => all[lane] = Number(sums?.[lane] ?? 0));
     context.account.take("host", this.#tableBytes, "spikes and rate tables");
     await this.#output.begin(context);
   }
@@ -355,14 +398,19 @@ class DecodeJob implements PlanActions<DecodeResult> {
     return this.#output.commit(pass, tile);
   }
 
+  redo(_pass: Pass, rows: "all" | "begun" | "none"): void {
+    this.#output.redo(rows);
+  }
+
   /** Text: JSON has no infinities. */
-  state(): string {
-    return String(this.#logLikelihood);
+  state(): string[] {
+    return Array.from(this.#logLikelihoods, String);
   }
 
   async finish(report: RunReport): Promise<DecodeResult> {
     this.#account!.giveBack("host", this.#tableBytes);
-    return await this.#output.finish(this.#logLikelihood, report);
+    const logLikelihood = this.#logLikelihoods.reduce((sum, own) => sum + own, 0);
+    return await this.#output.finish(logLikelihood, report);
   }
 
   release(): Promise<void> {
@@ -381,69 +429,68 @@ class DecodeJob implements PlanActions<DecodeResult> {
   /** Buffers both passes work in. */
   #slotBuffers(tileRows: number): SlotBuffer[] {
     const { cells } = this.#operator.shape;
-    const rowStarts = this.#spikes.rowStarts;
-    let mostSpikes = 1;
-    for (let start = 0; start < this.#time.rows; start += tileRows) {
-      const end = Math.min(this.#time.rows, start + tileRows);
-      mostSpikes = Math.max(mostSpikes, rowStarts[end]! - rowStarts[start]!);
-    }
+    const rows = this.#lanes.count * tileRows;
     return [
-      { name: "spike_starts", bytes: 4 * (tileRows + 1), role: "upload" },
-      { name: "spike_units", bytes: 4 * mostSpikes, role: "upload" },
-      { name: "likelihood", bytes: 16 * cells * tileRows, role: "scratch" },
-      { name: "filtered", bytes: 16 * this.#stateStride * tileRows, role: "scratch" },
-      { name: "row_maximum", bytes: 4 * tileRows, role: "scratch" },
-      { name: "filter_sums", bytes: 4 * this.#sumsWidth * tileRows, role: "scratch" },
+      { name: "spike_starts", bytes: 4 * (rows + 1), role: "upload" },
+      { name: "spike_units", bytes: 4 * this.#mostSpikes(tileRows), role: "upload" },
+      { name: "likelihood", bytes: 16 * cells * rows, role: "scratch" },
+      { name: "filtered", bytes: 16 * this.#stateStride * rows, role: "scratch" },
+      { name: "row_maximum", bytes: 4 * rows, role: "scratch" },
+      { name: "filter_sums", bytes: 4 * this.#sumsWidth * rows, role: "scratch" },
     ];
   }
 
+  /** Most spikes that tiles of so many rows have, wherever they lie; 1 at least. */
+  #mostSpikes(tileRows: number): number {
+    const { rows, count, burnInRows } = this.#lanes;
+    const { rowStarts } = this.#spikes;
+    const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), this.#time.rows)]!;
+    let most = 1;
+    for (let start = -burnInRows; start < rows + burnInRows; start++) {
+      let spikes = 0;
+      for (let lane = 0; lane < count; lane++) {
+        const first = lane * rows + start;
+        spikes += spikesBefore(first + tileRows) - spikesBefore(first);
+      }
+      most = Math.max(most, spikes);
+    }
+    return most;
+  }
+
+  /** Finds out the states that lanes have at the start of every tile. Everything else comes after. */
   #filterPass(tileRows: number): Pass {
-    const buffers = this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
-      buffer.name === "row_maximum" || buffer.name === "filter_sums"
-        ? { ...buffer, role: "download" }
-        : buffer
-    );
-    const { causal } = this.#output;
-    if (causal) buffers.push(...this.#rowOutputs.slotBuffers(tileRows));
     return {
       name: "filter",
       direction: "forward",
       cost: 1,
-      slotBuffers: buffers,
+      slotBuffers: this.#slotBuffers(tileRows),
       carry: { buffer: "predicted_carry", bytes: this.#initial.byteLength },
       steps: [
         this.#likelihoodStep(),
-        this.#filterStep({ predicted: "predicted_carry" }, 0),
-        ...(causal ? this.#rowOutputs.steps(4 * this.#stateStride) : []),
+        this.#filterStep({ predicted: "predicted_carry" }, () => ({
+          rowStride: 0,
+          laneStride: this.#stateStride,
+        })),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
-      write: async (tile, downloads, signal) => {
-        const rows = tile.end - tile.start;
-        const { states } = this.#operator.shape;
-        const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
-        const width = this.#sumsWidth;
-        const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
-        const probabilities = new Float32Array(rows * states);
-        const logNormalisers = new Float64Array(rows);
-        for (let row = 0; row < rows; row++) {
-          const [norm, inverse, ...shares] = sums.subarray(row * width, (row + 1) * width);
-          logNormalisers[row] = logNormaliser(norm!, inverse!) + maxima[row]! +
-            this.#constantOf(tile.start + row);
-          this.#logLikelihood += logNormalisers[row]!;
-          probabilities.set(shares, row * states);
-        }
-        const values = {
-          ...(causal && this.#rowOutputs.values(downloads, rows, probabilities)),
-          ...(this.#rowOutputs.filterVariables.length > 0 && { log_normaliser: logNormalisers }),
-        };
-        await this.#output.write("causal", tile.start, values, signal);
-      },
+      write: () => Promise.resolve(),
     };
   }
 
+  /** Filters each tile again, from the state at its start, and smooths it. */
   #smoothPass(tileRows: number): Pass {
     const stateBytes = this.#initial.byteLength;
     const { states } = this.#operator.shape;
+    const { rows: laneLength, count, burnInRows } = this.#lanes;
+    const { causal } = this.#output;
+    const rows = count * tileRows;
+    const predicted = ({ start, end }: Tile) => ({
+      rowStride: this.#stateStride,
+      laneStride: (end - start + 1) * this.#stateStride,
+    });
+    const outputs: RowKind[] = causal ? ["causal", "acausal"] : ["acausal"];
+    const rowSteps = (kind: RowKind) =>
+      outputs.includes(kind) ? this.#rowOutputs.steps(4 * this.#stateStride, kind) : [];
     return {
       name: "smooth",
       direction: "backward",
@@ -451,72 +498,171 @@ class DecodeJob implements PlanActions<DecodeResult> {
       carry: { buffer: "smoothed_carry", bytes: stateBytes },
       startsFrom: { pass: "filter", upload: "checkpoint" },
       slotBuffers: [
-        ...this.#slotBuffers(tileRows),
-        { name: "checkpoint", bytes: stateBytes, role: "upload" },
-        { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
-        { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
-        ...this.#rowOutputs.slotBuffers(tileRows),
+        ...this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
+          buffer.name === "row_maximum" || buffer.name === "filter_sums"
+            ? { ...buffer, role: "download" }
+            : buffer
+        ),
+        { name: "checkpoint", bytes: count * stateBytes, role: "upload" },
+        { name: "predicted", bytes: count * stateBytes * (tileRows + 1), role: "scratch" },
+        { name: "smooth_sums", bytes: 4 * states * rows, role: "download" },
+        ...outputs.flatMap((kind) => this.#rowOutputs.slotBuffers(rows, kind)),
       ],
       steps: [
         {
           copy: { from: "checkpoint", to: "predicted" },
-          range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
+          ranges: (tile) =>
+            Array.from({ length: tile.lanes }, (_, lane) => ({
+              fromOffset: lane * stateBytes,
+              toOffset: lane * (tile.end - tile.start + 1) * stateBytes,
+              bytes: stateBytes,
+            })),
         },
         this.#likelihoodStep(),
-        this.#filterStep({}, this.#stateStride),
+        this.#filterStep({}, predicted),
+        ...rowSteps("causal"),
         {
           kernel: hmmSmooth,
           constants: hmmConstants(this.#operator.shape),
           order: "descending",
-          params: (tile, from, to) =>
-            hmmSmoothParams(
-              from,
-              to,
-              tile.end === this.#time.rows ? tile.end - 1 - tile.start : undefined,
-            ),
-          workgroups: () => [1],
+          params: ({ start, end, firstLane }, from, to) =>
+            hmmSmoothParams(from, to, end - start, {
+              firstEnd: this.#time.rows - 1 - firstLane * laneLength - start,
+              laneLength,
+              burnInEnd: start < laneLength ? undefined : laneLength + burnInRows - 1 - start,
+            }),
+          workgroups: (_rows, { lanes }) => [lanes],
         },
-        ...this.#rowOutputs.steps(4 * this.#stateStride),
+        ...rowSteps("acausal"),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
-      write: (tile, downloads, signal) => {
-        const rows = tile.end - tile.start;
-        const probabilities = new Float32Array(downloads.smooth_sums!, 0, rows * states);
-        const values = this.#rowOutputs.values(downloads, rows, probabilities);
-        return this.#output.write("acausal", tile.start, values, signal);
+      write: async (tile, downloads, signal) => {
+        const rows = tileSize(tile);
+        const { normalisers, probabilities } = this.#filterSums(tile, downloads);
+        // a lane that is smoothed again was filtered rightly
+        if (!tile.again) {
+          this.#countLogLikelihood(tile, normalisers);
+          await this.#store("causal", tile, {
+            ...(causal && this.#rowOutputs.values(downloads, rows, probabilities, "causal")),
+            ...(this.#rowOutputs.filterVariables.length > 0 && { log_normaliser: normalisers }),
+          }, signal);
+        }
+        const shares = new Float32Array(downloads.smooth_sums!, 0, rows * states);
+        const values = this.#rowOutputs.values(downloads, rows, shares, "acausal");
+        await this.#store("acausal", tile, values, signal);
       },
     };
+  }
+
+  /** Log normaliser of every row, f64, and filtered probability of every discrete state, f32. */
+  #filterSums(
+    tile: Tile,
+    downloads: Record<string, ArrayBuffer>,
+  ): { normalisers: Float64Array; probabilities: Float32Array } {
+    const { states } = this.#operator.shape;
+    const rows = tileSize(tile);
+    const width = this.#sumsWidth;
+    const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
+    const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
+    const probabilities = new Float32Array(rows * states);
+    const normalisers = new Float64Array(rows);
+    this.#forEachRow(tile, (row, i) => {
+      const [norm, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
+      normalisers[i] = logNormaliser(norm!, inverse!) + maxima[i]! + this.#constantOf(row);
+      probabilities.set(shares, i * states);
+    });
+    return { normalisers, probabilities };
+  }
+
+  /** Adds rows from the last to the first, whatever the tiles are. */
+  #countLogLikelihood(tile: Tile, normalisers: Float64Array): void {
+    this.#forEachRow(tile, (_row, i, lane) => this.#logLikelihoods[lane]! += normalisers[i]!);
+  }
+
+  /** Visits the rows of a tile that are rows of the recording, every lane from its last. */
+  #forEachRow(
+    { start, end, firstLane, lanes }: Tile,
+    visit: (row: number, index: number, lane: number) => void,
+  ): void {
+    for (let own = 0; own < lanes; own++) {
+      const first = (firstLane + own) * this.#lanes.rows + start;
+      const present = Math.min(end - start, this.#time.rows - first);
+      for (let i = present - 1; i >= 0; i--) {
+        visit(first + i, own * (end - start) + i, firstLane + own);
+      }
+    }
+  }
+
+  /** Stores what a tile has of every variable, lane by lane. */
+  async #store(
+    kind: RowKind,
+    tile: Tile,
+    values: Record<string, NumericArray>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { start, end, firstLane, lanes } = tile;
+    for (let own = 0; own < lanes; own++) {
+      const first = (firstLane + own) * this.#lanes.rows + start;
+      const present = Math.min(end - start, this.#time.rows - first);
+      if (present <= 0) continue;
+      const rows: Record<string, NumericArray> = {};
+      for (const [name, all] of Object.entries(values)) {
+        const width = all.length / tileSize(tile);
+        const from = own * (end - start) * width;
+        rows[name] = all.subarray(from, from + present * width);
+      }
+      await this.#output.write(kind, first, rows, signal);
+    }
   }
 
   #likelihoodStep(): KernelStep {
     return {
       kernel: poisson.poissonLikelihood,
       constants: poisson.poissonLikelihoodConstants(this.#operator.shape.cells),
-      order: "ascending",
+      order: "any",
       params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
       workgroups: poisson.poissonLikelihoodWorkgroups,
     };
   }
 
-  #filterStep(buffers: Record<string, string>, predictedStride: number): KernelStep {
+  #filterStep(
+    buffers: Record<string, string>,
+    predicted: (tile: Tile) => { rowStride: number; laneStride: number },
+  ): KernelStep {
     return {
       kernel: hmmFilter,
       constants: hmmConstants(this.#operator.shape),
       buffers,
       order: "ascending",
-      params: (_tile, from, to) => hmmFilterParams(from, to, predictedStride, this.#stateStride),
-      workgroups: () => [1],
+      params: (tile, from, to) => hmmFilterParams(from, to, tile.end - tile.start, predicted(tile)),
+      workgroups: (_rows, { lanes }) => [lanes],
     };
   }
 
-  /** Spikes of a tile, as offsets into the tile's own list. */
-  #spikesOf(tile: Tile): Record<string, ArrayBufferView> {
+  /** Spikes of a tile, lane after lane, as offsets into the tile's own list. */
+  #spikesOf({ start, end, firstLane, lanes }: Tile): Record<string, ArrayBufferView> {
     const { rowStarts, units } = this.#spikes;
-    const first = rowStarts[tile.start]!;
-    return {
-      spike_starts: rowStarts.slice(tile.start, tile.end + 1).map((start) => start - first),
-      spike_units: Uint32Array.from(units.subarray(first, rowStarts[tile.end]!)),
-    };
+    const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), this.#time.rows)]!;
+    const rows = end - start;
+    const starts = new Uint32Array(lanes * rows + 1);
+    const own: Uint32Array[] = [];
+    let count = 0;
+    for (let lane = 0; lane < lanes; lane++) {
+      const first = (firstLane + lane) * this.#lanes.rows + start;
+      const before = spikesBefore(first);
+      for (let row = 0; row <= rows; row++) {
+        starts[lane * rows + row] = count + spikesBefore(first + row) - before;
+      }
+      own.push(units.subarray(before, spikesBefore(first + rows)));
+      count = starts[(lane + 1) * rows]!;
+    }
+    const list = new Uint32Array(count);
+    let at = 0;
+    for (const part of own) {
+      list.set(part, at);
+      at += part.length;
+    }
+    return { spike_starts: starts, spike_units: list };
   }
 
   /** What centring took out of a row's log-likelihood. */
@@ -528,6 +674,15 @@ class DecodeJob implements PlanActions<DecodeResult> {
     }
     return constant;
   }
+}
+
+/** The largest number of rows up to `most` of which a whole number makes `whole`, where lanes ask for it. */
+function divisorFor({ count }: LaneCuts, whole: number, most: number): number {
+  return count === 1 ? Math.min(whole, most) : largestDivisor(whole, most);
+}
+
+function asFloats({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array {
+  return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
 interface LikelihoodTables {

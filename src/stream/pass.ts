@@ -7,11 +7,23 @@
 
 import type { KernelSpec } from "../gpu/kernel.ts";
 
-/** A run of rows that one slot holds at a time. */
+/**
+ * Rows [start, end) of each of some lanes, which one slot holds at a time. Without lanes, the recording
+ * is the only one.
+ */
 export interface Tile {
-  /** First row, and one past the last. */
+  /** Counted from the lane's first row. A burn-in has rows before it, or past the lane's last. */
   start: number;
   end: number;
+  firstLane: number;
+  lanes: number;
+  /** Whether these rows were written before and come again, corrected. */
+  again?: boolean;
+}
+
+/** Rows of all lanes of a tile. */
+export function tileSize({ start, end, lanes }: Tile): number {
+  return (end - start) * lanes;
 }
 
 /** A buffer that lives as long as the plan and is shared by all slots. */
@@ -36,26 +48,28 @@ export interface SlotBuffer {
   role: "scratch" | "upload" | "download";
 }
 
-/** One kernel over the rows of a tile. The scheduler may split the rows over several submits. */
+/**
+ * One kernel over the rows of a tile. The scheduler may split them over several submits: in time order,
+ * every lane at once, or in any order, counted through all lanes.
+ */
 export interface KernelStep {
   kernel: KernelSpec;
   /** Values of the kernel's `override` constants. */
   constants: Record<string, number>;
   /** Buffer of each binding whose buffer has another name. `params` is made by the scheduler. */
   buffers?: Record<string, string>;
-  /** Order in which rows must be done when they are split. */
-  order: "ascending" | "descending";
-  /** Contents of the uniform `params` for rows [from, to) of the tile. */
+  order: "ascending" | "descending" | "any";
+  /** Contents of the uniform `params` for rows [from, to) of every lane, or of all lanes together. */
   params(tile: Tile, from: number, to: number): Uint32Array<ArrayBuffer>;
   /** Workgroups for so many rows. */
-  workgroups(rows: number): readonly number[];
+  workgroups(rows: number, tile: Tile): readonly number[];
 }
 
 /** A copy between buffers of the device, in tile order with the kernels. */
 export interface CopyStep {
   copy: { from: string; to: string };
-  /** Byte offsets and size for a tile. */
-  range(tile: Tile): { fromOffset: number; toOffset: number; bytes: number };
+  /** Byte offsets and sizes for a tile. */
+  ranges(tile: Tile): { fromOffset: number; toOffset: number; bytes: number }[];
 }
 
 export type Step = KernelStep | CopyStep;
@@ -68,7 +82,7 @@ export interface Pass {
   cost: number;
   slotBuffers: readonly SlotBuffer[];
   steps: readonly Step[];
-  /** The shared buffer whose contents go from tile to tile, and the bytes of it that matter. */
+  /** The shared buffer whose contents go from tile to tile, and how many bytes of it each lane has. */
   carry?: { buffer: string; bytes: number };
   /**
    * A pass before this one, and the `upload` buffer that gets the carry it had at a tile's first row.
@@ -85,24 +99,41 @@ export interface Pass {
 }
 
 /** Bytes the shader's uniform `params` may have. */
-export const PARAMS_BYTES = 16;
+export const PARAMS_BYTES = 32;
 
 /** The tiles that lie between ascending rows. */
-export function tilesBetween(bounds: readonly number[]): Tile[] {
-  return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end }));
+export function tilesBetween(
+  bounds: readonly number[],
+  lanes: Omit<Tile, "start" | "end">,
+): Tile[] {
+  return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end, ...lanes }));
 }
 
-/** From, the multiples of `tileRows` between, and to; one row alone when there are none between. */
-export function cutRows(from: number, to: number, tileRows: number): number[] {
+/** From, the multiples of `tileRows` and of `also` between, and to. */
+export function cutRows(from: number, to: number, tileRows: number, also = Infinity): number[] {
+  const multipleAfter = (row: number, step: number) =>
+    step === Infinity ? Infinity : (Math.floor(row / step) + 1) * step;
   // an interrupted run may have left nothing but the end
   if (from === to) return [from];
   const cuts = [from];
-  for (let row = (Math.floor(from / tileRows) + 1) * tileRows; row < to; row += tileRows) {
-    cuts.push(row);
+  for (let row = from; row < to; cuts.push(row)) {
+    row = Math.min(to, multipleAfter(row, tileRows), multipleAfter(row, also));
   }
-  return [...cuts, to];
+  return cuts;
 }
 
 export function isKernelStep(step: Step): step is KernelStep {
   return "kernel" in step;
+}
+
+/** Steps with the name of the uniform that each kernel among them has to itself. */
+export function namedSteps({ steps }: Pass): { step: Step; params: string }[] {
+  const uses = new Map<string, number>();
+  return steps.map((step) => {
+    if (!isKernelStep(step)) return { step, params: "" };
+    const { name } = step.kernel;
+    const use = (uses.get(name) ?? 0) + 1;
+    uses.set(name, use);
+    return { step, params: use === 1 ? name : `${name} ${use}` };
+  });
 }

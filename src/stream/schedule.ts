@@ -12,14 +12,14 @@ import { bufferBytes } from "../gpu/ledger.ts";
 import { MapMode } from "../gpu/usage.ts";
 import { Channel } from "./channel.ts";
 import type { KernelStep, Pass, Tile } from "./pass.ts";
-import { isKernelStep } from "./pass.ts";
+import { isKernelStep, namedSteps, tileSize } from "./pass.ts";
 import { Submitter } from "./submitter.ts";
 
 /** The buffers of one slot, by name. Staging buffers are named after what they serve. */
 export interface Slot {
   device: Record<string, GPUBuffer>;
   staging: Record<string, GPUBuffer>;
-  /** One uniform for each kernel step, by kernel name. */
+  /** One uniform for each kernel step, by {@link namedSteps}. */
   params: Record<string, GPUBuffer>;
 }
 
@@ -39,17 +39,23 @@ export interface PassRun {
   shared: Record<string, GPUBuffer>;
   signal: AbortSignal;
   /** What the pass's `startsFrom` asks for at the start of a tile. */
-  carryAt(row: number): Promise<ArrayBufferView>;
+  carryAt(tile: Tile): Promise<ArrayBufferView>;
   /** Whether the pass's `write` is called; if not, the tiles are run for their carries alone. */
   writes: boolean;
-  /** Hears of every tile once it is written, in order, with the carry after it. */
-  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<void>;
-  /** Share of the tiles the device has done, 0 to 1, and rows that have been written. */
+  /**
+   * Hears of every tile once it is written, in order, with the carry after it. Says whether the rest
+   * is not wanted.
+   */
+  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<boolean>;
+  /** Share of the tiles the device has done, 0 to 1, and rows of a lane that have been written. */
   onAdvance(computedShare: number, writtenRows: number): void;
 }
 
 /** The staging buffer of a slot that brings back the carry. */
 export const CARRY_STAGING = "carry";
+
+/** Ends the loops early, without a failure. */
+const STOPPED = Symbol("stopped");
 
 /** Drives one pass over its tiles. Rejects with the first failure, when all loops have stopped. */
 export async function runPass(run: PassRun): Promise<StageSeconds> {
@@ -67,6 +73,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     .map(({ name }) => name);
   if (pass.carry) downloads.push(CARRY_STAGING);
   const totalRows = tiles.reduce((sum, tile) => sum + tile.end - tile.start, 0);
+  const lanes = tiles[0]?.lanes ?? 1;
   const kernelSteps = pass.steps.filter(isKernelStep);
   let computedShare = 0;
   let writtenRows = 0;
@@ -75,7 +82,9 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     const all = known.reduce((sum, ms) => sum + ms, 0);
     const part = known[kernelSteps.findIndex((step) => step.kernel.name === kind)] ?? 0;
     const share = all > 0 ? part / all : 1 / kernelSteps.length;
-    computedShare = Math.min(1, computedShare + share * rows / totalRows);
+    const step = kernelSteps.find((step) => step.kernel.name === kind);
+    const laneRows = step?.order === "any" ? rows / lanes : rows;
+    computedShare = Math.min(1, computedShare + share * laneRows / totalRows);
     run.onAdvance(computedShare, writtenRows);
   });
   const prepared = await prepareSteps(run);
@@ -92,7 +101,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       signal.throwIfAborted();
       const started = performance.now();
       const uploads = await pass.read(tile, signal);
-      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile.start);
+      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile);
       for (const [name, data] of Object.entries(uploads)) {
         const staging = slot.staging[name]!;
         await staging.mapAsync(MapMode.WRITE, 0, bufferBytes(data.byteLength));
@@ -129,7 +138,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
             0,
             slot.staging[CARRY_STAGING]!,
             0,
-            bytes,
+            tile.lanes * bytes,
           );
         }
       });
@@ -154,13 +163,14 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       for (const name of downloads) arrived[name] = slot.staging[name]!.getMappedRange();
       if (run.writes) await pass.write(tile, arrived, signal);
       const carry = pass.carry &&
-        new Uint8Array(arrived[CARRY_STAGING]!.slice(0, pass.carry.bytes));
+        new Uint8Array(arrived[CARRY_STAGING]!.slice(0, tile.lanes * pass.carry.bytes));
       for (const name of downloads) slot.staging[name]!.unmap();
       free.put(slot);
-      await run.onTile(tile, carry);
+      const enough = await run.onTile(tile, carry);
       seconds.write += (performance.now() - started) / 1000;
       writtenRows += tile.end - tile.start;
       run.onAdvance(computedShare, writtenRows);
+      if (enough) throw STOPPED;
     }
   }
 
@@ -175,15 +185,23 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   signal.removeEventListener("abort", onAbort);
   const failed = results.find((result) => result.status === "rejected");
   if (failed) {
-    // buffers are about to be destroyed: let the device finish what it was given
+    // buffers are about to be destroyed or used again: let the device finish what it was given
     await submitter.drain().catch(() => {});
     gpu.throwIfFailed();
     signal.throwIfAborted();
-    throw failed.reason;
+    if (failed.reason !== STOPPED) throw failed.reason;
+    unmapAll(slots);
   }
   seconds.compute = submitter.busyMs / 1000;
   seconds.total = (performance.now() - began) / 1000;
   return seconds;
+}
+
+/** Staging buffers of tiles that nobody took are free again. */
+function unmapAll(slots: readonly Slot[]): void {
+  for (const buffer of slots.flatMap(({ staging }) => Object.values(staging))) {
+    if (buffer.mapState !== "unmapped") buffer.unmap();
+  }
 }
 
 type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => Promise<void>;
@@ -191,20 +209,24 @@ type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => P
 /** Compiles the kernels and binds them to every slot. */
 async function prepareSteps({ gpu, pass, slots, shared }: PassRun) {
   const prepared = new Map<Slot, PreparedStep[]>(slots.map((slot) => [slot, []]));
-  for (const step of pass.steps) {
+  for (const { step, params } of namedSteps(pass)) {
     if (isKernelStep(step)) {
       const kernel = await gpu.kernel(step.kernel, step.constants);
       for (const slot of slots) {
-        prepared.get(slot)!.push(prepareKernel(gpu, kernel, step, slot, shared));
+        prepared.get(slot)!.push(
+          prepareKernel(gpu, kernel, step, slot.params[params]!, slot, shared),
+        );
       }
     } else {
       const { from, to } = step.copy;
       for (const slot of slots) {
         const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
         prepared.get(slot)!.push((tile, submitter) => {
-          const { fromOffset, toOffset, bytes } = step.range(tile);
+          const ranges = step.ranges(tile);
           submitter.record((encoder) => {
-            encoder.copyBufferToBuffer(find(from), fromOffset, find(to), toOffset, bytes);
+            for (const { fromOffset, toOffset, bytes } of ranges) {
+              encoder.copyBufferToBuffer(find(from), fromOffset, find(to), toOffset, bytes);
+            }
           });
           return Promise.resolve();
         });
@@ -218,10 +240,10 @@ function prepareKernel(
   gpu: Gpu,
   kernel: Kernel,
   step: KernelStep,
+  uniform: GPUBuffer,
   slot: Slot,
   shared: Record<string, GPUBuffer>,
 ): PreparedStep {
-  const uniform = slot.params[kernel.name]!;
   const buffers: Record<string, GPUBuffer> = { params: uniform };
   for (const binding of Object.keys(step.kernel.bindings)) {
     if (binding === "params") continue;
@@ -232,18 +254,18 @@ function prepareKernel(
   }
   const group = kernel.bind(buffers);
   return async (tile, submitter, signal) => {
-    const rows = tile.end - tile.start;
+    const rows = step.order === "any" ? tileSize(tile) : tile.end - tile.start;
     for (let done = 0; done < rows;) {
       signal.throwIfAborted();
       gpu.throwIfFailed();
       const some = Math.min(rows - done, submitter.roomFor(kernel.name));
-      const [from, to] = step.order === "ascending"
-        ? [done, done + some]
-        : [rows - done - some, rows - done];
+      const [from, to] = step.order === "descending"
+        ? [rows - done - some, rows - done]
+        : [done, done + some];
       const params = step.params(tile, from, to);
       await submitter.dispatch(kernel.name, some, uniform, params, (encoder) => {
         const pass = encoder.beginComputePass({ label: kernel.name });
-        kernel.encode(pass, group, step.workgroups(some));
+        kernel.encode(pass, group, step.workgroups(some, tile));
         pass.end();
       });
       done += some;

@@ -108,11 +108,19 @@ const wanted = (rows: number) => Array.from({ length: rows }, (_, i) => i * (i +
 describe("tiles", () => {
   it("cover every row once, for any size", () => {
     for (const [rows, tileRows] of [[1, 1], [7, 3], [8, 4], [5, 100]] as const) {
-      const tiles = tilesBetween(cutRows(0, rows, tileRows));
+      const tiles = tilesBetween(cutRows(0, rows, tileRows), { firstLane: 0, lanes: 1 });
       expect(tiles[0]!.start).toBe(0);
       expect(tiles.at(-1)!.end).toBe(rows);
       tiles.slice(1).forEach((tile, i) => expect(tile.start).toBe(tiles[i]!.end));
     }
+  });
+});
+
+describe("cutRows()", () => {
+  it("cuts at multiples of both steps, before row 0 too", () => {
+    expect(cutRows(-7, 12, 5, 4)).toEqual([-7, -5, -4, 0, 4, 5, 8, 10, 12]);
+    expect(cutRows(3, 3, 5, 4)).toEqual([3]);
+    expect(cutRows(3, 4, 5)).toEqual([3, 4]);
   });
 });
 
@@ -176,8 +184,8 @@ describe("Plan", () => {
   it("explains itself in a table that adds up", () => {
     const plan = toyPlan(gpu(), toy(100), { tileRows: 10 });
     expect(plan.explain()).toMatch(/Plan "toy": 100 rows on/);
-    expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +352 B/);
-    expect(plan.explain()).toMatch(/in all.* 360 B +100 B/);
+    expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +384 B/);
+    expect(plan.explain()).toMatch(/in all.* 392 B +100 B/);
   });
 
   it("reports progress that only grows, and ends at 1", async () => {
