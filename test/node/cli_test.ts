@@ -306,6 +306,9 @@ describe("memory", () => {
         "8MiB",
         "--chunk-rows",
         "500",
+        // lanes hold memory of their own, however long they are
+        "--lanes",
+        "1",
         "--out",
         join(place, "out.zarr"),
         "--json",
