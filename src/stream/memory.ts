@@ -12,7 +12,7 @@ import { Journal } from "../store/journal.ts";
 import type { MemoryBytes } from "../types.ts";
 import { MEETING_ROWS, stagesOf } from "./lanes.ts";
 import type { Pass, SharedBuffer, SlotBuffer } from "./pass.ts";
-import { isKernelStep, namedSteps, PARAMS_BYTES } from "./pass.ts";
+import { namedSteps } from "./pass.ts";
 import type { MemoryItem, PlanLayout } from "./plan.ts";
 import type { Slot } from "./schedule.ts";
 import { CARRY_STAGING } from "./schedule.ts";
@@ -133,12 +133,11 @@ function slotRequests(passes: readonly Pass[], lanes: number): SlotRequest[] {
         place: "staging",
       });
     }
-    for (const { step, params } of namedSteps(pass)) {
-      if (!isKernelStep(step)) continue;
+    for (const { params, paramsBytes } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
       add({
         name: params,
         label: `${params} params`,
-        bytes: PARAMS_BYTES,
+        bytes: paramsBytes,
         usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
         place: "params",
       });

@@ -6,6 +6,7 @@
  */
 
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 
 /**
  * Rows [start, end) of each of some lanes, which one slot holds at a time. Without lanes, the recording
@@ -72,7 +73,35 @@ export interface CopyStep {
   ranges(tile: Tile): { fromOffset: number; toOffset: number; bytes: number }[];
 }
 
-export type Step = KernelStep | CopyStep;
+/** A kernel that takes its turn on every row. */
+export interface LoopKernel {
+  kernel: KernelSpec;
+  constants: Record<string, number>;
+  /** As in {@link KernelStep}. */
+  buffers?: Record<string, string>;
+  /** Contents of the uniform `params` for a row of the tile. */
+  params(tile: Tile, row: number): Uint32Array<ArrayBuffer>;
+  workgroups(tile: Tile): readonly number[];
+}
+
+/** Kernels that take turns: all of them on a row of every lane, then all of them on the next. */
+export interface LoopStep {
+  /** Of the whole, in submits and timings. */
+  name: string;
+  loop: readonly LoopKernel[];
+  order: "ascending" | "descending";
+}
+
+export type Step = KernelStep | LoopStep | CopyStep;
+
+/** A kernel of a pass, with the uniform it has to itself. */
+export interface NamedKernel {
+  kernel: KernelSpec;
+  constants: Record<string, number>;
+  /** Name and bytes of the uniform. */
+  params: string;
+  paramsBytes: number;
+}
 
 /** One sweep over all tiles, forward or backward. */
 export interface Pass {
@@ -122,18 +151,29 @@ export function cutRows(from: number, to: number, tileRows: number, also = Infin
   return cuts;
 }
 
-export function isKernelStep(step: Step): step is KernelStep {
-  return "kernel" in step;
+/** Most rows of a {@link LoopStep} in a submit. */
+export const LOOP_ROWS = 64;
+
+/** Name of a step's work in submits and timings; copies take no time worth counting. */
+export function workOf(step: Step): string | undefined {
+  return "copy" in step ? undefined : "loop" in step ? step.name : step.kernel.name;
 }
 
-/** Steps with the name of the uniform that each kernel among them has to itself. */
-export function namedSteps({ steps }: Pass): { step: Step; params: string }[] {
+/** Steps with their kernels. */
+export function namedSteps({ steps }: Pass): { step: Step; kernels: NamedKernel[] }[] {
   const uses = new Map<string, number>();
-  return steps.map((step) => {
-    if (!isKernelStep(step)) return { step, params: "" };
-    const { name } = step.kernel;
-    const use = (uses.get(name) ?? 0) + 1;
-    uses.set(name, use);
-    return { step, params: use === 1 ? name : `${name} ${use}` };
-  });
+  const named = ({ kernel, constants }: KernelStep | LoopKernel, paramsBytes: number) => {
+    const use = (uses.get(kernel.name) ?? 0) + 1;
+    uses.set(kernel.name, use);
+    const params = use === 1 ? kernel.name : `${kernel.name} ${use}`;
+    return { kernel, constants, params, paramsBytes };
+  };
+  return steps.map((step) => ({
+    step,
+    kernels: "copy" in step
+      ? []
+      : "loop" in step
+      ? step.loop.map((kernel) => named(kernel, LOOP_ROWS * PARAMS_STRIDE))
+      : [named(step, PARAMS_BYTES)],
+  }));
 }

@@ -16,7 +16,7 @@ import { boundaryOf, endOf, laneRows, MEETING_ROWS, stagesOf, startOf } from "./
 import type { PlanBuffers } from "./memory.ts";
 import { allocate, fillTables, projectBytes } from "./memory.ts";
 import type { Pass, Tile } from "./pass.ts";
-import { cutRows, isKernelStep, tilesBetween } from "./pass.ts";
+import { cutRows, namedSteps, tilesBetween } from "./pass.ts";
 import type { PlanActions, PlanLayout, StepRecord } from "./plan.ts";
 import { ProgressMeter } from "./progress.ts";
 import type { PassRun, StageSeconds } from "./schedule.ts";
@@ -164,8 +164,8 @@ export class PlanRun<Result> {
     this.#layout = this.#actions.layout(tileRows);
     await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk, steps);
     for (const pass of this.#layout.passes) {
-      for (const step of pass.steps.filter(isKernelStep)) {
-        await gpu.kernel(step.kernel, step.constants);
+      for (const { kernel, constants } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
+        await gpu.kernel(kernel, constants);
       }
     }
     for (;;) {

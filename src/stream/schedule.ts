@@ -8,11 +8,12 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { MapMode } from "../gpu/usage.ts";
 import { Channel } from "./channel.ts";
-import type { KernelStep, Pass, Tile } from "./pass.ts";
-import { isKernelStep, namedSteps, tileSize } from "./pass.ts";
+import type { CopyStep, KernelStep, LoopStep, Pass, Tile } from "./pass.ts";
+import { LOOP_ROWS, namedSteps, tileSize, workOf } from "./pass.ts";
 import { Submitter } from "./submitter.ts";
 
 /** The buffers of one slot, by name. Staging buffers are named after what they serve. */
@@ -74,16 +75,15 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   if (pass.carry) downloads.push(CARRY_STAGING);
   const totalRows = tiles.reduce((sum, tile) => sum + tile.end - tile.start, 0);
   const lanes = tiles[0]?.lanes ?? 1;
-  const kernelSteps = pass.steps.filter(isKernelStep);
+  const workSteps = pass.steps.filter((step) => !("copy" in step)) as (KernelStep | LoopStep)[];
   let computedShare = 0;
   let writtenRows = 0;
   const submitter: Submitter = new Submitter(gpu, (kind, rows) => {
-    const known = kernelSteps.map((step) => submitter.msPerRow(step.kernel.name) ?? 0);
+    const known = workSteps.map((step) => submitter.msPerRow(workOf(step)!) ?? 0);
     const all = known.reduce((sum, ms) => sum + ms, 0);
-    const part = known[kernelSteps.findIndex((step) => step.kernel.name === kind)] ?? 0;
-    const share = all > 0 ? part / all : 1 / kernelSteps.length;
-    const step = kernelSteps.find((step) => step.kernel.name === kind);
-    const laneRows = step?.order === "any" ? rows / lanes : rows;
+    const at = workSteps.findIndex((step) => workOf(step) === kind);
+    const share = all > 0 ? (known[at] ?? 0) / all : 1 / workSteps.length;
+    const laneRows = workSteps[at]?.order === "any" ? rows / lanes : rows;
     computedShare = Math.min(1, computedShare + share * laneRows / totalRows);
     run.onAdvance(computedShare, writtenRows);
   });
@@ -209,66 +209,137 @@ type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => P
 /** Compiles the kernels and binds them to every slot. */
 async function prepareSteps({ gpu, pass, slots, shared }: PassRun) {
   const prepared = new Map<Slot, PreparedStep[]>(slots.map((slot) => [slot, []]));
-  for (const { step, params } of namedSteps(pass)) {
-    if (isKernelStep(step)) {
-      const kernel = await gpu.kernel(step.kernel, step.constants);
-      for (const slot of slots) {
-        prepared.get(slot)!.push(
-          prepareKernel(gpu, kernel, step, slot.params[params]!, slot, shared),
-        );
-      }
-    } else {
-      const { from, to } = step.copy;
-      for (const slot of slots) {
-        const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
-        prepared.get(slot)!.push((tile, submitter) => {
-          const ranges = step.ranges(tile);
-          submitter.record((encoder) => {
-            for (const { fromOffset, toOffset, bytes } of ranges) {
-              encoder.copyBufferToBuffer(find(from), fromOffset, find(to), toOffset, bytes);
-            }
-          });
-          return Promise.resolve();
-        });
-      }
+  for (const { step, kernels } of namedSteps(pass)) {
+    const compiled: Kernel[] = [];
+    for (const { kernel, constants } of kernels) compiled.push(await gpu.kernel(kernel, constants));
+    for (const slot of slots) {
+      const bound = (i: number, buffers: Record<string, string> | undefined): BoundKernel => {
+        const kernel = compiled[i]!;
+        const uniform = slot.params[kernels[i]!.params]!;
+        return { kernel, uniform, group: bindKernel(kernel, uniform, buffers, slot, shared) };
+      };
+      prepared.get(slot)!.push(
+        "copy" in step
+          ? prepareCopy(step, slot, shared)
+          : "loop" in step
+          ? prepareLoop(gpu, step, step.loop.map(({ buffers }, i) => bound(i, buffers)))
+          : prepareKernel(gpu, step, bound(0, step.buffers)),
+      );
     }
   }
   return prepared;
 }
 
-function prepareKernel(
-  gpu: Gpu,
+interface BoundKernel {
+  kernel: Kernel;
+  uniform: GPUBuffer;
+  group: GPUBindGroup;
+}
+
+function bindKernel(
   kernel: Kernel,
-  step: KernelStep,
   uniform: GPUBuffer,
+  names: Record<string, string> | undefined,
   slot: Slot,
   shared: Record<string, GPUBuffer>,
-): PreparedStep {
+): GPUBindGroup {
   const buffers: Record<string, GPUBuffer> = { params: uniform };
-  for (const binding of Object.keys(step.kernel.bindings)) {
+  for (const binding of Object.keys(kernel.spec.bindings)) {
     if (binding === "params") continue;
-    const name = step.buffers?.[binding] ?? binding;
+    const name = names?.[binding] ?? binding;
     const buffer = shared[name] ?? slot.device[name];
     if (!buffer) throw new TypeError(`Cannot bind "${kernel.name}": no buffer is named "${name}"`);
     buffers[binding] = buffer;
   }
-  const group = kernel.bind(buffers);
+  return kernel.bind(buffers);
+}
+
+function prepareCopy(
+  step: CopyStep,
+  slot: Slot,
+  shared: Record<string, GPUBuffer>,
+): PreparedStep {
+  const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
+  const [from, to] = [find(step.copy.from), find(step.copy.to)];
+  return (tile, submitter) => {
+    const ranges = step.ranges(tile);
+    submitter.record((encoder) => {
+      for (const { fromOffset, toOffset, bytes } of ranges) {
+        encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
+      }
+    });
+    return Promise.resolve();
+  };
+}
+
+function prepareKernel(
+  gpu: Gpu,
+  step: KernelStep,
+  { kernel, uniform, group }: BoundKernel,
+): PreparedStep {
   return async (tile, submitter, signal) => {
     const rows = step.order === "any" ? tileSize(tile) : tile.end - tile.start;
-    for (let done = 0; done < rows;) {
-      signal.throwIfAborted();
-      gpu.throwIfFailed();
-      const some = Math.min(rows - done, submitter.roomFor(kernel.name));
-      const [from, to] = step.order === "descending"
-        ? [rows - done - some, rows - done]
-        : [done, done + some];
-      const params = step.params(tile, from, to);
-      await submitter.dispatch(kernel.name, some, uniform, params, (encoder) => {
-        const pass = encoder.beginComputePass({ label: kernel.name });
-        kernel.encode(pass, group, step.workgroups(some, tile));
+    await inPieces(
+      gpu,
+      signal,
+      rows,
+      step.order,
+      () => submitter.roomFor(kernel.name),
+      async (from, to) => {
+        const uniforms = [[uniform, step.params(tile, from, to)]] as const;
+        await submitter.dispatch(kernel.name, to - from, uniforms, (encoder) => {
+          const pass = encoder.beginComputePass({ label: kernel.name });
+          kernel.encode(pass, group, step.workgroups(to - from, tile));
+          pass.end();
+        });
+      },
+    );
+  };
+}
+
+function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): PreparedStep {
+  return async (tile, submitter, signal) => {
+    const room = () => Math.min(LOOP_ROWS, submitter.roomFor(step.name));
+    await inPieces(gpu, signal, tile.end - tile.start, step.order, room, async (from, to) => {
+      const rows = Array.from(
+        { length: to - from },
+        (_, i) => step.order === "ascending" ? from + i : to - 1 - i,
+      );
+      const uniforms = bound.map(({ uniform }, k) => {
+        const table = new Uint32Array(rows.length * PARAMS_STRIDE / 4);
+        rows.forEach((row, entry) =>
+          table.set(step.loop[k]!.params(tile, row), entry * PARAMS_STRIDE / 4)
+        );
+        return [uniform, table] as const;
+      });
+      await submitter.dispatch(step.name, rows.length, uniforms, (encoder) => {
+        const pass = encoder.beginComputePass({ label: step.name });
+        for (let entry = 0; entry < rows.length; entry++) {
+          bound.forEach(({ kernel, group }, k) =>
+            kernel.encode(pass, group, step.loop[k]!.workgroups(tile), entry)
+          );
+        }
         pass.end();
       });
-      done += some;
-    }
+    });
   };
+}
+
+/** Submits rows piece by piece, each as long as there is room for. */
+async function inPieces(
+  gpu: Gpu,
+  signal: AbortSignal,
+  rows: number,
+  order: KernelStep["order"],
+  room: () => number,
+  submit: (from: number, to: number) => Promise<void>,
+): Promise<void> {
+  for (let done = 0; done < rows;) {
+    signal.throwIfAborted();
+    gpu.throwIfFailed();
+    const some = Math.min(rows - done, room());
+    const from = order === "descending" ? rows - done - some : done;
+    await submit(from, from + some);
+    done += some;
+  }
 }
