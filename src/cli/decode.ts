@@ -51,7 +51,7 @@ Output and memory:
   --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
   --lanes N            stretches of time that go side by side, each started from a guess that is
                        checked (default: auto; 1 is the plain filter)
-  --burn-in-rows N     rows before a lane from which its start is guessed (default: 8 s)
+  --burn-in-rows N     rows before a lane from which its start is guessed (default: 20 s)
   --tile-rows N        rows on the GPU at a time, of every lane (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
   --overwrite          replace a decode that is already there; without it, an interrupted run of the

@@ -5,14 +5,7 @@
  */
 
 import type { Gpu } from "../gpu/device.ts";
-import {
-  FILTER_SUMS_HEAD,
-  hmmFilter,
-  hmmFilterParams,
-  logNormaliser,
-} from "../kernels/hmm_filter.ts";
-import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
-import { fieldBytes, hmmConstants } from "../kernels/hmm_transition.ts";
+import { FILTER_SUMS_HEAD, logNormaliser } from "../kernels/hmm_filter.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
 import { hilbertDistance } from "../math/hilbert.ts";
 import type { Codec } from "../store/codecs.ts";
@@ -40,6 +33,8 @@ import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import { cutLanes, largestDivisor } from "./lane_cuts.ts";
+import type { PredictedLayout, Recursion } from "./recursion.ts";
+import { convolutionRecursion, tableBuffer } from "./recursion.ts";
 import type { RowKind, Summary } from "./row_outputs.ts";
 import { RowOutputs } from "./row_outputs.ts";
 import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
@@ -47,8 +42,6 @@ import { encodeSortedSpikes, rateTable, validateRecording } from "./sorted_spike
 import type { StateModel } from "./states.ts";
 import type { SpikeBins, TimeGrid } from "./time_grid.ts";
 import { binSpikes, timeGrid } from "./time_grid.ts";
-import type { TransitionOperator } from "./transition.ts";
-import { transitionOperator } from "./transition.ts";
 
 export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
@@ -113,7 +106,7 @@ export interface DecodeOptions extends PlanChoices {
    * of a lane.
    */
   lanes?: "auto" | number;
-  /** Rows of a burn-in. Default: as many as make 8 s, at most a lane's. */
+  /** Rows of a burn-in. Default: as many as make 20 s, at most a lane's. */
   burnInRows?: number;
   /**
    * Hilbert distance up to which a guess counts as right: no later probability is then off by a factor of
@@ -212,7 +205,8 @@ class DecodeJob implements PlanActions<DecodeResult> {
   readonly #rowOutputs: RowOutputs;
   readonly #time: TimeGrid;
   readonly #spikes: SpikeBins;
-  readonly #operator: TransitionOperator;
+  readonly #states: number;
+  readonly #recursion: Recursion;
   readonly #tables: LikelihoodTables;
   readonly #initial: Float32Array;
   readonly #output: DecodeOutput;
@@ -233,21 +227,18 @@ class DecodeJob implements PlanActions<DecodeResult> {
   ) {
     this.#time = time;
     this.#spikes = spikes;
-    this.#operator = transitionOperator(grid, model);
-    const { interior, shape } = this.#operator;
-    this.#tables = likelihoodTables(rates, this.#operator);
-    this.#initial = new Float32Array(shape.states * shape.cells * 4);
-    for (let state = 0; state < shape.states; state++) {
-      const share = model.initial[state]! / interior;
-      this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
-    }
+    const interior = grid.interiorIndex.length;
+    this.#states = model.names.length;
+    this.#recursion = convolutionRecursion(grid, model);
+    this.#tables = likelihoodTables(rates, interior, this.#recursion);
+    this.#initial = this.#recursion.toRow((state) => model.initial[state]! / interior);
     const lanes = cutLanes(time.rows, time.step, options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
     this.#lanes = lanes;
     this.#logLikelihoods = new Float64Array(lanes.count);
-    const width = shape.states * interior;
+    const width = this.#states * interior;
     const { zarrFormat = 3, codec = "none", dtype = "f32" } = options;
     this.#rowOutputs = new RowOutputs(grid, model.names.length, {
       dtype,
@@ -313,47 +304,32 @@ class DecodeJob implements PlanActions<DecodeResult> {
         rates,
         spikes.rowStarts,
         spikes.units,
-        new Uint8Array(this.#operator.uniform),
-        this.#operator.rowScale,
+        ...this.#recursion.inputs,
         this.#initial,
       ],
     });
     const { logRates, silence } = this.#tables;
     this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
-      this.#operator.rowScale.byteLength + this.#initial.byteLength +
+      this.#recursion.inputs.reduce((bytes, { byteLength }) => bytes + byteLength, 0) +
+      this.#initial.byteLength +
       spikes.rowStarts.byteLength + spikes.units.byteLength;
   }
 
   layout(tileRows: number): PlanLayout {
     const { rows } = this.#time;
-    const { uniform, gridTable, rowScale, packTable, shape } = this.#operator;
     const lanes = this.#lanes;
     const stateBytes = this.#initial.byteLength;
     const starts = new Float32Array(lanes.count * this.#initial.length);
     for (let lane = 0; lane < lanes.count; lane++) {
       starts.set(this.#initial, lane * this.#initial.length);
     }
-    const table = (name: string, data: ArrayBufferView): SharedBuffer => ({
-      name,
-      bytes: data.byteLength,
-      kind: "storage",
-      data,
-    });
     const shared: SharedBuffer[] = [
-      {
-        name: "transition",
-        bytes: uniform.byteLength,
-        kind: "uniform",
-        data: new Uint8Array(uniform),
-      },
-      table("grid_table", gridTable),
-      table("row_scale", rowScale),
-      table("pack_table", packTable),
-      table("log_rates", this.#tables.logRates),
-      table("silence", this.#tables.silence),
-      table("predicted_carry", starts),
+      ...this.#recursion.shared(lanes.count),
+      tableBuffer("pack_table", this.#recursion.packTable),
+      tableBuffer("log_rates", this.#tables.logRates),
+      tableBuffer("silence", this.#tables.silence),
+      tableBuffer("predicted_carry", starts),
       { name: "smoothed_carry", bytes: lanes.count * stateBytes, kind: "storage" },
-      { name: "field", bytes: lanes.count * fieldBytes(shape), kind: "storage", scratch: true },
       ...this.#rowOutputs.shared(),
     ];
     return {
@@ -417,24 +393,19 @@ class DecodeJob implements PlanActions<DecodeResult> {
     return this.#output.release();
   }
 
-  get #stateStride(): number {
-    const { states, cells } = this.#operator.shape;
-    return states * cells;
-  }
-
   get #sumsWidth(): number {
-    return FILTER_SUMS_HEAD + this.#operator.shape.states;
+    return FILTER_SUMS_HEAD + this.#states;
   }
 
   /** Buffers both passes work in. */
   #slotBuffers(tileRows: number): SlotBuffer[] {
-    const { cells } = this.#operator.shape;
+    const { cells, rowLength } = this.#recursion;
     const rows = this.#lanes.count * tileRows;
     return [
       { name: "spike_starts", bytes: 4 * (rows + 1), role: "upload" },
       { name: "spike_units", bytes: 4 * this.#mostSpikes(tileRows), role: "upload" },
       { name: "likelihood", bytes: 16 * cells * rows, role: "scratch" },
-      { name: "filtered", bytes: 16 * this.#stateStride * rows, role: "scratch" },
+      { name: "filtered", bytes: 4 * rowLength * rows, role: "scratch" },
       { name: "row_maximum", bytes: 4 * rows, role: "scratch" },
       { name: "filter_sums", bytes: 4 * this.#sumsWidth * rows, role: "scratch" },
     ];
@@ -467,10 +438,11 @@ class DecodeJob implements PlanActions<DecodeResult> {
       carry: { buffer: "predicted_carry", bytes: this.#initial.byteLength },
       steps: [
         this.#likelihoodStep(),
-        this.#filterStep({ predicted: "predicted_carry" }, () => ({
+        this.#recursion.filterStep(this.#lanes.count, {
+          buffer: "predicted_carry",
           rowStride: 0,
-          laneStride: this.#stateStride,
-        })),
+          laneStride: () => this.#recursion.rowLength,
+        }),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
       write: () => Promise.resolve(),
@@ -480,17 +452,18 @@ class DecodeJob implements PlanActions<DecodeResult> {
   /** Filters each tile again, from the state at its start, and smooths it. */
   #smoothPass(tileRows: number): Pass {
     const stateBytes = this.#initial.byteLength;
-    const { states } = this.#operator.shape;
+    const states = this.#states;
+    const { rowLength } = this.#recursion;
     const { rows: laneLength, count, burnInRows } = this.#lanes;
     const { causal } = this.#output;
     const rows = count * tileRows;
-    const predicted = ({ start, end }: Tile) => ({
-      rowStride: this.#stateStride,
-      laneStride: (end - start + 1) * this.#stateStride,
-    });
+    const predicted: PredictedLayout = {
+      rowStride: rowLength,
+      laneStride: ({ start, end }) => (end - start + 1) * rowLength,
+    };
     const outputs: RowKind[] = causal ? ["causal", "acausal"] : ["acausal"];
     const rowSteps = (kind: RowKind) =>
-      outputs.includes(kind) ? this.#rowOutputs.steps(4 * this.#stateStride, kind) : [];
+      outputs.includes(kind) ? this.#rowOutputs.steps(rowLength, kind) : [];
     return {
       name: "smooth",
       direction: "backward",
@@ -519,20 +492,13 @@ class DecodeJob implements PlanActions<DecodeResult> {
             })),
         },
         this.#likelihoodStep(),
-        this.#filterStep({}, predicted),
+        this.#recursion.filterStep(count, predicted),
         ...rowSteps("causal"),
-        {
-          kernel: hmmSmooth,
-          constants: hmmConstants(this.#operator.shape),
-          order: "descending",
-          params: ({ start, end, firstLane }, from, to) =>
-            hmmSmoothParams(from, to, end - start, {
-              firstEnd: this.#time.rows - 1 - firstLane * laneLength - start,
-              laneLength,
-              burnInEnd: start < laneLength ? undefined : laneLength + burnInRows - 1 - start,
-            }),
-          workgroups: (_rows, { lanes }) => [lanes],
-        },
+        this.#recursion.smoothStep(count, predicted, ({ start, firstLane }) => ({
+          firstEnd: this.#time.rows - 1 - firstLane * laneLength - start,
+          laneLength,
+          burnInEnd: start < laneLength ? undefined : laneLength + burnInRows - 1 - start,
+        })),
         ...rowSteps("acausal"),
       ],
       read: (tile) => Promise.resolve(this.#spikesOf(tile)),
@@ -559,7 +525,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
     tile: Tile,
     downloads: Record<string, ArrayBuffer>,
   ): { normalisers: Float64Array; probabilities: Float32Array } {
-    const { states } = this.#operator.shape;
+    const states = this.#states;
     const rows = tileSize(tile);
     const width = this.#sumsWidth;
     const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
@@ -618,24 +584,10 @@ class DecodeJob implements PlanActions<DecodeResult> {
   #likelihoodStep(): KernelStep {
     return {
       kernel: poisson.poissonLikelihood,
-      constants: poisson.poissonLikelihoodConstants(this.#operator.shape.cells),
+      constants: poisson.poissonLikelihoodConstants(this.#recursion.cells),
       order: "any",
       params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
       workgroups: poisson.poissonLikelihoodWorkgroups,
-    };
-  }
-
-  #filterStep(
-    buffers: Record<string, string>,
-    predicted: (tile: Tile) => { rowStride: number; laneStride: number },
-  ): KernelStep {
-    return {
-      kernel: hmmFilter,
-      constants: hmmConstants(this.#operator.shape),
-      buffers,
-      order: "ascending",
-      params: (tile, from, to) => hmmFilterParams(from, to, tile.end - tile.start, predicted(tile)),
-      workgroups: (_rows, { lanes }) => [lanes],
     };
   }
 
@@ -696,10 +648,13 @@ interface LikelihoodTables {
 }
 
 /** Centres log rates in f64 before they become f32: near the maximum, sums then lose nothing. */
-function likelihoodTables(rates: Float64Array, operator: TransitionOperator): LikelihoodTables {
-  const { interior, shape } = operator;
+function likelihoodTables(
+  rates: Float64Array,
+  interior: number,
+  { cells, toCells }: Recursion,
+): LikelihoodTables {
   const units = rates.length / interior;
-  const logRates = new Float32Array(units * shape.cells * 4);
+  const logRates = new Float32Array(units * cells * 4);
   const unitConstants = new Float64Array(units);
   const total = new Float64Array(interior);
   for (let unit = 0; unit < units; unit++) {
@@ -712,14 +667,14 @@ function likelihoodTables(rates: Float64Array, operator: TransitionOperator): Li
     const constant = Math.log(highest);
     unitConstants[unit] = constant;
     logRates.set(
-      operator.toCells((bin) => Math.log(own[bin]!) - constant, 0),
-      unit * shape.cells * 4,
+      toCells((bin) => Math.log(own[bin]!) - constant, 0),
+      unit * cells * 4,
     );
   }
   const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
   return {
     logRates,
-    silence: operator.toCells((bin) => lowest - total[bin]!, OUTSIDE_LOG),
+    silence: toCells((bin) => lowest - total[bin]!, OUTSIDE_LOG),
     unitConstants,
     silenceConstant: -lowest,
   };

@@ -190,7 +190,7 @@ describe("lanes", () => {
         }
         expect(runs).toBeLessThan(300);
       }
-      expect(runs).toBeGreaterThan(2);
+      expect(runs).toBeGreaterThan(1);
       expect([...seen]).toEqual(expect.arrayContaining(["filter burn-in", "smooth repair"]));
       expect(await hashesOf(out)).toEqual(wanted);
     });
@@ -237,16 +237,19 @@ describe("cutLanes()", () => {
   });
 
   it("chooses as many as the device has use for, while burn-ins stay short", () => {
-    expect(cutLanes(99_122, 0.02, {}, software)).toMatchObject({ count: 8, burnInRows: 448 });
-    expect(cutLanes(1_976_441, 0.002, {}, { software: false }).count).toBe(64);
-    expect(cutLanes(3000, 0.02, {}, software).count).toBe(1);
-    expect(cutLanes(4000, 0.02, {}, software).count).toBe(2);
+    const gpu = { software: false };
+    expect(cutLanes(99_122, 0.02, {}, gpu)).toMatchObject({ count: 24, burnInRows: 1024 });
+    expect(cutLanes(1_976_441, 0.002, {}, gpu).count).toBe(49);
+    expect(cutLanes(5_000_000, 0.002, {}, gpu).count).toBe(64);
+    expect(cutLanes(8000, 0.02, {}, gpu).count).toBe(1);
+    expect(cutLanes(9000, 0.02, {}, gpu).count).toBe(2);
+    expect(cutLanes(99_122, 0.02, {}, software).count).toBe(1);
   });
 
   it("chooses lanes that chunks of a given size divide", () => {
-    const { rows, count } = cutLanes(99_122, 0.02, {}, { software: true, chunkRows: 192 });
+    const { rows, count } = cutLanes(99_122, 0.02, {}, { software: false, chunkRows: 192 });
     expect(rows % 192).toBe(0);
     expect(count).toBeGreaterThan(1);
-    expect(cutLanes(99_122, 0.02, {}, { software: true, chunkRows: 1021 }).count).toBe(1);
+    expect(cutLanes(99_122, 0.02, {}, { software: false, chunkRows: 1021 }).count).toBe(1);
   });
 });
