@@ -98,7 +98,8 @@ export function sliceRows(
     }
     slices[slice + 1] = slices[slice]! + SPARSE_SLICE * longest;
   }
-  const entries = new Uint32Array(2 * slices.at(-1)!);
+  // a binding cannot be empty
+  const entries = new Uint32Array(Math.max(2, 2 * slices.at(-1)!));
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let row = 0; row < rows; row++) {
     const first = slices[Math.floor(row / SPARSE_SLICE)]! + row % SPARSE_SLICE;

@@ -125,7 +125,10 @@ function checkBlock(
 ): void {
   const among = (name: string, value: string | undefined, allowed: readonly string[]) => {
     if (value === undefined || allowed.includes(value)) return;
-    refuse(`a ${block.kind} has ${name} "${value}"`, allowed.map((word) => `"${word}"`).join(" or "));
+    refuse(
+      `a ${block.kind} has ${name} "${value}"`,
+      allowed.map((word) => `"${word}"`).join(" or "),
+    );
   };
   switch (block.kind) {
     case "randomWalk":

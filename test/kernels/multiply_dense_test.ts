@@ -69,13 +69,23 @@ describe("multiply_dense and sum_blocks", () => {
     for (let lane = 0; lane < lanes; lane++) {
       vectors.set(inside.subarray(lane * size, (lane + 1) * size), at + lane * stride);
     }
-    const shape: DenseShape = { rows: size, columns: size, partRows: 512, lanes, transposed: false };
+    const shape: DenseShape = {
+      rows: size,
+      columns: size,
+      partRows: 512,
+      lanes,
+      transposed: false,
+    };
     const first = await runKernel(gpu(), {
       spec: dense.multiplyDense,
       constants: dense.multiplyDenseConstants(shape),
       buffers: {
         params: dense.multiplyDenseParams(shape, 0, at, stride),
-        matrix: denseParts(size, size, (row) => matrix.values.subarray(row * size, (row + 1) * size))
+        matrix: denseParts(
+          size,
+          size,
+          (row) => matrix.values.subarray(row * size, (row + 1) * size),
+        )
           .next().value!,
         vectors,
         partial: dense.densePartialBytes(shape),

@@ -29,11 +29,21 @@ export async function runDenseProduct(
     partRows,
   );
   const shape: DenseShape = { rows, columns, partRows, lanes, transposed };
-  return await runParts(gpu, shape, parts, vectors, 0, transposed ? columns : rows, {
-    states: Uint32Array.of(0, 0, bins, 0),
-    spread_weights: Float32Array.of(0),
-    state_sums: new Float32Array(lanes),
-  }, bins, 0);
+  return await runParts(
+    gpu,
+    shape,
+    parts,
+    vectors,
+    0,
+    transposed ? columns : rows,
+    {
+      states: Uint32Array.of(0, 0, bins, 0),
+      spread_weights: Float32Array.of(0),
+      state_sums: new Float32Array(lanes),
+    },
+    bins,
+    0,
+  );
 }
 
 /** v @ T or T @ v of [lanes, bins] through the dense kernels. */
