@@ -14,25 +14,32 @@ export const multiplySparseBench: Bench = {
       const transition = sparseTransition(grid, model);
       const { bins, states, stateTable, spread } = transition;
       return [1, 8].map((lanes) => {
-        const { slices, entries } = transition.forward;
+        const { tiles, forward } = transition;
         const random = new Random(1);
         const vectors = Float32Array.from({ length: lanes * bins }, () => random.uniform());
         const sums = Float32Array.from({ length: lanes * states }, (_, i) => {
           const from = i * bins / states;
           return vectors.subarray(from, from + bins / states).reduce((sum, value) => sum + value);
         });
-        const shape = { lanes, states, bins, vectorsStride: bins, productStride: bins };
+        const shape = {
+          lanes,
+          states,
+          bins,
+          vectorsStride: bins,
+          productStride: bins,
+          transposed: false,
+        };
         return {
           spec: sparse.multiplySparse,
           constants: sparse.multiplySparseConstants(shape),
           shape: `${name}: ${transition.nonZeros} entries, ${lanes} lanes`,
           rows: lanes,
           flops: 2 * lanes * transition.nonZeros,
-          bytes: entries.byteLength + 2 * vectors.byteLength,
+          bytes: tiles.byteLength + forward.entries.byteLength + 2 * vectors.byteLength,
           buffers: {
             params: sparse.multiplySparseParams(0, 0, 0, states),
-            slices,
-            entries,
+            tiles,
+            ...forward,
             vectors,
             states: stateTable,
             spread_weights: spread,

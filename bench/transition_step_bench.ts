@@ -73,12 +73,14 @@ export const transitionStepBench = {
       bins: width,
       vectorsStride: width,
       productStride: width,
+      transposed: false,
     };
     const gathered = await timed({
       spec: sparse.multiplySparse,
       constants: sparse.multiplySparseConstants(sparseShape),
       buffers: {
         params: sparse.multiplySparseParams(0, 0, 2, 0),
+        tiles: sparseT.tiles,
         ...sparseT.forward,
         vectors: filtered!,
         states: stateTable,

@@ -1,37 +1,47 @@
 /**
- * A transition as lists of entries, in the slices that `multiply_sparse` reads.
+ * A transition as the 4 x 4 tiles of its matrix that are not zero, and the lists of them that
+ * `multiply_sparse` reads.
  *
  * @module
  */
 
-import { SPARSE_SLICE } from "../kernels/multiply_sparse.ts";
-import type { GeneralTransition, GeneralTransitionOptions } from "./general_transition.ts";
+import { SPARSE_SLICE, SPARSE_TILE } from "../kernels/multiply_sparse.ts";
+import type {
+  GeneralTransition,
+  GeneralTransitionOptions,
+  TransitionRow,
+} from "./general_transition.ts";
 import { generalTransition } from "./general_transition.ts";
 import type { Grid } from "./grid.ts";
 import type { StateModel } from "./states.ts";
 
-/** What rows gather, as the kernel takes it. */
-export interface SparseLists {
-  /** [ceil(bins / 32) + 1] first entry of each slice of 32 rows. */
+/** Which tiles make which results, as the kernel takes it. */
+export interface TileLists {
+  /** [ceil(quads / 32) + 1] first entry of each slice of 32 quads. */
   slices: Uint32Array<ArrayBuffer>;
-  /** [entries, 2] index and bits of the f32 value; interleaved within a slice, padded with zeros. */
+  /** [entries, 2] quad of the vector and number of the tile; interleaved within a slice. */
   entries: Uint32Array<ArrayBuffer>;
 }
 
-/** Both directions of T, less what is spread. */
-export interface SparseTransition extends GeneralTransition {
-  /** For v @ T: the columns of T. */
-  forward: SparseLists;
-  /** For T @ v: the rows of T. */
-  transposed: SparseLists;
-  /** Entries that are not padding. */
+/** A matrix in tiles, with lists for both directions. */
+export interface SparseTiles {
+  /** [tiles, 4, 4] f32; the first is zero. */
+  tiles: Float32Array<ArrayBuffer>;
+  /** For v @ T: by columns of T. */
+  forward: TileLists;
+  /** For T @ v: by rows of T. */
+  transposed: TileLists;
+  /** Entries of T that are not zero. */
   nonZeros: number;
-  /** Multiply-adds of one application, padding included; the larger of the two directions. */
+  /** Multiply-adds of one application, zeros in tiles included; the larger of both directions. */
   multiplyAdds: number;
 }
 
+/** T less what is spread, in tiles. */
+export interface SparseTransition extends GeneralTransition, SparseTiles {}
+
 /**
- * Builds the lists of `model` on `grid`. Entries that are zero in f32 are dropped.
+ * Builds the tiles of `model` on `grid`.
  *
  * @throws {RangeError} If a block cannot be built on this grid; see {@link blockRows}.
  */
@@ -41,73 +51,84 @@ export function sparseTransition(
   options: GeneralTransitionOptions = {},
 ): SparseTransition {
   const general = generalTransition(grid, model, options);
-  const { bins } = general;
-  const starts = new Uint32Array(bins + 1);
-  const columnStarts = new Uint32Array(bins + 1);
-  const rows: { bins: Uint32Array; values: Float32Array }[] = [];
-  for (let bin = 0; bin < bins; bin++) {
-    const row = general.row(bin);
-    const kept = Array.from(row.values.keys()).filter((i) => row.values[i] !== 0);
-    rows.push({
-      bins: Uint32Array.from(kept, (i) => row.bins[i]!),
-      values: Float32Array.from(kept, (i) => row.values[i]!),
-    });
-    starts[bin + 1] = starts[bin]! + kept.length;
-    for (const i of kept) columnStarts[row.bins[i]! + 1]!++;
-  }
-  for (let bin = 0; bin < bins; bin++) columnStarts[bin + 1]! += columnStarts[bin]!;
-  const nonZeros = starts[bins]!;
-  const indices = new Uint32Array(nonZeros);
-  const values = new Float32Array(nonZeros);
-  const columnIndices = new Uint32Array(nonZeros);
-  const columnValues = new Float32Array(nonZeros);
-  const next = columnStarts.slice();
-  rows.forEach((row, bin) => {
-    indices.set(row.bins, starts[bin]!);
-    values.set(row.values, starts[bin]!);
-    row.bins.forEach((column, i) => {
-      const at = next[column]!++;
-      columnIndices[at] = bin;
-      columnValues[at] = row.values[i]!;
-    });
-  });
-  const transposed = sliceRows(starts, indices, values);
-  const forward = sliceRows(columnStarts, columnIndices, columnValues);
-  return {
-    ...general,
-    forward,
-    transposed,
-    nonZeros,
-    multiplyAdds: Math.max(forward.entries.length, transposed.entries.length) / 2,
-  };
+  return { ...general, ...sparseTiles(general.bins, general.bins, general.row) };
 }
 
-/** Interleaves compressed rows, 32 at a time, each as long as the longest of them. */
-export function sliceRows(
-  starts: Uint32Array,
-  indices: Uint32Array,
-  values: Float32Array,
-): SparseLists {
-  const rows = starts.length - 1;
-  const slices = new Uint32Array(Math.ceil(rows / SPARSE_SLICE) + 1);
-  for (let slice = 0; slice < slices.length - 1; slice++) {
-    let longest = 0;
-    const end = Math.min(rows, (slice + 1) * SPARSE_SLICE);
-    for (let row = slice * SPARSE_SLICE; row < end; row++) {
-      longest = Math.max(longest, starts[row + 1]! - starts[row]!);
+/** Gathers the tiles of a matrix from its rows; entries that are zero in f32 are dropped. */
+export function sparseTiles(
+  rows: number,
+  columns: number,
+  rowAt: (row: number) => TransitionRow,
+): SparseTiles {
+  const byRow: TileEntry[][] = Array.from({ length: Math.ceil(rows / SPARSE_TILE) }, () => []);
+  const byColumn: TileEntry[][] = Array.from(
+    { length: Math.ceil(columns / SPARSE_TILE) },
+    () => [],
+  );
+  const perTile = SPARSE_TILE * SPARSE_TILE;
+  const strips: Float32Array[] = [new Float32Array(perTile)];
+  let count = 1;
+  let nonZeros = 0;
+  byRow.forEach((own, quad) => {
+    const first = quad * SPARSE_TILE;
+    const strip = Array.from(
+      { length: Math.min(SPARSE_TILE, rows - first) },
+      (_, i) => rowAt(first + i),
+    );
+    const numbers = new Map<number, number>();
+    for (const { bins, values } of strip) {
+      bins.forEach((bin, i) => values[i] !== 0 && numbers.set(Math.floor(bin / SPARSE_TILE), 0));
     }
+    const used = [...numbers.keys()].sort((a, b) => a - b);
+    used.forEach((other, i) => {
+      numbers.set(other, i);
+      own.push({ quad: other, tile: count + i });
+      byColumn[other]!.push({ quad, tile: count + i });
+    });
+    const made = new Float32Array(perTile * used.length);
+    strip.forEach(({ bins, values }, row) =>
+      bins.forEach((bin, i) => {
+        if (values[i] === 0) return;
+        const tile = numbers.get(Math.floor(bin / SPARSE_TILE))!;
+        made[perTile * tile + SPARSE_TILE * row + bin % SPARSE_TILE] = values[i]!;
+        nonZeros++;
+      })
+    );
+    strips.push(made);
+    count += used.length;
+  });
+  const tiles = new Float32Array(perTile * count);
+  let at = 0;
+  for (const strip of strips) {
+    tiles.set(strip, at);
+    at += strip.length;
+  }
+  const forward = tileLists(byColumn);
+  const transposed = tileLists(byRow);
+  const entries = Math.max(forward.slices.at(-1)!, transposed.slices.at(-1)!);
+  return { tiles, forward, transposed, nonZeros, multiplyAdds: perTile * entries };
+}
+
+interface TileEntry {
+  quad: number;
+  tile: number;
+}
+
+/** Interleaves lists, 32 at a time, each as long as the longest of them. */
+function tileLists(lists: readonly (readonly TileEntry[])[]): TileLists {
+  const slices = new Uint32Array(Math.ceil(lists.length / SPARSE_SLICE) + 1);
+  for (let slice = 0; slice < slices.length - 1; slice++) {
+    const own = lists.slice(slice * SPARSE_SLICE, (slice + 1) * SPARSE_SLICE);
+    const longest = Math.max(...own.map((list) => list.length));
     slices[slice + 1] = slices[slice]! + SPARSE_SLICE * longest;
   }
-  // a binding cannot be empty
+  // a binding cannot be empty; entries that are left at 0 are the zero tile
   const entries = new Uint32Array(Math.max(2, 2 * slices.at(-1)!));
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  for (let row = 0; row < rows; row++) {
-    const first = slices[Math.floor(row / SPARSE_SLICE)]! + row % SPARSE_SLICE;
-    for (let i = starts[row]!; i < starts[row + 1]!; i++) {
-      const at = first + SPARSE_SLICE * (i - starts[row]!);
-      entries[2 * at] = indices[i]!;
-      entries[2 * at + 1] = bits[i]!;
-    }
-  }
+  lists.forEach((list, quad) => {
+    const first = slices[Math.floor(quad / SPARSE_SLICE)]! + quad % SPARSE_SLICE;
+    list.forEach((entry, i) => {
+      entries.set([entry.quad, entry.tile], 2 * (first + SPARSE_SLICE * i));
+    });
+  });
   return { slices, entries };
 }

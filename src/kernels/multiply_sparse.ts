@@ -7,12 +7,14 @@
 import code from "../../shaders/multiply_sparse.wgsl?raw" with { type: "text" };
 import spread from "../../shaders/shared/spread.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { DENSE_TILE, tileLanes } from "./multiply_dense.ts";
 
 export const multiplySparse: KernelSpec = {
   name: "multiply_sparse",
   code: [code, spread].join("\n"),
   bindings: {
     params: "uniform",
+    tiles: "read",
     slices: "read",
     entries: "read",
     vectors: "read",
@@ -23,7 +25,10 @@ export const multiplySparse: KernelSpec = {
   },
 };
 
-/** Rows whose entries lie interleaved. */
+/** Rows and columns of a tile. */
+export const SPARSE_TILE = DENSE_TILE;
+
+/** Quads of results whose entries lie interleaved. */
 export const SPARSE_SLICE = 32;
 
 const WORKGROUP = 32;
@@ -35,16 +40,13 @@ export interface SparseShape {
   bins: number;
   vectorsStride: number;
   productStride: number;
-}
-
-/** Lanes a thread takes: one, or the gathers of 4 or 8 for every entry it reads. */
-function tileLanes(lanes: number): number {
-  return lanes === 1 ? 1 : lanes <= 4 ? 4 : 8;
+  transposed: boolean;
 }
 
 export function multiplySparseConstants(shape: SparseShape): Record<string, number> {
   return {
     WORKGROUP,
+    TRANSPOSED: shape.transposed ? 1 : 0,
     LANES: shape.lanes,
     TILE_LANES: tileLanes(shape.lanes),
     STATES: shape.states,
@@ -65,5 +67,6 @@ export function multiplySparseParams(
 }
 
 export function multiplySparseWorkgroups({ bins, lanes }: SparseShape): number[] {
-  return [Math.ceil(bins / WORKGROUP), Math.ceil(lanes / tileLanes(lanes))];
+  const quads = Math.ceil(bins / SPARSE_TILE);
+  return [Math.ceil(quads / WORKGROUP), Math.ceil(lanes / tileLanes(lanes))];
 }

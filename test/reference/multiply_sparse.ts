@@ -1,24 +1,26 @@
 /** Twin of `multiply_sparse` without what is spread, plain sums in f64. */
 
-/** Rows as lists of what they gather. */
-export interface GatherList {
-  indices: readonly number[];
-  values: readonly number[];
+/** Entries of each row of a matrix, in any order. */
+export interface SparseMatrix {
+  rows: readonly { bins: ArrayLike<number>; values: ArrayLike<number> }[];
+  columns: number;
 }
 
-/** `product[lane, row] = sum over the list of row: value * vectors[lane, index]`. */
+/** `product[lane, j] = sum_i vectors[lane, i] T[i, j]`, or with T transposed. */
 export function multiplySparse(
-  rows: readonly GatherList[],
+  { rows, columns }: SparseMatrix,
   vectors: ArrayLike<number>,
-  columns: number,
+  transposed: boolean,
 ): Float64Array {
-  const lanes = vectors.length / columns;
-  const product = new Float64Array(lanes * rows.length);
+  const [summed, kept] = transposed ? [columns, rows.length] : [rows.length, columns];
+  const lanes = vectors.length / summed;
+  const product = new Float64Array(lanes * kept);
   for (let lane = 0; lane < lanes; lane++) {
-    rows.forEach(({ indices, values }, row) => {
-      indices.forEach((index, entry) =>
-        product[lane * rows.length + row]! += values[entry]! * vectors[lane * columns + index]!
-      );
+    rows.forEach(({ bins, values }, row) => {
+      for (let entry = 0; entry < bins.length; entry++) {
+        const [from, to] = transposed ? [bins[entry]!, row] : [row, bins[entry]!];
+        product[lane * kept + to]! += values[entry]! * vectors[lane * summed + from]!;
+      }
     });
   }
   return product;

@@ -79,15 +79,14 @@ export async function runSparseTransition(
 ): Promise<Float32Array> {
   const { bins, states } = transition;
   const lanes = vectors.length / bins;
-  const { slices, entries } = transposed ? transition.transposed : transition.forward;
-  const shape = { lanes, states, bins, vectorsStride: bins, productStride: bins };
+  const shape = { lanes, states, bins, vectorsStride: bins, productStride: bins, transposed };
   const { outputs } = await runKernel(gpu, {
     spec: sparse.multiplySparse,
     constants: sparse.multiplySparseConstants(shape),
     buffers: {
       params: sparse.multiplySparseParams(0, 0, 0, states),
-      slices,
-      entries,
+      tiles: transition.tiles,
+      ...(transposed ? transition.transposed : transition.forward),
       vectors,
       ...spreadBuffers(transition, vectors, transposed),
       product: vectors.byteLength,
