@@ -109,19 +109,45 @@ export function sparseTiles(
   return { tiles, forward, transposed, nonZeros, multiplyAdds: perTile * entries };
 }
 
+/** The count of {@link SparseTiles.multiplyAdds}, without making the tiles. */
+export function sparseMultiplyAdds(
+  rows: number,
+  columns: number,
+  rowAt: (row: number) => TransitionRow,
+): number {
+  const byRow: number[] = [];
+  const byColumn = new Array<number>(Math.ceil(columns / SPARSE_TILE)).fill(0);
+  for (let first = 0; first < rows; first += SPARSE_TILE) {
+    const used = new Set<number>();
+    for (let row = first; row < Math.min(rows, first + SPARSE_TILE); row++) {
+      const { bins, values } = rowAt(row);
+      bins.forEach((bin, i) => values[i] !== 0 && used.add(Math.floor(bin / SPARSE_TILE)));
+    }
+    byRow.push(used.size);
+    for (const other of used) byColumn[other]!++;
+  }
+  const entries = Math.max(sliceStarts(byColumn).at(-1)!, sliceStarts(byRow).at(-1)!);
+  return SPARSE_TILE * SPARSE_TILE * entries;
+}
+
 interface TileEntry {
   quad: number;
   tile: number;
 }
 
-/** Interleaves lists, 32 at a time, each as long as the longest of them. */
-function tileLists(lists: readonly (readonly TileEntry[])[]): TileLists {
-  const slices = new Uint32Array(Math.ceil(lists.length / SPARSE_SLICE) + 1);
-  for (let slice = 0; slice < slices.length - 1; slice++) {
-    const own = lists.slice(slice * SPARSE_SLICE, (slice + 1) * SPARSE_SLICE);
-    const longest = Math.max(...own.map((list) => list.length));
-    slices[slice + 1] = slices[slice]! + SPARSE_SLICE * longest;
+/** Where slices of 32 lists start, each as long as the longest of them; then the end. */
+function sliceStarts(lengths: readonly number[]): Uint32Array<ArrayBuffer> {
+  const starts = new Uint32Array(Math.ceil(lengths.length / SPARSE_SLICE) + 1);
+  for (let slice = 0; slice < starts.length - 1; slice++) {
+    const longest = Math.max(...lengths.slice(slice * SPARSE_SLICE, (slice + 1) * SPARSE_SLICE));
+    starts[slice + 1] = starts[slice]! + SPARSE_SLICE * longest;
   }
+  return starts;
+}
+
+/** Interleaves lists, a slice at a time. */
+function tileLists(lists: readonly (readonly TileEntry[])[]): TileLists {
+  const slices = sliceStarts(lists.map((list) => list.length));
   // a binding cannot be empty; entries that are left at 0 are the zero tile
   const entries = new Uint32Array(Math.max(2, 2 * slices.at(-1)!));
   lists.forEach((list, quad) => {
