@@ -60,10 +60,7 @@ export function chooseOperator(
   model: StateModel,
   { lanes = 1, ...sources }: GeneralTransitionOptions & { lanes?: number } = {},
 ): OperatorChoice {
-  const general = generalTransition(grid, model, sources);
-  const { bins, interior, rowStates, columnStates, row } = general;
-  const rows = interior * (rowStates.end - rowStates.first);
-  const columns = interior * (columnStates.end - columnStates.first);
+  const { bins, rows, columns, row } = generalTransition(grid, model, sources);
   const counts: [OperatorKind, number | string][] = [
     ["convolution", convolutionMultiplyAdds(grid, model)],
     ["sparse", sparseMultiplyAdds(bins, bins, row)],

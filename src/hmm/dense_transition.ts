@@ -12,11 +12,6 @@ import type { StateModel } from "./states.ts";
 
 /** The rectangle of T that is not spread, and how it is cut into buffers. */
 export interface DenseTransition extends GeneralTransition {
-  /** First bin and number of bins, along the rows and along the columns of T. */
-  firstRow: number;
-  rows: number;
-  firstColumn: number;
-  columns: number;
   /** Rows of a part, a multiple of {@link DENSE_BLOCK}; the last has fewer. */
   partRows: number;
   /** Bytes of each part. */
@@ -44,11 +39,7 @@ export function denseTransition(
 ): DenseTransition {
   const { bindingBytes = GUARANTEED_BINDING_BYTES, ...others } = options;
   const general = generalTransition(grid, model, others);
-  const { interior, rowStates, columnStates } = general;
-  const firstRow = rowStates.first * interior;
-  const firstColumn = columnStates.first * interior;
-  const rows = (rowStates.end - rowStates.first) * interior;
-  const columns = (columnStates.end - columnStates.first) * interior;
+  const { firstRow, rows, firstColumn, columns } = general;
   const partRows = densePartRows(rows, columns, bindingBytes);
   const dense = new Float32Array(columns);
   const rowAt = (row: number) => {
@@ -63,10 +54,6 @@ export function denseTransition(
   }
   return {
     ...general,
-    firstRow,
-    rows,
-    firstColumn,
-    columns,
     partRows,
     partBytes,
     parts: () => denseParts(rows, columns, rowAt, partRows),

@@ -9,7 +9,7 @@
 
 import type { Grid } from "./grid.ts";
 import type { StateModel } from "./states.ts";
-import type { BlockSources } from "./transition_blocks.ts";
+import type { BlockRow, BlockSources } from "./transition_blocks.ts";
 import { transitionBlocks } from "./transition_blocks.ts";
 
 /** Entries of a row of T that are not zero, ascending. */
@@ -20,19 +20,27 @@ export interface TransitionRow {
 
 /** T as rows, less what is spread. */
 export interface GeneralTransition {
-  /** Discrete states, interior bins of one, and of all. */
   states: number;
-  interior: number;
+  /** Bins of all states together. */
   bins: number;
-  /** [states + 1, 2] first bin of each state and 0, as the kernels take it; then `bins`. */
-  stateTable: Uint32Array;
+  /** [states + 1] first bin of each state, then `bins`. */
+  starts: number[];
+  /**
+   * [states + 1, 2] as the kernels take it: `starts`, and where a state's likelihoods start. States over
+   * the grid share the first ones; those of one bin have theirs after them.
+   */
+  stateTable: Uint32Array<ArrayBuffer>;
+  /** Entries of a row of likelihoods: the grid's, then those of one-bin states; each in fours. */
+  likelihoods: number;
   /** [states, states] f32, p(a bin of `to` | `from`) of uniform blocks, 0 elsewhere; T @ v wants the
    * transpose. */
-  spread: Float32Array;
-  spreadTransposed: Float32Array;
-  /** States that have anything but uniform blocks: rows and columns of T outside are empty. */
-  rowStates: { first: number; end: number };
-  columnStates: { first: number; end: number };
+  spread: Float32Array<ArrayBuffer>;
+  spreadTransposed: Float32Array<ArrayBuffer>;
+  /** The rectangle of T that has all its entries: first bin and number of them. */
+  firstRow: number;
+  rows: number;
+  firstColumn: number;
+  columns: number;
   /** Row of bin i of T. */
   row(bin: number): TransitionRow;
 }
@@ -55,50 +63,73 @@ export function generalTransition(
 ): GeneralTransition {
   const interior = grid.interiorIndex.length;
   const states = model.names.length;
+  const oneBin = model.names.map((_, state) => model.oneBin?.[state] ?? false);
+  const counts = oneBin.map((one) => one ? 1 : interior);
+  const starts = [0];
+  for (const count of counts) starts.push(starts.at(-1)! + count);
   const blocks = transitionBlocks(grid, model, sources);
-  const isSpread = (from: number, to: number) =>
-    !expandUniform && model.transitions[from]![to]!.kind === "uniform";
+  const isUniform = (from: number, to: number) => model.transitions[from]![to]!.kind === "uniform";
   const spread = new Float32Array(states * states);
   const spreadTransposed = new Float32Array(states * states);
-  const used: [number, number][] = [];
+  const rows = { first: Infinity, end: -Infinity };
+  const columns = { first: Infinity, end: -Infinity };
   model.discreteTransition.forEach((row, from) =>
     row.forEach((probability, to) => {
-      if (isSpread(from, to)) {
-        spread[from * states + to] = probability / interior;
-        spreadTransposed[to * states + from] = probability / interior;
-      } else if (probability > 0) used.push([from, to]);
+      if (isUniform(from, to) && !expandUniform) {
+        spread[from * states + to] = probability / counts[to]!;
+        spreadTransposed[to * states + from] = probability / counts[to]!;
+      } else if (probability > 0) {
+        rows.first = Math.min(rows.first, starts[from]!);
+        rows.end = Math.max(rows.end, starts[from + 1]!);
+        columns.first = Math.min(columns.first, starts[to]!);
+        columns.end = Math.max(columns.end, starts[to + 1]!);
+      }
     })
   );
-  const range = (numbers: number[]) => ({
-    first: Math.min(states, ...numbers),
-    end: Math.max(Math.min(states, ...numbers), ...numbers.map((number) => number + 1)),
-  });
+  const nothing = rows.end < 0;
+  let likelihoods = inFours(interior);
+  const likelihoodStarts = oneBin.map((one) => one ? likelihoods++ : 0);
   return {
     states,
-    interior,
-    bins: states * interior,
+    bins: starts[states]!,
+    starts,
     stateTable: Uint32Array.from(
-      { length: 2 * (states + 1) },
-      (_, i) => i % 2 === 0 ? i / 2 * interior : 0,
+      starts.flatMap((start, state) => [start, likelihoodStarts[state] ?? 0]),
     ),
+    likelihoods: inFours(likelihoods),
     spread,
     spreadTransposed,
-    rowStates: range(used.map(([from]) => from)),
-    columnStates: range(used.map(([, to]) => to)),
-    row(index) {
-      const from = Math.floor(index / interior);
+    firstRow: nothing ? 0 : rows.first,
+    rows: nothing ? 0 : rows.end - rows.first,
+    firstColumn: nothing ? 0 : columns.first,
+    columns: nothing ? 0 : columns.end - columns.first,
+    row(bin) {
+      const from = starts.findLastIndex((start) => start <= bin);
       const bins: number[] = [];
       const values: number[] = [];
       model.discreteTransition[from]!.forEach((probability, to) => {
-        if (probability === 0 || isSpread(from, to)) return;
-        const row = blocks[from]![to]!(index % interior);
+        if (probability === 0 || (isUniform(from, to) && !expandUniform)) return;
+        const row = isUniform(from, to)
+          ? uniformRow(counts[to]!)
+          : blocks[from]![to]!(bin - starts[from]!);
         for (let i = 0; i < row.bins.length; i++) {
-          bins.push(to * interior + row.bins[i]!);
+          bins.push(starts[to]! + row.bins[i]!);
           values.push(probability * row.values[i]!);
         }
       });
       return { bins: Uint32Array.from(bins), values: roundRow(values) };
     },
+  };
+}
+
+function inFours(entries: number): number {
+  return 4 * Math.ceil(entries / 4);
+}
+
+function uniformRow(bins: number): BlockRow {
+  return {
+    bins: Uint32Array.from({ length: bins }, (_, bin) => bin),
+    values: new Float64Array(bins).fill(1 / bins),
   };
 }
 

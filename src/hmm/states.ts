@@ -39,6 +39,11 @@ export interface StateModel {
   discreteTransition: number[][];
   /** [from][to]. */
   transitions: ContinuousTransition[][];
+  /**
+   * [S] whether a state has a single bin instead of the grid's, as one in which nothing is said about
+   * position. Transitions to and from it are uniform. Default: none has.
+   */
+  oneBin?: boolean[];
 }
 
 /** One state: position moves by a random walk. */
@@ -116,6 +121,7 @@ export function stateModel(
     checkProbabilities(row, `row ${from} of discreteTransition`)
   );
   for (const block of model.transitions.flat()) checkBlock(block, refuse);
+  checkOneBin(model, refuse);
   return { preset: "custom", ...model };
 }
 
@@ -157,6 +163,27 @@ function checkBlock(
         "randomWalk, uniform, identity, oneWayWalk, graphWalk, empirical or matrix",
       );
   }
+}
+
+function checkOneBin(
+  { names, transitions, oneBin = [] }: Omit<StateModel, "preset">,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  if (oneBin.length > 0 && oneBin.length !== names.length) {
+    refuse(`oneBin has ${oneBin.length} entries`, `${names.length}`);
+  }
+  transitions.forEach((row, from) =>
+    row.forEach(({ kind }, to) => {
+      if (!(oneBin[from] || oneBin[to]) || kind === "uniform") return;
+      refuse(
+        `the transition from "${names[from]}" to "${
+          names[to]
+        }", of which one has a single bin, is ` +
+          `of kind "${kind}"`,
+        `"uniform"`,
+      );
+    })
+  );
 }
 
 /** Rows are divided by their sums later: here they may be off by what f32 or text leaves. */

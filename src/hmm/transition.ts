@@ -88,6 +88,13 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
         CONVOLUTION_KINDS.join(", "),
     );
   }
+  const single = model.names.find((_, state) => model.oneBin?.[state]);
+  if (single !== undefined) {
+    throw new RangeError(
+      `Cannot build a transition of convolutions: state "${single}" has a single bin, wanted the ` +
+        "grid's in every state",
+    );
+  }
   const flat = grid.dimensions === 1;
   const rows = flat ? 1 : grid.shape[0]!;
   const columns = grid.shape[flat ? 0 : 1]!;

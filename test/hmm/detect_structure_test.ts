@@ -59,8 +59,8 @@ describe("detectStructure()", () => {
     const { transitions, found, report } = detectStructure(grid, matrix, 2);
     expect(transitions.flat().map(({ kind }) => kind))
       .toEqual(["matrix", "uniform", "uniform", "matrix"]);
-    const [block] = transitions[0]!;
-    if (block!.kind !== "matrix") throw new Error("not a matrix");
+    const block = transitions[0]![0]!;
+    if (block.kind !== "matrix") throw new Error("not a matrix");
     expect(block.values[5 * 12 + 6]! / block.values[5 * 12 + 4]!).toBeGreaterThan(1.0005);
     expect(found[0]![0]).toMatchObject({ bandwidth: 11, rankOne: false });
     expect(report).toContain("0 -> 1: uniform");

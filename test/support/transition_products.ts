@@ -98,13 +98,12 @@ export async function runSparseTransition(
 }
 
 function spreadBuffers(
-  { stateTable, spread, spreadTransposed, bins, interior, states }:
+  { stateTable, spread, spreadTransposed, bins, starts }:
     | DenseTransition
     | SparseTransition,
   vectors: Float32Array,
   transposed: boolean,
 ) {
-  const starts = Array.from({ length: states + 1 }, (_, state) => state * interior);
   const sums: number[] = [];
   for (let at = 0; at < vectors.length; at += bins) {
     sums.push(...sumsOfStates(Float64Array.from(vectors.subarray(at, at + bins)), starts));
