@@ -7,7 +7,7 @@
 
 import { formatCount } from "../math/format.ts";
 import type { Grid } from "./grid.ts";
-import type { ContinuousTransition } from "./states.ts";
+import type { ContinuousTransition, StateModel } from "./states.ts";
 import { blockRows } from "./transition_blocks.ts";
 
 /** What a block turned out to be. */
@@ -90,15 +90,45 @@ export function detectStructure(
       return sum > 0 ? row.map((value) => value / sum) : row;
     })
   );
-  const lines = blocks.flatMap((row, from) =>
-    row.map(({ found }, to) => `${from} -> ${to}: ${describeBlock(found, interior)}`)
+  const found = blocks.map((row) => row.map((block) => block.found));
+  const lines = found.flatMap((row, from) =>
+    row.map((block, to) => `${from} -> ${to}: ${describeBlock(block, interior)}`)
   );
   return {
     discreteTransition,
     transitions: blocks.map((row) => row.map(({ block }) => block)),
-    found: blocks.map((row) => row.map(({ found }) => found)),
+    found,
     report: lines.join("\n"),
   };
+}
+
+/**
+ * Puts in place of a model's matrices what they are equal to, where that is anything simpler.
+ *
+ * @returns The model, and one line for each of its matrices.
+ * @throws {RangeError} If a matrix is not [interior, interior].
+ */
+export function simplifiedModel(
+  grid: Grid,
+  model: StateModel,
+): { model: StateModel; report: string } {
+  const lines: string[] = [];
+  const transitions = model.transitions.map((row, from) =>
+    row.map((block, to) => {
+      if (block.kind !== "matrix") return block;
+      const rows = blockRows(grid, block);
+      const simpler = foundBlock(grid, (bin) => {
+        const { bins, values } = rows(bin);
+        const full = new Float64Array(grid.interiorIndex.length);
+        for (let i = 0; i < bins.length; i++) full[bins[i]!] = values[i]!;
+        return full;
+      });
+      const what = describeBlock(simpler.found, grid.interiorIndex.length);
+      lines.push(`${model.names[from]} -> ${model.names[to]}: ${what}`);
+      return simpler.found.kind === "matrix" ? block : simpler.block;
+    })
+  );
+  return { model: { ...model, transitions }, report: lines.join("\n") };
 }
 
 /** What the rows of a block sum to. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { detectStructure } from "../../src/hmm/detect_structure.ts";
+import { detectStructure, simplifiedModel } from "../../src/hmm/detect_structure.ts";
 import type { Grid } from "../../src/hmm/grid.ts";
 import type { StateModel } from "../../src/hmm/states.ts";
 import { contFrag, stateModel } from "../../src/hmm/states.ts";
@@ -99,5 +99,43 @@ describe("detectStructure()", () => {
     uneven[0] = 1;
     expect(() => detectStructure(grid, uneven, 2))
       .toThrow(/from state 0 to 0, row 0 sums to 1, the rows of the block to 0.333/);
+  });
+});
+
+describe("simplifiedModel()", () => {
+  it("puts in place of matrices what they are equal to, and keeps the others", () => {
+    const grid = boxGrid([6, 5], (x, y) => x !== y);
+    const model = mixedStates();
+    const given = matrixOf(grid, {
+      ...model,
+      names: ["one"],
+      discreteTransition: [[1]],
+      transitions: [[{ kind: "randomWalk", movementVar: 3 }]],
+    });
+    const odd = Float64Array.from(given);
+    const moved = 0.5 * odd[0]!;
+    odd[0]! -= moved;
+    odd[1]! += moved;
+    const matrices = stateModel({
+      ...model,
+      transitions: model.transitions.map((row, from) =>
+        row.map((block, to) =>
+          block.kind !== "randomWalk"
+            ? block
+            : { kind: "matrix", values: from === 1 && to === 1 ? odd : given }
+        )
+      ),
+    });
+    const { model: simpler, report } = simplifiedModel(grid, matrices);
+    const kinds = simpler.transitions.map((row) => row.map(({ kind }) => kind));
+    expect(kinds).toEqual([
+      ["randomWalk", "randomWalk", "uniform"],
+      ["randomWalk", "matrix", "uniform"],
+      ["uniform", "uniform", "identity"],
+    ]);
+    expect(simpler.transitions[1]![1]).toBe(matrices.transitions[1]![1]);
+    expect(simpler.transitions[0]![0]).toEqual({ kind: "randomWalk", movementVar: 3 });
+    expect(report.split("\n").length).toBe(4);
+    expect(report).toContain("fast -> fast: matrix, ");
   });
 });

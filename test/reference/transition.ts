@@ -44,7 +44,7 @@ export function referenceTransition(
     const columns: number[] = [];
     const values: number[] = [];
     for (let other = 0; other < bins; other++) {
-      let value = general[from]![to]?.[bin]![other] ?? 0;
+      let value = general[from]![to]?.[bin]?.[other] ?? 0;
       if (block.kind === "uniform") value = 1;
       if (block.kind === "identity") value = other === bin ? 1 : 0;
       if (block.kind === "randomWalk") {
