@@ -145,7 +145,7 @@ function graphWalkRows(
 ): BlockRows {
   const graph = interiorGraph(grid);
   const reach = CUT_SIGMAS * Math.sqrt(movementVar);
-  const fromCentre = direction && shortestPaths(graph, mostCentralBin(graph), Infinity);
+  const fromCentre = direction && centreDistances(grid, graph);
   return (bin) => {
     const distances = shortestPaths(graph, bin, reach);
     const bins: number[] = [];
@@ -295,6 +295,16 @@ function shortestPaths(graph: Graph, from: number, limit: number): Float64Array 
       }
     });
   }
+  return distances;
+}
+
+// seconds of work for 5,000 bins, and wanted by who counts an operator's cost and by who builds it
+const centres = new WeakMap<Grid, Float64Array>();
+
+/** How far every bin is from the most central one. */
+function centreDistances(grid: Grid, graph: Graph): Float64Array {
+  const distances = centres.get(grid) ?? shortestPaths(graph, mostCentralBin(graph), Infinity);
+  centres.set(grid, distances);
   return distances;
 }
 
