@@ -12,10 +12,11 @@
 // vectors      f32
 // partial      [blocks, LANES, KEPT] vec4<f32>, written: the sum over each block
 //
-// A block is 512 elements of the sum, always the same ones, so that neither the split of T over
+// A block is 256 elements of the sum, always the same ones, so that neither the split of T over
 // buffers nor the number of lanes a thread takes shows in a bit of the result; sum_blocks.wgsl adds
-// them up. Within a block, runs of 64 are added to what the runs before them left: the error of f32
-// then stays that of a few roundings.
+// them up. Within a block, 4 runs of 16 quads are summed by themselves and added to what those before
+// them left. A run takes every fourth pair of quads, so that none holds all of a peak: f32 then errs by
+// a few roundings of small sums. Pairs, because two tiles of a row of T share a line of most caches.
 //
 // A thread makes 4 quads of kept for TILE_LANES lanes: 16 loaded entries of T serve them all. Quads
 // of a thread are a workgroup apart, so that neighbours load neighbouring memory. T in 4x4 tiles is
@@ -34,8 +35,9 @@ override COLUMNS: u32;
 override PART_ROWS: u32;
 
 // in quads of the sum
-const BLOCK: u32 = 128u;
-const RUN: u32 = 16u;
+const BLOCK: u32 = 64u;
+const RUNS: u32 = 4u;
+const RUN: u32 = BLOCK / RUNS;
 
 struct Params {
   first_block: u32,
@@ -96,9 +98,9 @@ fn multiply_dense(
 
   let lane = group.x * TILE_LANES;
   let stride = params.vectors_stride;
-  for (var run = 0u; run < BLOCK / RUN; run++) {
-    let first = block * BLOCK + run * RUN;
-    if (first >= end) {
+  for (var run = 0u; run < RUNS; run++) {
+    let run_first = block * BLOCK + 2u * run;
+    if (run_first >= end) {
       break;
     }
     var sum0 = mat4x4f();
@@ -109,7 +111,11 @@ fn multiply_dense(
     var sum5 = mat4x4f();
     var sum6 = mat4x4f();
     var sum7 = mat4x4f();
-    for (var quad = first; quad < min(end, first + RUN); quad++) {
+    for (var i = 0u; i < RUN; i++) {
+      let quad = run_first + 2u * RUNS * (i / 2u) + i % 2u;
+      if (quad >= end) {
+        break;
+      }
       // forward, a part holds the rows from its first block on
       let row = select(quad - params.first_block * BLOCK, quad, transposed) * summed_step;
       let a = matrix[row + source.x];

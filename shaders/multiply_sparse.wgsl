@@ -19,8 +19,9 @@
 // states, spread_weights, state_sums   as in shared/spread.wgsl
 // product          f32, written
 //
-// A thread makes 4 results for TILE_LANES lanes: a tile is read once for all of them. Runs of 8 tiles
-// are summed by themselves, so that the error of f32 stays small in long rows.
+// A thread makes 4 results for TILE_LANES lanes: a tile is read once for all of them. Runs of up to 16
+// tiles are summed by themselves, each of them spread over the whole list, so that none holds all of a
+// peak: f32 then errs by a few roundings of small sums.
 // Workgroups: x quads / WORKGROUP, y lanes / TILE_LANES. f64 twin: test/reference/multiply_sparse.ts.
 
 override WORKGROUP: u32;
@@ -33,7 +34,7 @@ override VECTORS_STRIDE: u32;
 override PRODUCT_STRIDE: u32;
 
 const SLICE: u32 = 32u;
-const RUN: u32 = 8u;
+const RUN: u32 = 16u;
 
 struct Params {
   vectors_at: u32,
@@ -71,7 +72,9 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
   let first_lane = id.y * TILE_LANES;
   let source = params.vectors_at + first_lane * VECTORS_STRIDE;
   var sums = array<vec4f, 8>();
-  for (var run = slices[slice] + quad % SLICE; run < end; run += RUN * SLICE) {
+  let begin = slices[slice];
+  let runs = ((end - begin) / SLICE + RUN - 1u) / RUN;
+  for (var run = 0u; run < runs; run++) {
     var sum0 = vec4f();
     var sum1 = vec4f();
     var sum2 = vec4f();
@@ -80,7 +83,7 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
     var sum5 = vec4f();
     var sum6 = vec4f();
     var sum7 = vec4f();
-    for (var entry = run; entry < min(end, run + RUN * SLICE); entry += SLICE) {
+    for (var entry = begin + run * SLICE + quad % SLICE; entry < end; entry += runs * SLICE) {
       let tile = tiles[entries[entry].y];
       let at = source + 4u * entries[entry].x;
       sum0 += times(tile, at);

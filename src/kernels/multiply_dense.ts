@@ -19,7 +19,7 @@ export const multiplyDense: KernelSpec = {
 };
 
 /** Elements of a sum that are added up by themselves. Parts of a matrix are whole blocks of rows. */
-export const DENSE_BLOCK = 512;
+export const DENSE_BLOCK = 256;
 
 /** Rows and columns that share a tile of memory, and a bounds check. */
 export const DENSE_TILE = 4;

@@ -167,7 +167,7 @@ describe("denseTransition() and sparseTransition()", () => {
     expect(parts.map((part) => part.byteLength)).toEqual(dense.partBytes);
     expect(dense.partBytes).toEqual([4 * 1400 * 1024, 4 * 1400 * 376]);
     expect(() => denseTransition(grid, model, { bindingBytes: 2 ** 20 }))
-      .toThrow(/512 rows of 1400 take 2867200 B, a binding holds 1048576 B/);
+      .toThrow(/256 rows of 1400 take 1433600 B, a binding holds 1048576 B/);
   });
 
   it("hold every tile that is not zero once, in both lists", () => {
