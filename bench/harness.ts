@@ -7,6 +7,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
 import type { KernelCase } from "../test/support/run_kernel.ts";
 import { runKernel } from "../test/support/run_kernel.ts";
+import type { Ceilings } from "./ceilings.ts";
 
 export interface BenchCase extends KernelCase {
   /** Shape, for people. */
@@ -28,8 +29,12 @@ export interface Bench {
 const REPEATS = 7;
 
 /** Runs every case of a bench: a table, then one JSON line a case. */
-export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> {
-  const table = [["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s"]];
+export async function runBench(
+  gpu: Gpu,
+  { name, cases }: Bench,
+  ceilings: Ceilings,
+): Promise<void> {
+  const table = [["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s", "of floor"]];
   const lines: string[] = [];
   for (const test of cases()) {
     const { outputs, milliseconds, deviceTime } = await runKernel(gpu, {
@@ -50,6 +55,7 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
       clock: deviceTime ? "device timestamps" : "submit to done",
       gflops: test.flops / median / 1e6,
       gigabytes: test.bytes / median / 1e6,
+      ofFloor: floorMs(test, ceilings) / median,
       adapter: gpu.adapter.name,
       runtime: gpu.adapter.runtime,
     };
@@ -61,10 +67,19 @@ export async function runBench(gpu: Gpu, { name, cases }: Bench): Promise<void> 
       (1000 * median / test.rows).toFixed(1),
       row.gflops.toFixed(2),
       row.gigabytes.toFixed(2),
+      row.ofFloor.toFixed(2),
     ]);
     lines.push(JSON.stringify(row));
   }
   console.log(`${name} on ${gpu.adapter.name}\n${formatTable(table)}\n${lines.join("\n")}\n`);
+}
+
+/** Time of a case that only its operations or only its bytes would take, the longer of the two. */
+export function floorMs(
+  { flops, bytes }: Pick<BenchCase, "flops" | "bytes">,
+  { gflops, gigabytes }: Ceilings,
+): number {
+  return Math.max(flops / gflops, bytes / gigabytes) / 1e6;
 }
 
 /** Refuses an answer that is further off than `tolerance`. */

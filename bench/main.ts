@@ -3,14 +3,34 @@
  */
 
 import process from "node:process";
+import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
+import type { Ceilings } from "./ceilings.ts";
+import { measureCeilings } from "./ceilings.ts";
 import { runBench } from "./harness.ts";
 import { hmmFilterBench } from "./hmm_filter_bench.ts";
 import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
+import { multiplyDenseBench } from "./multiply_dense_bench.ts";
+import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { transitionStepBench } from "./transition_step_bench.ts";
 
-const benches = [hmmFilterBench, hmmSmoothBench, poissonLikelihoodBench, packRowsBench];
+const kernelBenches = [
+  hmmFilterBench,
+  hmmSmoothBench,
+  poissonLikelihoodBench,
+  packRowsBench,
+  multiplyDenseBench,
+  multiplySparseBench,
+];
+const benches = [
+  ...kernelBenches.map((bench) => ({
+    name: bench.name,
+    run: (gpu: Gpu, ceilings: Ceilings) => runBench(gpu, bench, ceilings),
+  })),
+  transitionStepBench,
+];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
 if (unknown.length > 0) {
@@ -22,8 +42,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const gpu = await openGpu({ budget: "1 GiB" });
+const ceilings = await measureCeilings(gpu);
 for (const bench of benches) {
-  if (wanted.length === 0 || wanted.includes(bench.name)) await runBench(gpu, bench);
+  if (wanted.length === 0 || wanted.includes(bench.name)) await bench.run(gpu, ceilings);
 }
 gpu.close();
 process.exit(0);
