@@ -9,7 +9,10 @@ import type { Ceilings } from "./ceilings.ts";
 import { measureCeilings } from "./ceilings.ts";
 import { runBench } from "./harness.ts";
 import { hmmFilterBench } from "./hmm_filter_bench.ts";
+import { hmmRatioBench } from "./hmm_ratio_bench.ts";
+import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
 import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
+import { hmmWeighBench } from "./hmm_weigh_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
@@ -19,6 +22,9 @@ import { transitionStepBench } from "./transition_step_bench.ts";
 const kernelBenches = [
   hmmFilterBench,
   hmmSmoothBench,
+  hmmWeighBench,
+  hmmRatioBench,
+  hmmRescaleBench,
   poissonLikelihoodBench,
   packRowsBench,
   multiplyDenseBench,

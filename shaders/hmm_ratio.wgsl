@@ -52,6 +52,6 @@ fn hmm_ratio(
   }
   total_states(thread);
   if (thread < STATES) {
-    ratio_sums[lane * STATES + thread] = totals[thread];
+    ratio_sums[lane * STATES + thread] = state_total(thread);
   }
 }

@@ -52,7 +52,7 @@ fn hmm_rescale(
   total_states(thread);
   let inverse = 1.0 / (total() + SUM_FLOOR);
   if (thread < STATES) {
-    smooth_sums[row * STATES + thread] = totals[thread] * inverse;
+    smooth_sums[row * STATES + thread] = state_total(thread) * inverse;
   }
   // a thread scales what it wrote itself, so no barrier is needed
   for (var state = 0u; state < STATES; state++) {

@@ -62,7 +62,7 @@ fn hmm_weigh(
     filter_sums[sums] = norm;
     filter_sums[sums + 1u] = inverse;
     for (var state = 0u; state < STATES; state++) {
-      filter_sums[sums + 2u + state] = totals[state] * inverse;
+      filter_sums[sums + 2u + state] = state_total(state) * inverse;
     }
   }
   // a thread scales what it wrote itself, so no barrier is needed
