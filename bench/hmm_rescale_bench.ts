@@ -1,3 +1,4 @@
+import { NOWHERE } from "../src/kernels/hmm_smooth.ts";
 import { hmmRescale, hmmRescaleConstants, hmmRescaleParams } from "../src/kernels/hmm_rescale.ts";
 import { Random } from "../src/math/random.ts";
 import * as reference from "../test/reference/hmm_rescale.ts";
@@ -24,7 +25,7 @@ export const hmmRescaleBench: Bench = {
         // a weight is written, read again and written scaled, twice
         bytes: 6 * back.byteLength,
         buffers: {
-          params: hmmRescaleParams(0, 1, undefined),
+          params: hmmRescaleParams(0, 1, { firstEnd: NOWHERE, laneLength: 0 }),
           states: stateTable,
           back,
           filtered,

@@ -26,8 +26,6 @@ export const multiplySparseBench: Bench = {
           lanes,
           states,
           bins,
-          vectorsStride: bins,
-          productStride: bins,
           transposed: false,
         };
         return {
@@ -38,7 +36,11 @@ export const multiplySparseBench: Bench = {
           flops: 2 * lanes * transition.nonZeros,
           bytes: tiles.byteLength + forward.entries.byteLength + 2 * vectors.byteLength,
           buffers: {
-            params: sparse.multiplySparseParams(0, 0, 0, states),
+            params: sparse.multiplySparseParams(
+              { at: 0, stride: bins },
+              { at: 0, stride: bins },
+              { at: 0, stride: states },
+            ),
             tiles,
             ...forward,
             vectors,

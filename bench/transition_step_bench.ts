@@ -71,15 +71,17 @@ export const transitionStepBench = {
       lanes: 1,
       states,
       bins: width,
-      vectorsStride: width,
-      productStride: width,
       transposed: false,
     };
     const gathered = await timed({
       spec: sparse.multiplySparse,
       constants: sparse.multiplySparseConstants(sparseShape),
       buffers: {
-        params: sparse.multiplySparseParams(0, 0, 2, 0),
+        params: sparse.multiplySparseParams(
+          { at: 0, stride: width },
+          { at: 0, stride: width },
+          { at: 2, stride: 0 },
+        ),
         tiles: sparseT.tiles,
         ...sparseT.forward,
         vectors: filtered!,

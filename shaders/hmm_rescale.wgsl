@@ -1,10 +1,10 @@
 // Second half of a row of the backward smoother, after T was applied: one workgroup a lane.
 //
 //   smoothed(t) = filtered(t) * (T ratio), divided by its sum + 1e-15
-//   last row of the recording: smoothed = filtered, divided by its sum + 1e-15
+//   row that a lane starts from: smoothed = filtered, divided by its sum + 1e-15
 //
-// params           row of the tile; rows from one lane to the next; the lane for which this row ends
-//                  the recording, or 0xffffffff
+// params           row of the tile; rows from one lane to the next; where lanes start, as in
+//                  hmm_smooth.wgsl
 // states           [STATES + 1] vec2<u32>: first bin of each state, and BINS
 // back             [LANES, BINS] f32, T ratio
 // filtered         [LANES * lane_rows, BINS] f32; filtered in, smoothed out
@@ -20,7 +20,9 @@ override BINS: u32;
 struct Params {
   row: u32,
   lane_rows: u32,
-  last_lane: u32,
+  first_end: i32,
+  lane_length: i32,
+  burn_in_end: i32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,11 +41,13 @@ fn hmm_rescale(
   let row = lane * params.lane_rows + params.row;
   let own = row * BINS;
   let carry = lane * BINS;
-  let is_last = lane == params.last_lane;
+  let this_row = i32(params.row);
+  let starts = this_row == params.first_end - i32(lane) * params.lane_length ||
+    this_row == params.burn_in_end;
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
     for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
-      let weight = filtered[own + bin] * select(back[carry + bin], 1.0, is_last);
+      let weight = filtered[own + bin] * select(back[carry + bin], 1.0, starts);
       smoothed_carry[carry + bin] = weight;
       sum += weight;
     }

@@ -7,8 +7,8 @@
 // T is kept as its 4x4 tiles that are not zero: bins that are neighbours reach nearly the same bins,
 // and a tile is read with one index and one bounds check for 16 entries.
 //
-// params           elements: where lane 0 starts in `vectors`, in `product` and in `state_sums`; the
-//                  stride of state_sums. Lanes lie VECTORS_STRIDE and PRODUCT_STRIDE apart
+// params           elements of `vectors`, `product` and `state_sums`: where lane 0 starts, and from one
+//                  lane to the next
 // tiles            [tiles] mat4x4<f32>: rows 4 I + c of T as columns c, over 4 J .. 4 J + 3; the first
 //                  is zero
 // slices           [ceil(quads of BINS / 32) + 1] u32, first entry of each 32 quads of results
@@ -30,15 +30,15 @@ override LANES: u32;
 override TILE_LANES: u32;
 override STATES: u32;
 override BINS: u32;
-override VECTORS_STRIDE: u32;
-override PRODUCT_STRIDE: u32;
 
 const SLICE: u32 = 32u;
 const RUN: u32 = 16u;
 
 struct Params {
   vectors_at: u32,
+  vectors_stride: u32,
   product_at: u32,
+  product_stride: u32,
   sums_at: u32,
   sums_stride: u32,
 }
@@ -70,7 +70,8 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
   let slice = quad / SLICE;
   let end = slices[slice + 1u];
   let first_lane = id.y * TILE_LANES;
-  let source = params.vectors_at + first_lane * VECTORS_STRIDE;
+  let stride = params.vectors_stride;
+  let source = params.vectors_at + first_lane * stride;
   var sums = array<vec4f, 8>();
   let begin = slices[slice];
   let runs = ((end - begin) / SLICE + RUN - 1u) / RUN;
@@ -88,17 +89,17 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
       let at = source + 4u * entries[entry].x;
       sum0 += times(tile, at);
       if (TILE_LANES > 1u) {
-        sum1 += times(tile, at + VECTORS_STRIDE);
+        sum1 += times(tile, at + stride);
       }
       if (TILE_LANES > 2u) {
-        sum2 += times(tile, at + 2u * VECTORS_STRIDE);
-        sum3 += times(tile, at + 3u * VECTORS_STRIDE);
+        sum2 += times(tile, at + 2u * stride);
+        sum3 += times(tile, at + 3u * stride);
       }
       if (TILE_LANES > 4u) {
-        sum4 += times(tile, at + 4u * VECTORS_STRIDE);
-        sum5 += times(tile, at + 5u * VECTORS_STRIDE);
-        sum6 += times(tile, at + 6u * VECTORS_STRIDE);
-        sum7 += times(tile, at + 7u * VECTORS_STRIDE);
+        sum4 += times(tile, at + 4u * stride);
+        sum5 += times(tile, at + 5u * stride);
+        sum6 += times(tile, at + 6u * stride);
+        sum7 += times(tile, at + 7u * stride);
       }
     }
     sums[0] += sum0;
@@ -113,7 +114,7 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
   for (var bin = 4u * quad; bin < min(BINS, 4u * quad + 4u); bin++) {
     for (var i = 0u; i < TILE_LANES && first_lane + i < LANES; i++) {
       let lane = first_lane + i;
-      product[params.product_at + lane * PRODUCT_STRIDE + bin] = sums[i][bin % 4u] +
+      product[params.product_at + lane * params.product_stride + bin] = sums[i][bin % 4u] +
         spread_onto(bin, params.sums_at + lane * params.sums_stride);
     }
   }

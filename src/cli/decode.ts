@@ -9,7 +9,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { DecodeResult, PosteriorType, Summary } from "../hmm/decoder.ts";
+import type { DecodeResult, OperatorKind, PosteriorType, Summary } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
@@ -52,6 +52,7 @@ Output and memory:
   --lanes N            stretches of time that go side by side, each started from a guess that is
                        checked (default: auto; 1 is the plain filter)
   --burn-in-rows N     rows before a lane from which its start is guessed (default: 20 s)
+  --operator NAME      how the transition is applied: auto, convolution, sparse or dense (default auto)
   --tile-rows N        rows on the GPU at a time, of every lane (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
   --overwrite          replace a decode that is already there; without it, an interrupted run of the
@@ -85,6 +86,7 @@ const TYPES = Object.fromEntries([
     "zarr-format",
     "lanes",
     "burn-in-rows",
+    "operator",
     "tile-rows",
     "budget",
   ].map((name) => [name, { type: "string" as const }]),
@@ -166,6 +168,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       allowAdapterChange: options.flag("allow-adapter-change"),
       // checked by the plan, with the rest
       ...given({ dtype: options.text("dtype") as PosteriorType | undefined }),
+      ...given({ operator: options.text("operator") as OperatorKind | undefined }),
       ...given({
         codec: options.text("codec") as Codec | undefined,
         zarrFormat: options.number("zarr-format") as ZarrFormat | undefined,

@@ -30,6 +30,7 @@ import type {
 } from "../stream/plan.ts";
 import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
+import type { OperatorKind } from "./choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
@@ -49,6 +50,8 @@ export interface DecodeOutputOptions {
   chunkRows: number;
   /** How time is cut. */
   lanes: LaneCuts;
+  /** How the transition is applied, which shows in the last digits. */
+  operator: OperatorKind;
   /** Chunks in a shard; every chunk has a file of its own when 1. */
   shardChunks: number;
   codec: Codec;
@@ -391,9 +394,10 @@ export class DecodeOutput {
 
   #parameters(): Record<string, unknown> {
     const { model, time, grid, rowOutputs, causal } = this.#options;
-    const { chunkRows, shardChunks, codec, zarrFormat, lanes } = this.#options;
+    const { chunkRows, shardChunks, codec, zarrFormat, lanes, operator } = this.#options;
     return {
-      states: model,
+      states: withoutMatrices(model),
+      operator,
       time: { start: time.start, step: time.step, rows: time.rows },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
       ...rowOutputs.choices,
@@ -430,6 +434,14 @@ export class DecodeOutput {
     for (const input of [...inputs, ...grid.edges, grid.interior]) parts.push(await digest(input));
     return await digest(parts.join("\n"));
   }
+}
+
+/** A model as it is told in attributes; what a matrix holds, the hash knows. */
+function withoutMatrices(model: StateModel): unknown {
+  const transitions = model.transitions.map((row) =>
+    row.map((block) => block.kind === "matrix" ? { kind: block.kind } : block)
+  );
+  return { ...model, transitions };
 }
 
 /** JSON has no infinities: they are written as zarr writes them. */

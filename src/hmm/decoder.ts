@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { FILTER_SUMS_HEAD, logNormaliser } from "../kernels/hmm_filter.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
@@ -25,6 +26,8 @@ import type {
 } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
 import type { NumericArray } from "../types.ts";
+import type { OperatorKind } from "./choose_operator.ts";
+import { chooseOperator } from "./choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { DecodeOutput } from "./decode_store.ts";
 import type { PosteriorType } from "./posterior_types.ts";
@@ -33,6 +36,7 @@ import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import { cutLanes, largestDivisor } from "./lane_cuts.ts";
+import { matrixRecursion } from "./matrix_recursion.ts";
 import type { PredictedLayout, Recursion } from "./recursion.ts";
 import { convolutionRecursion, tableBuffer } from "./recursion.ts";
 import type { RowKind, Summary } from "./row_outputs.ts";
@@ -45,6 +49,7 @@ import { binSpikes, timeGrid } from "./time_grid.ts";
 
 export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
+export type { OperatorKind } from "./choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
@@ -113,6 +118,12 @@ export interface DecodeOptions extends PlanChoices {
    * more than e to it, nor the log-likelihood by more than it a lane. Default 1e-5.
    */
   laneTolerance?: number;
+  /**
+   * How the transition is applied: by convolutions, where it is made of such, or with the tiles of a
+   * sparse matrix or a dense one. The numbers are the same within 2e-7. Default `auto`: what is counted to
+   * cost least, and fits the budget.
+   */
+  operator?: "auto" | OperatorKind;
   /** Compression of chunks. Default `none`. */
   codec?: Codec;
   /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
@@ -126,6 +137,12 @@ export interface DecodeOptions extends PlanChoices {
   allowAdapterChange?: boolean;
 }
 
+const OPERATOR_KINDS: readonly (OperatorKind | "auto")[] = [
+  "auto",
+  "convolution",
+  "sparse",
+  "dense",
+];
 const DEFAULT_STEP = 0.002;
 const DEFAULT_POSITION_STD = 6;
 const CHUNK_BYTES = 4 * 2 ** 20;
@@ -184,6 +201,13 @@ export class SortedSpikesDecoder {
    * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense.
    */
   smooth(gpu: Gpu, options: DecodeOptions): Plan<DecodeResult> {
+    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
+    if (oneBin !== undefined) {
+      throw new RangeError(
+        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: sorted ` +
+          "spikes say how likely they are in a position",
+      );
+    }
     const { times } = this.#recording.position;
     const time = timeGrid({
       start: options.time?.start ?? times[0]!,
@@ -192,9 +216,76 @@ export class SortedSpikesDecoder {
     });
     const rates = rateTable(this.encoding, time.step);
     const spikes = binSpikes(this.#recording.spikes, time);
-    const job = new DecodeJob(gpu, this.grid, this.states, rates, spikes, time, options);
-    return new Plan(gpu, job, options);
+    const lanes = cutLanes(time.rows, time.step, options, {
+      software: gpu.adapter.software,
+      chunkRows: options.chunkRows,
+    });
+    let refusal: BudgetError | undefined;
+    for (const operator of this.#operators(lanes, options.operator)) {
+      const recursion = this.#recursion(gpu, operator.kind);
+      const job = new DecodeJob(gpu, this.grid, this.states, {
+        rates,
+        spikes,
+        time,
+        lanes,
+        recursion,
+        operator,
+      }, options);
+      try {
+        return new Plan(gpu, job, options);
+      } catch (error) {
+        if (!(error instanceof BudgetError)) throw error;
+        // a smaller table may fit
+        const { smallestBudgetBytes = Infinity } = refusal ?? {};
+        if (error.smallestBudgetBytes < smallestBudgetBytes) refusal = error;
+      }
+    }
+    throw refusal;
   }
+
+  /** Ways to apply the transition, the best first. */
+  #operators(lanes: LaneCuts, wanted: DecodeOptions["operator"] = "auto"): Operator[] {
+    if (!OPERATOR_KINDS.includes(wanted)) {
+      throw new RangeError(
+        `Cannot plan a decode: operator is "${wanted}", wanted one of ${OPERATOR_KINDS.join(", ")}`,
+      );
+    }
+    if (wanted !== "auto") return [{ kind: wanted, reason: `${wanted}, as was asked for` }];
+    const { reason, costs } = chooseOperator(this.grid, this.states, {
+      lanes: lanes.count,
+      positions: this.#recording.position.values,
+    });
+    return costs.map(({ kind }, i) => ({
+      kind,
+      reason: i === 0 ? reason : `${kind}, since others do not fit the budget`,
+    }));
+  }
+
+  #recursion(gpu: Gpu, kind: OperatorKind): Recursion {
+    if (kind === "convolution") return convolutionRecursion(this.grid, this.states);
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+    return matrixRecursion(this.grid, this.states, kind, {
+      bindingBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize),
+      positions: this.#recording.position.values,
+    });
+  }
+}
+
+/** How a transition is applied, and why, in a line for people. */
+interface Operator {
+  kind: OperatorKind;
+  reason: string;
+}
+
+/** What a decode works on. */
+interface DecodeParts {
+  /** [units, interior] spikes a row. */
+  rates: Float64Array;
+  spikes: SpikeBins;
+  time: TimeGrid;
+  lanes: LaneCuts;
+  recursion: Recursion;
+  operator: Operator;
 }
 
 /** One decode: its tables, its two passes and its output. */
@@ -207,6 +298,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
   readonly #spikes: SpikeBins;
   readonly #states: number;
   readonly #recursion: Recursion;
+  readonly #operator: Operator;
   readonly #tables: LikelihoodTables;
   readonly #initial: Float32Array;
   readonly #output: DecodeOutput;
@@ -220,22 +312,17 @@ class DecodeJob implements PlanActions<DecodeResult> {
     gpu: Gpu,
     grid: Grid,
     model: StateModel,
-    rates: Float64Array,
-    spikes: SpikeBins,
-    time: TimeGrid,
+    { rates, spikes, time, lanes, recursion, operator }: DecodeParts,
     options: DecodeOptions,
   ) {
+    this.#operator = operator;
     this.#time = time;
     this.#spikes = spikes;
     const interior = grid.interiorIndex.length;
     this.#states = model.names.length;
-    this.#recursion = convolutionRecursion(grid, model);
+    this.#recursion = recursion;
     this.#tables = likelihoodTables(rates, interior, this.#recursion);
     this.#initial = this.#recursion.toRow((state) => model.initial[state]! / interior);
-    const lanes = cutLanes(time.rows, time.step, options, {
-      software: gpu.adapter.software,
-      chunkRows: options.chunkRows,
-    });
     this.#lanes = lanes;
     this.#logLikelihoods = new Float64Array(lanes.count);
     const width = this.#states * interior;
@@ -293,6 +380,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
       rowOutputs: this.#rowOutputs,
       chunkRows,
       lanes,
+      operator: operator.kind,
       shardChunks,
       codec,
       zarrFormat,
@@ -310,7 +398,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
     });
     const { logRates, silence } = this.#tables;
     this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
-      this.#recursion.inputs.reduce((bytes, { byteLength }) => bytes + byteLength, 0) +
+      this.#recursion.hostBytes +
       this.#initial.byteLength +
       spikes.rowStarts.byteLength + spikes.units.byteLength;
   }
@@ -347,6 +435,7 @@ class DecodeJob implements PlanActions<DecodeResult> {
         },
       }),
       alignRows: this.#chunkRows,
+      notes: [`transition by ${this.#operator.reason}`],
     };
   }
 

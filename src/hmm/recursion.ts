@@ -36,6 +36,8 @@ export interface Recursion {
   packTable: Uint32Array;
   /** What the transition is made of, which decides the numbers. */
   inputs: readonly ArrayBufferView[];
+  /** Bytes of tables the host holds. */
+  hostBytes: number;
   /** Places values of a state's interior bins into cells, with `outside` elsewhere. */
   toCells(values: (bin: number) => number, outside: number): Float32Array;
   /** Places values of every state's interior bins into a row of probabilities. */
@@ -72,6 +74,8 @@ export function convolutionRecursion(grid: Grid, model: StateModel): Recursion {
     cells: shape.cells,
     packTable,
     inputs: [new Uint8Array(uniform), rowScale],
+    hostBytes: uniform.byteLength + gridTable.byteLength + rowScale.byteLength +
+      packTable.byteLength,
     toCells,
     toRow(values) {
       const row = new Float32Array(rowLength);

@@ -7,6 +7,8 @@
 import code from "../../shaders/hmm_rescale.wgsl?raw" with { type: "text" };
 import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import type { SmoothStarts } from "./hmm_smooth.ts";
+import { NOWHERE } from "./hmm_smooth.ts";
 import { ROW_WORKGROUP } from "./hmm_weigh.ts";
 
 export const hmmRescale: KernelSpec = {
@@ -22,20 +24,15 @@ export const hmmRescale: KernelSpec = {
   },
 };
 
-const NO_LANE = 0xffffffff;
-
 export function hmmRescaleConstants(states: number, bins: number): Record<string, number> {
   return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins };
 }
 
-/**
- * @param laneRows Rows from one lane to the next in `filtered` and `smooth_sums`.
- * @param lastLane The lane for which this row ends the recording; `undefined` when none does.
- */
+/** @param laneRows Rows from one lane to the next in `filtered` and `smooth_sums`. */
 export function hmmRescaleParams(
   row: number,
   laneRows: number,
-  lastLane: number | undefined,
+  { firstEnd, laneLength, burnInEnd = NOWHERE }: SmoothStarts,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(row, laneRows, lastLane ?? NO_LANE, 0);
+  return Uint32Array.of(row, laneRows, firstEnd, laneLength, burnInEnd, 0, 0, 0);
 }

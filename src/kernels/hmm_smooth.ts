@@ -34,8 +34,8 @@ export interface SmoothStarts {
   burnInEnd?: number | undefined;
 }
 
-// no row of a tile
-const NOWHERE = -1;
+/** No row of a tile. */
+export const NOWHERE = -1;
 
 export function hmmSmoothParams(
   from: number,

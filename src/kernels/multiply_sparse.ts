@@ -33,14 +33,18 @@ export const SPARSE_SLICE = 32;
 
 const WORKGROUP = 32;
 
-/** What the kernel is compiled for. Strides in elements, from one lane to the next. */
+/** What the kernel is compiled for. */
 export interface SparseShape {
   lanes: number;
   states: number;
   bins: number;
-  vectorsStride: number;
-  productStride: number;
   transposed: boolean;
+}
+
+/** Elements of a buffer: where lane 0 starts, and from one lane to the next. */
+export interface LaneElements {
+  at: number;
+  stride: number;
 }
 
 export function multiplySparseConstants(shape: SparseShape): Record<string, number> {
@@ -51,22 +55,29 @@ export function multiplySparseConstants(shape: SparseShape): Record<string, numb
     TILE_LANES: tileLanes(shape.lanes),
     STATES: shape.states,
     BINS: shape.bins,
-    VECTORS_STRIDE: shape.vectorsStride,
-    PRODUCT_STRIDE: shape.productStride,
   };
 }
 
-/** In elements: where lane 0 starts; for the sums, from one lane to the next too. */
 export function multiplySparseParams(
-  vectorsAt: number,
-  productAt: number,
-  sumsAt: number,
-  sumsStride: number,
+  vectors: LaneElements,
+  product: LaneElements,
+  sums: LaneElements,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(vectorsAt, productAt, sumsAt, sumsStride);
+  return Uint32Array.of(
+    vectors.at,
+    vectors.stride,
+    product.at,
+    product.stride,
+    sums.at,
+    sums.stride,
+    0,
+    0,
+  );
 }
 
-export function multiplySparseWorkgroups({ bins, lanes }: SparseShape): number[] {
+export function multiplySparseWorkgroups(
+  { bins, lanes }: Pick<SparseShape, "bins" | "lanes">,
+): number[] {
   const quads = Math.ceil(bins / SPARSE_TILE);
   return [Math.ceil(quads / WORKGROUP), Math.ceil(lanes / tileLanes(lanes))];
 }

@@ -193,8 +193,9 @@ export async function fillTables(
   shared: readonly SharedBuffer[],
   { shared: targets, tableStaging }: PlanBuffers,
 ): Promise<void> {
-  for (const { name, data } of shared) {
-    if (!data) continue;
+  for (const { name, data: given } of shared) {
+    if (!given) continue;
+    const data = typeof given === "function" ? given() : given;
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     for (let offset = 0; offset < bytes.length; offset += tableStaging!.size) {
       const piece = bytes.subarray(offset, offset + tableStaging!.size);

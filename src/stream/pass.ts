@@ -32,8 +32,8 @@ export interface SharedBuffer {
   name: string;
   bytes: number;
   kind: "storage" | "uniform";
-  /** Filled with this before the first pass; zero otherwise. */
-  data?: ArrayBufferView;
+  /** Filled with this before the first pass; zero otherwise. A function is called when it is its turn. */
+  data?: ArrayBufferView | (() => ArrayBufferView);
   /** Whether nothing is ever put into it from outside. */
   scratch?: boolean;
 }

@@ -35,6 +35,8 @@ export interface PlanLayout {
   memory: readonly MemoryItem[];
   /** Stretches of the recording that are advanced side by side; one when not given. */
   lanes?: Lanes;
+  /** Lines for people: what was chosen, and why. */
+  notes?: readonly string[];
   /** Tiles of a whole number of these waste nothing when a run is resumed. */
   alignRows?: number;
 }
@@ -176,7 +178,7 @@ export class Plan<Result> {
 
   /** A table for people: what is held where, per pass and in all. */
   explain(): string {
-    const { rows, passes, shared, memory, lanes } = this.#layout;
+    const { rows, passes, shared, memory, lanes, notes = [] } = this.#layout;
     const own = laneRows(this.#layout);
     const count = lanes?.count ?? 1;
     const size = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
@@ -210,7 +212,8 @@ export class Plan<Result> {
       ? `, ${count} lanes of ${own} that start ${lanes!.burnInRows} rows early`
       : "";
     return `Plan "${this.name}": ${rows} rows${cut} on ${this.#gpu.adapter.name}, budget ` +
-      `${formatBytes(this.#gpu.budgetBytes.gpu)}\n${formatTable(table)}`;
+      `${formatBytes(this.#gpu.budgetBytes.gpu)}\n${formatTable(table)}` +
+      notes.map((note) => `\n${note}`).join("");
   }
 
   /**

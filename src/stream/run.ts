@@ -397,7 +397,8 @@ export class PlanRun<Result> {
   }
 
   #initial({ carry }: Pass): Uint8Array | undefined {
-    const data = this.#layout.shared.find(({ name }) => name === carry?.buffer)?.data;
+    const given = this.#layout.shared.find(({ name }) => name === carry?.buffer)?.data;
+    const data = typeof given === "function" ? given() : given;
     return data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
 

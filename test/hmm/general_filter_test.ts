@@ -141,34 +141,23 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
           });
           back = await multiply(outputs.ratio!, true);
         }
-        for (const lastLane of row === rows - 1 ? [0, 1] : [undefined]) {
-          // both lanes end here: a lane at a time is told so, the other is done again
-          const { outputs } = await runKernel(gpu(), {
-            spec: hmmRescale,
-            constants: hmmRescaleConstants(states, width),
-            buffers: {
-              ...shared,
-              params: hmmRescaleParams(row, rows, lastLane),
-              back,
-              filtered: smoothed,
-              smoothed_carry: carry.byteLength,
-              smooth_sums: 4 * lanes * rows * states,
-            },
-            workgroups: [lanes],
-            outputs: ["filtered", "smoothed_carry"],
-          });
-          if (lastLane === undefined) {
-            smoothed = outputs.filtered as Float32Array<ArrayBuffer>;
-            carry = outputs.smoothed_carry!;
-            continue;
-          }
-          const at = (lastLane * rows + row) * width;
-          smoothed.set(outputs.filtered!.subarray(at, at + width), at);
-          carry.set(
-            outputs.smoothed_carry!.subarray(lastLane * width, (lastLane + 1) * width),
-            lastLane * width,
-          );
-        }
+        const { outputs } = await runKernel(gpu(), {
+          spec: hmmRescale,
+          constants: hmmRescaleConstants(states, width),
+          buffers: {
+            ...shared,
+            // both lanes end here
+            params: hmmRescaleParams(row, rows, { firstEnd: rows - 1, laneLength: 0 }),
+            back,
+            filtered: smoothed,
+            smoothed_carry: carry.byteLength,
+            smooth_sums: 4 * lanes * rows * states,
+          },
+          workgroups: [lanes],
+          outputs: ["filtered", "smoothed_carry"],
+        });
+        smoothed = outputs.filtered as Float32Array<ArrayBuffer>;
+        carry = outputs.smoothed_carry!;
       }
       return { filtered, smoothed };
     }

@@ -4,6 +4,7 @@ import {
   hmmRescaleConstants,
   hmmRescaleParams,
 } from "../../src/kernels/hmm_rescale.ts";
+import { NOWHERE } from "../../src/kernels/hmm_smooth.ts";
 import * as reference from "../reference/hmm_rescale.ts";
 import { sumsOfStates } from "../reference/hmm_weigh.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -37,7 +38,11 @@ describe("hmm_rescale", () => {
             spec: hmmRescale,
             constants: hmmRescaleConstants(states, bins),
             buffers: {
-              params: hmmRescaleParams(row, laneRows, lastLane),
+              params: hmmRescaleParams(row, laneRows, {
+                // of all lanes this one alone ends here
+                firstEnd: lastLane === undefined ? NOWHERE : row + 1000 * lastLane,
+                laneLength: lastLane === undefined ? 0 : 1000,
+              }),
               states: Uint32Array.from(starts.flatMap((start) => [start, 0])),
               back,
               filtered,

@@ -60,8 +60,6 @@ describe("multiply_sparse", () => {
           lanes,
           states,
           bins,
-          vectorsStride,
-          productStride,
           transposed,
         };
         const { tiles, ...lists } = sparseTiles(bins, bins, (row) => rows[row]!);
@@ -69,7 +67,11 @@ describe("multiply_sparse", () => {
           spec: sparse.multiplySparse,
           constants: sparse.multiplySparseConstants(shape),
           buffers: {
-            params: sparse.multiplySparseParams(vectorsAt, productAt, sumsAt, sumsStride),
+            params: sparse.multiplySparseParams(
+              { at: vectorsAt, stride: vectorsStride },
+              { at: productAt, stride: productStride },
+              { at: sumsAt, stride: sumsStride },
+            ),
             tiles,
             ...(transposed ? lists.transposed : lists.forward),
             vectors,
@@ -110,15 +112,17 @@ describe("multiply_sparse", () => {
         lanes: some.length / bins,
         states: 1,
         bins,
-        vectorsStride: bins,
-        productStride: bins,
         transposed: false,
       };
       const { outputs } = await runKernel(gpu(), {
         spec: sparse.multiplySparse,
         constants: sparse.multiplySparseConstants(shape),
         buffers: {
-          params: sparse.multiplySparseParams(0, 0, 0, 1),
+          params: sparse.multiplySparseParams(
+            { at: 0, stride: bins },
+            { at: 0, stride: bins },
+            { at: 0, stride: 1 },
+          ),
           tiles,
           ...forward,
           vectors: some,

@@ -79,12 +79,16 @@ export async function runSparseTransition(
 ): Promise<Float32Array> {
   const { bins, states } = transition;
   const lanes = vectors.length / bins;
-  const shape = { lanes, states, bins, vectorsStride: bins, productStride: bins, transposed };
+  const shape = { lanes, states, bins, transposed };
   const { outputs } = await runKernel(gpu, {
     spec: sparse.multiplySparse,
     constants: sparse.multiplySparseConstants(shape),
     buffers: {
-      params: sparse.multiplySparseParams(0, 0, 0, states),
+      params: sparse.multiplySparseParams(
+        { at: 0, stride: bins },
+        { at: 0, stride: bins },
+        { at: 0, stride: states },
+      ),
       tiles: transition.tiles,
       ...(transposed ? transition.transposed : transition.forward),
       vectors,
