@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { ExportOptions, ExportResult } from "../io/netcdf.ts";
-import { exportNetcdf } from "../io/netcdf.ts";
+import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
+import { exportNetcdf } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";

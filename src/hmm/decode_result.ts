@@ -6,6 +6,8 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
+import { expand } from "../array/expand.ts";
+import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -13,7 +15,8 @@ import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import { chunkKey, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { Resumption } from "../stream/plan.ts";
 import type { MemoryBytes } from "../types.ts";
-import { decodedPosterior } from "./posterior_types.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { PACKING_OF } from "./posterior_types.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
 import { positionNames } from "./row_outputs.ts";
 
@@ -24,6 +27,11 @@ export interface DecodeResult {
    * `ChunkError` where the decode was told not to store it.
    */
   posterior: ChunkedArray;
+  /**
+   * `[time, full_state_bins]` f32: `posterior` on every bin of the box, discrete state by discrete state,
+   * NaN outside the track. Worked out from rows of `posterior` as they are read, and closed with it.
+   */
+  fullPosterior: ChunkedArray;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
   states: ChunkedArray;
   /** `[time]` f64, seconds. */
@@ -126,12 +134,17 @@ async function openFrom(
     }),
   );
   const posterior = parameters.posterior
-    ? decodedPosterior(
-      await open("acausal_posterior"),
-      parameters.dtype,
-      parameters.dtype === "u16" ? await open("acausal_posterior_scale") : undefined,
-    )
+    ? await openPosterior("acausal_posterior", parameters.dtype, open)
     : notStored(place, [rows, binCenters[0]!.length]);
+  const index = await open("interior_index");
+  const box = await open("is_track_interior");
+  const fullPosterior = expand(posterior, {
+    index: await readAll(index) as Int32Array,
+    size: box.shape[0]!,
+    dim: box.dims![0]!,
+  });
+  await index.close();
+  await box.close();
   const storedRows: [number, number] = [
     complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
     rows,
@@ -139,6 +152,7 @@ async function openFrom(
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
     posterior,
+    fullPosterior,
     states,
     time,
     summaries,
@@ -164,6 +178,18 @@ async function variableNames(store: Store): Promise<string[]> {
   const keys = await store.list("/");
   const folders = keys.map((key) => /^\/(a?causal_\w+)\/(zarr\.json|\.zarray)$/.exec(key)?.[1]);
   return folders.filter((name) => name !== undefined);
+}
+
+/** A stored posterior as f32, undone as it is read. */
+async function openPosterior(
+  name: string,
+  dtype: PosteriorType,
+  open: (name: string) => Promise<ChunkedArray>,
+): Promise<ChunkedArray> {
+  const stored = await open(name);
+  const packing = PACKING_OF[dtype];
+  if (packing === undefined) return stored;
+  return unpack(stored, packing, packing === "root" ? await open(scaleName(name)) : undefined);
 }
 
 function notStored(place: string, shape: readonly number[]): ChunkedArray {
