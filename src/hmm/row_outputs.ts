@@ -243,8 +243,8 @@ export class RowOutputs {
         ...(packing && {
           attributes: {
             packing,
-            // xarray and others undo it by these
-            ...(packing === "linear" && { scale_factor: 1 / 65535, add_offset: 0 }),
+            // xarray and others undo it by this
+            ...(packing === "linear" && { scale_factor: 1 / 65535 }),
           },
         }),
       });

@@ -142,7 +142,7 @@ export async function exportNetcdf(
 function withoutPacking(variables: readonly ZarrVariable[], place: string): ZarrVariable[] {
   const scales = new Set<string>();
   const plain = variables.map((variable): ZarrVariable => {
-    const { packing, scale_factor: _, add_offset: __, ...attributes } = variable.attributes;
+    const { packing, scale_factor: _, ...attributes } = variable.attributes;
     if (packing === undefined) return variable;
     const scale = variables.find(({ name }) => name === scaleName(variable.name));
     if (scale) scales.add(scale.name);

@@ -35,7 +35,7 @@ async function writePacked(packing: string) {
     chunkShape: [7, 4],
     dtype: "uint16",
     dims: ["time", "bins"],
-    attributes: { packing, scale_factor: 1 / 65535, add_offset: 0 },
+    attributes: { packing, scale_factor: 1 / 65535 },
   } as const;
   const scale = {
     name: "x_scale",
