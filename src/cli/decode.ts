@@ -47,7 +47,7 @@ Output and memory:
   --causal             write what the filter says, too
   --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
-  --codec NAME         compression of chunks: none, gzip or zstd (default none)
+  --codec NAME         compression of chunks: none, gzip, zstd or delta-zstd (default none)
   --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
   --tile-rows N        rows on the GPU at a time (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)

@@ -143,6 +143,8 @@ describe("expanding to the full grid in xarray", () => {
         time: { step: 0.02 },
         out,
         dtype,
+        // numcodecs undoes what this codec does to u16
+        codec: dtype === "u16" ? "delta-zstd" : "none",
         chunkRows: 50,
         zarrFormat: 2,
       }).run();
