@@ -20,12 +20,17 @@ import type { TestRecording } from "../test/support/recordings.ts";
 import { runningStretch, TRACK_CASES, trackDecoder } from "../test/support/track.ts";
 import { checkWithin } from "./harness.ts";
 
-const ROWS = 1500;
-// divides the rows: chunks at the edge are stored whole
-const CHUNK_ROWS = 500;
+const ROWS = 500;
 const STEP = 0.02;
 const DEFLATE = 4;
 const PLACE = "memory:posterior-types-bench";
+
+const CODECS_OF: Record<PosteriorType, readonly Codec[]> = {
+  f32: ["none", "zstd", "gzip"],
+  f16: ["none", "zstd"],
+  u16: ["none", "zstd", "delta-zstd"],
+  "u16-linear": ["none", "zstd", "delta-zstd"],
+};
 
 interface Stretch {
   name: string;
@@ -33,7 +38,7 @@ interface Stretch {
   start: number;
 }
 
-async function openStretch(): Promise<Stretch> {
+async function openStretches(): Promise<Stretch[]> {
   const folder = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
   const read = async (name: string) => {
     const values = await readAll(await openArray(`${folder}/${name}.npy`));
@@ -52,11 +57,14 @@ async function openStretch(): Promise<Stretch> {
     if (!(error instanceof ChunkError)) throw error;
     const session = simulateSession({ seed: 11, seconds: 120, arena: [100, 100] });
     const decoder = sortedSpikes({ ...session, states: contFrag({ movementVar: 6 }), binSize: 4 });
-    return { name: "a simulated session", decoder, start: 60 };
+    return [{ name: "a simulated session", decoder, start: 60 }];
   }
   const track = TRACK_CASES.find(({ preset }) => preset === "contFrag")!;
-  const start = runningStretch(recording, ROWS * STEP);
-  return { name: "the linear track", decoder: trackDecoder(recording, track), start };
+  const decoder = trackDecoder(recording, track);
+  return [
+    { name: "the linear track, running", decoder, start: runningStretch(recording, ROWS * STEP) },
+    { name: "the linear track, resting", decoder, start: recording.position.times[0]! + 100 },
+  ];
 }
 
 async function decode(
@@ -71,7 +79,8 @@ async function decode(
     out: PLACE,
     dtype,
     codec,
-    chunkRows: CHUNK_ROWS,
+    // chunks at the edge are stored whole: there is none
+    chunkRows: ROWS,
     overwrite: true,
   });
   const result = await plan.run();
@@ -95,56 +104,62 @@ async function netcdfBytes(): Promise<number> {
   return sizes[0]! - sizes[1]!;
 }
 
+async function compareTypes(gpu: Gpu, stretch: Stretch): Promise<void> {
+  const exact = await decode(gpu, stretch, "f32", "none");
+  const cases: ({ dtype: PosteriorType; codec: string; bytes: number } & PosteriorErrors)[] = [];
+  for (const dtype of POSTERIOR_TYPES) {
+    for (const codec of CODECS_OF[dtype]) {
+      const { values, width, bytes } = await decode(gpu, stretch, dtype, codec);
+      const errors = posteriorErrors(values, exact.values, width);
+      if (dtype === "u16") {
+        checkWithin("L1 of u16 rows", errors.l1Max, 1e-4);
+        checkWithin("sum of u16 rows", errors.rowSum, 1e-6);
+        checkWithin("entropy of u16 rows", errors.entropy, 1e-3);
+        checkWithin("largest bin of u16 rows", errors.argmaxMismatches, 0);
+      }
+      cases.push({ dtype, codec, bytes, ...errors });
+      if (dtype === "f32" && codec === "none") {
+        const file = { codec: `NetCDF deflate ${DEFLATE}`, bytes: await netcdfBytes() };
+        cases.push({ dtype, ...file, ...errors });
+      }
+    }
+  }
+  const header = ["dtype", "compression", "bytes/row", "of f32", "L1 max", "L1 mean"];
+  const power = (value: number) => value === 0 ? "0" : value.toExponential(1);
+  const table = [
+    [...header, "row sum", "entropy, nat", "argmax off"],
+    ["---", "---", ...Array(7).fill("--:")],
+    ...cases.map(({ dtype, codec, bytes, ...errors }) => [
+      dtype,
+      codec,
+      (bytes / ROWS).toFixed(0),
+      `${(100 * bytes / exact.bytes).toFixed(1)} %`,
+      power(errors.l1Max),
+      power(errors.l1Mean),
+      power(errors.rowSum),
+      power(errors.entropy),
+      `${errors.argmaxMismatches}`,
+    ]),
+  ];
+  const markdown = table.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  const lines = cases.map((row) =>
+    JSON.stringify({
+      bench: "posterior_types",
+      stretch: stretch.name,
+      rows: ROWS,
+      width: exact.width,
+      ...row,
+    })
+  );
+  console.log(
+    `posterior_types: ${ROWS} contFrag rows of ${exact.width} bins, ${stretch.name}, ` +
+      `${gpu.adapter.name}\n\n${markdown}\n\n${lines.join("\n")}\n`,
+  );
+}
+
 export const posteriorTypesBench = {
   name: "posterior_types",
   async run(gpu: Gpu): Promise<void> {
-    const stretch = await openStretch();
-    const exact = await decode(gpu, stretch, "f32", "none");
-    const cases: ({ dtype: PosteriorType; codec: string; bytes: number } & PosteriorErrors)[] = [];
-    for (const dtype of POSTERIOR_TYPES) {
-      const codecs = dtype === "f32"
-        ? ["none", "zstd", "gzip"] as const
-        : ["none", "zstd"] as const;
-      for (const codec of codecs) {
-        const { values, width, bytes } = await decode(gpu, stretch, dtype, codec);
-        const errors = posteriorErrors(values, exact.values, width);
-        if (dtype === "u16") {
-          checkWithin("L1 of u16 rows", errors.l1Max, 1e-4);
-          checkWithin("sum of u16 rows", errors.rowSum, 1e-6);
-          checkWithin("entropy of u16 rows", errors.entropy, 1e-3);
-          checkWithin("largest bin of u16 rows", errors.argmaxMismatches, 0);
-        }
-        cases.push({ dtype, codec, bytes, ...errors });
-        if (dtype === "f32" && codec === "none") {
-          const file = { codec: `NetCDF deflate ${DEFLATE}`, bytes: await netcdfBytes() };
-          cases.push({ dtype, ...file, ...errors });
-        }
-      }
-    }
-    const header = ["dtype", "compression", "bytes/row", "of f32", "L1 max", "L1 mean"];
-    const power = (value: number) => value === 0 ? "0" : value.toExponential(1);
-    const table = [
-      [...header, "row sum", "entropy, nat", "argmax off"],
-      ["---", "---", ...Array(7).fill("--:")],
-      ...cases.map(({ dtype, codec, bytes, ...errors }) => [
-        dtype,
-        codec,
-        (bytes / ROWS).toFixed(0),
-        `${(100 * bytes / exact.bytes).toFixed(1)} %`,
-        power(errors.l1Max),
-        power(errors.l1Mean),
-        power(errors.rowSum),
-        power(errors.entropy),
-        `${errors.argmaxMismatches}`,
-      ]),
-    ];
-    const markdown = table.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-    const lines = cases.map((row) =>
-      JSON.stringify({ bench: "posterior_types", rows: ROWS, width: exact.width, ...row })
-    );
-    console.log(
-      `posterior_types: ${ROWS} contFrag rows of ${exact.width} bins, ${stretch.name}, ` +
-        `${gpu.adapter.name}\n\n${markdown}\n\n${lines.join("\n")}\n`,
-    );
+    for (const stretch of await openStretches()) await compareTypes(gpu, stretch);
   },
 };

@@ -28,7 +28,7 @@ function simulated(): Stretch {
   return { decoder, start: 30 };
 }
 
-/** The rat on the linear track: a stretch it runs, or the one that compressed worst of several. */
+/** The rat on the linear track: a stretch it runs, or one from `start` seconds on. */
 async function recorded(context: TestContext, start?: number): Promise<Stretch> {
   const missing = sharedDataMissing();
   if (missing) context.skip(missing);
@@ -75,7 +75,7 @@ async function readStored(out: string): Promise<Uint8Array> {
 
 describe("root-scaled u16", () => {
   for (const [name, open] of STRETCHES) {
-    it(`keeps contFrag rows in half the bytes, and fewer compressed: ${name}`, async (context) => {
+    it(`keeps contFrag rows in half the bytes, and 30 % fewer compressed: ${name}`, async (context) => {
       const stretch = await open(context);
       const exact = await decode(stretch, {});
       const stored = await decode(stretch, { dtype: "u16" });
@@ -100,9 +100,9 @@ describe("root-scaled u16", () => {
         }, ` +
           `entropy ${errors.entropy.toExponential(1)} nat, compressed to ${JSON.stringify(shares)}`,
       );
+      // zstd alone takes the low bits of broad rows for noise: 5 to 35 % here
       expect(shares["delta-zstd"]).toBeLessThanOrEqual(0.7);
-      // low bits of broad rows are noise to zstd alone
-      if (name !== "recorded, resting") expect(shares.zstd).toBeLessThanOrEqual(0.7);
+      expect(shares["delta-zstd"]).toBeLessThan(shares.zstd!);
     });
   }
 });
