@@ -133,18 +133,18 @@ async function openFrom(
       return values as Float64Array;
     }),
   );
-  const posterior = parameters.posterior
-    ? await openPosterior("acausal_posterior", parameters.dtype, open)
-    : notStored(place, [rows, binCenters[0]!.length]);
   const index = await open("interior_index");
   const box = await open("is_track_interior");
-  const fullPosterior = expand(posterior, {
+  const long = {
     index: await readAll(index) as Int32Array,
     size: box.shape[0]!,
     dim: box.dims![0]!,
-  });
+  };
   await index.close();
   await box.close();
+  const posterior = parameters.posterior
+    ? await openPosterior("acausal_posterior", parameters.dtype, open)
+    : notStored(place, [rows, binCenters[0]!.length]);
   const storedRows: [number, number] = [
     complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
     rows,
@@ -152,7 +152,7 @@ async function openFrom(
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
     posterior,
-    fullPosterior,
+    fullPosterior: expand(posterior, long),
     states,
     time,
     summaries,
