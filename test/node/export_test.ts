@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readAll } from "../../src/array/array.ts";
+import { openResult } from "../../src/hmm/decoder.ts";
 import { openNetcdf } from "../../src/io/netcdf_array.ts";
-import { runCli } from "../support/cli.ts";
+import { runCli, writeRecording } from "../support/cli.ts";
 import { describeMemory, exportMemory } from "../support/export_memory.ts";
+import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 import { writeSmallGroup } from "../support/small_group.ts";
 
@@ -40,6 +42,37 @@ describe("sluice export", () => {
     const values = await readAll(expanded) as Float32Array;
     expect(values.filter((value) => Number.isNaN(value)).length).toBe(3000 * 10 + 12);
     await expanded.close();
+  });
+
+  it("writes what a decode in 16 bits stored, as f32", async () => {
+    const files = await writeRecording(folder, smallRecording({ seconds: 4 }));
+    const [out, file] = [join(folder, "decode.zarr"), join(folder, "decode.nc")];
+    const decode = (...args: string[]) =>
+      runCli(["decode", ...files, "--out", out, "--json", "--quiet", ...args]);
+    const options = ["--dtype", "u16", "--codec", "delta-zstd", "--summaries", "map,entropy"];
+    expect((await decode(...options)).code).toBe(0);
+    expect((await runCli(["export", out, file, "--quiet"])).code).toBe(0);
+    const result = await openResult(out);
+    const stored = { ...result.summaries, acausal_posterior: result.posterior };
+    expect(Object.keys(stored).sort()).toEqual([
+      "acausal_entropy",
+      "acausal_map_bin",
+      "acausal_map_position",
+      "acausal_map_probability",
+      "acausal_posterior",
+    ]);
+    for (const [name, array] of Object.entries(stored)) {
+      const found = await openNetcdf(file, name);
+      expect(found.dtype).toBe(name.endsWith("bin") ? "int32" : "float32");
+      expect(await readAll(found), name).toEqual(await readAll(array));
+      await found.close();
+    }
+    await result.close();
+    for (const [option, value] of [["dtype", "u8"], ["summaries", "mode"], ["codec", "zip"]]) {
+      const run = await decode("--overwrite", `--${option}`, value!);
+      expect(run.code).toBe(2);
+      expect(JSON.parse(run.stdout).error.message).toMatch(new RegExp(`"${value}", wanted`));
+    }
   });
 
   it("refuses what it cannot do, each with its exit code", async () => {
