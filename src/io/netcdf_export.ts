@@ -7,7 +7,7 @@
 import type { ChunkedArray } from "../array/chunked_array.ts";
 import type { LongAxis } from "../array/expand.ts";
 import { expand } from "../array/expand.ts";
-import type { ZarrGroup, ZarrVariable } from "../array/group.ts";
+import type { ZarrVariable } from "../array/group.ts";
 import { openZarrGroup } from "../array/group.ts";
 import type { Packing } from "../array/unpack.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
