@@ -20,26 +20,34 @@ import { PACKING_OF } from "./posterior_types.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
 import { positionNames } from "./row_outputs.ts";
 
-/** A decode. */
-export interface DecodeResult {
+/** What a decode stored of its smoother, or of its filter. */
+export interface StoredProbabilities {
   /**
-   * `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. Reading it throws a
+   * `[time, state_bins]`, read as f32: p(state bin | spikes). Interior bins only. Reading it throws a
    * `ChunkError` where the decode was told not to store it.
    */
   posterior: ChunkedArray;
   /**
-   * `[time, full_state_bins]` f32: `posterior` on every bin of the box, discrete state by discrete state,
-   * NaN outside the track. Worked out from rows of `posterior` as they are read, and closed with it.
+   * `[time, full_state_bins]`, read as f32: `posterior` on every bin of the box, NaN outside the track.
+   * Worked out from rows of `posterior` as they are read, and closed with it.
    */
   fullPosterior: ChunkedArray;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
   states: ChunkedArray;
+}
+
+/** A decode. Its own probabilities are those of the smoother, given all spikes. */
+export interface DecodeResult extends StoredProbabilities {
+  /** Those of the filter, given the spikes up to their row, where it was told to store them. */
+  causal?: StoredProbabilities;
   /** `[time]` f64, seconds. */
   time: ChunkedArray;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
   binCenters: Float64Array[];
+  /** Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order. */
+  gridShape: readonly number[];
   /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
   storedRows: [from: number, to: number];
   /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
@@ -117,7 +125,6 @@ async function openFrom(
   const { rows } = parameters.time;
   const names = await variableNames(store);
   const open = (name: string) => openArray(`${place}/${name}`);
-  const states = await open("acausal_state_probabilities");
   const time = await open("time");
   const summaries: Record<string, ChunkedArray> = {};
   for (const name of names) {
@@ -142,21 +149,31 @@ async function openFrom(
   };
   await index.close();
   await box.close();
-  const posterior = parameters.posterior
-    ? await openPosterior("acausal_posterior", parameters.dtype, open)
-    : notStored(place, [rows, binCenters[0]!.length]);
+  const posteriorOf = async (kind: string) =>
+    parameters.posterior
+      ? await openPosterior(`${kind}_posterior`, parameters.dtype, open)
+      : notStored(place, [rows, binCenters[0]!.length]);
   const storedRows: [number, number] = [
     complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
     rows,
   ];
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  const probabilitiesOf = async (kind: string): Promise<StoredProbabilities> => {
+    const posterior = await posteriorOf(kind);
+    const states = await open(`${kind}_state_probabilities`);
+    return { posterior, fullPosterior: expand(posterior, long), states };
+  };
+  const acausal = await probabilitiesOf("acausal");
+  const causal = names.includes("causal_state_probabilities")
+    ? await probabilitiesOf("causal")
+    : undefined;
   return {
-    posterior,
-    fullPosterior: expand(posterior, long),
-    states,
+    ...acausal,
+    ...(causal && { causal }),
     time,
     summaries,
     binCenters,
+    gridShape: parameters.grid.shape,
     storedRows,
     marginalLogLikelihood: complete
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
@@ -166,7 +183,9 @@ async function openFrom(
     peakBytes: nothing(),
     seconds: {},
     async close() {
-      for (const array of [posterior, states, time, ...Object.values(summaries)]) {
+      const probabilities = [acausal, ...(causal ? [causal] : [])]
+        .flatMap(({ posterior, states }) => [posterior, states]);
+      for (const array of [...probabilities, time, ...Object.values(summaries)]) {
         await array.close();
       }
     },

@@ -35,15 +35,14 @@ export async function openNetcdf(file: string, variable: string): Promise<Chunke
   let access: H5Access | undefined;
   try {
     // HDF5 itself would write pages of complaint to the console
-    if (!beginsWith(bytes, SIGNATURE)) {
-      throw new ChunkError(`Cannot open ${file}: it is not an HDF5 file`, file);
-    }
+    if (!beginsWith(bytes, SIGNATURE)) throw new RangeError("it is no HDF5 file");
     access = await H5Access.open(bytes, "r");
     return arrayOf(access, `${file}/${variable}`, variable, bytes);
   } catch (error) {
     access?.close();
     bytes.close();
-    throw error;
+    if (!(error instanceof RangeError)) throw error;
+    throw new ChunkError(`Cannot open ${file}: ${error.message}`, file, error);
   }
 }
 

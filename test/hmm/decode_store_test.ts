@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { openResult } from "../../src/hmm/decoder.ts";
 import { POSTERIOR_TYPES } from "../../src/hmm/posterior_types.ts";
+import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -58,7 +59,10 @@ describe("a decode", () => {
   });
 
   it("rounds only what it stores: all else is the same for every element type", async () => {
-    const all = { summaries: ["map", "entropy", "logNormaliser"] } as const;
+    const all = {
+      summaries: ["map", "entropy", "logNormaliser"],
+      time: { step: 0.02, stop: 2 },
+    } as const;
     const wanted = fresh();
     const exact = await smallPlan(gpu(), wanted, all).run();
     await exact.close();
@@ -77,7 +81,7 @@ describe("a decode", () => {
   });
 
   it("keeps its summaries and state probabilities when it stores no posterior", async () => {
-    const all = { summaries: ["map", "mean", "entropy", "hpd", "logNormaliser"] } as const;
+    const all = { summaries: SUMMARIES, time: { step: 0.02, stop: 2 } };
     const [whole, short] = [fresh(), fresh()];
     await (await smallPlan(gpu(), whole, all).run()).close();
     await (await smallPlan(gpu(), short, { ...all, posterior: false }).run()).close();
@@ -90,7 +94,7 @@ describe("a decode", () => {
     expect(await readStored(short, "acausal_", "causal_")).toEqual(rest);
   });
 
-  it("stores nothing of the filter unless it is asked to, and takes half the disk then", async () => {
+  it("stores nothing of the filter unless it is asked to, and takes less disk then", async () => {
     const [both, smoothed] = [fresh(), fresh()];
     const withFilter = await smallPlan(gpu(), both).run();
     const without = await smallPlan(gpu(), smoothed, { causal: false }).run();
@@ -146,6 +150,28 @@ describe("fullPosterior", () => {
       await result.close();
     });
   }
+
+  it("is there of the filter too, where that is stored", async () => {
+    for (const dtype of ["f32", "u16"] as const) {
+      const time = { step: 0.02, stop: 1 };
+      const result = await smallPlan(gpu(), fresh(), { dtype, time }).run();
+      const { posterior, fullPosterior, states } = result.causal!;
+      expect(fullPosterior.shape[1]).toBe(2 * result.gridShape.reduce((a, b) => a * b));
+      const bins = posterior.shape[1]! / 2;
+      const own = await readAll(posterior) as Float32Array;
+      const full = await readAll(fullPosterior) as Float32Array;
+      expect(full.filter((p) => !Number.isNaN(p))).toEqual(own);
+      expect(own).not.toEqual(await readAll(result.posterior));
+      (await readAll(states) as Float32Array).forEach((wanted, i) => {
+        const sum = own.subarray(i * bins, (i + 1) * bins).reduce((total, p) => total + p, 0);
+        expect(Math.abs(sum - wanted)).toBeLessThan(1e-4);
+      });
+      await result.close();
+      const without = await smallPlan(gpu(), fresh(), { dtype, time, causal: false }).run();
+      expect(without.causal).toBeUndefined();
+      await without.close();
+    }
+  });
 
   it("says of a decode without a posterior that it has none", async () => {
     const result = await smallPlan(gpu(), fresh(), {

@@ -195,9 +195,12 @@ describe("openNetcdf()", () => {
     await expect(openNetcdf(OUT, "states")).rejects.toThrow(/wanted numbers/);
     const store = await openStore("memory:netcdf-test/out");
     await store.set("/b.nc", new Uint8Array(10_000));
+    await store.set("/c.nc", (await store.get("/a.nc"))!.subarray(0, 5000));
     await store.close();
-    await expect(openNetcdf("memory:netcdf-test/out/b.nc", "time")).rejects.toThrow(
-      /it is not an HDF5 file/,
-    );
+    for (const [file, reason] of [["b", /it is no HDF5 file$/], ["c", /cut short$/]] as const) {
+      const opened = openNetcdf(`memory:netcdf-test/out/${file}.nc`, "time");
+      await expect(opened).rejects.toThrow(ChunkError);
+      await expect(opened).rejects.toThrow(reason);
+    }
   });
 });
