@@ -1,5 +1,5 @@
 /**
- * Benches of the kernels: `npm run bench [-- name ...]`, `deno task bench`.
+ * Benches of the kernels, and of what is stored: `npm run bench [-- name ...]`, `deno task bench`.
  */
 
 import process from "node:process";
@@ -17,6 +17,7 @@ import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { posteriorTypesBench } from "./posterior_types_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
 
 const kernelBenches = [
@@ -36,6 +37,7 @@ const benches = [
     run: (gpu: Gpu, ceilings: Ceilings) => runBench(gpu, bench, ceilings),
   })),
   transitionStepBench,
+  posteriorTypesBench,
 ];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

@@ -47,7 +47,7 @@ Output and memory:
   --causal             write what the filter says, too
   --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
-  --codec NAME         compression of chunks: none, gzip or zstd (default none)
+  --codec NAME         compression of chunks: none, gzip, zstd or delta-zstd (default none)
   --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
   --lanes N            stretches of time that go side by side, each started from a guess that is
                        checked (default: auto; 1 is the plain filter)

@@ -21,7 +21,7 @@ export interface OperatorCost {
   kind: OperatorKind;
   /** Multiply-adds of one application to one lane. */
   multiplyAdds: number;
-  /** `multiplyAdds` times what one costs; only comparable between kinds. */
+  /** `multiplyAdds` times what one costs, and dispatches; only comparable between kinds. */
   cost: number;
 }
 
@@ -43,6 +43,16 @@ const COSTS: Record<OperatorKind, { lane: number; lanes: number }> = {
   convolution: { lane: 1, lanes: 1 },
   sparse: { lane: 2.8, lanes: 0.8 },
   dense: { lane: 1.7, lanes: 0.4 },
+};
+
+/**
+ * What a row's dispatches cost, which all lanes share: some 30 us each, where a convolution walks through
+ * rows in one.
+ */
+const DISPATCH_COSTS: Record<OperatorKind, number> = {
+  convolution: 0,
+  sparse: 2 * 10_000,
+  dense: 3 * 10_000,
 };
 
 /** From so many lanes on, what a matrix costs to read is shared. */
@@ -70,7 +80,8 @@ export function chooseOperator(
   const costs = counts.flatMap(([kind, multiplyAdds]) => {
     if (typeof multiplyAdds === "string") return [];
     const { lane, lanes: many } = COSTS[kind];
-    return [{ kind, multiplyAdds, cost: multiplyAdds * lane ** (1 - share) * many ** share }];
+    const each = lane ** (1 - share) * many ** share;
+    return [{ kind, multiplyAdds, cost: multiplyAdds * each + DISPATCH_COSTS[kind] / lanes }];
   }).sort((a, b) => a.cost - b.cost);
   const [chosen, ...others] = costs;
   const told = others.map(({ kind, multiplyAdds, cost }) =>

@@ -6,6 +6,8 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
+import { expand } from "../array/expand.ts";
+import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -13,25 +15,39 @@ import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import { chunkKey, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { Resumption } from "../stream/plan.ts";
 import type { MemoryBytes } from "../types.ts";
-import { decodedPosterior } from "./posterior_types.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { PACKING_OF } from "./posterior_types.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
 import { positionNames } from "./row_outputs.ts";
 
-/** A decode. */
-export interface DecodeResult {
+/** What a decode stored of its smoother, or of its filter. */
+export interface StoredProbabilities {
   /**
-   * `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. Reading it throws a
+   * `[time, state_bins]`, read as f32: p(state bin | spikes). Interior bins only. Reading it throws a
    * `ChunkError` where the decode was told not to store it.
    */
   posterior: ChunkedArray;
+  /**
+   * `[time, full_state_bins]`, read as f32: `posterior` on every bin of the box, NaN outside the track.
+   * Worked out from rows of `posterior` as they are read, and closed with it.
+   */
+  fullPosterior: ChunkedArray;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
   states: ChunkedArray;
+}
+
+/** A decode. Its own probabilities are those of the smoother, given all spikes. */
+export interface DecodeResult extends StoredProbabilities {
+  /** Those of the filter, given the spikes up to their row, where it was told to store them. */
+  causal?: StoredProbabilities;
   /** `[time]` f64, seconds. */
   time: ChunkedArray;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
   binCenters: Float64Array[];
+  /** Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order. */
+  gridShape: readonly number[];
   /**
    * Stretches of rows that are stored, ascending: one of all rows, but for a decode that has not
    * finished. The rest is NaN.
@@ -130,7 +146,6 @@ async function openFrom(
   const { rows } = parameters.time;
   const names = await variableNames(store);
   const open = (name: string) => openArray(`${place}/${name}`);
-  const states = await open("acausal_state_probabilities");
   const time = await open("time");
   const summaries: Record<string, ChunkedArray> = {};
   for (const name of names) {
@@ -146,25 +161,41 @@ async function openFrom(
       return values as Float64Array;
     }),
   );
-  const posterior = parameters.posterior
-    ? decodedPosterior(
-      await open("acausal_posterior"),
-      parameters.dtype,
-      parameters.dtype === "u16" ? await open("acausal_posterior_scale") : undefined,
-    )
-    : notStored(place, [rows, binCenters[0]!.length]);
+  const index = await open("interior_index");
+  const box = await open("is_track_interior");
+  const long = {
+    index: await readAll(index) as Int32Array,
+    size: box.shape[0]!,
+    dim: box.dims![0]!,
+  };
+  await index.close();
+  await box.close();
+  const posteriorOf = async (kind: string) =>
+    parameters.posterior
+      ? await openPosterior(`${kind}_posterior`, parameters.dtype, open)
+      : notStored(place, [rows, binCenters[0]!.length]);
   const storedRows: [number, number][] = complete
     ? [[0, rows]]
     : await storedStretches(store, names, zarrFormat, parameters);
   const { lanes } = parameters;
   const fit = attributes.lanes as { largest_distance: number; redone_rows: number } | undefined;
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  const probabilitiesOf = async (kind: string): Promise<StoredProbabilities> => {
+    const posterior = await posteriorOf(kind);
+    const states = await open(`${kind}_state_probabilities`);
+    return { posterior, fullPosterior: expand(posterior, long), states };
+  };
+  const acausal = await probabilitiesOf("acausal");
+  const causal = names.includes("causal_state_probabilities")
+    ? await probabilitiesOf("causal")
+    : undefined;
   return {
-    posterior,
-    states,
+    ...acausal,
+    ...(causal && { causal }),
     time,
     summaries,
     binCenters,
+    gridShape: parameters.grid.shape,
     storedRows,
     marginalLogLikelihood: complete
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
@@ -181,7 +212,9 @@ async function openFrom(
       redoneRows: fit?.redone_rows ?? 0,
     },
     async close() {
-      for (const array of [posterior, states, time, ...Object.values(summaries)]) {
+      const probabilities = [acausal, ...(causal ? [causal] : [])]
+        .flatMap(({ posterior, states }) => [posterior, states]);
+      for (const array of [...probabilities, time, ...Object.values(summaries)]) {
         await array.close();
       }
     },
@@ -193,6 +226,18 @@ async function variableNames(store: Store): Promise<string[]> {
   const keys = await store.list("/");
   const folders = keys.map((key) => /^\/(a?causal_\w+)\/(zarr\.json|\.zarray)$/.exec(key)?.[1]);
   return folders.filter((name) => name !== undefined);
+}
+
+/** A stored posterior as f32, undone as it is read. */
+async function openPosterior(
+  name: string,
+  dtype: PosteriorType,
+  open: (name: string) => Promise<ChunkedArray>,
+): Promise<ChunkedArray> {
+  const stored = await open(name);
+  const packing = PACKING_OF[dtype];
+  if (packing === undefined) return stored;
+  return unpack(stored, packing, packing === "root" ? await open(scaleName(name)) : undefined);
 }
 
 function notStored(place: string, shape: readonly number[]): ChunkedArray {

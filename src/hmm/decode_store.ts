@@ -36,7 +36,7 @@ import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import type { RowOutputs } from "./row_outputs.ts";
-import { positionNames, stateBinCenters } from "./row_outputs.ts";
+import { binCenter, positionNames } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
 
@@ -479,9 +479,6 @@ function longest(texts: readonly string[]): number {
 
 function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinate[] {
   const states = model.names.length;
-  const interior = grid.interiorIndex.length;
-  const box = grid.interior.length;
-  const width = states * interior;
   const coordinate = (
     name: string,
     dim: string,
@@ -500,12 +497,31 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
     },
     data,
   });
-  const perBin = <Value>(value: (state: number, bin: number) => Value) =>
+  const interior = grid.interiorIndex;
+  const box = Uint32Array.from(grid.interior.keys());
+  /** A value for every bin of every state, `bins` being those of one. */
+  const perBin = <Value>(bins: Uint32Array, value: (state: number, bin: number) => Value) =>
     Array.from(
-      { length: width },
-      (_, i) => value(Math.floor(i / interior), grid.interiorIndex[i % interior]!),
+      { length: states * bins.length },
+      (_, i) => value(Math.floor(i / bins.length), bins[i % bins.length]!),
     );
-  const full = Uint8Array.from({ length: states * box }, (_, i) => grid.interior[i % box]!);
+  const binCoordinates = (prefix: string, dim: string, bins: Uint32Array) => [
+    coordinate(`${prefix}state`, dim, "string", perBin(bins, (state) => model.names[state]!)),
+    coordinate(
+      `${prefix}state_ind`,
+      dim,
+      "int32",
+      Int32Array.from(perBin(bins, (state) => state)),
+    ),
+    ...positionNames(grid.dimensions).map((name, dimension) =>
+      coordinate(
+        prefix + name,
+        dim,
+        "float64",
+        Float64Array.from(perBin(bins, (_, bin) => binCenter(grid, bin, dimension))),
+      )
+    ),
+  ];
   return [
     coordinate(
       "time",
@@ -515,17 +531,20 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
       { units: "s" },
     ),
     coordinate("states", "states", "string", model.names),
-    coordinate("state", "state_bins", "string", perBin((state) => model.names[state]!)),
-    coordinate("state_ind", "state_bins", "int32", Int32Array.from(perBin((state) => state))),
-    ...positionNames(grid.dimensions).map((name, dimension) =>
-      coordinate(name, "state_bins", "float64", stateBinCenters(grid, states, dimension))
-    ),
+    ...binCoordinates("", "state_bins", interior),
     coordinate(
       "interior_index",
       "state_bins",
       "int32",
-      Int32Array.from(perBin((state, bin) => state * box + bin)),
+      Int32Array.from(perBin(interior, (state, bin) => state * box.length + bin)),
     ),
-    coordinate("is_track_interior", "full_state_bins", "bool", full),
+    // so that results on all bins of the box have coordinates too
+    ...binCoordinates("full_", "full_state_bins", box),
+    coordinate(
+      "is_track_interior",
+      "full_state_bins",
+      "bool",
+      Uint8Array.from(perBin(box, (_, bin) => grid.interior[bin]!)),
+    ),
   ];
 }

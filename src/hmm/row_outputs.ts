@@ -5,6 +5,7 @@
  * @module
  */
 
+import { scaleName } from "../array/unpack.ts";
 import * as encode from "../kernels/encode_rows.ts";
 import * as peaks from "../kernels/find_peaks.ts";
 import * as pack from "../kernels/pack_rows.ts";
@@ -16,7 +17,7 @@ import { tileSize } from "../stream/pass.ts";
 import type { DataType, NumericArray } from "../types.ts";
 import type { Grid } from "./grid.ts";
 import type { PosteriorType } from "./posterior_types.ts";
-import { ENCODING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
+import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
 
 /**
  * Numbers that say what a row says: `map`, the likeliest bin, its probability and position; `mean`,
@@ -58,16 +59,17 @@ export function positionNames(dimensions: 1 | 2): string[] {
 /** Centre of every state bin along a dimension, `[states * interior]` f64, position units. */
 export function stateBinCenters(grid: Grid, states: number, dimension: number): Float64Array {
   const interior = grid.interiorIndex.length;
+  return Float64Array.from(
+    { length: states * interior },
+    (_, i) => binCenter(grid, grid.interiorIndex[i % interior]!, dimension),
+  );
+}
+
+/** Centre of a bin of the box along a dimension, position units. */
+export function binCenter(grid: Grid, bin: number, dimension: number): number {
   const columns = grid.shape[grid.dimensions - 1]!;
-  return Float64Array.from({ length: states * interior }, (_, i) => {
-    const bin = grid.interiorIndex[i % interior]!;
-    const index = grid.dimensions === 1
-      ? bin
-      : dimension === 0
-      ? Math.floor(bin / columns)
-      : bin % columns;
-    return grid.centers[dimension]![index]!;
-  });
+  const isLast = dimension === grid.dimensions - 1;
+  return grid.centers[dimension]![isLast ? bin % columns : Math.floor(bin / columns)]!;
 }
 
 /** The stored variables of a decode, and how they come about. */
@@ -205,7 +207,7 @@ export class RowOutputs {
     } else if (posterior) {
       const stored = new Uint16Array(downloads[`${kind}_encoded`]!, 0, elements);
       values.posterior = stored;
-      if (dtype === "u16") values.posterior_scale = rootScales(stored, this.#width);
+      if (dtype === "u16") values[scaleName("posterior")] = rootScales(stored, this.#width);
     }
     if (!this.#summarizes) return values;
     const table = new Float32Array(downloads[`${kind}_summaries`]!, 0, rows * SUMMARY_LENGTH);
@@ -248,15 +250,23 @@ export class RowOutputs {
   #variables(): RowVariable[] {
     const { dtype, posterior, summaries } = this.choices;
     const variables: RowVariable[] = [];
+    const packing = PACKING_OF[dtype];
     if (posterior) {
       variables.push({
         name: "posterior",
         dtype: STORED_TYPE[dtype],
         columns: [this.#width, "state_bins"],
-        // xarray and others undo it by these
-        ...(dtype === "u16-linear" && { attributes: { scale_factor: 1 / 65535, add_offset: 0 } }),
+        ...(packing && {
+          attributes: {
+            packing,
+            // xarray and others undo it by this
+            ...(packing === "linear" && { scale_factor: 1 / 65535 }),
+          },
+        }),
       });
-      if (dtype === "u16") variables.push({ name: "posterior_scale", dtype: "float32" });
+      if (packing === "root") {
+        variables.push({ name: scaleName("posterior"), dtype: "float32" });
+      }
     }
     variables.push({
       name: "state_probabilities",

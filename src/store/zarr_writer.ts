@@ -457,11 +457,11 @@ export class ChunkWriter {
 
   async #flush(index: number, buffer: Uint8Array): Promise<void> {
     try {
-      const { codec = "none" } = this.#spec;
+      const { codec = "none", dtype } = this.#spec;
       const { chunkBytes } = this.#rows;
       let encoded = buffer;
       if (codec !== "none") {
-        const compressed = await compress(codec, buffer.subarray(0, chunkBytes));
+        const compressed = await compress(codec, dtype, buffer.subarray(0, chunkBytes));
         encoded = new Uint8Array(compressed.byteLength + crcBytes(this.#spec, this.#format));
         encoded.set(compressed);
         this.#encodedBytes = encoded.byteLength;
