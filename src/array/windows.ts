@@ -81,7 +81,10 @@ export class WindowView implements ChunkedArray {
     });
     const count = this.#counts.at(-1)!;
     if (count === 0) {
-      const longest = this.segments.reduce((most, { start, end }) => Math.max(most, end - start), 0);
+      const longest = this.segments.reduce(
+        (most, { start, end }) => Math.max(most, end - start),
+        0,
+      );
       const around = before + after > 0 ? ` and ${before + after} frames around it` : "";
       throw new RangeError(
         `Cannot make windows: a window has ${size} frames${around}, the longest of ` +
@@ -160,7 +163,9 @@ export class WindowView implements ChunkedArray {
     for (let i = 0; i < starts.length;) {
       // windows that overlap or adjoin come from one read
       let next = i + 1;
-      while (next < starts.length && stride <= size && starts[next]! - starts[next - 1]! === stride) {
+      while (
+        next < starts.length && stride <= size && starts[next]! - starts[next - 1]! === stride
+      ) {
         next++;
       }
       const first = starts[i]!;

@@ -23,8 +23,10 @@ export interface Sampler {
  * @throws {RangeError} If the step is not a whole number from 1, or the offset not one below it.
  */
 export function everyNth(step: number, offset = 0): Sampler {
-  if (!(Number.isInteger(step) && step >= 1 && Number.isInteger(offset) && offset >= 0) ||
-    offset >= step) {
+  if (
+    !(Number.isInteger(step) && step >= 1 && Number.isInteger(offset) && offset >= 0) ||
+    offset >= step
+  ) {
     throw new RangeError(
       `Cannot take every ${step}th window from ${offset}: wanted a whole number from 1 and an ` +
         "offset below it",

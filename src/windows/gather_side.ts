@@ -1,0 +1,471 @@
+/**
+ * Where windows are gathered into batches: on the host, on the device, or on the host for the device.
+ *
+ * @module
+ */
+
+import type { Gpu } from "../gpu/device.ts";
+import type { Account, BufferRequest } from "../gpu/ledger.ts";
+import { bufferBytes } from "../gpu/ledger.ts";
+import { BufferUsage, MapMode } from "../gpu/usage.ts";
+import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
+import * as kernel from "../kernels/gather_windows.ts";
+import { decodeFloat16 } from "../math/half.ts";
+import type { FrameReader, FrameTable, FrameType, FrameValues } from "./frame_table.ts";
+import { createFrames, elementBytesOf, rowBytes } from "./frame_table.ts";
+import type { Round } from "./rounds.ts";
+
+/** What a side is made for. */
+export interface SidePlan {
+  table: FrameTable;
+  /** Windows of a batch, and batches alive at once. */
+  batchSize: number;
+  slots: number;
+  /** Elements of a batch as they are handed out. */
+  dtype: FrameType;
+  /** Rows of a pool; all of the table where it is kept whole. */
+  poolRows: number;
+  /** Whether the table is kept whole. */
+  whole: boolean;
+}
+
+/** Bytes that something takes, for people and for the ledger. */
+export interface SideBytes {
+  what: string;
+  kind: "gpu" | "host";
+  bytes: number;
+}
+
+/** Makes batches of one kind. Its pools are filled by one loop while another gathers. */
+export interface GatherSide<Frames> {
+  /** Pools that may be filled before one is gathered from. */
+  readonly pools: number;
+  /** Allocates, and reads the table where it is kept whole. */
+  open(reader: FrameReader): Promise<void>;
+  /** Reads what a round needs; earlier rounds may be gathered from meanwhile. */
+  fill(round: Round, pool: number, reader: FrameReader): Promise<void>;
+  /** Makes a filled pool the one to gather from. Tells which may be filled from now on. */
+  turnTo(round: Round, pool: number): Promise<number | undefined>;
+  /** Puts windows, by their first rows, side by side into the batch of a slot. */
+  gather(rows: Uint32Array, slot: number): Promise<Frames>;
+  /** Makes what was handed out of a slot unusable, so that a stale batch shows. */
+  recycle(slot: number): void;
+  /** Gives everything back; a second time does nothing. */
+  close(): Promise<void>;
+}
+
+export function windowElements({ table }: SidePlan): number {
+  return table.windowRows * table.width;
+}
+
+export function batchBytes(plan: SidePlan): number {
+  return plan.batchSize * windowElements(plan) * elementBytesOf(plan.dtype);
+}
+
+function copyWindows(
+  { table, dtype }: SidePlan,
+  frames: FrameValues,
+  rows: Uint32Array,
+  batch: FrameValues,
+): void {
+  const elements = table.windowRows * table.width;
+  const widened = table.held === "float16" && dtype === "float32";
+  rows.forEach((row, slot) => {
+    const window = frames.subarray(row * table.width, row * table.width + elements);
+    batch.set(widened ? decodeFloat16(window as Uint16Array) : window, slot * elements);
+  });
+}
+
+/** Typed arrays, gathered on the CPU. */
+export class HostSide implements GatherSide<FrameValues> {
+  readonly pools: number;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #slots: FrameValues[] = [];
+  #tables: FrameValues[] = [];
+  #current: number | undefined;
+  #taken = 0;
+
+  constructor(plan: SidePlan, account: Account) {
+    this.#plan = plan;
+    this.#account = account;
+    this.pools = plan.whole ? 1 : 2;
+  }
+
+  static bytes(plan: SidePlan): SideBytes[] {
+    const { slots, table, poolRows, whole } = plan;
+    return [
+      { what: `${slots} batches`, kind: "host", bytes: slots * batchBytes(plan) },
+      whole
+        ? { what: "all frames", kind: "host", bytes: keptInPlace(table) ? 0 : tableBytes(table) }
+        : { what: "2 pools of frames", kind: "host", bytes: 2 * poolRows * rowBytes(table) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots, batchSize, dtype, poolRows, whole } = this.#plan;
+    for (const { what, bytes } of HostSide.bytes(this.#plan)) {
+      this.#account.take("host", bytes, what);
+      this.#taken += bytes;
+    }
+    for (let slot = 0; slot < slots; slot++) {
+      this.#slots.push(createFrames(dtype, batchSize * windowElements(this.#plan)));
+    }
+    if (whole) this.#tables = [await readWhole(table, reader)];
+    else this.#tables = [0, 1].map(() => createFrames(table.held, poolRows * table.width));
+  }
+
+  async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
+    if (!this.#plan.whole) await reader.fill(runs, this.#tables[pool]!);
+  }
+
+  turnTo(_: Round, pool: number): Promise<number | undefined> {
+    const before = this.#current;
+    this.#current = pool;
+    return Promise.resolve(this.#plan.whole ? pool : before);
+  }
+
+  gather(rows: Uint32Array, slot: number): Promise<FrameValues> {
+    const batch = this.#slots[slot]!.subarray(0, rows.length * windowElements(this.#plan));
+    copyWindows(this.#plan, this.#tables[this.#current!]!, rows, batch);
+    return Promise.resolve(batch);
+  }
+
+  recycle(slot: number): void {
+    const { buffer } = this.#slots[slot]!;
+    const moved = structuredClone(buffer, { transfer: [buffer] }) as ArrayBuffer;
+    const { dtype } = this.#plan;
+    this.#slots[slot] = dtype === "float32" ? new Float32Array(moved) : new Uint16Array(moved);
+  }
+
+  close(): Promise<void> {
+    this.#account.giveBack("host", this.#taken);
+    this.#taken = 0;
+    this.#slots.length = 0;
+    this.#tables = [];
+    return Promise.resolve();
+  }
+}
+
+/** Whether the table lies in memory as it would be held. */
+export function keptInPlace({ array, held }: FrameTable): boolean {
+  return held === "float32" && array.values instanceof Float32Array;
+}
+
+export function tableBytes(table: FrameTable): number {
+  return table.rows * rowBytes(table);
+}
+
+async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameValues> {
+  if (keptInPlace(table)) return table.array.values as Float32Array;
+  const frames = createFrames(table.held, table.rows * table.width);
+  await reader.fill([{ row: 0, rows: table.rows, at: 0 }], frames);
+  return frames;
+}
+
+/** Bytes of the staging buffer through which a table comes that is kept whole. */
+const LOAD_BYTES = 16 * 2 ** 20;
+
+/** How a table that is kept whole is cut into buffers an adapter can bind. */
+interface Parts {
+  /** Rows of a part, and from the start of one to the next: windows at an end are in both. */
+  rows: number;
+  step: number;
+  count: number;
+}
+
+function partsOf({ table, poolRows, whole }: SidePlan, bindingBytes: number): Parts {
+  if (!whole) return { rows: poolRows, step: poolRows, count: 1 };
+  const { rows, windowRows } = table;
+  const most = Math.floor(bindingBytes / 4) * 4 / rowBytes(table);
+  // halves come in pairs: a part's rows begin at a whole word of the staging buffer
+  const some = Math.min(rows, Math.floor(most / 2) * 2);
+  const step = some - (windowRows - 1);
+  return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
+}
+
+function loadRows(table: FrameTable, parts: Parts): number {
+  const rows = Math.floor(LOAD_BYTES / rowBytes(table) / 2) * 2;
+  return Math.min(parts.rows, Math.max(2, rows));
+}
+
+/** Buffers, gathered on the device. */
+export class DeviceSide implements GatherSide<GPUBuffer> {
+  readonly pools = 1;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #gpu: Gpu;
+  readonly #parts: Parts;
+  #tables: GPUBuffer[] = [];
+  #staging!: GPUBuffer;
+  #batches: GPUBuffer[] = [];
+  #windowTables: GPUBuffer[] = [];
+  /** Of each slot and part. */
+  #params: GPUBuffer[][] = [];
+  #groups: GPUBindGroup[][] = [];
+  #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
+  /** The last submit of each slot, and the last copy out of staging. */
+  readonly #pending: Promise<void>[] = [];
+  #unstaged: Promise<void> | undefined;
+
+  constructor(plan: SidePlan, account: Account, gpu: Gpu) {
+    this.#plan = plan;
+    this.#account = account;
+    this.#gpu = gpu;
+    this.#parts = partsOf(plan, bindingBytes(gpu));
+  }
+
+  static bytes(plan: SidePlan, gpu: Gpu): SideBytes[] {
+    const sum = (requests: readonly BufferRequest[]) =>
+      requests.reduce((total, { bytes }) => total + bufferBytes(bytes), 0);
+    const { tables, staging, slots } = requestsOf(plan, partsOf(plan, bindingBytes(gpu)));
+    const what = plan.whole ? "all frames" : "pool of frames";
+    return [
+      { what: `${plan.slots} batches`, kind: "gpu", bytes: plan.slots * sum(slots) },
+      { what, kind: "gpu", bytes: sum(tables) },
+      { what: "staging of frames", kind: "gpu", bytes: sum([staging]) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots, whole } = this.#plan;
+    const gpu = this.#gpu;
+    this.#kernel = await gpu.kernel(
+      kernel.gatherWindows,
+      kernel.gatherWindowsConstants(formatOf(this.#plan)),
+    );
+    const wanted = requestsOf(this.#plan, this.#parts);
+    const perSlot = wanted.slots.length;
+    const buffers = await this.#account.createBuffers([
+      ...wanted.tables,
+      wanted.staging,
+      ...Array.from({ length: slots }, () => wanted.slots).flat(),
+    ]);
+    this.#tables = buffers.splice(0, wanted.tables.length);
+    this.#staging = buffers.shift()!;
+    for (let slot = 0; slot < slots; slot++) {
+      const [batch, windowTable, ...params] = buffers.splice(0, perSlot);
+      this.#batches.push(batch!);
+      this.#windowTables.push(windowTable!);
+      this.#params.push(params);
+      this.#groups.push(params.map((own, part) =>
+        this.#kernel.bind({
+          params: own,
+          window_table: windowTable!,
+          frame_table: this.#tables[part]!,
+          batch: batch!,
+        })
+      ));
+    }
+    if (!whole) return;
+    const { rows, step } = this.#parts;
+    const piece = loadRows(table, this.#parts);
+    for (const [part, target] of this.#tables.entries()) {
+      const first = part * step;
+      const end = Math.min(table.rows, first + rows);
+      for (let row = first; row < end; row += piece) {
+        await this.#stage([{ row, rows: Math.min(piece, end - row), at: 0 }], reader);
+        this.#unstage(target, (row - first) * rowBytes(table), Math.min(piece, end - row));
+      }
+    }
+  }
+
+  async #stage(runs: Round["runs"], reader: FrameReader): Promise<void> {
+    await this.#unstaged;
+    await this.#staging.mapAsync(MapMode.WRITE);
+    const bytes = this.#staging.getMappedRange();
+    const { held } = this.#plan.table;
+    await reader.fill(runs, held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes));
+  }
+
+  /** Does not wait for the copy: what is submitted after it sees it, and the next read waits. */
+  #unstage(target: GPUBuffer, offset: number, rows: number): void {
+    this.#staging.unmap();
+    const bytes = bufferBytes(rows * rowBytes(this.#plan.table));
+    this.#unstaged = this.#gpu.submit("frames", (encoder) => {
+      encoder.copyBufferToBuffer(this.#staging, 0, target, offset, bytes);
+    });
+    this.#unstaged.catch(() => {});
+  }
+
+  async fill({ runs }: Round, _: number, reader: FrameReader): Promise<void> {
+    if (!this.#plan.whole) await this.#stage(runs, reader);
+  }
+
+  turnTo({ rows }: Round, pool: number): Promise<number> {
+    // what was gathered from the pool before comes first on the device's queue
+    if (!this.#plan.whole) this.#unstage(this.#tables[0]!, 0, rows);
+    return Promise.resolve(pool);
+  }
+
+  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+    await this.#pending[slot];
+    const { table, whole } = this.#plan;
+    const { step, count } = this.#parts;
+    const partOf = (row: number) => whole ? Math.min(count - 1, Math.floor(row / step)) : 0;
+    const sizes = new Uint32Array(count);
+    for (const row of rows) sizes[partOf(row)]!++;
+    const firsts = sizes.map((_, part) => sizes.subarray(0, part).reduce((sum, n) => sum + n, 0));
+    const next = firsts.slice();
+    const entries = new Uint32Array(2 * rows.length);
+    rows.forEach((row, place) => {
+      const part = partOf(row);
+      const entry = next[part]!++;
+      entries[2 * entry] = (row - part * step) * table.width;
+      entries[2 * entry + 1] = place;
+    });
+    const words = windowElements(this.#plan) * elementBytesOf(this.#plan.dtype) / 4;
+    const { queue } = this.#gpu.device;
+    queue.writeBuffer(this.#windowTables[slot]!, 0, entries);
+    const used = [...sizes.keys()].filter((part) => sizes[part]! > 0);
+    for (const part of used) {
+      const params = kernel.gatherWindowsParams(firsts[part]!, words);
+      queue.writeBuffer(this.#params[slot]![part]!, 0, params);
+    }
+    const done = this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
+      const pass = encoder.beginComputePass({ label: kernel.gatherWindows.name });
+      for (const part of used) {
+        const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, words);
+        this.#kernel.encode(pass, this.#groups[slot]![part]!, workgroups);
+      }
+      pass.end();
+    });
+    // whoever uses the slot next sees the failure
+    done.catch(() => {});
+    this.#pending[slot] = done;
+    return this.#batches[slot]!;
+  }
+
+  recycle(): void {}
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#pending, this.#unstaged]);
+    const small = [...this.#windowTables, ...this.#params.flat()];
+    for (const buffer of [...this.#tables, this.#staging, ...this.#batches, ...small]) {
+      if (buffer) this.#account.destroyBuffer(buffer);
+    }
+  }
+}
+
+export function bindingBytes({ device }: Gpu): number {
+  return Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+}
+
+function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
+  return table.held === dtype ? dtype : "widened";
+}
+
+/** The buffers of a device side: of the table, and of each slot. */
+function requestsOf(plan: SidePlan, parts: Parts) {
+  const { table, whole, batchSize } = plan;
+  const target = BufferUsage.STORAGE | BufferUsage.COPY_DST;
+  const bytes = parts.rows * rowBytes(table);
+  return {
+    tables: Array.from({ length: parts.count }, (_, part): BufferRequest => ({
+      label: `frames ${part}`,
+      bytes: Math.min(bytes, (table.rows - (whole ? part * parts.step : 0)) * rowBytes(table)),
+      usage: target,
+    })),
+    staging: {
+      label: "frames staging",
+      bytes: whole ? loadRows(table, parts) * rowBytes(table) : bytes,
+      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
+    },
+    slots: [
+      { label: "batch", bytes: batchBytes(plan), usage: target | BufferUsage.COPY_SRC },
+      { label: "window table", bytes: 8 * batchSize, usage: target },
+      ...Array.from({ length: parts.count }, () => ({
+        label: "gather_windows params",
+        bytes: 16,
+        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
+      })),
+    ],
+  };
+}
+
+/** Buffers, gathered on the CPU from frames the host keeps whole. */
+export class UploadSide implements GatherSide<GPUBuffer> {
+  readonly pools = 1;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #gpu: Gpu;
+  #frames!: FrameValues;
+  #taken = 0;
+  #batches: GPUBuffer[] = [];
+  #staging: GPUBuffer[] = [];
+  readonly #mapped: Promise<void>[] = [];
+  readonly #pending: Promise<void>[] = [];
+
+  constructor(plan: SidePlan, account: Account, gpu: Gpu) {
+    this.#plan = plan;
+    this.#account = account;
+    this.#gpu = gpu;
+  }
+
+  static bytes(plan: SidePlan): SideBytes[] {
+    const { table, slots } = plan;
+    const each = bufferBytes(batchBytes(plan));
+    return [
+      { what: `${slots} batches`, kind: "gpu", bytes: slots * each },
+      { what: "staging of batches", kind: "gpu", bytes: slots * each },
+      { what: "all frames", kind: "host", bytes: keptInPlace(table) ? 0 : tableBytes(table) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots } = this.#plan;
+    if (!keptInPlace(table)) {
+      this.#taken = tableBytes(table);
+      this.#account.take("host", this.#taken, "all frames");
+    }
+    const bytes = batchBytes(this.#plan);
+    const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
+    const staging = BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC;
+    const requests = (label: string, usage: number): BufferRequest[] =>
+      Array.from({ length: slots }, () => ({ label, bytes, usage }));
+    this.#batches = await this.#account.createBuffers(requests("batch", usage));
+    this.#staging = await this.#account.createBuffers(requests("batch staging", staging));
+    this.#staging.forEach((_, slot) => this.#map(slot));
+    this.#frames = await readWhole(table, reader);
+  }
+
+  /** Asks for the staging of a slot at once: some runtimes take their time to answer. */
+  #map(slot: number): void {
+    this.#mapped[slot] = this.#staging[slot]!.mapAsync(MapMode.WRITE);
+    this.#mapped[slot]!.catch(() => {});
+  }
+
+  async fill(): Promise<void> {}
+
+  turnTo(_: Round, pool: number): Promise<number> {
+    return Promise.resolve(pool);
+  }
+
+  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+    await this.#pending[slot];
+    await this.#mapped[slot];
+    const staging = this.#staging[slot]!;
+    const [bytes, batch] = [staging.getMappedRange(), this.#batches[slot]!];
+    const { dtype } = this.#plan;
+    const values = dtype === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
+    copyWindows(this.#plan, this.#frames, rows, values);
+    staging.unmap();
+    const used = rows.length * windowElements(this.#plan) * elementBytesOf(dtype);
+    const done = this.#gpu.submit("upload windows", (encoder) => {
+      encoder.copyBufferToBuffer(staging, 0, batch, 0, bufferBytes(used));
+    });
+    done.catch(() => {});
+    this.#pending[slot] = done;
+    this.#map(slot);
+    return batch;
+  }
+
+  recycle(): void {}
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#pending, ...this.#mapped]);
+    this.#account.giveBack("host", this.#taken);
+    this.#taken = 0;
+    for (const buffer of [...this.#batches, ...this.#staging]) this.#account.destroyBuffer(buffer);
+  }
+}
