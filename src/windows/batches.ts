@@ -263,7 +263,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     const end = this.#endOf(epoch);
     const counted = Math.min(end, COUNTED_WINDOWS);
     const { table, poolRows } = plan;
-    const rounds = cutRounds(table, epoch.windowAt, [0, counted], batchSize, poolRows);
+    const rounds = cutRounds(table, epoch, [0, counted], batchSize, poolRows);
     const cost = costOf(table, rounds);
     const scale = end / counted;
     return {
@@ -424,7 +424,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       if (from >= to) continue;
       const rounds = whole
         ? [{ from, to, runs: [], rows: 0 }]
-        : cutRounds(table, epoch.windowAt, [from, to], batchSize, poolRows);
+        : cutRounds(table, epoch, [from, to], batchSize, poolRows);
       for (const round of rounds) {
         const pool = await pools.take();
         await side.fill(round, pool, reader);
@@ -495,7 +495,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     const { gpu } = this.#wish;
     const { plan, framesIn, memory } = this.#choice;
     const own = gpu
-      ? framesIn === "host" ? UploadSide.bytes(plan) : DeviceSide.bytes(plan, gpu)
+      ? framesIn === "host" ? UploadSide.bytes(plan) : DeviceSide.bytes(plan)
       : HostSide.bytes(plan);
     const bytes = totalOf(memory).host - totalOf(own).host;
     account.take("host", bytes, "labels and reads");

@@ -18,9 +18,9 @@ import {
   rowBytes,
 } from "./frame_table.ts";
 import type { SideBytes, SidePlan } from "./gather_side.ts";
-import { bindingBytes, DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
+import { DeviceSide, HostSide, UploadSide, wholeWords } from "./gather_side.ts";
 import { machineMemoryBytes } from "./memory.ts";
-import { batchRows } from "./rounds.ts";
+import { batchRows, cuttingBytes } from "./rounds.ts";
 
 /** Where frames are kept while batches are made. */
 export type FramesIn = "device" | "host" | "disk";
@@ -78,7 +78,7 @@ export function choose(wish: Wish): Choice {
     }
     if (eager === true) {
       const place = places[0]!;
-      throw overBudget(wish, candidate(wish, table, place, table.rows).memory);
+      throw overBudget(wish, [candidate(wish, table, place, table.rows).memory]);
     }
   }
   const lazy = lazyTable(view, held);
@@ -92,7 +92,7 @@ export function choose(wish: Wish): Choice {
   });
   if (framesIn) {
     const found = framesIn === "disk" ? onDisk() : whole(framesIn);
-    if (!fits(found.memory, budget)) throw overBudget(wish, found.memory);
+    if (!fits(found.memory, budget)) throw overBudget(wish, [found.memory]);
     return chosen(found, "as asked for");
   }
   const size = formatBytes(lazy.rows * rowBytes(lazy));
@@ -110,7 +110,7 @@ export function choose(wish: Wish): Choice {
     return chosen(found, gpu ? `${beyond}, they do memory` : `${size} of frames fit`);
   }
   const disk = onDisk();
-  if (!fits(disk.memory, budget)) throw overBudget(wish, disk.memory);
+  if (!fits(disk.memory, budget)) throw overBudget(wish, [disk.memory, found.memory]);
   const why = gpu ? beyond : `${size} of frames do not fit the budget`;
   return chosen(disk, hostFits ? `${why}, and this order reads them about once` : why);
 }
@@ -121,12 +121,17 @@ export function paged(wish: Wish, table: FrameTable): Omit<Choice, "why" | "eage
   const least = batchRows(table, batchSize);
   const kind = gpu ? "gpu" : "host";
   const needed = totalOf(candidate(wish, table, "disk", least).memory)[kind];
-  // a pool, and beside it one of the same size that is being filled
-  const more = Math.floor((budget[kind] - needed) / (2 * rowBytes(table)));
+  // a pool, beside it one of the same size that is being filled, and on the host where rounds end
+  const bytes = 2 * rowBytes(table) + (gpu ? 0 : 8);
+  const more = Math.floor((budget[kind] - needed) / bytes);
   const bound = gpu ? Math.floor(bindingBytes(gpu) / rowBytes(table)) : Infinity;
-  // an even number of rows is a whole number of words
-  const rows = Math.floor(Math.min(table.rows, bound, least + Math.max(0, more)) / 2) * 2;
+  const rows = wholeWords(table, Math.min(table.rows, bound, least + Math.max(0, more)));
   return candidate(wish, table, "disk", Math.max(least, rows));
+}
+
+/** Bytes of a buffer that kernels may read. */
+function bindingBytes({ device }: Gpu): number {
+  return Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
 }
 
 function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: number) {
@@ -138,18 +143,21 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
     dtype,
     poolRows,
     whole: framesIn !== "disk",
+    bindingBytes: gpu ? bindingBytes(gpu) : Infinity,
   };
   const side = !gpu
     ? HostSide.bytes(plan)
     : framesIn === "host"
     ? UploadSide.bytes(plan)
-    : DeviceSide.bytes(plan, gpu);
+    : DeviceSide.bytes(plan);
   const reading: SideBytes[] = [
     { what: "reads under way", kind: "host", bytes: readingBytes(table) },
     {
-      what: "checksums of frames",
+      what: "checksums of frames, and where rounds end",
       kind: "host",
-      bytes: framesIn === "disk" ? FrameReader.markBytes(table) : 0,
+      bytes: framesIn === "disk"
+        ? FrameReader.markBytes(table) + cuttingBytes(table, batchSize, poolRows)
+        : 0,
     },
   ];
   return { plan, framesIn, memory: [...side, ...reading, ...wish.others] };
@@ -167,8 +175,14 @@ function fits(memory: readonly SideBytes[], budget: { gpu: number; host: number 
   return total.gpu <= budget.gpu && total.host <= budget.host;
 }
 
-function overBudget({ budget, batchSize }: Wish, memory: readonly SideBytes[]): BudgetError {
-  const total = totalOf(memory);
+function overBudget(
+  { gpu, budget, batchSize }: Wish,
+  ways: readonly (readonly SideBytes[])[],
+): BudgetError {
+  // the way that asks for least
+  const totals = ways.map(totalOf);
+  const least = gpu ? "gpu" : "host";
+  const total = totals.reduce((a, b) => b[least] < a[least] ? b : a);
   const kind = total.gpu > budget.gpu ? "gpu" : "host";
   return new BudgetError(
     `Cannot make batches of ${batchSize} windows: they need ${formatBytes(total[kind])} ` +

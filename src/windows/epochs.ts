@@ -13,7 +13,7 @@ import type { Sampler } from "./samplers.ts";
 /** One epoch. */
 export interface Epoch {
   number: number;
-  /** How windows are shuffled: positions of those that the sampler drew. */
+  /** How windows are shuffled; where a sampler drew them, their places among those drawn. */
   order: Order;
   /** Windows it has, those that come more than once counted as often. */
   length: number;

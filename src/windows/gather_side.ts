@@ -27,6 +27,8 @@ export interface SidePlan {
   poolRows: number;
   /** Whether the table is kept whole. */
   whole: boolean;
+  /** Bytes of a buffer that kernels may read; tables that are larger are cut. */
+  bindingBytes: number;
 }
 
 /** Bytes that something takes, for people and for the ledger. */
@@ -174,18 +176,21 @@ interface Parts {
   count: number;
 }
 
-function partsOf({ table, poolRows, whole }: SidePlan, bindingBytes: number): Parts {
+function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
   if (!whole) return { rows: poolRows, step: poolRows, count: 1 };
   const { rows, windowRows } = table;
-  const most = Math.floor(bindingBytes / 4) * 4 / rowBytes(table);
-  // halves come in pairs: a part's rows begin at a whole word of the staging buffer
-  const some = Math.min(rows, Math.floor(most / 2) * 2);
+  const some = Math.min(rows, wholeWords(table, Math.floor(bindingBytes / rowBytes(table))));
   const step = some - (windowRows - 1);
   return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
 }
 
+/** At most so many rows, that end with a word: buffers are copied by words. */
+export function wholeWords(table: FrameTable, rows: number): number {
+  return rowBytes(table) % 4 === 0 ? rows : Math.floor(rows / 2) * 2;
+}
+
 function loadRows(table: FrameTable, parts: Parts): number {
-  const rows = Math.floor(LOAD_BYTES / rowBytes(table) / 2) * 2;
+  const rows = wholeWords(table, Math.floor(LOAD_BYTES / rowBytes(table)));
   return Math.min(parts.rows, Math.max(2, rows));
 }
 
@@ -212,13 +217,13 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     this.#plan = plan;
     this.#account = account;
     this.#gpu = gpu;
-    this.#parts = partsOf(plan, bindingBytes(gpu));
+    this.#parts = partsOf(plan);
   }
 
-  static bytes(plan: SidePlan, gpu: Gpu): SideBytes[] {
+  static bytes(plan: SidePlan): SideBytes[] {
     const sum = (requests: readonly BufferRequest[]) =>
       requests.reduce((total, { bytes }) => total + bufferBytes(bytes), 0);
-    const { tables, staging, slots } = requestsOf(plan, partsOf(plan, bindingBytes(gpu)));
+    const { tables, staging, slots } = requestsOf(plan, partsOf(plan));
     const what = plan.whole ? "all frames" : "pool of frames";
     return [
       { what: `${plan.slots} batches`, kind: "gpu", bytes: plan.slots * sum(slots) },
@@ -345,10 +350,6 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       if (buffer) this.#account.destroyBuffer(buffer);
     }
   }
-}
-
-export function bindingBytes({ device }: Gpu): number {
-  return Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
 }
 
 function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {

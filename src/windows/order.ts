@@ -26,6 +26,8 @@ export interface TwoLevelShuffle {
 export interface Order {
   readonly length: number;
   at(position: number): number;
+  /** On two levels: the last position up to here at which a pool begins or the order ends. */
+  poolBefore?(position: number): number;
 }
 
 // An even number, so that the halves end where they began.
@@ -109,13 +111,18 @@ function twoLevelOrder(
   let short = 0;
   while (blocks.at(short) !== blockCount - 1) short++;
   const firstOf = (place: number) => place * block - (place > short ? missing : 0);
+  /** The place of the block that a position is in. */
+  const placeOf = (position: number) => {
+    const place = Math.floor(position / block);
+    return place >= short && firstOf(place + 1) <= position ? place + 1 : place;
+  };
   let [known, inside]: [number, Order | undefined] = [-1, undefined];
   return {
     length,
+    poolBefore: (position) =>
+      position >= length ? length : firstOf(Math.floor(placeOf(position) / pool) * pool),
     at(position) {
-      let place = Math.floor(position / block);
-      if (place >= short && firstOf(place + 1) <= position) place++;
-      const own = Math.floor(place / pool);
+      const own = Math.floor(placeOf(position) / pool);
       const first = firstOf(own * pool);
       if (own !== known) {
         const end = firstOf(Math.min(blockCount, (own + 1) * pool));
@@ -124,8 +131,7 @@ function twoLevelOrder(
       }
       // back to a position between block and block, before windows were shuffled
       const plain = first + inside!.at(position - first);
-      place = Math.floor(plain / block);
-      if (place >= short && firstOf(place + 1) <= plain) place++;
+      const place = placeOf(plain);
       return blocks.at(place) * block + plain - firstOf(place);
     },
   };

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Epoch } from "./epochs.ts";
 import type { FrameTable, Run } from "./frame_table.ts";
 import { bytesOfRead, readsOf, storedRowBytes } from "./frame_table.ts";
 
@@ -48,73 +49,64 @@ export function batchRows(table: FrameTable, batchSize: number): number {
 }
 
 /**
- * Cuts an epoch into rounds, each as long as a pool of `capacity` rows allows.
+ * Cuts an epoch into rounds, each as long as a pool of `capacity` rows allows. On two levels rounds end
+ * with the batch in which a pool of the order does: what comes of a pool later is read again.
  *
- * @param windowAt The window at a position.
  * @param from First position, and one past the last.
  */
 export function* cutRounds(
   table: FrameTable,
-  windowAt: (position: number) => number,
+  { windowAt, order }: Epoch,
   [from, to]: readonly [number, number],
   batchSize: number,
   capacity: number,
 ): Generator<Round> {
-  /** First rows of the windows of the next so many batches, ascending. */
-  const rowsOf = (batches: number) => {
-    const end = Math.min(to, from + batches * batchSize);
-    return Uint32Array.from({ length: end - from }, (_, i) => table.rowOf(windowAt(from + i)))
-      .sort();
-  };
-  const fits = (batches: number) => unionRows(rowsOf(batches), table.windowRows) <= capacity;
-  let guess = 1;
+  const { windowRows } = table;
+  const firsts = new Uint32Array(Math.min(to - from, mostWindows(batchSize, capacity)));
+  // the round a row was last wanted in, so that nothing has to be cleared between rounds
+  const wantedIn = new Uint8Array(table.rows);
+  let round = 0;
   while (from < to) {
-    // no more windows than rows, so that what is kept of a round is small beside its pool
-    const most = Math.max(batchSize, capacity);
-    const all = Math.ceil(Math.min(to - from, most) / batchSize);
-    // the next round is about as long as the last: close in from there
-    let [low, high] = [1, all + 1];
-    let reach = Math.min(guess, all);
-    let step = Math.max(1, Math.floor(reach / 8));
-    if (reach > 1 && !fits(reach)) {
-      high = reach;
-      while (high > 2 && !fits(Math.max(1, high - step))) {
-        high = Math.max(2, high - step);
-        step *= 2;
-      }
-      low = Math.max(1, high - step);
-    } else {
-      low = reach;
-      while ((reach = Math.min(all, low + step)) > low) {
-        if (!fits(reach)) {
-          high = reach;
-          break;
+    if (++round === 256) {
+      wantedIn.fill(0);
+      round = 1;
+    }
+    let rows = 0;
+    let end = from;
+    while (end < to) {
+      const next = Math.min(to, end + batchSize);
+      if (next - from > firsts.length) break;
+      for (let position = end; position < next; position++) {
+        const first = table.rowOf(windowAt(position));
+        firsts[position - from] = first;
+        for (let row = first; row < first + windowRows; row++) {
+          if (wantedIn[row] === round) continue;
+          wantedIn[row] = round;
+          rows++;
         }
-        low = reach;
-        step *= 2;
       }
+      if (rows > capacity) break;
+      end = next;
     }
-    while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      if (fits(middle)) low = middle;
-      else high = middle;
+    const boundary = order.poolBefore?.(end) ?? 0;
+    if (boundary > from) {
+      end = Math.min(end, from + Math.ceil((boundary - from) / batchSize) * batchSize);
     }
-    const end = Math.min(to, from + low * batchSize);
-    const runs = mergeRuns(rowsOf(low), table.windowRows);
+    const runs = mergeRuns(firsts.slice(0, end - from).sort(), windowRows);
     const last = runs.at(-1)!;
     yield { from, to: end, runs, rows: last.at + last.rows };
-    guess = low;
     from = end;
   }
 }
 
-/** Rows that windows of `size` rows cover together. */
-function unionRows(starts: Uint32Array, size: number): number {
-  let rows = 0;
-  for (let i = 0; i < starts.length; i++) {
-    rows += i + 1 < starts.length ? Math.min(size, starts[i + 1]! - starts[i]!) : size;
-  }
-  return rows;
+/** Windows of a round at most: what is kept of it is to be small beside its pool. */
+function mostWindows(batchSize: number, capacity: number): number {
+  return Math.max(batchSize, capacity);
+}
+
+/** Host bytes of cutting rounds. */
+export function cuttingBytes(table: FrameTable, batchSize: number, capacity: number): number {
+  return table.rows + 2 * 4 * mostWindows(batchSize, capacity);
 }
 
 function mergeRuns(starts: Uint32Array, size: number): Run[] {
