@@ -57,20 +57,17 @@ fn gather_windows(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let entry = window_table[params.first_entry + group.y];
-  var word = group.x * WORKGROUP * WORDS_PER_THREAD + lane;
-  for (var i = 0u; i < WORDS_PER_THREAD; i++) {
-    if (word >= params.window_words) {
-      return;
-    }
-    var value: u32;
+  let target_word = entry.y * params.window_words;
+  let first = group.x * WORKGROUP * WORDS_PER_THREAD + lane;
+  let end = min(params.window_words, first + WORKGROUP * WORDS_PER_THREAD);
+  for (var word = first; word < end; word += WORKGROUP) {
     if (FORMAT == 0u) {
-      value = frame_table[entry.x + word];
+      batch[target_word + word] = frame_table[entry.x + word];
     } else if (FORMAT == 1u) {
-      value = widen(half_at(entry.x + word));
+      batch[target_word + word] = widen(half_at(entry.x + word));
     } else {
-      value = half_at(entry.x + 2u * word) | (half_at(entry.x + 2u * word + 1u) << 16u);
+      let element = entry.x + 2u * word;
+      batch[target_word + word] = half_at(element) | (half_at(element + 1u) << 16u);
     }
-    batch[entry.y * params.window_words + word] = value;
-    word += WORKGROUP;
   }
 }

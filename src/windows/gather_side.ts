@@ -194,6 +194,9 @@ function loadRows(table: FrameTable, parts: Parts): number {
   return Math.min(parts.rows, Math.max(2, rows));
 }
 
+/** Which way was found to be faster, by adapter and sizes. */
+const fasterCopies = new Map<string, boolean>();
+
 /** Buffers, gathered on the device. */
 export class DeviceSide implements GatherSide<GPUBuffer> {
   readonly pools = 1;
@@ -209,14 +212,17 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   #params: GPUBuffer[][] = [];
   #groups: GPUBindGroup[][] = [];
   #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
+  /** Whether windows are copied one by one, without the kernel; measured when not known. */
+  #copies: boolean | undefined;
   /** The last submit of each slot, and the last copy out of staging. */
   readonly #pending: Promise<void>[] = [];
   #unstaged: Promise<void> | undefined;
 
-  constructor(plan: SidePlan, account: Account, gpu: Gpu) {
+  constructor(plan: SidePlan, account: Account, gpu: Gpu, copies?: boolean) {
     this.#plan = plan;
     this.#account = account;
     this.#gpu = gpu;
+    this.#copies = copies;
     this.#parts = partsOf(plan);
   }
 
@@ -262,6 +268,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
         })
       ));
     }
+    this.#copies ??= await this.#copyingIsFaster();
     if (!whole) return;
     const { rows, step } = this.#parts;
     const piece = loadRows(table, this.#parts);
@@ -305,21 +312,33 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
 
   async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
     await this.#pending[slot];
-    const { table, whole } = this.#plan;
+    const done = this.#copies ? this.#copyWindows(rows, slot) : this.#runKernel(rows, slot);
+    // whoever uses the slot next sees the failure
+    done.catch(() => {});
+    this.#pending[slot] = done;
+    return this.#batches[slot]!;
+  }
+
+  /** The part of the table that a row's window lies in. */
+  #partOf(row: number): number {
+    return Math.min(this.#parts.count - 1, Math.floor(row / this.#parts.step));
+  }
+
+  #runKernel(rows: Uint32Array, slot: number): Promise<void> {
+    const { table, dtype } = this.#plan;
     const { step, count } = this.#parts;
-    const partOf = (row: number) => whole ? Math.min(count - 1, Math.floor(row / step)) : 0;
     const sizes = new Uint32Array(count);
-    for (const row of rows) sizes[partOf(row)]!++;
+    for (const row of rows) sizes[this.#partOf(row)]!++;
     const firsts = sizes.map((_, part) => sizes.subarray(0, part).reduce((sum, n) => sum + n, 0));
     const next = firsts.slice();
     const entries = new Uint32Array(2 * rows.length);
     rows.forEach((row, place) => {
-      const part = partOf(row);
+      const part = this.#partOf(row);
       const entry = next[part]!++;
       entries[2 * entry] = (row - part * step) * table.width;
       entries[2 * entry + 1] = place;
     });
-    const words = windowElements(this.#plan) * elementBytesOf(this.#plan.dtype) / 4;
+    const words = windowElements(this.#plan) * elementBytesOf(dtype) / 4;
     const { queue } = this.#gpu.device;
     queue.writeBuffer(this.#windowTables[slot]!, 0, entries);
     const used = [...sizes.keys()].filter((part) => sizes[part]! > 0);
@@ -327,7 +346,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       const params = kernel.gatherWindowsParams(firsts[part]!, words);
       queue.writeBuffer(this.#params[slot]![part]!, 0, params);
     }
-    const done = this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
+    return this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
       const pass = encoder.beginComputePass({ label: kernel.gatherWindows.name });
       for (const part of used) {
         const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, words);
@@ -335,10 +354,46 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       }
       pass.end();
     });
-    // whoever uses the slot next sees the failure
-    done.catch(() => {});
-    this.#pending[slot] = done;
-    return this.#batches[slot]!;
+  }
+
+  #copyWindows(rows: Uint32Array, slot: number): Promise<void> {
+    const bytes = rowBytes(this.#plan.table);
+    const windowBytes = this.#plan.table.windowRows * bytes;
+    return this.#gpu.submit("copy windows", (encoder) => {
+      rows.forEach((row, place) => {
+        const part = this.#partOf(row);
+        const from = (row - part * this.#parts.step) * bytes;
+        const target = this.#batches[slot]!;
+        const frames = this.#tables[part]!;
+        encoder.copyBufferToBuffer(frames, from, target, place * windowBytes, windowBytes);
+      });
+    });
+  }
+
+  /**
+   * Tries both ways on a batch. A copy a window takes a few microseconds of any GPU, which the kernel
+   * does not need; adapters that compute on the CPU copy ten times as fast as they run it.
+   */
+  async #copyingIsFaster(): Promise<boolean> {
+    const { table, dtype, batchSize } = this.#plan;
+    if (table.held !== dtype || rowBytes(table) % 4 !== 0) return false;
+    const name = this.#gpu.adapter.name;
+    const windowBytes = table.windowRows * rowBytes(table);
+    const key = [name, dtype, Math.round(Math.log2(windowBytes)), Math.round(Math.log2(batchSize))]
+      .join(" ");
+    const known = fasterCopies.get(key);
+    if (known !== undefined) return known;
+    const rows = new Uint32Array(batchSize);
+    const timed = async (run: () => Promise<void>) => {
+      await run();
+      const began = performance.now();
+      await run();
+      return performance.now() - began;
+    };
+    const copying = await timed(() => this.#copyWindows(rows, 0));
+    const faster = copying < await timed(() => this.#runKernel(rows, 0));
+    fasterCopies.set(key, faster);
+    return faster;
   }
 
   recycle(): void {}
@@ -359,7 +414,7 @@ function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
 /** The buffers of a device side: of the table, and of each slot. */
 function requestsOf(plan: SidePlan, parts: Parts) {
   const { table, whole, batchSize } = plan;
-  const target = BufferUsage.STORAGE | BufferUsage.COPY_DST;
+  const target = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
   const bytes = parts.rows * rowBytes(table);
   return {
     tables: Array.from({ length: parts.count }, (_, part): BufferRequest => ({
@@ -373,7 +428,7 @@ function requestsOf(plan: SidePlan, parts: Parts) {
       usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
     },
     slots: [
-      { label: "batch", bytes: batchBytes(plan), usage: target | BufferUsage.COPY_SRC },
+      { label: "batch", bytes: batchBytes(plan), usage: target },
       { label: "window table", bytes: 8 * batchSize, usage: target },
       ...Array.from({ length: parts.count }, () => ({
         label: "gather_windows params",

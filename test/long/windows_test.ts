@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { openArray } from "../../src/array/array.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { formatBytes } from "../../src/math/format.ts";
+import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
-import { ChunkWriter, writeGroup } from "../../src/store/zarr_writer.ts";
 import type { BatchStats } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/windows/order.ts";
 import { windows } from "../../src/windows/windows.ts";
@@ -16,22 +16,12 @@ const MIB = 2 ** 20;
 /** Element of the table, exact in f32. */
 const element = (frame: number, feature: number) => (frame * 31 + feature * 7919) % 16_000_057;
 
-const spec = {
-  name: "frames",
-  shape: [FRAMES, FEATURES],
-  // 287 kB: small enough to be read for a few windows, checksummed, in files of 18 MB
-  chunkShape: [250, FEATURES],
-  shardChunks: 64,
-  dtype: "float32" as const,
-  dims: ["frame", "feature"],
-};
-
 /** OPFS in the browser, a temporary folder elsewhere. */
 async function place(): Promise<string> {
-  if (runtime === "chromium") return "opfs:windows-frames.zarr";
+  if (runtime === "chromium") return "opfs:windows-frames";
   const { mkdtemp } = await import("node:fs/promises");
   const { tmpdir } = await import("node:os");
-  return `file:${await mkdtemp(`${tmpdir()}/sluice-`)}/frames.zarr`;
+  return `file:${await mkdtemp(`${tmpdir()}/sluice-`)}`;
 }
 
 describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
@@ -40,17 +30,8 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
     const store = await openStore(out, { mode: "write" });
     const gpu = await openGpu({ budget: { gpu: 128 * MIB, host: 128 * MIB } });
     try {
-      await writeGroup(store, { attributes: {}, arrays: [spec] });
-      const writer = new ChunkWriter(store, spec);
-      for (let start = 0; start < FRAMES; start += 4000) {
-        const rows = new Float32Array(4000 * FEATURES);
-        for (let i = 0; i < rows.length; i++) {
-          rows[i] = element(start + Math.floor(i / FEATURES), i % FEATURES);
-        }
-        await writer.write(start, rows);
-      }
-      await writer.finish();
-      const frames = await openArray(`${out}/frames`);
+      await writeFrames(store);
+      const frames = await openArray(`${out}/frames.npy`);
       // 95 games
       const segments = Array.from({ length: 95 }, (_, i) => 4000 * i);
       const view = windows(frames, { size: SIZE, segments });
@@ -110,6 +91,23 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
     }
   });
 });
+
+/** A .npy file, a few rows at a time. */
+async function writeFrames(store: Store): Promise<void> {
+  const file = await store.append("/frames.npy");
+  const shape = `(${FRAMES}, ${FEATURES})`;
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`.padEnd(117) + "\n";
+  const head = `\x93NUMPY\x01\0${String.fromCharCode(text.length)}\0${text}`;
+  await file.append(Uint8Array.from(head, (character) => character.charCodeAt(0)));
+  for (let start = 0; start < FRAMES; start += 4000) {
+    const rows = new Float32Array(4000 * FEATURES);
+    for (let i = 0; i < rows.length; i++) {
+      rows[i] = element(start + Math.floor(i / FEATURES), i % FEATURES);
+    }
+    await file.append(new Uint8Array(rows.buffer));
+  }
+  await file.finish();
+}
 
 function report(order: string, seconds: number, stats: BatchStats): void {
   const { batches, rounds, reads, bytesRead, readSeconds, waitSeconds, peakBytes } = stats;
