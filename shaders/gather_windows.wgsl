@@ -1,8 +1,7 @@
 // Copies windows of frames, each a run of the table, side by side into a batch.
 //
 // FORMAT 0: 32-bit elements, as they are
-//        1: half floats, widened to f32 by integers alone, so that small ones are not flushed; NaN
-//           becomes the quiet one
+//        1: half floats, widened to f32 exactly, small ones too; NaN becomes the quiet one
 //        2: half floats, as they are, two a word; a window has an even number of them
 //
 // params           first entry of window_table; words of a window in the batch
@@ -31,24 +30,15 @@ fn half_at(element: u32) -> u32 {
   return (frame_table[element / 2u] >> (16u * (element & 1u))) & 0xffffu;
 }
 
+// Without branches: threads of a group widen all kinds of halves side by side.
 fn widen(half: u32) -> u32 {
-  let sign = (half & 0x8000u) << 16u;
   let magnitude = half & 0x7fffu;
-  if (magnitude > 0x7c00u) {
-    return 0x7fc00000u;
-  }
-  if (magnitude == 0x7c00u) {
-    return sign | 0x7f800000u;
-  }
-  if (magnitude >= 0x400u) {
-    return sign | ((magnitude << 13u) + (112u << 23u));
-  }
-  if (magnitude == 0u) {
-    return sign;
-  }
-  // below 2^-14 there is no implied bit: the highest becomes it
-  let high = firstLeadingBit(magnitude);
-  return sign | ((high + 103u) << 23u) | ((magnitude << (23u - high)) & 0x7fffffu);
+  let normal = (magnitude << 13u) + (112u << 23u);
+  // below 2^-14 there is no implied bit; as a count of 2^-24 it is exact, and no small f32
+  let small = bitcast<u32>(f32(magnitude) * 5.9604644775390625e-8);
+  let finite = select(normal, small, magnitude < 0x400u);
+  let signed = ((half & 0x8000u) << 16u) | select(finite, 0x7f800000u, magnitude == 0x7c00u);
+  return select(signed, 0x7fc00000u, magnitude > 0x7c00u);
 }
 
 @compute @workgroup_size(WORKGROUP)

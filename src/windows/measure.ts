@@ -15,6 +15,8 @@ export interface BatchTiming {
   /** Milliseconds a step waited for its batch, gathered on the device too: median and worst. */
   waitMs: number;
   worstWaitMs: number;
+  /** Seconds that steps took; a timer may be late. */
+  stepSeconds: number;
   /** From the first batch on. */
   batchesPerSecond: number;
 }
@@ -35,7 +37,7 @@ export async function measureBatches(
 ): Promise<BatchTiming> {
   const began = performance.now();
   let asked = began;
-  let first = 0;
+  let [first, used] = [0, 0];
   const waits: number[] = [];
   for await (const _ of batches) {
     await gpu?.device.queue.onSubmittedWorkDone();
@@ -45,6 +47,7 @@ export async function measureBatches(
     if (stepMs > 0) await new Promise((resolve) => setTimeout(resolve, stepMs));
     signal?.throwIfAborted();
     asked = performance.now();
+    used += asked - now;
     if (waits.length + 1 >= most) break;
   }
   const sorted = waits.sort((a, b) => a - b);
@@ -53,6 +56,7 @@ export async function measureBatches(
     firstSeconds: (first - began) / 1000,
     waitMs: sorted[sorted.length >> 1] ?? 0,
     worstWaitMs: sorted.at(-1) ?? 0,
+    stepSeconds: used / 1000,
     batchesPerSecond: 1000 * (waits.length + 1) / (asked - first),
   };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { openNpyBlob } from "../../src/array/npy.ts";
 import { WindowView } from "../../src/array/windows.ts";
+import { npyHeader } from "../support/window_frames.ts";
 
 /** Frames [frames, features] whose elements are their own index. */
 const counted = (frames: number, features = 1) =>
@@ -111,11 +112,7 @@ describe("a view of windows", () => {
 });
 
 function halfFrames(bits: Uint16Array) {
-  const header = "{'descr': '<f2', 'fortran_order': False, 'shape': (4, 1), }".padEnd(117) + "\n";
-  const bytes = new Uint8Array(128 + bits.byteLength);
-  bytes.set(Uint8Array.from("\x93NUMPY\x01\0", (character) => character.charCodeAt(0)));
-  new DataView(bytes.buffer).setUint16(8, 118, true);
-  bytes.set(Uint8Array.from(header, (character) => character.charCodeAt(0)), 10);
-  bytes.set(new Uint8Array(bits.buffer), 128);
-  return openNpyBlob(new Blob([bytes]));
+  return openNpyBlob(
+    new Blob([npyHeader("<f2", [bits.length, 1]), new Uint8Array(bits.buffer)] as BlobPart[]),
+  );
 }

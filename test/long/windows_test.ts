@@ -8,7 +8,7 @@ import type { BatchStats } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/windows/order.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { runtime } from "../support/runtime.ts";
-import { readBack } from "../support/window_frames.ts";
+import { npyHeader, readBack } from "../support/window_frames.ts";
 
 const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
 const MIB = 2 ** 20;
@@ -95,10 +95,7 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
 /** A .npy file, a few rows at a time. */
 async function writeFrames(store: Store): Promise<void> {
   const file = await store.append("/frames.npy");
-  const shape = `(${FRAMES}, ${FEATURES})`;
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`.padEnd(117) + "\n";
-  const head = `\x93NUMPY\x01\0${String.fromCharCode(text.length)}\0${text}`;
-  await file.append(Uint8Array.from(head, (character) => character.charCodeAt(0)));
+  await file.append(npyHeader("<f4", [FRAMES, FEATURES]));
   for (let start = 0; start < FRAMES; start += 4000) {
     const rows = new Float32Array(4000 * FEATURES);
     for (let i = 0; i < rows.length; i++) {

@@ -94,6 +94,14 @@ export async function keepDevice(
   return kept;
 }
 
+/** What a .npy file of these begins with. */
+export function npyHeader(descr: string, shape: readonly number[]): Uint8Array {
+  const sizes = shape.join(", ");
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }`.padEnd(117);
+  const head = `\x93NUMPY\x01\0${String.fromCharCode(118)}\0${text}\n`;
+  return Uint8Array.from(head, (character) => character.charCodeAt(0));
+}
+
 export async function readBack(
   gpu: Gpu,
   buffer: GPUBuffer,
