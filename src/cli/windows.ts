@@ -11,6 +11,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { openGpu } from "../gpu/device.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
 import type { Batches, HostBatchOptions, WindowBatch } from "../windows/batches.ts";
+import { PLACES } from "../windows/batches.ts";
 import type { FrameType } from "../windows/frame_table.ts";
 import type { BatchTiming } from "../windows/measure.ts";
 import { measureBatches } from "../windows/measure.ts";
@@ -168,7 +169,7 @@ function info(
   const batches = planBatches(view, gpu, options);
   if (!json) {
     const short = view.shortSegments;
-    const note = short > 0 ? `\n${short} segments are too short for a window` : "";
+    const note = short > 0 ? `\nsegments too short for a window: ${short}` : "";
     console.log(batches.explain() + note);
     return Promise.resolve();
   }
@@ -213,7 +214,7 @@ async function bench(
   for (
     const [mode, own] of [
       ...lazy.toReversed().map((framesIn) =>
-        [`lazy, frames in ${framesIn}`, { framesIn }] as const
+        [`lazy, frames ${PLACES[framesIn]}`, { framesIn }] as const
       ),
       ["eager", { eager: true }] as const,
     ]

@@ -135,7 +135,8 @@ const MOST_PREFETCH = 16;
 /** What an epoch costs is counted for so many windows at most, and scaled. */
 const COUNTED_WINDOWS = 4e6;
 
-const PLACES: Record<FramesIn, string> = {
+/** Places in words. */
+export const PLACES: Record<FramesIn, string> = {
   device: "on the device",
   host: "in memory",
   disk: "left on disk",
