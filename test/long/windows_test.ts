@@ -8,7 +8,7 @@ import type { BatchStats } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/windows/order.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { runtime } from "../support/runtime.ts";
-import { npyHeader, readBack } from "../support/window_frames.ts";
+import { npyHeader, readBackBeside } from "../support/window_frames.ts";
 
 const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
 const MIB = 2 ** 20;
@@ -53,7 +53,7 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
           // a batch now and then in full, and the last
           if (number++ % 200 === 0 || own.length < BATCH) {
             const elements = shape.reduce((product, size) => product * size, 1);
-            const values = new Float32Array(await readBackUnbudgeted(buffer, 4 * elements));
+            const values = new Float32Array(await readBackBeside(gpu, buffer, 0, 4 * elements));
             let wrong = 0;
             own.forEach((window, i) => {
               const start = view.startOf(window);
@@ -73,17 +73,6 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
         expect(device + host).toBeLessThanOrEqual(eagerBytes / SIZE);
       }
       await frames.close();
-
-      async function readBackUnbudgeted(buffer: GPUBuffer, bytes: number) {
-        // what a test looks at is not part of the promise
-        const budget = gpu.budgetBytes as { gpu: number };
-        budget.gpu += bytes;
-        try {
-          return await readBack(gpu, buffer, 0, bytes);
-        } finally {
-          budget.gpu -= bytes;
-        }
-      }
     } finally {
       gpu.close();
       await store.deleteAll();

@@ -123,6 +123,22 @@ export async function readBack(
   return copy;
 }
 
+/** Reads back beyond the budget: what a test looks at is not part of what was promised. */
+export async function readBackBeside(
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  offset: number,
+  bytes: number,
+): Promise<ArrayBuffer> {
+  const budget = gpu.budgetBytes as { gpu: number };
+  budget.gpu += bytes;
+  try {
+    return await readBack(gpu, buffer, offset, bytes);
+  } finally {
+    budget.gpu -= bytes;
+  }
+}
+
 /** What batches must be: windows of an epoch in an order, each cut out of the frames. */
 export function checkBatches(
   kept: readonly KeptBatch[],
