@@ -129,6 +129,13 @@ export function paged(wish: Wish, table: FrameTable): Omit<Choice, "why" | "eage
   return candidate(wish, table, "disk", Math.max(least, rows));
 }
 
+/** Rows of a staging buffer: all of them take an eighth of the budget, and 16 MiB at most. */
+function stagingRows(table: FrameTable, budget: number): number {
+  const bytes = Math.min(4 * 2 ** 20, budget / 32);
+  const rows = wholeWords(table, Math.floor(bytes / rowBytes(table)));
+  return Math.max(rows, Math.min(table.rows, 2));
+}
+
 /** Bytes of a buffer that kernels may read. */
 function bindingBytes({ device }: Gpu): number {
   return Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
@@ -144,6 +151,7 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
     poolRows,
     whole: framesIn !== "disk",
     bindingBytes: gpu ? bindingBytes(gpu) : Infinity,
+    stagingRows: stagingRows(table, wish.budget.gpu),
   };
   const side = !gpu
     ? HostSide.bytes(plan)

@@ -149,6 +149,8 @@ export class FrameReader {
   reads = 0;
   /** Milliseconds at least one read was under way. */
   busyMs = 0;
+  #underWay = 0;
+  #began = 0;
 
   constructor(table: FrameTable, signal: AbortSignal, { readsAgain }: { readsAgain: boolean }) {
     this.#table = table;
@@ -162,30 +164,40 @@ export class FrameReader {
   }
 
   /**
-   * Puts runs into `pool`, [rows, width].
+   * Rows of runs, in order, as they come: each with the row of the pool it begins at. A few reads are
+   * under way at once.
    *
    * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
    */
-  async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
-    const started = performance.now();
+  async *stream(runs: readonly Run[]): AsyncGenerator<{ at: number; values: FrameValues }> {
     const { width } = this.#table;
-    const reads = readsOf(this.#table, runs).values();
-    const work = async () => {
-      for (const read of reads) {
-        this.#signal.throwIfAborted();
-        const values = await this.#read(read.start, read.end);
-        this.reads++;
-        this.bytesRead += bytesOfRead(this.#table, read);
-        for (const { row, rows, at } of read.runs) {
-          const from = (row - read.start) * width;
-          const part = values.subarray(from, from + rows * width);
-          if (this.#marks) this.#watch(row, part);
-          pool.set(part, at * width);
-        }
+    const reads = readsOf(this.#table, runs);
+    const under: Promise<FrameValues>[] = [];
+    for (let i = 0; i < reads.length; i++) {
+      for (let next = i + under.length; under.length < READS_AT_ONCE; next++) {
+        const read = reads[next];
+        if (!read) break;
+        const values = this.#read(read.start, read.end);
+        // whoever takes it sees the failure
+        values.catch(() => {});
+        under.push(values);
       }
-    };
-    await Promise.all(Array.from({ length: READS_AT_ONCE }, work));
-    this.busyMs += performance.now() - started;
+      const read = reads[i]!;
+      const values = await under.shift()!;
+      this.reads++;
+      this.bytesRead += bytesOfRead(this.#table, read);
+      for (const { row, rows, at } of read.runs) {
+        const from = (row - read.start) * width;
+        const part = values.subarray(from, from + rows * width);
+        if (this.#marks) this.#watch(row, part);
+        yield { at, values: part };
+      }
+    }
+  }
+
+  /** Puts runs into `pool`, [rows, width]. */
+  async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
+    for await (const { at, values } of this.stream(runs)) pool.set(values, at * this.#table.width);
   }
 
   /** A checksum of a few rows, by which frames are known again. */
@@ -198,6 +210,17 @@ export class FrameReader {
   }
 
   async #read(start: number, end: number): Promise<FrameValues> {
+    this.#signal.throwIfAborted();
+    if (this.#underWay++ === 0) this.#began = performance.now();
+    try {
+      return await this.#held(start, end);
+    } finally {
+      if (--this.#underWay === 0) this.busyMs += performance.now() - this.#began;
+    }
+  }
+
+  /** Rows as they are held. */
+  async #held(start: number, end: number): Promise<FrameValues> {
     const { array, held } = this.#table;
     const options = { signal: this.#signal };
     if (held === "float16" && array.readBits) return await array.readBits(start, end, options);

@@ -29,6 +29,8 @@ export interface SidePlan {
   whole: boolean;
   /** Bytes of a buffer that kernels may read; tables that are larger are cut. */
   bindingBytes: number;
+  /** Rows of each of the buffers through which frames come to the device. */
+  stagingRows: number;
 }
 
 /** Bytes that something takes, for people and for the ledger. */
@@ -165,8 +167,8 @@ async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameV
   return frames;
 }
 
-/** Bytes of the staging buffer through which a table comes that is kept whole. */
-const LOAD_BYTES = 16 * 2 ** 20;
+/** Buffers through which frames come: some runtimes take their time to give one back. */
+const STAGINGS = 4;
 
 /** How a table that is kept whole is cut into buffers an adapter can bind. */
 interface Parts {
@@ -177,7 +179,8 @@ interface Parts {
 }
 
 function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
-  if (!whole) return { rows: poolRows, step: poolRows, count: 1 };
+  // two pools, of which one is being filled
+  if (!whole) return { rows: poolRows, step: 0, count: 2 };
   const { rows, windowRows } = table;
   const some = Math.min(rows, wholeWords(table, Math.floor(bindingBytes / rowBytes(table))));
   const step = some - (windowRows - 1);
@@ -189,23 +192,20 @@ export function wholeWords(table: FrameTable, rows: number): number {
   return rowBytes(table) % 4 === 0 ? rows : Math.floor(rows / 2) * 2;
 }
 
-function loadRows(table: FrameTable, parts: Parts): number {
-  const rows = wholeWords(table, Math.floor(LOAD_BYTES / rowBytes(table)));
-  return Math.min(parts.rows, Math.max(2, rows));
-}
-
 /** Which way was found to be faster, by adapter and sizes. */
 const fasterCopies = new Map<string, boolean>();
 
 /** Buffers, gathered on the device. */
 export class DeviceSide implements GatherSide<GPUBuffer> {
-  readonly pools = 1;
+  readonly pools: number;
   readonly #plan: SidePlan;
   readonly #account: Account;
   readonly #gpu: Gpu;
   readonly #parts: Parts;
+  /** Parts of the table, or the pools. */
   #tables: GPUBuffer[] = [];
-  #staging!: GPUBuffer;
+  #current: number | undefined;
+  #stagings: GPUBuffer[] = [];
   #batches: GPUBuffer[] = [];
   #windowTables: GPUBuffer[] = [];
   /** Of each slot and part. */
@@ -214,9 +214,9 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
   /** Whether windows are copied one by one, without the kernel; measured when not known. */
   #copies: boolean | undefined;
-  /** The last submit of each slot, and the last copy out of staging. */
+  /** The last submit of each slot, and the last copy out of each staging buffer. */
   readonly #pending: Promise<void>[] = [];
-  #unstaged: Promise<void> | undefined;
+  readonly #unstaged: (Promise<void> | undefined)[] = [];
 
   constructor(plan: SidePlan, account: Account, gpu: Gpu, copies?: boolean) {
     this.#plan = plan;
@@ -224,17 +224,18 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     this.#gpu = gpu;
     this.#copies = copies;
     this.#parts = partsOf(plan);
+    this.pools = plan.whole ? 1 : 2;
   }
 
   static bytes(plan: SidePlan): SideBytes[] {
     const sum = (requests: readonly BufferRequest[]) =>
       requests.reduce((total, { bytes }) => total + bufferBytes(bytes), 0);
-    const { tables, staging, slots } = requestsOf(plan, partsOf(plan));
-    const what = plan.whole ? "all frames" : "pool of frames";
+    const { tables, stagings, slots } = requestsOf(plan, partsOf(plan));
+    const what = plan.whole ? "all frames" : "2 pools of frames";
     return [
       { what: `${plan.slots} batches`, kind: "gpu", bytes: plan.slots * sum(slots) },
       { what, kind: "gpu", bytes: sum(tables) },
-      { what: "staging of frames", kind: "gpu", bytes: sum([staging]) },
+      { what: "staging of frames", kind: "gpu", bytes: sum(stagings) },
     ];
   }
 
@@ -249,11 +250,11 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     const perSlot = wanted.slots.length;
     const buffers = await this.#account.createBuffers([
       ...wanted.tables,
-      wanted.staging,
+      ...wanted.stagings,
       ...Array.from({ length: slots }, () => wanted.slots).flat(),
     ]);
     this.#tables = buffers.splice(0, wanted.tables.length);
-    this.#staging = buffers.shift()!;
+    this.#stagings = buffers.splice(0, wanted.stagings.length);
     for (let slot = 0; slot < slots; slot++) {
       const [batch, windowTable, ...params] = buffers.splice(0, perSlot);
       this.#batches.push(batch!);
@@ -271,43 +272,68 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     this.#copies ??= await this.#copyingIsFaster();
     if (!whole) return;
     const { rows, step } = this.#parts;
-    const piece = loadRows(table, this.#parts);
     for (const [part, target] of this.#tables.entries()) {
-      const first = part * step;
-      const end = Math.min(table.rows, first + rows);
-      for (let row = first; row < end; row += piece) {
-        await this.#stage([{ row, rows: Math.min(piece, end - row), at: 0 }], reader);
-        this.#unstage(target, (row - first) * rowBytes(table), Math.min(piece, end - row));
-      }
+      const row = part * step;
+      await this.#bring([{ row, rows: Math.min(rows, table.rows - row), at: 0 }], target, reader);
     }
   }
 
-  async #stage(runs: Round["runs"], reader: FrameReader): Promise<void> {
-    await this.#unstaged;
-    await this.#staging.mapAsync(MapMode.WRITE);
-    const bytes = this.#staging.getMappedRange();
-    const { held } = this.#plan.table;
-    await reader.fill(runs, held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes));
+  /**
+   * Reads runs into a buffer, through staging. Does not wait for the last copies: what is submitted
+   * after them sees them.
+   */
+  async #bring(runs: Round["runs"], target: GPUBuffer, reader: FrameReader): Promise<void> {
+    const { table, stagingRows } = this.#plan;
+    let number = 0;
+    /** The rows of the target that are in staging: [first, end). */
+    let [first, end] = [0, 0];
+    let staged: FrameValues | undefined;
+    const flush = () => {
+      const staging = this.#stagings[number]!;
+      staging.unmap();
+      const bytes = bufferBytes((end - first) * rowBytes(table));
+      const [offset, own] = [first * rowBytes(table), number];
+      this.#unstaged[own] = this.#gpu.submit("frames", (encoder) => {
+        encoder.copyBufferToBuffer(staging, 0, target, offset, bytes);
+      });
+      this.#unstaged[own].catch(() => {});
+      number = (number + 1) % this.#stagings.length;
+      first = end;
+      staged = undefined;
+    };
+    for await (const { values } of reader.stream(runs)) {
+      for (let from = 0; from < values.length;) {
+        staged ??= await this.#mapStaging(number);
+        const some = Math.min(
+          values.length - from,
+          (first + stagingRows - end) * table.width,
+        );
+        staged.set(values.subarray(from, from + some), (end - first) * table.width);
+        from += some;
+        end += some / table.width;
+        if (end - first === stagingRows) flush();
+      }
+    }
+    if (staged) flush();
   }
 
-  /** Does not wait for the copy: what is submitted after it sees it, and the next read waits. */
-  #unstage(target: GPUBuffer, offset: number, rows: number): void {
-    this.#staging.unmap();
-    const bytes = bufferBytes(rows * rowBytes(this.#plan.table));
-    this.#unstaged = this.#gpu.submit("frames", (encoder) => {
-      encoder.copyBufferToBuffer(this.#staging, 0, target, offset, bytes);
-    });
-    this.#unstaged.catch(() => {});
+  async #mapStaging(number: number): Promise<FrameValues> {
+    await this.#unstaged[number];
+    const staging = this.#stagings[number]!;
+    await staging.mapAsync(MapMode.WRITE);
+    const bytes = staging.getMappedRange();
+    return this.#plan.table.held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
   }
 
-  async fill({ runs }: Round, _: number, reader: FrameReader): Promise<void> {
-    if (!this.#plan.whole) await this.#stage(runs, reader);
+  async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
+    // what was gathered from this pool before comes first on the device's queue
+    if (!this.#plan.whole) await this.#bring(runs, this.#tables[pool]!, reader);
   }
 
-  turnTo({ rows }: Round, pool: number): Promise<number> {
-    // what was gathered from the pool before comes first on the device's queue
-    if (!this.#plan.whole) this.#unstage(this.#tables[0]!, 0, rows);
-    return Promise.resolve(pool);
+  turnTo(_: Round, pool: number): Promise<number | undefined> {
+    const before = this.#current;
+    this.#current = pool;
+    return Promise.resolve(before);
   }
 
   async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
@@ -319,8 +345,9 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     return this.#batches[slot]!;
   }
 
-  /** The part of the table that a row's window lies in. */
+  /** The part of the table that a row's window lies in, or the pool. */
   #partOf(row: number): number {
+    if (!this.#plan.whole) return this.#current!;
     return Math.min(this.#parts.count - 1, Math.floor(row / this.#parts.step));
   }
 
@@ -384,6 +411,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     const known = fasterCopies.get(key);
     if (known !== undefined) return known;
     const rows = new Uint32Array(batchSize);
+    this.#current = 0;
     const timed = async (run: () => Promise<void>) => {
       await run();
       const began = performance.now();
@@ -392,6 +420,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     };
     const copying = await timed(() => this.#copyWindows(rows, 0));
     const faster = copying < await timed(() => this.#runKernel(rows, 0));
+    this.#current = undefined;
     fasterCopies.set(key, faster);
     return faster;
   }
@@ -399,10 +428,10 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   recycle(): void {}
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#pending, this.#unstaged]);
+    await Promise.allSettled([...this.#pending, ...this.#unstaged]);
     const small = [...this.#windowTables, ...this.#params.flat()];
-    for (const buffer of [...this.#tables, this.#staging, ...this.#batches, ...small]) {
-      if (buffer) this.#account.destroyBuffer(buffer);
+    for (const buffer of [...this.#tables, ...this.#stagings, ...this.#batches, ...small]) {
+      this.#account.destroyBuffer(buffer);
     }
   }
 }
@@ -413,20 +442,21 @@ function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
 
 /** The buffers of a device side: of the table, and of each slot. */
 function requestsOf(plan: SidePlan, parts: Parts) {
-  const { table, whole, batchSize } = plan;
+  const { table, whole, batchSize, stagingRows } = plan;
   const target = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
-  const bytes = parts.rows * rowBytes(table);
+  const rowsOf = (part: number) =>
+    whole ? Math.min(parts.rows, table.rows - part * parts.step) : parts.rows;
   return {
     tables: Array.from({ length: parts.count }, (_, part): BufferRequest => ({
       label: `frames ${part}`,
-      bytes: Math.min(bytes, (table.rows - (whole ? part * parts.step : 0)) * rowBytes(table)),
+      bytes: rowsOf(part) * rowBytes(table),
       usage: target,
     })),
-    staging: {
+    stagings: Array.from({ length: STAGINGS }, (): BufferRequest => ({
       label: "frames staging",
-      bytes: whole ? loadRows(table, parts) * rowBytes(table) : bytes,
+      bytes: stagingRows * rowBytes(table),
       usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
-    },
+    })),
     slots: [
       { label: "batch", bytes: batchBytes(plan), usage: target },
       { label: "window table", bytes: 8 * batchSize, usage: target },

@@ -35,6 +35,7 @@ describe("frames kept whole on the device", () => {
           poolRows: ROWS,
           whole: true,
           bindingBytes,
+          stagingRows: 6,
         };
         const bytes = DeviceSide.bytes(plan).reduce((sum, item) => sum + item.bytes, 0);
         const account = gpu().ledger.open("side", { gpu: bytes, host: 0, disk: 0 });
