@@ -129,9 +129,12 @@ export function paged(wish: Wish, table: FrameTable): Omit<Choice, "why" | "eage
   return candidate(wish, table, "disk", Math.max(least, rows));
 }
 
-/** Rows of a staging buffer: all of them take an eighth of the budget, and 16 MiB at most. */
-function stagingRows(table: FrameTable, budget: number): number {
-  const bytes = Math.min(4 * 2 ** 20, budget / 32);
+/**
+ * Rows of a staging buffer: a fraction of what it is for, so that it matters little in a budget. It does
+ * not depend on the budget, or the smallest that is told would not do.
+ */
+function stagingRows(table: FrameTable, batch: number): number {
+  const bytes = Math.min(4 * 2 ** 20, Math.max(batch / 4, table.rows * rowBytes(table) / 64));
   const rows = wholeWords(table, Math.floor(bytes / rowBytes(table)));
   return Math.max(rows, Math.min(table.rows, 2));
 }
@@ -151,7 +154,7 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
     poolRows,
     whole: framesIn !== "disk",
     bindingBytes: gpu ? bindingBytes(gpu) : Infinity,
-    stagingRows: stagingRows(table, wish.budget.gpu),
+    stagingRows: stagingRows(table, batchSize * table.windowRows * rowBytes(table)),
   };
   const side = !gpu
     ? HostSide.bytes(plan)

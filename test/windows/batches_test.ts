@@ -7,6 +7,7 @@ import { balanced, everyNth, weighted } from "../../src/windows/samplers.ts";
 import type { Windows } from "../../src/windows/windows.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { useGpu } from "../support/gpu.ts";
+import { seeded } from "../support/random.ts";
 import { recordNumbers } from "../support/record.ts";
 import {
   checkBatches,
@@ -348,6 +349,39 @@ describe("memory", () => {
     }
     expect(plan(smallest - 1)).toThrow(BudgetError);
     expect(plan(smallest)().projected.host).toBe(smallest);
+  });
+
+  it("of the device: the smallest that is told does, a byte less does not, any more is kept to", async () => {
+    const budget = gpu().budgetBytes as { gpu: number };
+    const before = budget.gpu;
+    const random = seeded(5);
+    try {
+      for (let round = 0; round < 25; round++) {
+        const whole = (most: number) => 1 + Math.floor(random() * most);
+        const grid = { ...GRID, size: whole(9), stride: whole(3) };
+        const view = windows(hidden(framesOf(values, FEATURES)), grid);
+        const framesIn = (["device", "host", "disk"] as const)[whole(3) - 1]!;
+        const options = { size: whole(40), prefetch: whole(4) - 1, shuffle: round, framesIn };
+        budget.gpu = 0;
+        let smallest = 0;
+        try {
+          view.batches(gpu(), options);
+        } catch (error) {
+          smallest = (error as BudgetError).smallestBudgetBytes;
+        }
+        budget.gpu = smallest - 1;
+        expect(() => view.batches(gpu(), options)).toThrow(BudgetError);
+        budget.gpu = smallest + (round % 3) * whole(2000);
+        const batches = view.batches(gpu(), options);
+        expect(batches.projected.gpu).toBeLessThanOrEqual(budget.gpu);
+        let drawn = 0;
+        for await (const batch of batches) drawn += batch.windows.length;
+        expect(drawn).toBe(view.shape[0]);
+        expect(batches.stats.peakBytes.gpu).toBe(batches.projected.gpu);
+      }
+    } finally {
+      budget.gpu = before;
+    }
   });
 
   it("decides where frames are kept, and says why", () => {
