@@ -47,7 +47,7 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
         expect(batches.projected.host).toBeLessThanOrEqual(128 * MIB);
         const seen = new Uint8Array(count);
         let number = 0;
-        // a read of a browser's private file takes a millisecond, and an exact epoch has 341,000
+        // a read of a browser's private file took 5 ms here, and an exact epoch has 341,000
         const most = runtime === "chromium" && typeof shuffle === "number" ? 120 : Infinity;
         const began = performance.now();
         for await (const { windows: own, buffer, shape } of batches) {

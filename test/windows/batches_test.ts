@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ChunkedArray } from "../../src/array/array.ts";
-import { BudgetError, ChunkError } from "../../src/errors.ts";
+import { BudgetError, ChunkError, DeviceLostError } from "../../src/errors.ts";
+import { openGpu } from "../../src/gpu/device.ts";
 import type { BatchCursor, HostBatchOptions } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/windows/order.ts";
 import { balanced, everyNth, weighted } from "../../src/windows/samplers.ts";
@@ -253,6 +254,35 @@ describe("a cursor", () => {
           expect([...before, ...after]).toEqual(whole);
         }
       }
+    }
+  });
+
+  it("goes on on a device that was lost and opened again", async () => {
+    const own = await openGpu({ budget: "4 MiB" });
+    try {
+      const view = windows(hidden(framesOf(values, FEATURES)), GRID);
+      for (const framesIn of ["device", "host", "disk"] as const) {
+        const options = { size: 20, shuffle: 4, framesIn };
+        const seen: number[] = [];
+        let cursor: BatchCursor | undefined;
+        const losing = async () => {
+          for await (const batch of view.batches(own, options)) {
+            seen.push(...batch.windows);
+            cursor = batch.cursor;
+            if (seen.length === 40) own.device.destroy();
+          }
+        };
+        await expect(losing()).rejects.toThrow(DeviceLostError);
+        expect(own.ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
+        await own.reopen();
+        const left = seen.length;
+        expect(left).toBeLessThan(COUNT);
+        const rest = await keepDevice(own, view.batches(own, { ...options, from: cursor! }));
+        seen.push(...checkBatches(rest, view, values, options));
+        expect(sorted(seen)).toEqual(all);
+      }
+    } finally {
+      own.close();
     }
   });
 
