@@ -167,7 +167,7 @@ async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameV
   return frames;
 }
 
-/** Buffers through which frames come: some runtimes take their time to give one back. */
+/** Buffers through which frames come, one after the other. */
 const STAGINGS = 4;
 
 /** How a table that is kept whole is cut into buffers an adapter can bind. */
@@ -214,9 +214,9 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
   /** Whether windows are copied one by one, without the kernel; measured when not known. */
   #copies: boolean | undefined;
-  /** The last submit of each slot, and the last copy out of each staging buffer. */
+  /** The last submit of each slot, and the next mapping of each staging buffer. */
   readonly #pending: Promise<void>[] = [];
-  readonly #unstaged: (Promise<void> | undefined)[] = [];
+  readonly #mapped: Promise<unknown>[] = [];
 
   constructor(plan: SidePlan, account: Account, gpu: Gpu, copies?: boolean) {
     this.#plan = plan;
@@ -255,6 +255,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     ]);
     this.#tables = buffers.splice(0, wanted.tables.length);
     this.#stagings = buffers.splice(0, wanted.stagings.length);
+    this.#stagings.forEach((_, number) => this.#map(number, Promise.resolve()));
     for (let slot = 0; slot < slots; slot++) {
       const [batch, windowTable, ...params] = buffers.splice(0, perSlot);
       this.#batches.push(batch!);
@@ -293,17 +294,17 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       staging.unmap();
       const bytes = bufferBytes((end - first) * rowBytes(table));
       const [offset, own] = [first * rowBytes(table), number];
-      this.#unstaged[own] = this.#gpu.submit("frames", (encoder) => {
+      const copied = this.#gpu.submit("frames", (encoder) => {
         encoder.copyBufferToBuffer(staging, 0, target, offset, bytes);
       });
-      this.#unstaged[own].catch(() => {});
+      this.#map(own, copied);
       number = (number + 1) % this.#stagings.length;
       first = end;
       staged = undefined;
     };
     for await (const { values } of reader.stream(runs)) {
       for (let from = 0; from < values.length;) {
-        staged ??= await this.#mapStaging(number);
+        staged ??= await this.#staging(number);
         const some = Math.min(
           values.length - from,
           (first + stagingRows - end) * table.width,
@@ -317,16 +318,21 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     if (staged) flush();
   }
 
-  async #mapStaging(number: number): Promise<FrameValues> {
-    await this.#unstaged[number];
-    const staging = this.#stagings[number]!;
-    await staging.mapAsync(MapMode.WRITE);
-    const bytes = staging.getMappedRange();
+  /** Asks for staging as soon as it may be had: some runtimes take their time to answer. */
+  #map(number: number, copied: Promise<void>): void {
+    this.#mapped[number] = Promise.all([copied, this.#stagings[number]!.mapAsync(MapMode.WRITE)]);
+    // whoever uses it next sees the failure
+    this.#mapped[number].catch(() => {});
+  }
+
+  async #staging(number: number): Promise<FrameValues> {
+    await this.#mapped[number];
+    const bytes = this.#stagings[number]!.getMappedRange();
     return this.#plan.table.held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
   }
 
   async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
-    // what was gathered from this pool before comes first on the device's queue
+    // what is gathered from this pool before that comes first on the device's queue
     if (!this.#plan.whole) await this.#bring(runs, this.#tables[pool]!, reader);
   }
 
@@ -428,7 +434,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   recycle(): void {}
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#pending, ...this.#unstaged]);
+    await Promise.allSettled([...this.#pending, ...this.#mapped]);
     const small = [...this.#windowTables, ...this.#params.flat()];
     for (const buffer of [...this.#tables, ...this.#stagings, ...this.#batches, ...small]) {
       this.#account.destroyBuffer(buffer);
