@@ -1,5 +1,5 @@
 /**
- * Benches of the kernels, and of what is stored: `npm run bench [-- name ...]`, `deno task bench`.
+ * Benches of the kernels, and of whole analyses: `npm run bench [-- name ...]`, `deno task bench`.
  */
 
 import process from "node:process";
@@ -8,6 +8,7 @@ import { openGpu } from "../src/mod.ts";
 import type { Ceilings } from "./ceilings.ts";
 import { measureCeilings } from "./ceilings.ts";
 import { runBench } from "./harness.ts";
+import { gatherWindowsBench } from "./gather_windows_bench.ts";
 import { hmmFilterBench } from "./hmm_filter_bench.ts";
 import { hmmRatioBench } from "./hmm_ratio_bench.ts";
 import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
@@ -19,6 +20,7 @@ import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
+import { runWindowsBench } from "./windows_bench.ts";
 
 const kernelBenches = [
   hmmFilterBench,
@@ -28,6 +30,7 @@ const kernelBenches = [
   hmmRescaleBench,
   poissonLikelihoodBench,
   packRowsBench,
+  gatherWindowsBench,
   multiplyDenseBench,
   multiplySparseBench,
 ];
@@ -38,14 +41,14 @@ const benches = [
   })),
   transitionStepBench,
   posteriorTypesBench,
+  { name: "windows", run: runWindowsBench },
 ];
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
+const names = benches.map(({ name }) => name);
+const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0) {
   console.error(
-    `Cannot run "${unknown.join(", ")}": wanted one of ${
-      benches.map(({ name }) => name).join(", ")
-    }`,
+    `Cannot run "${unknown.join(", ")}": wanted one of ${names.join(", ")}`,
   );
   process.exit(2);
 }

@@ -24,7 +24,7 @@
 export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
 export type { ChunkedArray } from "./array/array.ts";
-export { openArray, readAll } from "./array/array.ts";
+export { fromTypedArray, openArray, readAll } from "./array/array.ts";
 export type { ExpandOptions, LongAxis } from "./array/expand.ts";
 export { expand } from "./array/expand.ts";
 export type { ArrayCheck, StoreCheck } from "./array/check.ts";
@@ -35,6 +35,20 @@ export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_ex
 export { exportNetcdf } from "./io/netcdf_export.ts";
 export type { Plan } from "./stream/plan.ts";
 export * as decoder from "./hmm/decoder.ts";
+export type { WindowOptions } from "./windows/windows.ts";
+export { Windows, windows } from "./windows/windows.ts";
+export type {
+  BatchCursor,
+  Batches,
+  BatchOptions,
+  DeviceBatch,
+  HostBatch,
+  HostBatchOptions,
+  WindowBatch,
+} from "./windows/batches.ts";
+export type { Shuffle } from "./windows/order.ts";
+export type { Sampler } from "./windows/samplers.ts";
+export { balanced, everyNth, rarityWeights, weighted } from "./windows/samplers.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";
 export { formatBytes, parseBytes } from "./math/format.ts";

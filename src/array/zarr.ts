@@ -185,17 +185,23 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   const fileShape = fileShapeOf(metadata);
   const inFiles = (index: number, axis: number) =>
     Math.floor(index * chunks[axis]! / fileShape[axis]!);
+  const read = async (start: number, end: number, { signal }: ReadOptions = {}) => {
+    signal?.throwIfAborted();
+    checkRows(shape, start, end);
+    return await readRows(array, start, end, fileOf, signal);
+  };
+  const readBits = async (start: number, end: number, options?: ReadOptions) =>
+    await read(start, end, options) as Uint16Array;
   return {
     shape,
     dtype: isHalf ? "float16" : array.dtype as DataType,
     dims: namesOf(names),
     chunkRows: chunks[0]!,
-    async read(start, end, { signal }: ReadOptions = {}) {
-      signal?.throwIfAborted();
-      checkRows(shape, start, end);
-      const values = await readRows(array, start, end, fileOf, signal);
-      return isHalf ? decodeFloat16(values as Uint16Array) : values;
-    },
+    wholeChunks: true,
+    read: isHalf
+      ? async (start, end, options) => decodeFloat16(await readBits(start, end, options))
+      : read,
+    ...(isHalf && { readBits }),
     close: () => Promise.resolve(),
   };
 }

@@ -21,6 +21,7 @@ import { decode, decodeHelp } from "./decode.ts";
 import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
 import { UsageError } from "./usage.ts";
+import { windowsCommand, windowsHelp } from "./windows.ts";
 
 /** What a command gets: its arguments, and a signal that SIGINT aborts. */
 export interface CommandContext {
@@ -41,6 +42,7 @@ const COMMANDS: Record<
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
   export: { run: exportStore, help: exportHelp, summary: "write a stored result as NetCDF-4" },
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
+  windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };
 
 const HELP = `sluice ${VERSION}: analyses bigger than memory, on WebGPU
