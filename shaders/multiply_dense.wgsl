@@ -9,7 +9,7 @@
 //              `vectors` where lane 0 starts, and elements from one lane to the next
 // matrix       [PART_ROWS, COLUMNS] mat4x4<f32>, a run of quads of rows of T: entry (I, J) holds rows
 //              4 I + c as columns c, over 4 J .. 4 J + 3. Zero beyond the edges of T
-// vectors      f32
+// vectors      f32. Up to 3 elements behind a lane are read too, and meet zeros of T
 // partial      [blocks, LANES, KEPT] vec4<f32>, written: the sum over each block
 //
 // A block is 256 elements of the sum, always the same ones, so that neither the split of T over

@@ -15,7 +15,7 @@
 // entries          vec2<u32>: which quad of `vectors`, and which tile. In a slice entry k of quad r
 //                  lies at 32 k + r, filled up with tile 0 to the longest: neighbours read
 //                  neighbouring memory. One list for T, one for its transpose
-// vectors          f32
+// vectors          f32. Up to 3 elements behind a lane are read too, and meet zeros of T
 // states, spread_weights, state_sums   as in shared/spread.wgsl
 // product          f32, written
 //

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { formatCount } from "../math/format.ts";
+import { formatBytes, formatCount } from "../math/format.ts";
+import { GUARANTEED_BINDING_BYTES } from "./dense_transition.ts";
 import type { GeneralTransitionOptions } from "./general_transition.ts";
 import { generalTransition } from "./general_transition.ts";
 import type { Grid } from "./grid.ts";
@@ -32,6 +33,14 @@ export interface OperatorChoice {
   reason: string;
   /** Every way that can express the model, the cheapest first. */
   costs: OperatorCost[];
+}
+
+/** Options of {@link chooseOperator}. */
+export interface ChooseOperatorOptions extends GeneralTransitionOptions {
+  /** Lanes of time that are advanced at once. Default 1. */
+  lanes?: number;
+  /** Largest binding of the device: tiles of a sparse matrix are one. Default 128 MiB. */
+  bindingBytes?: number;
 }
 
 /**
@@ -62,18 +71,17 @@ const MANY_LANES = 8;
  * Counts what each operator that can express `model` takes, and names the cheapest. Rows of the
  * matrix are made and counted one by one; nothing is kept.
  *
- * @param options Sources of blocks, and how many lanes of time are advanced at once (default 1).
  * @throws {RangeError} If a block cannot be built on this grid; see {@link blockRows}.
  */
 export function chooseOperator(
   grid: Grid,
   model: StateModel,
-  { lanes = 1, ...sources }: GeneralTransitionOptions & { lanes?: number } = {},
+  { lanes = 1, bindingBytes = GUARANTEED_BINDING_BYTES, ...sources }: ChooseOperatorOptions = {},
 ): OperatorChoice {
   const { bins, rows, columns, row } = generalTransition(grid, model, sources);
   const counts: [OperatorKind, number | string][] = [
     ["convolution", convolutionMultiplyAdds(grid, model)],
-    ["sparse", sparseMultiplyAdds(bins, bins, row)],
+    ["sparse", sparseCount(sparseMultiplyAdds(bins, bins, row), bindingBytes)],
     ["dense", rows * columns],
   ];
   const share = Math.min(1, Math.log2(lanes) / Math.log2(MANY_LANES));
@@ -107,6 +115,14 @@ function convolutionMultiplyAdds(grid: Grid, model: StateModel): number | string
     if (!(error instanceof RangeError)) throw error;
     return `no convolution: ${error.message.replace(/^[^:]*: /, "")}`;
   }
+}
+
+/** The number, or why a device cannot hold the tiles; a few may serve as padding and be counted twice. */
+function sparseCount(multiplyAdds: number, bindingBytes: number): number | string {
+  const bytes = 4 * multiplyAdds;
+  if (bytes <= bindingBytes) return multiplyAdds;
+  return `no sparse: its tiles take up to ${formatBytes(bytes)}, a binding holds ` +
+    formatBytes(bindingBytes);
 }
 
 function ratio(cost: number, least: number): string {

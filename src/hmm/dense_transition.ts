@@ -23,7 +23,7 @@ export interface DenseTransition extends GeneralTransition {
 }
 
 /** What WebGPU guarantees for a binding. */
-const GUARANTEED_BINDING_BYTES = 128 * 2 ** 20;
+export const GUARANTEED_BINDING_BYTES = 128 * 2 ** 20;
 
 /**
  * Builds the dense matrix of `model` on `grid`.

@@ -50,4 +50,14 @@ describe("chooseOperator()", () => {
     expect(kind).toBe("convolution");
     expect(costs.map(({ multiplyAdds }) => multiplyAdds)).toEqual([0, 0, 0]);
   });
+
+  it("leaves out tiles that no binding holds", () => {
+    const { kind, reason } = chooseOperator(
+      boxGrid([300]),
+      single({ kind: "graphWalk", movementVar: 1 }),
+      { bindingBytes: 1024 },
+    );
+    expect(kind).toBe("dense");
+    expect(reason).toMatch(/no sparse: its tiles take up to [\d.]+ KiB, a binding holds 1.00 KiB/);
+  });
 });
