@@ -479,6 +479,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       }
       if (whole) pools.put(pool);
     }
+    await side.settle();
     made.put(undefined);
   }
 

@@ -54,6 +54,8 @@ export interface GatherSide<Frames> {
   gather(rows: Uint32Array, slot: number): Promise<Frames>;
   /** Makes what was handed out of a slot unusable, so that a stale batch shows. */
   recycle(slot: number): void;
+  /** Waits for what was gathered; rejects if the device refused any of it, or was lost. */
+  settle(): Promise<unknown>;
   /** Gives everything back; a second time does nothing. */
   close(): Promise<void>;
 }
@@ -133,6 +135,10 @@ export class HostSide implements GatherSide<FrameValues> {
     const batch = this.#slots[slot]!.subarray(0, rows.length * windowElements(this.#plan));
     copyWindows(this.#plan, this.#tables[this.#current!]!, rows, batch);
     return Promise.resolve(batch);
+  }
+
+  settle(): Promise<unknown> {
+    return Promise.resolve();
   }
 
   recycle(slot: number): void {
@@ -437,6 +443,10 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     return faster;
   }
 
+  settle(): Promise<unknown> {
+    return Promise.all(this.#pending);
+  }
+
   recycle(): void {}
 
   async close(): Promise<void> {
@@ -556,6 +566,10 @@ export class UploadSide implements GatherSide<GPUBuffer> {
     this.#pending[slot] = done;
     this.#map(slot);
     return batch;
+  }
+
+  settle(): Promise<unknown> {
+    return Promise.all(this.#pending);
   }
 
   recycle(): void {}

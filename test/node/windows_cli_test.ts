@@ -41,7 +41,7 @@ describe("sluice windows", () => {
     expect(text.code).toBe(0);
     expect(text.stdout).toMatch(/491 windows of 1 segments, 16 batches an epoch/);
     expect(text.stdout).toMatch(/two levels, 4 blocks of 16, seed 3 \(this one\)/);
-    expect(text.stdout).toMatch(/pool of frames/);
+    expect(text.stdout).toMatch(/2 pools of frames/);
   });
 
   it("bench makes batches eager and lazy, and times them", async () => {
