@@ -18,7 +18,9 @@ import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { linearTrackBench } from "./linear_track_bench.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
+import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
@@ -41,10 +43,13 @@ const benches = [
   })),
   transitionStepBench,
   posteriorTypesBench,
+  linearTrackBench,
   { name: "windows", run: runWindowsBench },
 ];
+/** They take long. */
+const named = [seedScaleBench, seedScalePartBench];
 const wanted = process.argv.slice(2);
-const names = benches.map(({ name }) => name);
+const names = [...benches, ...named].map(({ name }) => name);
 const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0) {
   console.error(
@@ -56,6 +61,9 @@ const gpu = await openGpu({ budget: "1 GiB" });
 const ceilings = await measureCeilings(gpu);
 for (const bench of benches) {
   if (wanted.length === 0 || wanted.includes(bench.name)) await bench.run(gpu, ceilings);
+}
+for (const bench of named) {
+  if (wanted.includes(bench.name)) await bench.run(gpu);
 }
 gpu.close();
 process.exit(0);
