@@ -7,6 +7,7 @@ import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
 import type { Ceilings } from "./ceilings.ts";
 import { measureCeilings } from "./ceilings.ts";
+import { encodeRowsBench } from "./encode_rows_bench.ts";
 import { runBench } from "./harness.ts";
 import { gatherWindowsBench } from "./gather_windows_bench.ts";
 import { hmmFilterBench } from "./hmm_filter_bench.ts";
@@ -21,6 +22,7 @@ import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
 import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
+import { summarizeRowsBench } from "./summarize_rows_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
@@ -32,6 +34,8 @@ const kernelBenches = [
   hmmRescaleBench,
   poissonLikelihoodBench,
   packRowsBench,
+  encodeRowsBench,
+  summarizeRowsBench,
   gatherWindowsBench,
   multiplyDenseBench,
   multiplySparseBench,
