@@ -34,9 +34,7 @@ export async function runBench(
   { name, cases }: Bench,
   ceilings: Ceilings,
 ): Promise<void> {
-  const table = [
-    ["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s", "floor / time"],
-  ];
+  const table = [["case", "bytes", "min ms", "median ms", "us/row", "GFLOP/s", "GB/s", "of floor"]];
   const lines: string[] = [];
   for (const test of cases()) {
     const { outputs, milliseconds, deviceTime } = await runKernel(gpu, {
@@ -46,8 +44,6 @@ export async function runBench(
     test.check(outputs);
     const sorted = [...milliseconds].sort((a, b) => a - b);
     const [min, median] = [sorted[0]!, sorted[sorted.length >> 1]!];
-    // the time its operations or its bytes take at least, whichever is longer
-    const floorMs = Math.max(test.flops / ceilings.fma, test.bytes / ceilings.copy) / 1e6;
     const row = {
       bench: name,
       shape: test.shape,
@@ -59,9 +55,7 @@ export async function runBench(
       clock: deviceTime ? "device timestamps" : "submit to done",
       gflops: test.flops / median / 1e6,
       gigabytes: test.bytes / median / 1e6,
-      fmaCeiling: ceilings.fma,
-      copyCeiling: ceilings.copy,
-      floorShare: floorMs / median,
+      ofFloor: floorMs(test, ceilings) / median,
       adapter: gpu.adapter.name,
       runtime: gpu.adapter.runtime,
     };
@@ -73,11 +67,19 @@ export async function runBench(
       (1000 * median / test.rows).toFixed(1),
       row.gflops.toFixed(2),
       row.gigabytes.toFixed(2),
-      row.floorShare.toFixed(2),
+      row.ofFloor.toFixed(2),
     ]);
     lines.push(JSON.stringify(row));
   }
   console.log(`${name} on ${gpu.adapter.name}\n${formatTable(table)}\n${lines.join("\n")}\n`);
+}
+
+/** Time of a case that only its operations or only its bytes would take, the longer of the two. */
+export function floorMs(
+  { flops, bytes }: Pick<BenchCase, "flops" | "bytes">,
+  { gflops, gigabytes }: Ceilings,
+): number {
+  return Math.max(flops / gflops, bytes / gigabytes) / 1e6;
 }
 
 /** Refuses an answer that is further off than `tolerance`. */

@@ -42,3 +42,10 @@ export function hmmCases(): HmmProblem[] {
 
 /** The twin multiplies matrices: it checks the first rows alone. */
 export const CHECKED_ROWS = 3;
+
+/** Rows of two states for the kernels between products with a matrix: a track's and a full box's. */
+export const ROW_CASES = [[993, 1], [993, 64], [5329, 1], [5329, 16]].map(([interior, lanes]) => ({
+  lanes: lanes!,
+  starts: [0, interior!, 2 * interior!],
+  stateTable: Uint32Array.of(0, 0, interior!, 0, 2 * interior!, 0),
+}));

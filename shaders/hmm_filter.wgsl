@@ -10,18 +10,22 @@
 // A cell is 4 neighbouring bins along y, of which at least one is interior; lanes of a cell outside
 // the interior hold 0 throughout.
 //
-// params           rows [first_row, end_row) of the tile; strides in vec4 (0: one row, in place)
+// One workgroup a lane: stretches of time go side by side, each with rows of its own in every buffer.
+//
+// params           rows [first_row, end_row) of each lane; tile_rows, from one lane to the next;
+//                  strides of predicted in vec4, from row to row (0: one row, in place) and from lane
+//                  to lane
 // transition       taps and weights, linear probabilities
 // grid_table       [CELLS] padded index of each cell, then the group tables of random_walk.wgsl
 // row_scale        [JOBS, CELLS] vec4<f32>, 1 / masked row sum, 0 outside the interior
-// likelihood       [rows, CELLS] vec4<f32>, exp(log-likelihood - row maximum)
-// predicted        [rows + 1, S, CELLS] vec4<f32>; row r in, row r + 1 out
-// filtered         [rows, S, CELLS] vec4<f32>, written
-// filter_sums      [rows, 2 + S] f32, written: c, 1 / (c + 1e-15) as it was used, then the filtered
-//                  probability of each state
+// likelihood       [lanes, tile_rows, CELLS] vec4<f32>, exp(log-likelihood - row maximum)
+// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<f32>; row r in, row r + 1 out
+// filtered         [lanes, tile_rows, S, CELLS] vec4<f32>, written
+// filter_sums      [lanes, tile_rows, 2 + S] f32, written: c, 1 / (c + 1e-15) as it was used, then the
+//                  filtered probability of each state
 // field            scratch of random_walk.wgsl
 //
-// Threads own cells (lane, lane + WORKGROUP, ...), so only the convolutions and the two sums need
+// Threads own cells (thread, thread + WORKGROUP, ...), so only the convolutions and the two sums need
 // barriers. f64 twin: test/reference/hmm_filter.ts.
 
 // overrides stand here rather than in random_walk.wgsl: naga 29 fails on one used before its line
@@ -40,8 +44,9 @@ override RESULT_TABLE: u32;
 struct Params {
   first_row: u32,
   end_row: u32,
+  tile_rows: u32,
   predicted_stride: u32,
-  filtered_stride: u32,
+  predicted_lane_stride: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -58,30 +63,36 @@ var<workgroup> partial: array<f32, STATES * WORKGROUP>;
 var<workgroup> totals: array<f32, STATES>;
 
 @compute @workgroup_size(WORKGROUP)
-fn hmm_filter(@builtin(local_invocation_index) lane: u32) {
+fn hmm_filter(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = group.x;
+  field_start = lane * 3u * JOBS * PADDED;
   for (var row = params.first_row; row < params.end_row; row++) {
-    let here = row * params.predicted_stride;
+    let here = lane * params.predicted_lane_stride + row * params.predicted_stride;
     let next = here + params.predicted_stride;
-    let out = row * params.filtered_stride;
+    let tile_row = lane * params.tile_rows + row;
+    let out = tile_row * STATES * CELLS;
 
     for (var state = 0u; state < STATES; state++) {
       let base = state * CELLS;
       var sum = 0.0;
-      for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
-        let weight = predicted[here + base + cell] * likelihood[row * CELLS + cell];
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+        let weight = predicted[here + base + cell] * likelihood[tile_row * CELLS + cell];
         filtered[out + base + cell] = weight;
         sum += dot(weight, vec4f(1.0));
       }
-      partial[state * WORKGROUP + lane] = sum;
+      partial[state * WORKGROUP + thread] = sum;
     }
-    reduce_states(lane);
+    reduce_states(thread);
     var norm = 0.0;
     for (var state = 0u; state < STATES; state++) {
       norm += totals[state];
     }
     let inverse = 1.0 / (norm + SUM_FLOOR);
-    if (lane == 0u) {
-      let sums = row * (2u + STATES);
+    if (thread == 0u) {
+      let sums = tile_row * (2u + STATES);
       filter_sums[sums] = norm;
       filter_sums[sums + 1u] = inverse;
       for (var state = 0u; state < STATES; state++) {
@@ -89,7 +100,7 @@ fn hmm_filter(@builtin(local_invocation_index) lane: u32) {
       }
     }
 
-    for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
       for (var state = 0u; state < STATES; state++) {
         filtered[out + state * CELLS + cell] *= inverse;
       }
@@ -102,14 +113,14 @@ fn hmm_filter(@builtin(local_invocation_index) lane: u32) {
         field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
       }
     }
-    convolve_all(lane);
+    convolve_all(thread);
 
     for (var to = 0u; to < STATES; to++) {
       var spread = 0.0;
       for (var state = 0u; state < STATES; state++) {
         spread += transition.weights[state * MAX_STATES + to].z * totals[state] * inverse;
       }
-      for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         var sum = vec4f(spread);
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + to].y *

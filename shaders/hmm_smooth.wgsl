@@ -6,13 +6,18 @@
 //
 // T as in hmm_filter.wgsl, here applied to a column: mask, convolve, scale.
 //
-// params           rows [first_row, end_row) of the tile, taken from the end; last_row is the tile
-//                  row that ends the recording, or 0xffffffff
+// One workgroup a lane, as in hmm_filter.wgsl. A lane starts at its newest row: the one that ends the
+// recording, or the one its burn-in starts from as if it did.
+//
+// params           rows [first_row, end_row) of each lane, taken from the end; tile_rows, from one lane
+//                  to the next; first_end, lane_length: the recording ends at row
+//                  first_end - lane * lane_length of a lane; burn_in_end, the row of every lane that
+//                  starts a burn-in; rows outside the tile never match
 // transition, grid_table, row_scale, field   as in hmm_filter.wgsl
-// predicted        [rows + 1, S, CELLS] vec4<f32>
-// filtered         [rows, S, CELLS] vec4<f32>; filtered in, smoothed out
-// smoothed_carry   [S, CELLS] vec4<f32>, smoothed row t + 1 in, smoothed row first_row out
-// smooth_sums      [rows, S] f32, written: the smoothed probability of each state
+// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<f32>
+// filtered         [lanes, tile_rows, S, CELLS] vec4<f32>; filtered in, smoothed out
+// smoothed_carry   [lanes, S, CELLS] vec4<f32>, smoothed row t + 1 in, smoothed row first_row out
+// smooth_sums      [lanes, tile_rows, S] f32, written: the smoothed probability of each state
 //
 // f64 twin: test/reference/hmm_smooth.ts.
 
@@ -35,7 +40,10 @@ const SMALLEST_NORMAL: f32 = 1.1754944e-38;
 struct Params {
   first_row: u32,
   end_row: u32,
-  last_row: u32,
+  tile_rows: u32,
+  first_end: i32,
+  lane_length: i32,
+  burn_in_end: i32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -57,41 +65,51 @@ fn ratio(above: vec4f, below: vec4f) -> vec4f {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn hmm_smooth(@builtin(local_invocation_index) lane: u32) {
+fn hmm_smooth(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = group.x;
+  field_start = lane * 3u * JOBS * PADDED;
+  let carry = lane * STATES * CELLS;
+  let recording_end = params.first_end - i32(lane) * params.lane_length;
   for (var row = params.end_row; row > params.first_row; row--) {
-    let here = (row - 1u) * STATES * CELLS;
-    let next = row * STATES * CELLS;
+    let tile_row = lane * params.tile_rows + row - 1u;
+    let here = tile_row * STATES * CELLS;
+    // a lane has one row more of predictions than of others
+    let next = (tile_row + lane + 1u) * STATES * CELLS;
+    let this_row = i32(row) - 1;
 
-    if (row - 1u != params.last_row) {
+    if (this_row != recording_end && this_row != params.burn_in_end) {
       for (var state = 0u; state < STATES; state++) {
         let base = state * CELLS;
         var sum = 0.0;
-        for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
           sum += dot(
-            ratio(smoothed_carry[base + cell], predicted[next + base + cell]), vec4f(1.0));
+            ratio(smoothed_carry[carry + base + cell], predicted[next + base + cell]), vec4f(1.0));
         }
-        partial[state * WORKGROUP + lane] = sum;
+        partial[state * WORKGROUP + thread] = sum;
       }
-      for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         for (var job = 0u; job < JOBS; job++) {
           var source = vec4f();
           for (var state = 0u; state < STATES; state++) {
             let at = state * CELLS + cell;
             source += transition.weights[job * MAX_STATES + state].y *
-              ratio(smoothed_carry[at], predicted[next + at]);
+              ratio(smoothed_carry[carry + at], predicted[next + at]);
           }
           field[source_at(job) + grid_table[cell]] = source;
         }
       }
-      reduce_states(lane);
-      convolve_all(lane);
+      reduce_states(thread);
+      convolve_all(thread);
 
       for (var state = 0u; state < STATES; state++) {
         var spread = 0.0;
         for (var to = 0u; to < STATES; to++) {
           spread += transition.weights[state * MAX_STATES + to].z * totals[to];
         }
-        for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
           var sum = vec4f(spread);
           for (var job = 0u; job < JOBS; job++) {
             sum += transition.weights[job * MAX_STATES + state].x *
@@ -100,7 +118,7 @@ fn hmm_smooth(@builtin(local_invocation_index) lane: u32) {
           for (var to = 0u; to < STATES; to++) {
             let at = to * CELLS + cell;
             sum += transition.weights[state * MAX_STATES + to].w *
-              ratio(smoothed_carry[at], predicted[next + at]);
+              ratio(smoothed_carry[carry + at], predicted[next + at]);
           }
           filtered[here + state * CELLS + cell] *= sum;
         }
@@ -109,26 +127,26 @@ fn hmm_smooth(@builtin(local_invocation_index) lane: u32) {
 
     for (var state = 0u; state < STATES; state++) {
       var sum = 0.0;
-      for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         sum += dot(filtered[here + state * CELLS + cell], vec4f(1.0));
       }
-      partial[state * WORKGROUP + lane] = sum;
+      partial[state * WORKGROUP + thread] = sum;
     }
-    reduce_states(lane);
+    reduce_states(thread);
     var norm = 0.0;
     for (var state = 0u; state < STATES; state++) {
       norm += totals[state];
     }
     let inverse = 1.0 / (norm + SUM_FLOOR);
-    if (lane < STATES) {
-      smooth_sums[(row - 1u) * STATES + lane] = totals[lane] * inverse;
+    if (thread < STATES) {
+      smooth_sums[tile_row * STATES + thread] = totals[thread] * inverse;
     }
     for (var state = 0u; state < STATES; state++) {
-      for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         let at = state * CELLS + cell;
         let value = filtered[here + at] * inverse;
         filtered[here + at] = value;
-        smoothed_carry[at] = value;
+        smoothed_carry[carry + at] = value;
       }
     }
   }

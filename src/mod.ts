@@ -25,11 +25,16 @@ export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
 export type { ChunkedArray } from "./array/array.ts";
 export { fromTypedArray, openArray, readAll } from "./array/array.ts";
+export type { ExpandOptions, LongAxis } from "./array/expand.ts";
+export { expand } from "./array/expand.ts";
 export type { PatchOptions } from "./array/patches.ts";
 export { patches } from "./array/patches.ts";
 export type { ArrayCheck, StoreCheck } from "./array/check.ts";
 export { checkStore } from "./array/check.ts";
 export { persistStorage } from "./store/store.ts";
+export { openNetcdf } from "./io/netcdf_array.ts";
+export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_export.ts";
+export { exportNetcdf } from "./io/netcdf_export.ts";
 export type { Plan } from "./stream/plan.ts";
 export type {
   KMeansFitOptions,
@@ -43,6 +48,20 @@ export { openPca, PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
 export * as decoder from "./hmm/decoder.ts";
+export type { WindowOptions } from "./windows/windows.ts";
+export { Windows, windows } from "./windows/windows.ts";
+export type {
+  BatchCursor,
+  Batches,
+  BatchOptions,
+  DeviceBatch,
+  HostBatch,
+  HostBatchOptions,
+  WindowBatch,
+} from "./windows/batches.ts";
+export type { Shuffle } from "./windows/order.ts";
+export type { Sampler } from "./windows/samplers.ts";
+export { balanced, everyNth, rarityWeights, weighted } from "./windows/samplers.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";
 export { formatBytes, parseBytes } from "./math/format.ts";

@@ -1,5 +1,6 @@
 /**
- * Runs the suite in Node, Deno and Chromium, one after the other, and adds up what was executed.
+ * Runs the suite in Node, Deno and Chromium, and adds up what was executed. Node and Deno, of which
+ * each keeps a core busy, run side by side; --long ones one after the other.
  *
  *   node tools/test.mjs [--long] [--runtime node,deno,chromium] [vitest filters]
  */
@@ -36,7 +37,17 @@ function launcher(runtime) {
   return [process.execPath, [deno, "run", "--allow-all", vitest]];
 }
 
-async function runSuite(runtime) {
+/** Suites under way: an orphan would keep a core busy for as long as its tests take. */
+const children = new Set();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    for (const child of children) child.kill(signal);
+    process.exit(1);
+  });
+}
+
+/** @param buffered Keeps what the suite prints until it has ended. */
+async function runSuite(runtime, buffered) {
   const countsFile = path.join(results, `${runtime}.json`);
   const env = {
     ...process.env,
@@ -53,16 +64,32 @@ async function runSuite(runtime) {
   const args = [...first, "run", "--reporter=default", `--reporter=${reporter}`, ...filters];
   // a filter may name files that are for other runtimes
   if (filters.length > 0) args.push("--passWithNoTests");
+  const output = [];
   const code = await new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
-    child.on("close", resolve);
+    const out = buffered ? "pipe" : "inherit";
+    const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", out, out] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on("data", (data) => output.push(data));
+    }
+    children.add(child);
+    child.on("close", (code) => {
+      children.delete(child);
+      resolve(code);
+    });
   });
+  const print = () => process.stdout.write(Buffer.concat(output));
   if (!existsSync(countsFile)) {
-    return { passed: 0, failed: 1, skipped: [], note: `vitest ended with ${code}, no counts` };
+    return {
+      print,
+      passed: 0,
+      failed: 1,
+      skipped: [],
+      note: `vitest ended with ${code}, no counts`,
+    };
   }
   const counts = JSON.parse(readFileSync(countsFile, "utf8"));
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
+  return { print, ...counts };
 }
 
 /** Compares every vector of numbers that more than one runtime recorded. */
@@ -101,12 +128,22 @@ function compareRuntimes() {
 
 rmSync(results, { recursive: true, force: true });
 const all = {};
-for (const runtime of runtimes) {
-  mkdirSync(path.join(results, runtime), { recursive: true });
-  console.log(`\n=== ${runtime} ===`);
-  const started = performance.now();
-  all[runtime] = await runSuite(runtime);
-  all[runtime].seconds = (performance.now() - started) / 1000;
+const [node, deno] = ["node", "deno"].map((name) => runtimes.includes(name));
+const groups = node && deno && !options.long
+  ? [["node", "deno"], ...runtimes.filter((name) => name === "chromium").map((name) => [name])]
+  : runtimes.map((name) => [name]);
+for (const group of groups) {
+  await Promise.all(group.map(async (runtime, i) => {
+    mkdirSync(path.join(results, runtime), { recursive: true });
+    if (i === 0) console.log(`\n=== ${runtime} ===`);
+    const started = performance.now();
+    all[runtime] = await runSuite(runtime, i > 0);
+    all[runtime].seconds = (performance.now() - started) / 1000;
+  }));
+  for (const runtime of group.slice(1)) {
+    console.log(`\n=== ${runtime} ===`);
+    all[runtime].print();
+  }
 }
 if (runtimes.length > 1) {
   console.log("\n=== the same numbers in every runtime ===");

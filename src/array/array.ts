@@ -70,6 +70,7 @@ export function fromTypedArray(
     dtype,
     dims: undefined,
     chunkRows: Math.max(1, shape[0]!),
+    values,
     read(start, end, { signal } = {}) {
       return Promise.resolve().then(() => {
         signal?.throwIfAborted();
@@ -87,13 +88,8 @@ export function readAll(array: ChunkedArray, options?: ReadOptions): Promise<Num
 }
 
 function closingStore(array: ChunkedArray, close: () => Promise<void>): ChunkedArray {
-  const { shape, dtype, dims, chunkRows } = array;
   return {
-    shape,
-    dtype,
-    dims,
-    chunkRows,
-    read: (start, end, options) => array.read(start, end, options),
+    ...array,
     async close() {
       await array.close();
       await close();

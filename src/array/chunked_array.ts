@@ -19,6 +19,10 @@ export interface ChunkedArray {
   readonly dims: readonly string[] | undefined;
   /** Rows that are best read together. */
   readonly chunkRows: number;
+  /** Whether reading one row costs its whole chunk, as where chunks are compressed. */
+  readonly wholeChunks?: boolean;
+  /** All of it, where it lies in memory. */
+  readonly values?: NumericArray;
   /**
    * Rows [start, end) in C order, as the typed array that {@link NumericArray} describes. It may be
    * a view of what others hold: not to be written to.
@@ -27,6 +31,8 @@ export interface ChunkedArray {
    * @throws {ChunkError} If what is stored is missing, short or damaged.
    */
   read(start: number, end: number, options?: ReadOptions): Promise<NumericArray>;
+  /** Rows of a `float16` array as the bits that are stored. */
+  readBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
   close(): Promise<void>;
 }
 

@@ -94,26 +94,34 @@ async function openSource(source: Source): Promise<ChunkedArray> {
       path,
     );
   }
+  async function readBytes(start: number, end: number, { signal }: ReadOptions = {}) {
+    signal?.throwIfAborted();
+    checkRows(shape, start, end);
+    const length = (end - start) * rowBytes;
+    const bytes = await source.read(offset + start * rowBytes, length);
+    signal?.throwIfAborted();
+    if (bytes.byteLength !== length) {
+      throw new ChunkError(
+        `Cannot read rows ${start} to ${end} of "${path}": got ${bytes.byteLength} bytes, ` +
+          `wanted ${length} bytes`,
+        path,
+      );
+    }
+    return bytes;
+  }
   return {
     shape,
     dtype,
     dims: undefined,
     chunkRows: Math.max(1, Math.min(shape[0]!, Math.floor(READ_BYTES / rowBytes))),
-    async read(start, end, { signal }: ReadOptions = {}) {
-      signal?.throwIfAborted();
-      checkRows(shape, start, end);
-      const length = (end - start) * rowBytes;
-      const bytes = await source.read(offset + start * rowBytes, length);
-      signal?.throwIfAborted();
-      if (bytes.byteLength !== length) {
-        throw new ChunkError(
-          `Cannot read rows ${start} to ${end} of "${path}": got ${bytes.byteLength} bytes, ` +
-            `wanted ${length} bytes`,
-          path,
-        );
-      }
-      return decodeElements(dtype, bytes);
+    async read(start, end, options) {
+      return decodeElements(dtype, await readBytes(start, end, options));
     },
+    ...(dtype === "float16" && {
+      async readBits(start, end, options) {
+        return decodeElements("uint16", await readBytes(start, end, options)) as Uint16Array;
+      },
+    }),
     close: () => Promise.resolve(),
   };
 }

@@ -185,17 +185,23 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   const fileShape = fileShapeOf(metadata);
   const inFiles = (index: number, axis: number) =>
     Math.floor(index * chunks[axis]! / fileShape[axis]!);
+  const read = async (start: number, end: number, { signal }: ReadOptions = {}) => {
+    signal?.throwIfAborted();
+    checkRows(shape, start, end);
+    return await readRows(array, start, end, fileOf, signal);
+  };
+  const readBits = async (start: number, end: number, options?: ReadOptions) =>
+    await read(start, end, options) as Uint16Array;
   return {
     shape,
     dtype: isHalf ? "float16" : array.dtype as DataType,
     dims: namesOf(names),
     chunkRows: chunks[0]!,
-    async read(start, end, { signal }: ReadOptions = {}) {
-      signal?.throwIfAborted();
-      checkRows(shape, start, end);
-      const values = await readRows(array, start, end, fileOf, signal);
-      return isHalf ? decodeFloat16(values as Uint16Array) : values;
-    },
+    wholeChunks: true,
+    read: isHalf
+      ? async (start, end, options) => decodeFloat16(await readBits(start, end, options))
+      : read,
+    ...(isHalf && { readBits }),
     close: () => Promise.resolve(),
   };
 }
@@ -294,6 +300,11 @@ async function readRows(
 ): Promise<NumericArray> {
   const { shape, chunks } = array;
   const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+  const whole = wholeChunk(array, start, end);
+  if (whole) {
+    const { data, stride } = await readChunk(array, whole, fileOf(whole), signal);
+    if (stride.join() === strides.join()) return data.subarray(0, (end - start) * strides[0]!);
+  }
   const values = createElements(array.dtype as NumericType, (end - start) * strides[0]!);
   const first = shape.map((_, axis) => axis === 0 ? start : 0);
   const last = shape.map((size, axis) => axis === 0 ? end : size);
@@ -320,6 +331,19 @@ async function readRows(
   };
   await Promise.all(Array.from({ length: CONCURRENT_CHUNKS }, work));
   return values;
+}
+
+/** The chunk that rows [start, end) are all of: it needs no copying. `undefined` if there is none. */
+function wholeChunk(
+  { shape, chunks }: OpenArray,
+  start: number,
+  end: number,
+): number[] | undefined {
+  const [chunkRows, ...inner] = chunks as [number, ...number[]];
+  const isWhole = start % chunkRows === 0 && start < end &&
+    end === Math.min(shape[0]!, start + chunkRows) &&
+    inner.every((size, axis) => size === shape[axis + 1]);
+  return isWhole ? [start / chunkRows, ...inner.map(() => 0)] : undefined;
 }
 
 /** Positions in the grid of the chunks that hold elements from `first` up to `last`. */

@@ -9,7 +9,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { DecodeResult, PosteriorType, Summary } from "../hmm/decoder.ts";
+import type { DecodeResult, OperatorKind, PosteriorType, Summary } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
@@ -47,9 +47,13 @@ Output and memory:
   --causal             write what the filter says, too
   --chunk-rows N       rows in a stored chunk (default: 4 MiB worth)
   --shard-chunks N     chunks that share a file (default: 64 MiB worth; 1 in zarr version 2)
-  --codec NAME         compression of chunks: none, gzip or zstd (default none)
+  --codec NAME         compression of chunks: none, gzip, zstd or delta-zstd (default none)
   --zarr-format N      3, or 2 for Python before zarr 3 (default 3)
-  --tile-rows N        rows on the GPU at a time (default: what the budget allows)
+  --lanes N            stretches of time that go side by side, each started from a guess that is
+                       checked (default: auto; 1 is the plain filter)
+  --burn-in-rows N     rows before a lane from which its start is guessed (default: 20 s)
+  --operator NAME      how the transition is applied: auto, convolution, sparse or dense (default auto)
+  --tile-rows N        rows on the GPU at a time, of every lane (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
   --overwrite          replace a decode that is already there; without it, an interrupted run of the
                        same plan goes on where it was, and a finished one is returned
@@ -80,6 +84,9 @@ const TYPES = Object.fromEntries([
     "shard-chunks",
     "codec",
     "zarr-format",
+    "lanes",
+    "burn-in-rows",
+    "operator",
     "tile-rows",
     "budget",
   ].map((name) => [name, { type: "string" as const }]),
@@ -161,6 +168,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       allowAdapterChange: options.flag("allow-adapter-change"),
       // checked by the plan, with the rest
       ...given({ dtype: options.text("dtype") as PosteriorType | undefined }),
+      ...given({ operator: options.text("operator") as OperatorKind | undefined }),
       ...given({
         codec: options.text("codec") as Codec | undefined,
         zarrFormat: options.number("zarr-format") as ZarrFormat | undefined,
@@ -169,6 +177,8 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
         shardChunks: options.number("shard-chunks"),
         chunkRows: options.number("chunk-rows"),
         tileRows: options.number("tile-rows"),
+        lanes: options.text("lanes") === "auto" ? undefined : options.number("lanes"),
+        burnInRows: options.number("burn-in-rows"),
       }),
     });
     if (!quiet) process.stderr.write(`${plan.explain()}\n`);
@@ -194,6 +204,7 @@ function summary(result: DecodeResult, adapter: string) {
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
     peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
     seconds: result.seconds,
+    lanes: result.lanes,
     ...(result.resumed && { resumed: result.resumed }),
     adapter,
   };
@@ -201,9 +212,15 @@ function summary(result: DecodeResult, adapter: string) {
 
 function describe(result: DecodeResult, out: string): string {
   const [rows, bins] = result.posterior.shape;
-  const { peakBytes, projectedBytes, seconds, resumed } = result;
+  const { peakBytes, projectedBytes, seconds, resumed, lanes } = result;
   const lines = [`${out}: ${rows} rows x ${bins} state bins`];
   lines.push(`marginal log-likelihood ${result.marginalLogLikelihood.toFixed(3)} nats`);
+  if (lanes.count > 1) {
+    lines.push(
+      `${lanes.count} lanes of ${lanes.rows} rows that meet within ` +
+        `${lanes.largestDistance.toExponential(1)}; ${lanes.redoneRows} rows run again`,
+    );
+  }
   if (result.droppedSpikes > 0) lines.push(`${result.droppedSpikes} spikes outside the time grid`);
   if (resumed) {
     lines.push(`went on in pass "${resumed.pass}" at row ${resumed.row}`);

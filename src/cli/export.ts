@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { ExportOptions, ExportResult } from "../io/netcdf.ts";
-import { exportNetcdf } from "../io/netcdf.ts";
+import process from "node:process";
+import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
+import { exportNetcdf } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";
@@ -14,10 +15,10 @@ import { Options, UsageError } from "./usage.ts";
 export const exportHelp = `Usage: sluice export PLACE FILE [options]
 
 Writes a stored result, or any zarr group with named dims, into a NetCDF-4 file that xarray opens with
-the same dims, coordinates and attributes. Rows are copied a few at a time. Needs the package h5wasm:
-npm i h5wasm.
+the same dims, coordinates and attributes, probabilities as f32. Rows are copied a few at a time. Needs
+the package h5wasm: npm i h5wasm.
 
-  --expand       state_bins becomes full_state_bins, NaN outside the track
+  --expand       give state_bins every bin of the box, NaN outside the track
   --deflate N    compress, 1 (fast) to 9 (small); posteriors get little smaller (default 0)
   --overwrite    replace a file that is already there
   --json, --quiet
@@ -52,7 +53,11 @@ export async function exportStore({ args, signal }: CommandContext): Promise<voi
   try {
     const result = await exportNetcdf(place, file, settings);
     printer.end();
-    console.log(options.flag("json") ? JSON.stringify(result) : describe(result));
+    // of the whole process, as the system saw it
+    const peakResidentBytes = 1024 * process.resourceUsage().maxRSS;
+    console.log(
+      options.flag("json") ? JSON.stringify({ ...result, peakResidentBytes }) : describe(result),
+    );
   } finally {
     printer.end();
   }

@@ -23,6 +23,7 @@ import { info, infoHelp } from "./info.ts";
 import { kmeans, kmeansHelp } from "./kmeans.ts";
 import { pca, pcaHelp } from "./pca.ts";
 import { UsageError } from "./usage.ts";
+import { windowsCommand, windowsHelp } from "./windows.ts";
 
 /** What a command gets: its arguments, and a signal that SIGINT aborts. */
 export interface CommandContext {
@@ -45,6 +46,7 @@ const COMMANDS: Record<
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
   kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
+  windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };
 
 const HELP = `sluice ${VERSION}: analyses bigger than memory, on WebGPU

@@ -48,7 +48,7 @@ export class BlockSums {
       },
       {
         copy: { from: "sums", to: "block_sums" },
-        range: () => ({ fromOffset: 0, toOffset: 0, bytes: this.#bytes }),
+        ranges: () => [{ fromOffset: 0, toOffset: 0, bytes: this.#bytes }],
       },
     ];
   }

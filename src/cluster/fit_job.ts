@@ -259,11 +259,11 @@ export class FitJob implements PlanActions<KMeansResult> {
     };
     const steps: Step[] = !resident ? [] : [{
       copy: { from: "points", to: "resident" },
-      range: ({ start, end }) => ({
+      ranges: ({ start, end }) => [{
         fromOffset: 0,
         toOffset: 4 * start * features,
         bytes: bytes(end - start),
-      }),
+      }],
     }];
     return {
       name: "load",
@@ -271,8 +271,9 @@ export class FitJob implements PlanActions<KMeansResult> {
       cost: 1,
       slotBuffers: resident ? [{ name: "points", bytes: bytes(tileRows), role: "upload" }] : [],
       steps,
-      read: ({ start, end }, signal) =>
-        this.#held({ start, end }, async () => {
+      read: (tile, signal) =>
+        this.#held(tile, async () => {
+          const { start, end } = tile;
           if (resident && start % PANEL_ROWS !== 0) {
             // only when the driver refused a tile and it was halved too often
             throw new GpuError(

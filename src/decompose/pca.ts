@@ -328,7 +328,7 @@ class PcaJob implements PlanActions<PcaResult> {
         },
         {
           copy: { from: "moments", to: "block_moments" },
-          range: () => ({ fromOffset: 0, toOffset: 0, bytes }),
+          ranges: () => [{ fromOffset: 0, toOffset: 0, bytes }],
         },
       ],
       read: async ({ start, end }, signal) => ({

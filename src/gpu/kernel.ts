@@ -16,9 +16,15 @@ export interface KernelSpec {
   name: string;
   /** WGSL, with shared files appended so that line numbers stay those of the kernel's own file. */
   code: string;
-  /** Bindings of group 0 in order, by their WGSL names. */
+  /**
+   * Bindings of group 0 in order, by their WGSL names. The uniform `params` may hold a table of
+   * contents, {@link PARAMS_STRIDE} apart, of which every dispatch takes one.
+   */
   bindings: Record<string, BindingKind>;
 }
+
+/** Bytes from one entry of a table of `params` to the next: what WebGPU guarantees for offsets. */
+export const PARAMS_STRIDE = 256;
 
 /** A compiled kernel. It encodes; it never allocates, submits or reads back. */
 export interface Kernel {
@@ -27,8 +33,17 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   /** Binds buffers by the names of {@link KernelSpec.bindings}. */
   bind(buffers: Readonly<Record<string, GPUBuffer>>): GPUBindGroup;
-  /** Records one dispatch of `workgroups`, which {@link foldWorkgroups} has made legal. */
-  encode(pass: GPUComputePassEncoder, group: GPUBindGroup, workgroups: readonly number[]): void;
+  /**
+   * Records one dispatch of `workgroups`, which {@link foldWorkgroups} has made legal.
+   *
+   * @param entry Of the table in `params`, 0 when not given.
+   */
+  encode(
+    pass: GPUComputePassEncoder,
+    group: GPUBindGroup,
+    workgroups: readonly number[],
+    entry?: number,
+  ): void;
 }
 
 /** Compiles a kernel. Use {@link Gpu.kernel}, which keeps what was compiled. */
@@ -53,11 +68,12 @@ export async function createKernel(
   const shader = device.createShaderModule({ label: name, code: spec.code });
   const layout = device.createBindGroupLayout({
     label: name,
-    entries: entries.map(([, kind], binding) => ({
+    entries: entries.map(([name, kind], binding) => ({
       binding,
       visibility: 4, // GPUShaderStage.COMPUTE
       buffer: {
         type: kind === "uniform" ? "uniform" : kind === "read" ? "read-only-storage" : "storage",
+        hasDynamicOffset: name === "params",
       },
     })),
   });
@@ -101,13 +117,14 @@ export async function createKernel(
         entries: entries.map(([binding], index) => {
           const buffer = buffers[binding];
           if (!buffer) throw new TypeError(`Cannot bind kernel "${name}": no buffer "${binding}"`);
-          return { binding: index, resource: { buffer } };
+          const size = binding === "params" ? Math.min(buffer.size, PARAMS_STRIDE) : buffer.size;
+          return { binding: index, resource: { buffer, size } };
         }),
       });
     },
-    encode(pass, group, workgroups) {
+    encode(pass, group, workgroups, entry = 0) {
       pass.setPipeline(made);
-      pass.setBindGroup(0, group);
+      pass.setBindGroup(0, group, "params" in spec.bindings ? [entry * PARAMS_STRIDE] : []);
       pass.dispatchWorkgroups(workgroups[0]!, workgroups[1] ?? 1, workgroups[2] ?? 1);
     },
   };

@@ -6,6 +6,8 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
+import { expand } from "../array/expand.ts";
+import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -13,27 +15,44 @@ import type { ZarrFormat } from "../store/zarr_metadata.ts";
 import { chunkKey, readGroupAttributes } from "../store/zarr_metadata.ts";
 import type { Resumption } from "../stream/plan.ts";
 import type { MemoryBytes } from "../types.ts";
-import { decodedPosterior } from "./posterior_types.ts";
+import type { PosteriorType } from "./posterior_types.ts";
+import { PACKING_OF } from "./posterior_types.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
 import { positionNames } from "./row_outputs.ts";
 
-/** A decode. */
-export interface DecodeResult {
+/** What a decode stored of its smoother, or of its filter. */
+export interface StoredProbabilities {
   /**
-   * `[time, state_bins]`, read as f32: p(state bin | all spikes). Interior bins only. Reading it throws a
+   * `[time, state_bins]`, read as f32: p(state bin | spikes). Interior bins only. Reading it throws a
    * `ChunkError` where the decode was told not to store it.
    */
   posterior: ChunkedArray;
+  /**
+   * `[time, full_state_bins]`, read as f32: `posterior` on every bin of the box, NaN outside the track.
+   * Worked out from rows of `posterior` as they are read, and closed with it.
+   */
+  fullPosterior: ChunkedArray;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
   states: ChunkedArray;
+}
+
+/** A decode. Its own probabilities are those of the smoother, given all spikes. */
+export interface DecodeResult extends StoredProbabilities {
+  /** Those of the filter, given the spikes up to their row, where it was told to store them. */
+  causal?: StoredProbabilities;
   /** `[time]` f64, seconds. */
   time: ChunkedArray;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
   binCenters: Float64Array[];
-  /** Rows that are stored: all of them, but for a decode that has not finished. The rest is NaN. */
-  storedRows: [from: number, to: number];
+  /** Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order. */
+  gridShape: readonly number[];
+  /**
+   * Stretches of rows that are stored, ascending: one of all rows, but for a decode that has not
+   * finished. The rest is NaN.
+   */
+  storedRows: [from: number, to: number][];
   /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
   marginalLogLikelihood: number;
   /** Spikes outside the decoded time grid. */
@@ -45,7 +64,24 @@ export interface DecodeResult {
   seconds: Record<string, number>;
   /** Where it went on, if an earlier run had been interrupted. */
   resumed?: Resumption;
+  /** How time was cut, and how the cuts fitted together. */
+  lanes: DecodeLanes;
   close(): Promise<void>;
+}
+
+/** Lanes of a decode: stretches of time that were advanced side by side. */
+export interface DecodeLanes {
+  count: number;
+  /** Rows of a lane, and rows before it from which its start was guessed. */
+  rows: number;
+  burnInRows: number;
+  /**
+   * Largest Hilbert distance that was accepted where two lanes meet: no later probability of a lane is
+   * off by a factor of more than e to it. NaN for a decode that has not finished.
+   */
+  largestDistance: number;
+  /** Rows that were run again, since a lane had started wrong. */
+  redoneRows: number;
 }
 
 /** Version of the layout written here; a reader refuses a newer one. */
@@ -58,6 +94,7 @@ interface StoredParameters extends RowOutputChoices {
   grid: { shape: number[] };
   chunk_rows: number;
   shard_chunks: number;
+  lanes: { count: number; rows: number; burn_in_rows?: number };
 }
 
 /** Options of {@link openResult}. */
@@ -109,7 +146,6 @@ async function openFrom(
   const { rows } = parameters.time;
   const names = await variableNames(store);
   const open = (name: string) => openArray(`${place}/${name}`);
-  const states = await open("acausal_state_probabilities");
   const time = await open("time");
   const summaries: Record<string, ChunkedArray> = {};
   for (const name of names) {
@@ -125,24 +161,41 @@ async function openFrom(
       return values as Float64Array;
     }),
   );
-  const posterior = parameters.posterior
-    ? decodedPosterior(
-      await open("acausal_posterior"),
-      parameters.dtype,
-      parameters.dtype === "u16" ? await open("acausal_posterior_scale") : undefined,
-    )
-    : notStored(place, [rows, binCenters[0]!.length]);
-  const storedRows: [number, number] = [
-    complete ? 0 : await firstStoredRow(store, names, zarrFormat, parameters),
-    rows,
-  ];
+  const index = await open("interior_index");
+  const box = await open("is_track_interior");
+  const long = {
+    index: await readAll(index) as Int32Array,
+    size: box.shape[0]!,
+    dim: box.dims![0]!,
+  };
+  await index.close();
+  await box.close();
+  const posteriorOf = async (kind: string) =>
+    parameters.posterior
+      ? await openPosterior(`${kind}_posterior`, parameters.dtype, open)
+      : notStored(place, [rows, binCenters[0]!.length]);
+  const storedRows: [number, number][] = complete
+    ? [[0, rows]]
+    : await storedStretches(store, names, zarrFormat, parameters);
+  const { lanes } = parameters;
+  const fit = attributes.lanes as { largest_distance: number; redone_rows: number } | undefined;
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+  const probabilitiesOf = async (kind: string): Promise<StoredProbabilities> => {
+    const posterior = await posteriorOf(kind);
+    const states = await open(`${kind}_state_probabilities`);
+    return { posterior, fullPosterior: expand(posterior, long), states };
+  };
+  const acausal = await probabilitiesOf("acausal");
+  const causal = names.includes("causal_state_probabilities")
+    ? await probabilitiesOf("causal")
+    : undefined;
   return {
-    posterior,
-    states,
+    ...acausal,
+    ...(causal && { causal }),
     time,
     summaries,
     binCenters,
+    gridShape: parameters.grid.shape,
     storedRows,
     marginalLogLikelihood: complete
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
@@ -151,8 +204,17 @@ async function openFrom(
     projectedBytes: nothing(),
     peakBytes: nothing(),
     seconds: {},
+    lanes: {
+      count: lanes.count,
+      rows: lanes.rows,
+      burnInRows: lanes.burn_in_rows ?? 0,
+      largestDistance: complete ? fit?.largest_distance ?? 0 : NaN,
+      redoneRows: fit?.redone_rows ?? 0,
+    },
     async close() {
-      for (const array of [posterior, states, time, ...Object.values(summaries)]) {
+      const probabilities = [acausal, ...(causal ? [causal] : [])]
+        .flatMap(({ posterior, states }) => [posterior, states]);
+      for (const array of [...probabilities, time, ...Object.values(summaries)]) {
         await array.close();
       }
     },
@@ -164,6 +226,18 @@ async function variableNames(store: Store): Promise<string[]> {
   const keys = await store.list("/");
   const folders = keys.map((key) => /^\/(a?causal_\w+)\/(zarr\.json|\.zarray)$/.exec(key)?.[1]);
   return folders.filter((name) => name !== undefined);
+}
+
+/** A stored posterior as f32, undone as it is read. */
+async function openPosterior(
+  name: string,
+  dtype: PosteriorType,
+  open: (name: string) => Promise<ChunkedArray>,
+): Promise<ChunkedArray> {
+  const stored = await open(name);
+  const packing = PACKING_OF[dtype];
+  if (packing === undefined) return stored;
+  return unpack(stored, packing, packing === "root" ? await open(scaleName(name)) : undefined);
 }
 
 function notStored(place: string, shape: readonly number[]): ChunkedArray {
@@ -183,28 +257,36 @@ function notStored(place: string, shape: readonly number[]): ChunkedArray {
   };
 }
 
-/** The smoother goes backward: the row from which on files of all variables are there. */
-async function firstStoredRow(
+/** Every lane goes backward: its rows from which on files of all variables are there. */
+async function storedStretches(
   store: Store,
   names: readonly string[],
   format: ZarrFormat,
-  { time, posterior, chunk_rows, shard_chunks }: StoredParameters,
-): Promise<number> {
+  { time, posterior, chunk_rows, shard_chunks, lanes }: StoredParameters,
+): Promise<[number, number][]> {
   const fileRows = chunk_rows * shard_chunks;
-  const acausal = names.filter((name) => name.startsWith("acausal_"));
   const axes = (name: string) =>
-    /_state_probabilities$/.test(name) || (posterior && name === "acausal_posterior") ? 2 : 1;
-  let first = time.rows;
-  for (let file = Math.ceil(time.rows / fileRows) - 1; file >= 0; file--) {
-    const sizes = await Promise.all(
-      acausal.map((name) =>
-        store.size(chunkKey({ name }, axes(name) === 2 ? [file, 0] : [file], format))
-      ),
-    );
-    if (sizes.includes(undefined)) break;
-    first = file * fileRows;
+    /_state_probabilities$/.test(name) || (posterior && /_posterior$/.test(name)) ? 2 : 1;
+  const isStored = async (file: number) => {
+    for (const name of names) {
+      const key = chunkKey({ name }, axes(name) === 2 ? [file, 0] : [file], format);
+      if (await store.size(key) === undefined) return false;
+    }
+    return true;
+  };
+  const stretches: [number, number][] = [];
+  for (let lane = 0; lane < lanes.count; lane++) {
+    const start = lane * lanes.rows;
+    const end = Math.min(time.rows, start + lanes.rows);
+    let first = end;
+    while (first > start) {
+      const file = Math.ceil(first / fileRows) - 1;
+      if (!await isStored(file)) break;
+      first = file * fileRows;
+    }
+    if (first < end) stretches.push([first, end]);
   }
-  return first;
+  return stretches;
 }
 
 /**

@@ -6,6 +6,7 @@
 
 import { OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
+import { digestOf } from "../math/digest.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -30,11 +31,13 @@ import type {
 } from "../stream/plan.ts";
 import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
+import type { OperatorKind } from "./choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
+import type { LaneCuts } from "./lane_cuts.ts";
 import type { RowOutputs } from "./row_outputs.ts";
-import { positionNames, stateBinCenters } from "./row_outputs.ts";
+import { binCenter, positionNames } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
 
@@ -46,6 +49,10 @@ export interface DecodeOutputOptions {
   time: TimeGrid;
   rowOutputs: RowOutputs;
   chunkRows: number;
+  /** How time is cut. */
+  lanes: LaneCuts;
+  /** How the transition is applied, which shows in the last digits. */
+  operator: OperatorKind;
   /** Chunks in a shard; every chunk has a file of its own when 1. */
   shardChunks: number;
   codec: Codec;
@@ -118,6 +125,7 @@ export class DecodeOutput {
     const longest = this.#attributes({
       complete: false,
       marginal_log_likelihoods: [-Number.MAX_VALUE],
+      lanes: { largest_distance: -Number.MAX_VALUE, redone_rows: Number.MAX_VALUE },
     });
     this.#metadataBytes = projectedMetadataBytes(this.#group(longest));
   }
@@ -127,7 +135,15 @@ export class DecodeOutput {
     const { zarrFormat } = this.#options;
     const specs = Object.values(this.#specs);
     const sum = (bytes: readonly number[]) => bytes.reduce((total, part) => total + part, 0);
+    const { lanes } = this.#options;
     const stored = sum(specs.map((spec) => ChunkWriter.projectedDiskBytes(spec, zarrFormat)));
+    // a file that is written again lies beside the one it will replace
+    const again = lanes.count === 1 ? 0 : sum(specs.map((spec) => {
+      const { chunkShape, shardChunks = 1 } = spec;
+      const rows = Math.min(chunkShape[0]! * shardChunks, spec.shape[0]!);
+      const file = { ...spec, shape: [rows, ...spec.shape.slice(1)] };
+      return ChunkWriter.projectedDiskBytes(file, zarrFormat);
+    }));
     const coordinates = sum(
       this.#coordinates.map(({ spec, data }) => coordinateBytes(spec, data, zarrFormat)),
     );
@@ -136,14 +152,16 @@ export class DecodeOutput {
       {
         what: "output chunks being filled",
         kind: "host",
-        bytes: sum(specs.map((spec) => ChunkWriter.projectedHostBytes(spec, zarrFormat))),
+        bytes: sum(
+          specs.map((spec) => ChunkWriter.projectedHostBytes(spec, zarrFormat, lanes.count)),
+        ),
       },
-      { what: "posteriors", kind: "disk", bytes: stored },
+      { what: "posteriors", kind: "disk", bytes: stored + again },
       { what: "coordinates and metadata", kind: "disk", bytes: coordinates + this.#metadataBytes },
       {
         what: "list of stored chunks, removed at the end",
         kind: "disk",
-        bytes: chunks * LOGGED_CHUNK_BYTES,
+        bytes: (lanes.count === 1 ? 1 : 2) * chunks * LOGGED_CHUNK_BYTES,
       },
     ];
   }
@@ -206,7 +224,7 @@ export class DecodeOutput {
     try {
       const chunks = storedChunks(steps);
       for (const [name, spec] of Object.entries(this.#specs)) {
-        const writer = this.#writer(store, name, spec);
+        const writer = this.#writer(store, spec);
         const problem = await writer.verify(chunks[name] ?? []);
         if (problem) return problem;
       }
@@ -240,7 +258,7 @@ export class DecodeOutput {
     this.#writers = {};
     const chunks = storedChunks(steps);
     for (const [name, spec] of Object.entries(this.#specs)) {
-      const writer = this.#writer(store, name, spec);
+      const writer = this.#writer(store, spec);
       this.#writers[name] = writer;
       if (chunks[name]) await writer.restore(chunks[name]);
     }
@@ -249,20 +267,30 @@ export class DecodeOutput {
 
   /** Makes what a tile wrote safe. */
   async commit(pass: Pass, tile: Tile): Promise<Commit> {
-    const forward = pass.direction === "forward";
-    const kind = forward ? "causal" : "acausal";
-    let storedTo = forward ? tile.end : tile.start;
+    // every row is stored on the way back
+    if (pass.direction === "forward") return { storedTo: tile.end, output: {} };
+    let storedTo = tile.start;
+    let replacing = false;
     const output: StoredChunks = {};
     for (const [name, writer] of Object.entries(this.#writers)) {
-      if (!name.startsWith(`${kind}_`)) continue;
-      const { chunks, openRows } = await writer.commit();
-      if (chunks.length > 0) output[name] = chunks;
-      if (openRows) {
-        storedTo = forward ? Math.min(storedTo, openRows[0]) : Math.max(storedTo, openRows[1]);
+      const commit = await writer.commit();
+      if (commit.chunks.length > 0) output[name] = commit.chunks;
+      for (const [, end] of commit.openRows) {
+        storedTo = Math.max(storedTo, (end - 1) % this.#options.lanes.rows + 1);
       }
+      replacing ||= commit.replacing;
     }
     this.#countWriters();
-    return { storedTo, output };
+    if (!tile.again) return { storedTo, output };
+    // the log tells of files that replaced others alone
+    return { storedTo: replacing ? tile.end : tile.start, output };
+  }
+
+  /** Which rows of the smoother may be written again. */
+  redo(rows: "all" | "begun" | "none"): void {
+    for (const [name, writer] of Object.entries(this.#writers)) {
+      if (name.startsWith("acausal_")) writer.redo(rows);
+    }
   }
 
   /** Takes rows from `start` on of every variable of a kind, by name. */
@@ -287,6 +315,12 @@ export class DecodeOutput {
       this.#group(this.#attributes({
         complete: true,
         marginal_log_likelihoods: [jsonNumber(marginalLogLikelihood)],
+        ...(report.lanes && {
+          lanes: {
+            largest_distance: report.lanes.largestDistance,
+            redone_rows: report.lanes.redoneRows,
+          },
+        }),
       })),
     );
     await this.release();
@@ -312,10 +346,10 @@ export class DecodeOutput {
     this.#store = undefined;
   }
 
-  #writer(store: Store, name: string, spec: ZarrArraySpec): ChunkWriter {
-    // the smoother goes backward
-    const descending = name.startsWith("acausal_");
-    return new ChunkWriter(store, spec, { format: this.#options.zarrFormat, descending });
+  #writer(store: Store, spec: ZarrArraySpec): ChunkWriter {
+    const { zarrFormat: format, lanes } = this.#options;
+    // the smoother goes backward, and the filtered rows it starts from with it
+    return new ChunkWriter(store, spec, { format, descending: true, openChunks: lanes.count });
   }
 
   /** Tells the ledger what the writers hold and have written. */
@@ -330,7 +364,8 @@ export class DecodeOutput {
     if (held > this.#held) account.take("host", held - this.#held, "output chunks");
     else account.giveBack("host", this.#held - held);
     this.#held = held;
-    account.take("disk", written - this.#written, "output chunks");
+    if (written > this.#written) account.take("disk", written - this.#written, "output chunks");
+    else account.giveBack("disk", this.#written - written);
     this.#written = written;
   }
 
@@ -360,9 +395,10 @@ export class DecodeOutput {
 
   #parameters(): Record<string, unknown> {
     const { model, time, grid, rowOutputs, causal } = this.#options;
-    const { chunkRows, shardChunks, codec, zarrFormat } = this.#options;
+    const { chunkRows, shardChunks, codec, zarrFormat, lanes, operator } = this.#options;
     return {
-      states: model,
+      states: withoutMatrices(model),
+      operator,
       time: { start: time.start, step: time.step, rows: time.rows },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
       ...rowOutputs.choices,
@@ -371,6 +407,11 @@ export class DecodeOutput {
       codec,
       zarr_format: zarrFormat,
       causal,
+      lanes: {
+        count: lanes.count,
+        rows: lanes.rows,
+        ...(lanes.count > 1 && { burn_in_rows: lanes.burnInRows, tolerance: lanes.tolerance }),
+      },
     };
   }
 
@@ -381,19 +422,21 @@ export class DecodeOutput {
 
   async #hashFor(adapter: string): Promise<string> {
     const { inputs, grid, droppedSpikes } = this.#options;
-    const digest = async (data: ArrayBufferView | string) => {
-      const bytes = typeof data === "string"
-        ? new TextEncoder().encode(data)
-        : new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-      return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    };
-    const parts: string[] = [
+    return await digestOf([
       JSON.stringify([FORMAT_VERSION, VERSION, this.#parameters(), adapter, droppedSpikes]),
-    ];
-    for (const input of [...inputs, ...grid.edges, grid.interior]) parts.push(await digest(input));
-    return await digest(parts.join("\n"));
+      ...inputs,
+      ...grid.edges,
+      grid.interior,
+    ]);
   }
+}
+
+/** A model as it is told in attributes; what a matrix holds, the hash knows. */
+function withoutMatrices(model: StateModel): unknown {
+  const transitions = model.transitions.map((row) =>
+    row.map((block) => block.kind === "matrix" ? { kind: block.kind } : block)
+  );
+  return { ...model, transitions };
 }
 
 /** JSON has no infinities: they are written as zarr writes them. */
@@ -405,7 +448,7 @@ function jsonNumber(value: number): number | string {
 function storedChunks(steps: readonly StepRecord[]): StoredChunks {
   const all: StoredChunks = {};
   for (const { output } of steps) {
-    for (const [name, chunks] of Object.entries(output as StoredChunks)) {
+    for (const [name, chunks] of Object.entries(output as StoredChunks ?? {})) {
       (all[name] ??= []).push(...chunks);
     }
   }
@@ -431,9 +474,6 @@ function longest(texts: readonly string[]): number {
 
 function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinate[] {
   const states = model.names.length;
-  const interior = grid.interiorIndex.length;
-  const box = grid.interior.length;
-  const width = states * interior;
   const coordinate = (
     name: string,
     dim: string,
@@ -452,12 +492,31 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
     },
     data,
   });
-  const perBin = <Value>(value: (state: number, bin: number) => Value) =>
+  const interior = grid.interiorIndex;
+  const box = Uint32Array.from(grid.interior.keys());
+  /** A value for every bin of every state, `bins` being those of one. */
+  const perBin = <Value>(bins: Uint32Array, value: (state: number, bin: number) => Value) =>
     Array.from(
-      { length: width },
-      (_, i) => value(Math.floor(i / interior), grid.interiorIndex[i % interior]!),
+      { length: states * bins.length },
+      (_, i) => value(Math.floor(i / bins.length), bins[i % bins.length]!),
     );
-  const full = Uint8Array.from({ length: states * box }, (_, i) => grid.interior[i % box]!);
+  const binCoordinates = (prefix: string, dim: string, bins: Uint32Array) => [
+    coordinate(`${prefix}state`, dim, "string", perBin(bins, (state) => model.names[state]!)),
+    coordinate(
+      `${prefix}state_ind`,
+      dim,
+      "int32",
+      Int32Array.from(perBin(bins, (state) => state)),
+    ),
+    ...positionNames(grid.dimensions).map((name, dimension) =>
+      coordinate(
+        prefix + name,
+        dim,
+        "float64",
+        Float64Array.from(perBin(bins, (_, bin) => binCenter(grid, bin, dimension))),
+      )
+    ),
+  ];
   return [
     coordinate(
       "time",
@@ -467,17 +526,20 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
       { units: "s" },
     ),
     coordinate("states", "states", "string", model.names),
-    coordinate("state", "state_bins", "string", perBin((state) => model.names[state]!)),
-    coordinate("state_ind", "state_bins", "int32", Int32Array.from(perBin((state) => state))),
-    ...positionNames(grid.dimensions).map((name, dimension) =>
-      coordinate(name, "state_bins", "float64", stateBinCenters(grid, states, dimension))
-    ),
+    ...binCoordinates("", "state_bins", interior),
     coordinate(
       "interior_index",
       "state_bins",
       "int32",
-      Int32Array.from(perBin((state, bin) => state * box + bin)),
+      Int32Array.from(perBin(interior, (state, bin) => state * box.length + bin)),
     ),
-    coordinate("is_track_interior", "full_state_bins", "bool", full),
+    // so that results on all bins of the box have coordinates too
+    ...binCoordinates("full_", "full_state_bins", box),
+    coordinate(
+      "is_track_interior",
+      "full_state_bins",
+      "bool",
+      Uint8Array.from(perBin(box, (_, bin) => grid.interior[bin]!)),
+    ),
   ];
 }

@@ -4,49 +4,30 @@
  * @module
  */
 
+import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import {
-  FILTER_SUMS_HEAD,
-  hmmFilter,
-  hmmFilterParams,
-  logNormaliser,
-} from "../kernels/hmm_filter.ts";
-import { hmmSmooth, hmmSmoothParams } from "../kernels/hmm_smooth.ts";
-import { hmmConstants } from "../kernels/hmm_transition.ts";
-import * as poisson from "../kernels/poisson_likelihood.ts";
-import type { Codec } from "../store/codecs.ts";
-import { CODECS } from "../store/codecs.ts";
-import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { KernelStep, Pass, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
-import type {
-  Commit,
-  FoundOutput,
-  PlanActions,
-  PlanChoices,
-  PlanLayout,
-  RunContext,
-  RunReport,
-  StepRecord,
-} from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
+import type { OperatorKind } from "./choose_operator.ts";
+import { chooseOperator } from "./choose_operator.ts";
+import type { DecodeOptions, Operator } from "./decode_job.ts";
+import { DecodeJob } from "./decode_job.ts";
 import type { DecodeResult } from "./decode_result.ts";
-import { DecodeOutput } from "./decode_store.ts";
-import type { PosteriorType } from "./posterior_types.ts";
-import { elementBytesOf } from "./posterior_types.ts";
-import type { Summary } from "./row_outputs.ts";
-import { RowOutputs } from "./row_outputs.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
+import type { LaneCuts } from "./lane_cuts.ts";
+import { cutLanes } from "./lane_cuts.ts";
+import { matrixRecursion } from "./matrix_recursion.ts";
+import type { Recursion } from "./recursion.ts";
+import { convolutionRecursion } from "./recursion.ts";
 import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
 import { encodeSortedSpikes, rateTable, validateRecording } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
-import type { SpikeBins, TimeGrid } from "./time_grid.ts";
 import { binSpikes, timeGrid } from "./time_grid.ts";
-import type { TransitionOperator } from "./transition.ts";
-import { transitionOperator } from "./transition.ts";
 
-export type { DecodeResult, OpenResultOptions } from "./decode_result.ts";
+export type { DecodeOptions } from "./decode_job.ts";
+export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
+export type { OperatorKind } from "./choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
@@ -73,54 +54,14 @@ export interface SortedSpikesOptions {
   minSpeed?: number;
 }
 
-/** Options of {@link SortedSpikesDecoder.smooth}. */
-export interface DecodeOptions extends PlanChoices {
-  /** Seconds. `start` and `stop` default to the first and last position time, `step` to 0.002. */
-  time?: { start?: number; stop?: number; step?: number };
-  /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. */
-  out: string;
-  /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
-  causal?: boolean;
-  /**
-   * How probabilities of bins are stored; they are computed in f32. `f16`: half floats. `u16`: roots of
-   * probabilities with a scale a row, half the bytes of f32 and rows that sum to 1. `u16-linear`:
-   * 65535 p, which loses mass of broad rows. Readers of this package undo it. Default `f32`.
-   */
-  dtype?: PosteriorType;
-  /**
-   * Whether probabilities of bins are stored at all. Without them a recording of hours takes megabytes;
-   * probabilities of discrete states are always stored. Default true.
-   */
-  posterior?: boolean;
-  /** Numbers to store for every row, of the smoother and, with `causal`, of the filter. Default none. */
-  summaries?: readonly Summary[];
-  /** Rows a stored chunk holds. Default: as many as make 4 MiB. */
-  chunkRows?: number;
-  /**
-   * Chunks that share a file, a shard. Default: as many as make 64 MiB; 1, a file for every chunk, in
-   * zarr version 2.
-   */
-  shardChunks?: number;
-  /** Compression of chunks. Default `none`. */
-  codec?: Codec;
-  /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
-  zarrFormat?: ZarrFormat;
-  /** Replaces a decode that is already at `out`, finished or not. Default false. */
-  overwrite?: boolean;
-  /**
-   * Goes on with an unfinished decode that another adapter began. Its numbers may then differ in the
-   * last digits from row to row. Default false.
-   */
-  allowAdapterChange?: boolean;
-}
-
+const OPERATOR_KINDS: readonly (OperatorKind | "auto")[] = [
+  "auto",
+  "convolution",
+  "sparse",
+  "dense",
+];
 const DEFAULT_STEP = 0.002;
 const DEFAULT_POSITION_STD = 6;
-const CHUNK_BYTES = 4 * 2 ** 20;
-const SHARD_BYTES = 64 * 2 ** 20;
-const SUMMARY_CHUNK_ROWS = 4096;
-/** What the likelihood kernel reads outside the interior: exp() of it is 0, and it is finite. */
-const OUTSIDE_LOG = -1e30;
 
 /**
  * Builds a decoder for sorted spikes: place fields by kernel density, Poisson spikes, a hidden Markov
@@ -172,6 +113,13 @@ export class SortedSpikesDecoder {
    * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense.
    */
   smooth(gpu: Gpu, options: DecodeOptions): Plan<DecodeResult> {
+    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
+    if (oneBin !== undefined) {
+      throw new RangeError(
+        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: sorted ` +
+          "spikes say how likely they are in a position",
+      );
+    }
     const { times } = this.#recording.position;
     const time = timeGrid({
       start: options.time?.start ?? times[0]!,
@@ -180,392 +128,57 @@ export class SortedSpikesDecoder {
     });
     const rates = rateTable(this.encoding, time.step);
     const spikes = binSpikes(this.#recording.spikes, time);
-    const job = new DecodeJob(gpu, this.grid, this.states, rates, spikes, time, options);
-    return new Plan(gpu, job, options);
-  }
-}
-
-/** One decode: its tables, its two passes and its output. */
-class DecodeJob implements PlanActions<DecodeResult> {
-  readonly name = "decode";
-  readonly place: string;
-  readonly #chunkRows: number;
-  readonly #rowOutputs: RowOutputs;
-  readonly #time: TimeGrid;
-  readonly #spikes: SpikeBins;
-  readonly #operator: TransitionOperator;
-  readonly #tables: LikelihoodTables;
-  readonly #initial: Float32Array;
-  readonly #output: DecodeOutput;
-  readonly #tableBytes: number;
-  /** Log-likelihood so far, natural logarithm, f64. */
-  #logLikelihood = 0;
-  #account: RunContext["account"] | undefined;
-
-  constructor(
-    gpu: Gpu,
-    grid: Grid,
-    model: StateModel,
-    rates: Float64Array,
-    spikes: SpikeBins,
-    time: TimeGrid,
-    options: DecodeOptions,
-  ) {
-    this.#time = time;
-    this.#spikes = spikes;
-    this.#operator = transitionOperator(grid, model);
-    const { interior, shape } = this.#operator;
-    this.#tables = likelihoodTables(rates, this.#operator);
-    this.#initial = new Float32Array(shape.states * shape.cells * 4);
-    for (let state = 0; state < shape.states; state++) {
-      const share = model.initial[state]! / interior;
-      this.#initial.set(this.#operator.toCells(() => share, 0), state * shape.cells * 4);
-    }
-    const width = shape.states * interior;
-    const { zarrFormat = 3, codec = "none", dtype = "f32" } = options;
-    this.#rowOutputs = new RowOutputs(grid, model.names.length, {
-      dtype,
-      posterior: options.posterior ?? true,
-      summaries: options.summaries ?? [],
+    const lanes = cutLanes(time.rows, time.step, options, {
+      software: gpu.adapter.software,
+      chunkRows: options.chunkRows,
     });
-    // without the posterior a row is a few numbers: chunks then hold a large tile's rows
-    const rowBytes = options.posterior === false
-      ? CHUNK_BYTES / SUMMARY_CHUNK_ROWS
-      : elementBytesOf(dtype) * width;
-    const rowsOf = (bytes: number) => Math.max(1, Math.floor(bytes / rowBytes));
-    const chunkRows = options.chunkRows ?? Math.min(time.rows, rowsOf(CHUNK_BYTES));
-    const wholeShard = Math.max(1, Math.floor(rowsOf(SHARD_BYTES) / chunkRows));
-    const shardChunks = options.shardChunks ??
-      (zarrFormat === 2 ? 1 : Math.min(wholeShard, Math.ceil(time.rows / chunkRows)));
-    for (const [name, value] of Object.entries({ chunkRows, shardChunks })) {
-      if (!(Number.isInteger(value) && value >= 1)) {
-        throw new RangeError(
-          `Cannot plan a decode: ${name} is ${value}, wanted a whole number from 1`,
-        );
+    let refusal: BudgetError | undefined;
+    for (const operator of this.#operators(lanes, options.operator)) {
+      const recursion = this.#recursion(gpu, operator.kind);
+      const job = new DecodeJob(gpu, this.grid, this.states, {
+        rates,
+        spikes,
+        time,
+        lanes,
+        recursion,
+        operator,
+      }, options);
+      try {
+        return new Plan(gpu, job, options);
+      } catch (error) {
+        if (!(error instanceof BudgetError)) throw error;
+        // a smaller table may fit
+        const { smallestBudgetBytes = Infinity } = refusal ?? {};
+        if (error.smallestBudgetBytes < smallestBudgetBytes) refusal = error;
       }
     }
-    if (!CODECS.includes(codec)) {
+    throw refusal;
+  }
+
+  /** Ways to apply the transition, the best first. */
+  #operators(lanes: LaneCuts, wanted: DecodeOptions["operator"] = "auto"): Operator[] {
+    if (!OPERATOR_KINDS.includes(wanted)) {
       throw new RangeError(
-        `Cannot plan a decode: codec is "${codec}", wanted one of ${CODECS.join(", ")}`,
+        `Cannot plan a decode: operator is "${wanted}", wanted one of ${OPERATOR_KINDS.join(", ")}`,
       );
     }
-    if (!(zarrFormat === 3 || (zarrFormat === 2 && shardChunks === 1))) {
-      throw new RangeError(
-        `Cannot plan a decode: zarrFormat is ${zarrFormat} with ${shardChunks} chunks in a shard, ` +
-          `wanted 3, or 2 and no shards`,
-      );
-    }
-    this.place = options.out;
-    this.#chunkRows = chunkRows;
-    this.#output = new DecodeOutput({
-      place: options.out,
-      overwrite: options.overwrite ?? false,
-      grid,
-      model,
-      time,
-      rowOutputs: this.#rowOutputs,
-      chunkRows,
-      shardChunks,
-      codec,
-      zarrFormat,
-      causal: options.causal ?? false,
-      adapter: gpu.adapter.name,
-      allowAdapterChange: options.allowAdapterChange ?? false,
-      droppedSpikes: spikes.dropped,
-      inputs: [
-        rates,
-        spikes.rowStarts,
-        spikes.units,
-        new Uint8Array(this.#operator.uniform),
-        this.#operator.rowScale,
-        this.#initial,
-      ],
+    if (wanted !== "auto") return [{ kind: wanted, reason: `${wanted}, as was asked for` }];
+    const { reason, costs } = chooseOperator(this.grid, this.states, {
+      lanes: lanes.count,
+      positions: this.#recording.position.values,
     });
-    const { logRates, silence } = this.#tables;
-    this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
-      this.#operator.rowScale.byteLength + this.#initial.byteLength +
-      spikes.rowStarts.byteLength + spikes.units.byteLength;
+    return costs.map(({ kind }, i) => ({
+      kind,
+      reason: i === 0 ? reason : `${kind}, since others do not fit the budget`,
+    }));
   }
 
-  layout(tileRows: number): PlanLayout {
-    const { rows } = this.#time;
-    const { uniform, gridTable, rowScale, packTable, shape } = this.#operator;
-    const stateBytes = this.#initial.byteLength;
-    const table = (name: string, data: ArrayBufferView): SharedBuffer => ({
-      name,
-      bytes: data.byteLength,
-      kind: "storage",
-      data,
+  #recursion(gpu: Gpu, kind: OperatorKind): Recursion {
+    if (kind === "convolution") return convolutionRecursion(this.grid, this.states);
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+    return matrixRecursion(this.grid, this.states, kind, {
+      bindingBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize),
+      positions: this.#recording.position.values,
     });
-    const shared: SharedBuffer[] = [
-      {
-        name: "transition",
-        bytes: uniform.byteLength,
-        kind: "uniform",
-        data: new Uint8Array(uniform),
-      },
-      table("grid_table", gridTable),
-      table("row_scale", rowScale),
-      table("pack_table", packTable),
-      table("log_rates", this.#tables.logRates),
-      table("silence", this.#tables.silence),
-      table("predicted_carry", this.#initial),
-      { name: "smoothed_carry", bytes: stateBytes, kind: "storage" },
-      // source, half-way value and result of every convolution
-      {
-        name: "field",
-        bytes: 3 * 16 * Math.max(1, shape.jobs) * shape.padded,
-        kind: "storage",
-        scratch: true,
-      },
-      ...this.#rowOutputs.shared(),
-    ];
-    return {
-      rows,
-      shared,
-      passes: [this.#filterPass(tileRows), this.#smoothPass(tileRows)],
-      memory: [
-        { what: "spikes and rate tables", kind: "host", bytes: this.#tableBytes },
-        ...this.#output.memory(),
-      ],
-      alignRows: this.#chunkRows,
-    };
   }
-
-  hash(): Promise<string> {
-    return this.#output.hash();
-  }
-
-  check(begun: boolean): Promise<FoundOutput<DecodeResult>> {
-    return this.#output.check(begun);
-  }
-
-  verify(steps: readonly StepRecord[]): Promise<Error | undefined> {
-    return this.#output.verify(steps);
-  }
-
-  async begin(context: RunContext): Promise<void> {
-    this.#account = context.account;
-    this.#logLikelihood = Number(context.state ?? 0);
-    context.account.take("host", this.#tableBytes, "spikes and rate tables");
-    await this.#output.begin(context);
-  }
-
-  commit(pass: Pass, tile: Tile): Promise<Commit> {
-    return this.#output.commit(pass, tile);
-  }
-
-  /** Text: JSON has no infinities. */
-  state(): string {
-    return String(this.#logLikelihood);
-  }
-
-  async finish(report: RunReport): Promise<DecodeResult> {
-    this.#account!.giveBack("host", this.#tableBytes);
-    return await this.#output.finish(this.#logLikelihood, report);
-  }
-
-  release(): Promise<void> {
-    return this.#output.release();
-  }
-
-  get #stateStride(): number {
-    const { states, cells } = this.#operator.shape;
-    return states * cells;
-  }
-
-  get #sumsWidth(): number {
-    return FILTER_SUMS_HEAD + this.#operator.shape.states;
-  }
-
-  /** Buffers both passes work in. */
-  #slotBuffers(tileRows: number): SlotBuffer[] {
-    const { cells } = this.#operator.shape;
-    const rowStarts = this.#spikes.rowStarts;
-    let mostSpikes = 1;
-    for (let start = 0; start < this.#time.rows; start += tileRows) {
-      const end = Math.min(this.#time.rows, start + tileRows);
-      mostSpikes = Math.max(mostSpikes, rowStarts[end]! - rowStarts[start]!);
-    }
-    return [
-      { name: "spike_starts", bytes: 4 * (tileRows + 1), role: "upload" },
-      { name: "spike_units", bytes: 4 * mostSpikes, role: "upload" },
-      { name: "likelihood", bytes: 16 * cells * tileRows, role: "scratch" },
-      { name: "filtered", bytes: 16 * this.#stateStride * tileRows, role: "scratch" },
-      { name: "row_maximum", bytes: 4 * tileRows, role: "scratch" },
-      { name: "filter_sums", bytes: 4 * this.#sumsWidth * tileRows, role: "scratch" },
-    ];
-  }
-
-  #filterPass(tileRows: number): Pass {
-    const buffers = this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
-      buffer.name === "row_maximum" || buffer.name === "filter_sums"
-        ? { ...buffer, role: "download" }
-        : buffer
-    );
-    const { causal } = this.#output;
-    if (causal) buffers.push(...this.#rowOutputs.slotBuffers(tileRows));
-    return {
-      name: "filter",
-      direction: "forward",
-      cost: 1,
-      slotBuffers: buffers,
-      carry: { buffer: "predicted_carry", bytes: this.#initial.byteLength },
-      steps: [
-        this.#likelihoodStep(),
-        this.#filterStep({ predicted: "predicted_carry" }, 0),
-        ...(causal ? this.#rowOutputs.steps(4 * this.#stateStride) : []),
-      ],
-      read: (tile) => Promise.resolve(this.#spikesOf(tile)),
-      write: async (tile, downloads, signal) => {
-        const rows = tile.end - tile.start;
-        const { states } = this.#operator.shape;
-        const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
-        const width = this.#sumsWidth;
-        const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
-        const probabilities = new Float32Array(rows * states);
-        const logNormalisers = new Float64Array(rows);
-        for (let row = 0; row < rows; row++) {
-          const [norm, inverse, ...shares] = sums.subarray(row * width, (row + 1) * width);
-          logNormalisers[row] = logNormaliser(norm!, inverse!) + maxima[row]! +
-            this.#constantOf(tile.start + row);
-          this.#logLikelihood += logNormalisers[row]!;
-          probabilities.set(shares, row * states);
-        }
-        const values = {
-          ...(causal && this.#rowOutputs.values(downloads, rows, probabilities)),
-          ...(this.#rowOutputs.filterVariables.length > 0 && { log_normaliser: logNormalisers }),
-        };
-        await this.#output.write("causal", tile.start, values, signal);
-      },
-    };
-  }
-
-  #smoothPass(tileRows: number): Pass {
-    const stateBytes = this.#initial.byteLength;
-    const { states } = this.#operator.shape;
-    return {
-      name: "smooth",
-      direction: "backward",
-      cost: 3,
-      carry: { buffer: "smoothed_carry", bytes: stateBytes },
-      startsFrom: { pass: "filter", upload: "checkpoint" },
-      slotBuffers: [
-        ...this.#slotBuffers(tileRows),
-        { name: "checkpoint", bytes: stateBytes, role: "upload" },
-        { name: "predicted", bytes: stateBytes * (tileRows + 1), role: "scratch" },
-        { name: "smooth_sums", bytes: 4 * states * tileRows, role: "download" },
-        ...this.#rowOutputs.slotBuffers(tileRows),
-      ],
-      steps: [
-        {
-          copy: { from: "checkpoint", to: "predicted" },
-          range: () => ({ fromOffset: 0, toOffset: 0, bytes: stateBytes }),
-        },
-        this.#likelihoodStep(),
-        this.#filterStep({}, this.#stateStride),
-        {
-          kernel: hmmSmooth,
-          constants: hmmConstants(this.#operator.shape),
-          order: "descending",
-          params: (tile, from, to) =>
-            hmmSmoothParams(
-              from,
-              to,
-              tile.end === this.#time.rows ? tile.end - 1 - tile.start : undefined,
-            ),
-          workgroups: () => [1],
-        },
-        ...this.#rowOutputs.steps(4 * this.#stateStride),
-      ],
-      read: (tile) => Promise.resolve(this.#spikesOf(tile)),
-      write: (tile, downloads, signal) => {
-        const rows = tile.end - tile.start;
-        const probabilities = new Float32Array(downloads.smooth_sums!, 0, rows * states);
-        const values = this.#rowOutputs.values(downloads, rows, probabilities);
-        return this.#output.write("acausal", tile.start, values, signal);
-      },
-    };
-  }
-
-  #likelihoodStep(): KernelStep {
-    return {
-      kernel: poisson.poissonLikelihood,
-      constants: poisson.poissonLikelihoodConstants(this.#operator.shape.cells),
-      order: "ascending",
-      params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
-      workgroups: poisson.poissonLikelihoodWorkgroups,
-    };
-  }
-
-  #filterStep(buffers: Record<string, string>, predictedStride: number): KernelStep {
-    return {
-      kernel: hmmFilter,
-      constants: hmmConstants(this.#operator.shape),
-      buffers,
-      order: "ascending",
-      params: (_tile, from, to) => hmmFilterParams(from, to, predictedStride, this.#stateStride),
-      workgroups: () => [1],
-    };
-  }
-
-  /** Spikes of a tile, as offsets into the tile's own list. */
-  #spikesOf(tile: Tile): Record<string, ArrayBufferView> {
-    const { rowStarts, units } = this.#spikes;
-    const first = rowStarts[tile.start]!;
-    return {
-      spike_starts: rowStarts.slice(tile.start, tile.end + 1).map((start) => start - first),
-      spike_units: Uint32Array.from(units.subarray(first, rowStarts[tile.end]!)),
-    };
-  }
-
-  /** What centring took out of a row's log-likelihood. */
-  #constantOf(row: number): number {
-    const { rowStarts, units } = this.#spikes;
-    let constant = this.#tables.silenceConstant;
-    for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
-      constant += this.#tables.unitConstants[units[spike]!]!;
-    }
-    return constant;
-  }
-}
-
-interface LikelihoodTables {
-  /** [units, cells, 4] f32, natural logarithm; each unit's maximum over interior bins is 0. */
-  logRates: Float32Array;
-  /** [cells, 4] f32, minus the rate summed over units; its maximum is 0. */
-  silence: Float32Array;
-  /** What was subtracted, f64. */
-  unitConstants: Float64Array;
-  silenceConstant: number;
-}
-
-/** Centres log rates in f64 before they become f32: near the maximum, sums then lose nothing. */
-function likelihoodTables(rates: Float64Array, operator: TransitionOperator): LikelihoodTables {
-  const { interior, shape } = operator;
-  const units = rates.length / interior;
-  const logRates = new Float32Array(units * shape.cells * 4);
-  const unitConstants = new Float64Array(units);
-  const total = new Float64Array(interior);
-  for (let unit = 0; unit < units; unit++) {
-    const own = rates.subarray(unit * interior, (unit + 1) * interior);
-    let highest = 0;
-    for (let bin = 0; bin < interior; bin++) {
-      highest = Math.max(highest, own[bin]!);
-      total[bin]! += own[bin]!;
-    }
-    const constant = Math.log(highest);
-    unitConstants[unit] = constant;
-    logRates.set(
-      operator.toCells((bin) => Math.log(own[bin]!) - constant, 0),
-      unit * shape.cells * 4,
-    );
-  }
-  const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
-  return {
-    logRates,
-    silence: operator.toCells((bin) => lowest - total[bin]!, OUTSIDE_LOG),
-    unitConstants,
-    silenceConstant: -lowest,
-  };
 }

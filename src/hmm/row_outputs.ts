@@ -5,6 +5,7 @@
  * @module
  */
 
+import { scaleName } from "../array/unpack.ts";
 import * as encode from "../kernels/encode_rows.ts";
 import * as peaks from "../kernels/find_peaks.ts";
 import * as pack from "../kernels/pack_rows.ts";
@@ -12,10 +13,11 @@ import * as summarize from "../kernels/summarize_rows.ts";
 import { SUMMARY, SUMMARY_LENGTH } from "../kernels/summarize_rows.ts";
 import { rootScales } from "../math/quantize.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer } from "../stream/pass.ts";
+import { tileSize } from "../stream/pass.ts";
 import type { DataType, NumericArray } from "../types.ts";
 import type { Grid } from "./grid.ts";
 import type { PosteriorType } from "./posterior_types.ts";
-import { ENCODING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
+import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
 
 /**
  * Numbers that say what a row says: `map`, the likeliest bin, its probability and position; `mean`,
@@ -37,6 +39,9 @@ export interface RowOutputChoices {
   summaries: readonly Summary[];
 }
 
+/** Rows of the filter, or of the smoother. */
+export type RowKind = "causal" | "acausal";
+
 /** A stored variable with a row for every time; its name lacks `causal_` or `acausal_`. */
 export interface RowVariable {
   name: string;
@@ -54,16 +59,17 @@ export function positionNames(dimensions: 1 | 2): string[] {
 /** Centre of every state bin along a dimension, `[states * interior]` f64, position units. */
 export function stateBinCenters(grid: Grid, states: number, dimension: number): Float64Array {
   const interior = grid.interiorIndex.length;
+  return Float64Array.from(
+    { length: states * interior },
+    (_, i) => binCenter(grid, grid.interiorIndex[i % interior]!, dimension),
+  );
+}
+
+/** Centre of a bin of the box along a dimension, position units. */
+export function binCenter(grid: Grid, bin: number, dimension: number): number {
   const columns = grid.shape[grid.dimensions - 1]!;
-  return Float64Array.from({ length: states * interior }, (_, i) => {
-    const bin = grid.interiorIndex[i % interior]!;
-    const index = grid.dimensions === 1
-      ? bin
-      : dimension === 0
-      ? Math.floor(bin / columns)
-      : bin % columns;
-    return grid.centers[dimension]![index]!;
-  });
+  const isLast = dimension === grid.dimensions - 1;
+  return grid.centers[dimension]![isLast ? bin % columns : Math.floor(bin / columns)]!;
 }
 
 /** The stored variables of a decode, and how they come about. */
@@ -113,34 +119,43 @@ export class RowOutputs {
     return [{ name: "positions", bytes: positions.byteLength, kind: "storage", data: positions }];
   }
 
-  /** What the rows of a tile are gathered, rounded and summarised in. */
-  slotBuffers(tileRows: number): SlotBuffer[] {
+  /**
+   * What so many rows are gathered, rounded and summarised in.
+   *
+   * @param kind Keeps the buffers of the filter and of the smoother apart.
+   */
+  slotBuffers(rows: number, kind: RowKind): SlotBuffer[] {
     const { dtype, posterior } = this.choices;
     const raw = posterior && dtype === "f32";
     const buffers: SlotBuffer[] = [
-      { name: "packed", bytes: 4 * this.#width * tileRows, role: raw ? "download" : "scratch" },
+      { name: "packed", bytes: 4 * this.#width * rows, role: raw ? "download" : "scratch" },
     ];
     if (posterior && !raw) {
       buffers.push(
-        { name: "row_peaks", bytes: 4 * tileRows, role: "scratch" },
-        { name: "encoded", bytes: encode.encodedBytes(tileRows, this.#width), role: "download" },
+        { name: "row_peaks", bytes: 4 * rows, role: "scratch" },
+        { name: "encoded", bytes: encode.encodedBytes(rows, this.#width), role: "download" },
       );
     }
     if (this.#summarizes) {
-      buffers.push({ name: "summaries", bytes: 4 * SUMMARY_LENGTH * tileRows, role: "download" });
+      buffers.push({ name: "summaries", bytes: 4 * SUMMARY_LENGTH * rows, role: "download" });
     }
-    return buffers;
+    // scratch is used up before the other kind's begins
+    return buffers.map((buffer) =>
+      buffer.role === "download" ? { ...buffer, name: `${kind}_${buffer.name}` } : buffer
+    );
   }
 
   /** @param sourceStride f32 elements of a row of `filtered`, in which rows come in cells. */
-  steps(sourceStride: number): KernelStep[] {
+  steps(sourceStride: number, kind: RowKind): KernelStep[] {
     const { dtype, posterior } = this.choices;
     const width = this.#width;
+    const raw = posterior && dtype === "f32";
+    const packed = raw ? `${kind}_packed` : "packed";
     const steps: KernelStep[] = [{
       kernel: pack.packRows,
       constants: pack.packRowsConstants,
-      buffers: { unpacked: "filtered" },
-      order: "ascending",
+      buffers: { unpacked: "filtered", packed },
+      order: "any",
       params: (_tile, from, to) => pack.packRowsParams(from, to, sourceStride, width),
       workgroups: (rows) => pack.packRowsWorkgroups(rows, width),
     }];
@@ -150,7 +165,7 @@ export class RowOutputs {
         steps.push({
           kernel: peaks.findPeaks,
           constants: peaks.findPeaksConstants,
-          order: "ascending",
+          order: "any",
           params: (_tile, from, to) => peaks.findPeaksParams(from, to, width),
           workgroups: peaks.findPeaksWorkgroups,
         });
@@ -158,8 +173,9 @@ export class RowOutputs {
       steps.push({
         kernel: encode.encodeRows,
         constants: encode.encodeRowsConstants(encoding),
-        order: "ascending",
-        params: (tile, from, to) => encode.encodeRowsParams(from, to, width, tile.end - tile.start),
+        buffers: { encoded: `${kind}_encoded` },
+        order: "any",
+        params: (tile, from, to) => encode.encodeRowsParams(from, to, width, tileSize(tile)),
         workgroups: (rows) => encode.encodeRowsWorkgroups(rows, width),
       });
     }
@@ -167,7 +183,8 @@ export class RowOutputs {
       steps.push({
         kernel: summarize.summarizeRows,
         constants: summarize.summarizeRowsConstants(HPD_COVERAGE),
-        order: "ascending",
+        buffers: { packed, summaries: `${kind}_summaries` },
+        order: "any",
         params: (_tile, from, to) => summarize.summarizeRowsParams(from, to, width),
         workgroups: summarize.summarizeRowsWorkgroups,
       });
@@ -180,19 +197,20 @@ export class RowOutputs {
     downloads: Record<string, ArrayBuffer>,
     rows: number,
     stateProbabilities: Float32Array,
+    kind: RowKind,
   ): Record<string, NumericArray> {
     const { dtype, posterior, summaries } = this.choices;
     const elements = rows * this.#width;
     const values: Record<string, NumericArray> = { state_probabilities: stateProbabilities };
     if (posterior && dtype === "f32") {
-      values.posterior = new Float32Array(downloads.packed!, 0, elements);
+      values.posterior = new Float32Array(downloads[`${kind}_packed`]!, 0, elements);
     } else if (posterior) {
-      const stored = new Uint16Array(downloads.encoded!, 0, elements);
+      const stored = new Uint16Array(downloads[`${kind}_encoded`]!, 0, elements);
       values.posterior = stored;
-      if (dtype === "u16") values.posterior_scale = rootScales(stored, this.#width);
+      if (dtype === "u16") values[scaleName("posterior")] = rootScales(stored, this.#width);
     }
     if (!this.#summarizes) return values;
-    const table = new Float32Array(downloads.summaries!, 0, rows * SUMMARY_LENGTH);
+    const table = new Float32Array(downloads[`${kind}_summaries`]!, 0, rows * SUMMARY_LENGTH);
     const column = (index: number, offset = 0) =>
       Float32Array.from(
         { length: rows },
@@ -232,15 +250,23 @@ export class RowOutputs {
   #variables(): RowVariable[] {
     const { dtype, posterior, summaries } = this.choices;
     const variables: RowVariable[] = [];
+    const packing = PACKING_OF[dtype];
     if (posterior) {
       variables.push({
         name: "posterior",
         dtype: STORED_TYPE[dtype],
         columns: [this.#width, "state_bins"],
-        // xarray and others undo it by these
-        ...(dtype === "u16-linear" && { attributes: { scale_factor: 1 / 65535, add_offset: 0 } }),
+        ...(packing && {
+          attributes: {
+            packing,
+            // xarray and others undo it by this
+            ...(packing === "linear" && { scale_factor: 1 / 65535 }),
+          },
+        }),
       });
-      if (dtype === "u16") variables.push({ name: "posterior_scale", dtype: "float32" });
+      if (packing === "root") {
+        variables.push({ name: scaleName("posterior"), dtype: "float32" });
+      }
     }
     variables.push({
       name: "state_probabilities",

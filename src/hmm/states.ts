@@ -13,7 +13,20 @@ export type ContinuousTransition =
   /** Anywhere in the interior, all bins alike. */
   | { kind: "uniform" }
   /** Stays in its bin. */
-  | { kind: "identity" };
+  | { kind: "identity" }
+  /** Gaussian steps on a track that never lead to a lower bin, or never to a higher one. */
+  | { kind: "oneWayWalk"; movementVar: number; direction: "up" | "down" }
+  /**
+   * Gaussian steps in the length of the shortest way through the interior, so that walls count; only
+   * towards the most central bin or away from it, with `direction`.
+   */
+  | { kind: "graphWalk"; movementVar: number; direction?: "towards" | "away" }
+  /**
+   * As the animal itself moved from sample to sample, `speedup` steps at once (default 1), or backwards.
+   */
+  | { kind: "empirical"; speedup?: number; timeReversed?: boolean }
+  /** A matrix of one's own: [interior, interior] in C order, row i is p(next bin | bin i). */
+  | { kind: "matrix"; values: ArrayLike<number> };
 
 /** Discrete states and their transitions: S of them. */
 export interface StateModel {
@@ -26,6 +39,11 @@ export interface StateModel {
   discreteTransition: number[][];
   /** [from][to]. */
   transitions: ContinuousTransition[][];
+  /**
+   * [S] whether a state has a single bin instead of the grid's, as one in which nothing is said about
+   * position. Transitions to and from it are uniform. Default: none has.
+   */
+  oneBin?: boolean[];
 }
 
 /** One state: position moves by a random walk. */
@@ -59,6 +77,9 @@ export function contFrag(
 
 /** Rounding a sum of probabilities may show. */
 const SUM_TOLERANCE = 1e-9;
+
+/** Rounding a row of a matrix may show, which others may have written in f32 or as text. */
+const MATRIX_SUM_TOLERANCE = 1e-5;
 
 /**
  * Checks a mix of states of the caller's own.
@@ -99,10 +120,92 @@ export function stateModel(
   model.discreteTransition.forEach((row, from) =>
     checkProbabilities(row, `row ${from} of discreteTransition`)
   );
-  for (const block of model.transitions.flat()) {
-    if (
-      block.kind === "randomWalk" && !(block.movementVar > 0 && Number.isFinite(block.movementVar))
-    ) refuse(`a random walk has movementVar ${block.movementVar}`, "a positive number");
-  }
+  for (const block of model.transitions.flat()) checkBlock(block, refuse);
+  checkOneBin(model, refuse);
   return { preset: "custom", ...model };
+}
+
+function checkBlock(
+  block: ContinuousTransition,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  const among = (name: string, value: string | undefined, allowed: readonly string[]) => {
+    if (value === undefined || allowed.includes(value)) return;
+    refuse(
+      `a ${block.kind} has ${name} "${value}"`,
+      allowed.map((word) => `"${word}"`).join(" or "),
+    );
+  };
+  switch (block.kind) {
+    case "randomWalk":
+    case "oneWayWalk":
+    case "graphWalk":
+      if (!(block.movementVar > 0 && Number.isFinite(block.movementVar))) {
+        const name = block.kind === "randomWalk" ? "random walk" : block.kind;
+        refuse(`a ${name} has movementVar ${block.movementVar}`, "a positive number");
+      }
+      if (block.kind === "oneWayWalk") among("direction", block.direction, ["up", "down"]);
+      if (block.kind === "graphWalk") among("direction", block.direction, ["towards", "away"]);
+      return;
+    case "empirical":
+      if (!(block.speedup === undefined || Number.isInteger(block.speedup) && block.speedup >= 1)) {
+        refuse(`an empirical transition has speedup ${block.speedup}`, "a whole number from 1");
+      }
+      return;
+    case "matrix":
+      return checkMatrix(block.values, refuse);
+    case "uniform":
+    case "identity":
+      return;
+    default:
+      refuse(
+        `a transition is of kind "${(block as { kind: string }).kind}"`,
+        "randomWalk, uniform, identity, oneWayWalk, graphWalk, empirical or matrix",
+      );
+  }
+}
+
+function checkOneBin(
+  { names, transitions, oneBin = [] }: Omit<StateModel, "preset">,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  if (oneBin.length > 0 && oneBin.length !== names.length) {
+    refuse(`oneBin has ${oneBin.length} entries`, `${names.length}`);
+  }
+  transitions.forEach((row, from) =>
+    row.forEach(({ kind }, to) => {
+      if (!(oneBin[from] || oneBin[to]) || kind === "uniform") return;
+      refuse(
+        `the transition from "${names[from]}" to "${
+          names[to]
+        }", of which one has a single bin, is ` +
+          `of kind "${kind}"`,
+        `"uniform"`,
+      );
+    })
+  );
+}
+
+/** Rows are divided by their sums later: here they may be off by what f32 or text leaves. */
+function checkMatrix(
+  values: ArrayLike<number>,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  const size = Math.sqrt(values.length);
+  if (!(Number.isInteger(size) && size > 0)) {
+    refuse(`a matrix has ${values.length} entries`, "as many rows as columns");
+  }
+  for (let row = 0; row < size; row++) {
+    let sum = 0;
+    for (let column = 0; column < size; column++) {
+      const value = values[row * size + column]!;
+      if (!(value >= 0 && Number.isFinite(value))) {
+        refuse(`entry [${row}, ${column}] of a matrix is ${value}`, "probabilities from 0");
+      }
+      sum += value;
+    }
+    if (!(Math.abs(sum - 1) <= MATRIX_SUM_TOLERANCE)) {
+      refuse(`row ${row} of a matrix sums to ${sum}`, "1");
+    }
+  }
 }

@@ -25,6 +25,9 @@ import type { StateModel } from "./states.ts";
 /** Where the Gaussian is cut, in standard deviations. */
 export const CUT_SIGMAS = 8;
 
+/** Kinds of block that the operator is made of; others take a sparse or a dense one. */
+const CONVOLUTION_KINDS = ["randomWalk", "uniform", "identity"];
+
 /** The operator as the kernels take it, with the tables that lead from interior bins to cells. */
 export interface TransitionOperator {
   shape: HmmShape;
@@ -68,13 +71,28 @@ interface Job {
 /**
  * Builds the operator of `model` on `grid`.
  *
- * @throws {RangeError} If there are more states, distinct random walks or taps than the kernels hold.
+ * @throws {RangeError} If a block is not made of random walk, uniform or identity, or if there are more
+ * states, distinct random walks or taps than the kernels hold.
  */
 export function transitionOperator(grid: Grid, model: StateModel): TransitionOperator {
   const states = model.names.length;
   if (states > MAX_STATES) {
     throw new RangeError(
       `Cannot build a transition: ${states} discrete states, at most ${MAX_STATES} are supported`,
+    );
+  }
+  const other = model.transitions.flat().find(({ kind }) => !CONVOLUTION_KINDS.includes(kind));
+  if (other) {
+    throw new RangeError(
+      `Cannot build a transition of convolutions: a block is of kind "${other.kind}", wanted ` +
+        CONVOLUTION_KINDS.join(", "),
+    );
+  }
+  const single = model.names.find((_, state) => model.oneBin?.[state]);
+  if (single !== undefined) {
+    throw new RangeError(
+      `Cannot build a transition of convolutions: state "${single}" has a single bin, wanted the ` +
+        "grid's in every state",
     );
   }
   const flat = grid.dimensions === 1;

@@ -144,7 +144,10 @@ export class H5Access {
     this.#failure = failure;
   }
 
-  /** @param mode `w` begins an empty file. */
+  /**
+   * @param mode `w` begins an empty file.
+   * @throws {RangeError} If HDF5 cannot read it.
+   */
   static async open(file: SyncFile, mode: "r" | "w"): Promise<H5Access> {
     const library = await load();
     const module = await library.ready;
@@ -157,7 +160,7 @@ export class H5Access {
     const access = new H5Access(library, module, opened, folder, failure);
     if (opened.file_id >= 0n) return access;
     access.#unmount();
-    throw failure.error ?? new RangeError("it is not an HDF5 file");
+    throw failure.error ?? new RangeError("it is no HDF5 file, or is cut short");
   }
 
   /** A dataset by its path; `undefined` if there is none. */

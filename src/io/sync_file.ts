@@ -6,6 +6,8 @@
  */
 
 import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
+import type { OpfsFileHandle, SyncAccessHandle } from "../store/opfs_files.ts";
+import { opfsFile, opfsFolder } from "../store/opfs_files.ts";
 import type { Place } from "../store/place.ts";
 import {
   formatPlace,
@@ -17,17 +19,8 @@ import {
 } from "../store/place.ts";
 import { openStore } from "../store/store.ts";
 
-/** The same members as a browser's sync access handle has. */
-export interface SyncFile {
-  /** Bytes read: fewer than asked for at the end. */
-  read(into: Uint8Array, options: { at: number }): number;
-  /** Bytes written. */
-  write(bytes: Uint8Array, options: { at: number }): number;
-  truncate(bytes: number): void;
-  getSize(): number;
-  flush(): void;
-  close(): void;
-}
+/** What a browser's sync access handle can do. */
+export type SyncFile = SyncAccessHandle;
 
 /** A file that is being written, unseen until it is whole. */
 export interface OutputFile {
@@ -40,21 +33,17 @@ export interface OutputFile {
   discard(): Promise<void>;
 }
 
-/** What pages lack: the browser gives sync access handles to dedicated workers alone. */
-interface OpfsFileHandle {
-  createSyncAccessHandle?(): Promise<SyncFile>;
-  move(name: string): Promise<void>;
-}
-
 /**
  * Begins a file. It is written under a temporary name.
  *
+ * @param neededBytes What is to be written, where that is known.
  * @throws {OutputConflictError} If there is one already and `overwrite` is not set.
+ * @throws {QuotaError} If there is less room than `neededBytes`.
  * @throws {StoreError} If it cannot be written, or the place is of a kind that has no such files.
  */
 export async function createFile(
   place: string,
-  { overwrite = false }: { overwrite?: boolean } = {},
+  { overwrite = false, neededBytes = 0 }: { overwrite?: boolean; neededBytes?: number } = {},
 ): Promise<OutputFile> {
   const parsed = parsePlace(place);
   const { folder, key } = splitPlace(place);
@@ -66,6 +55,13 @@ export async function createFile(
       throw new OutputConflictError(
         `Cannot write ${place}: there is a file already, allow overwriting or name another place`,
         place,
+      );
+    }
+    const availableBytes = await store.availableBytes();
+    if (neededBytes > availableBytes) {
+      throw new QuotaError(
+        `Cannot write ${place}: ${neededBytes} bytes are needed, ${availableBytes} are free`,
+        { neededBytes, availableBytes },
       );
     }
   } finally {
@@ -95,11 +91,10 @@ export async function openFile(place: string): Promise<SyncFile> {
     return (await import("./disk_file.ts")).openDiskFile(parsed.path);
   }
   if (parsed.scheme === "opfs") {
-    const folders = parsed.path.split("/").filter((part) => part !== "");
-    const name = folders.pop()!;
+    const { key } = splitPlace(place);
     try {
-      const directory = await opfsFolder(folders, false);
-      return await opfsHandle(await directory.getFileHandle(name), place);
+      const directory = await opfsFolder(folderNames(parsed));
+      return await syncAccess(await opfsFile(directory, key.slice(1)), place);
     } catch (error) {
       if ((error as Error).name !== "NotFoundError") throw error;
       throw new ChunkError(`Cannot open ${place}: there is no file`, place, error);
@@ -183,32 +178,31 @@ function createMemoryFile(place: string, folder: string, key: string): OutputFil
 
 async function createOpfsFile(parsed: Place, name: string): Promise<OutputFile> {
   const place = formatPlace(parsed);
-  const folders = parsed.path.split("/").filter((part) => part !== "").slice(0, -1);
-  const directory = await opfsFolder(folders, true);
+  const directory = await opfsFolder(folderNames(parsed), { create: true });
   const partial = name + PARTIAL_SUFFIX;
-  const handle = await directory.getFileHandle(partial, { create: true });
+  const handle = await opfsFile(directory, partial, { create: true });
   let file: SyncFile;
   try {
-    file = await opfsHandle(handle, place);
+    file = await syncAccess(handle, place);
+    // what an earlier export left
+    file.truncate(0);
   } catch (error) {
     await directory.removeEntry(partial).catch(() => {});
     throw error;
   }
-  const write = (bytes: Uint8Array, options: { at: number }) => {
-    const written = file.write(bytes, options);
-    // over quota browsers write less than asked for and throw nothing
-    if (written === bytes.byteLength) return written;
-    throw new QuotaError(
-      `Cannot write ${place}: ${bytes.byteLength} bytes were to be written, the browser took ` +
-        `${written}`,
-      { neededBytes: bytes.byteLength, availableBytes: written },
-    );
-  };
   return {
     place,
     file: {
       read: (into, options) => file.read(into, options),
-      write,
+      write(bytes, options) {
+        const written = file.write(bytes, options);
+        if (written === bytes.byteLength) return written;
+        throw new QuotaError(
+          `Cannot write ${place}: ${bytes.byteLength} bytes were to be written, the browser took ` +
+            `${written}`,
+          { neededBytes: bytes.byteLength, availableBytes: written },
+        );
+      },
       truncate: (bytes) => file.truncate(bytes),
       getSize: () => file.getSize(),
       flush: () => file.flush(),
@@ -217,7 +211,7 @@ async function createOpfsFile(parsed: Place, name: string): Promise<OutputFile> 
     async finish() {
       file.flush();
       file.close();
-      await (handle as unknown as OpfsFileHandle).move(name);
+      await handle.move(name);
     },
     async discard() {
       file.close();
@@ -226,24 +220,17 @@ async function createOpfsFile(parsed: Place, name: string): Promise<OutputFile> 
   };
 }
 
-async function opfsFolder(
-  folders: readonly string[],
-  create: boolean,
-): Promise<FileSystemDirectoryHandle> {
-  let directory = await navigator.storage.getDirectory();
-  for (const folder of folders) directory = await directory.getDirectoryHandle(folder, { create });
-  return directory;
+/** Names of the folders a place lies in. */
+function folderNames({ path }: Place): string[] {
+  return path.split("/").filter((part) => part !== "").slice(0, -1);
 }
 
-async function opfsHandle(handle: unknown, place: string): Promise<SyncFile> {
-  const file = handle as OpfsFileHandle;
-  if (file.createSyncAccessHandle === undefined) {
-    throw new StoreError(
-      `Cannot open ${place}: this is a page, wanted a dedicated worker, the one place where ` +
-        "browsers read and write files synchronously",
-      place,
-    );
-  }
-  const opened = await file.createSyncAccessHandle();
-  return opened;
+async function syncAccess(handle: OpfsFileHandle, place: string): Promise<SyncFile> {
+  const access = await handle.createSyncAccessHandle?.();
+  if (access) return access;
+  throw new StoreError(
+    `Cannot open ${place}: this is a page, wanted a dedicated worker, the one place where ` +
+      "browsers read and write files synchronously",
+    place,
+  );
 }

@@ -28,14 +28,14 @@ export const hmmFilter: KernelSpec = {
 /** Values the kernel writes to `filter_sums` for each row, before those of the states. */
 export const FILTER_SUMS_HEAD = 2;
 
-/** Strides are in vec4; 0 keeps a single row that is worked on in place. */
+/** Strides of `predicted` are in vec4, from row to row (0: a single row, in place) and lane to lane. */
 export function hmmFilterParams(
   from: number,
   to: number,
-  predictedStride: number,
-  filteredStride: number,
+  tileRows: number,
+  predicted: { rowStride: number; laneStride: number },
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, predictedStride, filteredStride);
+  return Uint32Array.of(from, to, tileRows, predicted.rowStride, predicted.laneStride, 0, 0, 0);
 }
 
 /**

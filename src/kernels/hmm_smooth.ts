@@ -25,13 +25,23 @@ export const hmmSmooth: KernelSpec = {
   },
 };
 
-const NOT_IN_TILE = 0xffffffff;
+/** Rows, counted from the tile's first, from which lanes start. They may lie outside the tile. */
+export interface SmoothStarts {
+  /** The recording's last row, in the first lane; `laneLength` rows less in each lane after it. */
+  firstEnd: number;
+  laneLength: number;
+  /** The last row of a burn-in, in every lane. */
+  burnInEnd?: number | undefined;
+}
 
-/** `lastRow` is the tile row that ends the recording, `undefined` when a later tile holds it. */
+/** No row of a tile. */
+export const NOWHERE = -1;
+
 export function hmmSmoothParams(
   from: number,
   to: number,
-  lastRow: number | undefined,
+  tileRows: number,
+  { firstEnd, laneLength, burnInEnd = NOWHERE }: SmoothStarts,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, lastRow ?? NOT_IN_TILE, 0);
+  return Uint32Array.of(from, to, tileRows, firstEnd, laneLength, burnInEnd, 0, 0);
 }

@@ -41,6 +41,11 @@ export interface HmmShape {
 // adapters, where every thread of a barrier costs
 const HMM_WORKGROUP = 32;
 
+/** Bytes of `field` that a lane takes: source, half-way value and result of every convolution. */
+export function fieldBytes({ jobs, padded }: HmmShape): number {
+  return 3 * 16 * Math.max(1, jobs) * padded;
+}
+
 /** Values of the kernels' `override` constants. */
 export function hmmConstants(shape: HmmShape): Record<string, number> {
   return {

@@ -46,6 +46,11 @@ export function formatBytes(bytes: number): string {
   return `${value.toPrecision(value >= 999.5 ? 4 : 3)} ${unit}`;
 }
 
+/** Writes a whole number with its thousands apart: `1,976,441`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
 /** Writes a duration: `41 s`, `3 min 05 s`, `2 h 10 min`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -255,9 +255,10 @@ export interface WriteHandle {
 }
 
 /**
- * Writes all of `bytes` from a position of a file on.
+ * Writes all of `bytes` from a position of a file on. A disk that fills up takes a part first, and says
+ * why when the rest is sent.
  *
- * @throws {StoreError} If fewer bytes arrive than were sent; gives both counts.
+ * @throws {StoreError} If bytes are sent and none arrives; gives both counts.
  */
 export async function writeWhole(
   handle: WriteHandle,
@@ -265,15 +266,16 @@ export async function writeWhole(
   path: string,
   position = 0,
 ): Promise<void> {
-  for (let done = 0; done < bytes.byteLength; done += CALL_BYTES) {
+  for (let done = 0; done < bytes.byteLength;) {
     const wanted = Math.min(CALL_BYTES, bytes.byteLength - done);
     const { bytesWritten } = await handle.write(bytes, done, wanted, position + done);
-    if (bytesWritten !== wanted) {
+    if (bytesWritten === 0) {
       throw new StoreError(
-        `Cannot write "${path}": ${done + bytesWritten} of ${bytes.byteLength} bytes were written`,
+        `Cannot write "${path}": ${done} of ${bytes.byteLength} bytes were written`,
         path,
       );
     }
+    done += bytesWritten;
   }
 }
 

@@ -8,6 +8,7 @@
 import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
+import { opfsFolder } from "./opfs_files.ts";
 import type { Problem, WriteAction, WriteReply, WriteRequest } from "./opfs_worker.ts";
 import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, SetOptions, Store } from "./store.ts";
@@ -225,9 +226,7 @@ export class OpfsStore implements Store {
 
   async #directory(path: readonly string[]): Promise<FileSystemDirectoryHandle | undefined> {
     try {
-      let directory = await navigator.storage.getDirectory();
-      for (const name of path) directory = await directory.getDirectoryHandle(name);
-      return directory;
+      return await opfsFolder(path);
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { OpfsFileHandle, SyncAccessHandle } from "./opfs_files.ts";
+import { opfsFile, opfsFolder } from "./opfs_files.ts";
 import { PARTIAL_SUFFIX } from "./place.ts";
 
 /** What is to be done with a file. */
@@ -33,20 +35,6 @@ export interface WriteReply {
   problem?: Problem | undefined;
 }
 
-// These members are in TypeScript's library for workers alone, and in none of Deno's.
-interface SyncAccessHandle {
-  write(bytes: Uint8Array, options: { at: number }): number;
-  truncate(bytes: number): void;
-  getSize(): number;
-  flush(): void;
-  close(): void;
-}
-
-interface OpfsFileHandle {
-  createSyncAccessHandle(): Promise<SyncAccessHandle>;
-  move(name: string): Promise<void>;
-}
-
 interface WorkerScope {
   onmessage: ((event: MessageEvent<WriteRequest>) => void) | null;
   postMessage(reply: WriteReply): void;
@@ -70,9 +58,9 @@ async function perform({ folders, name, action }: WriteRequest): Promise<Problem
   try {
     switch (action.kind) {
       case "set":
-        return await set(await folderOf(folders), name, action.bytes);
+        return await set(await opfsFolder(folders, { create: true }), name, action.bytes);
       case "open":
-        return await open(path, await folderOf(folders), name, action.keep);
+        return await open(path, await opfsFolder(folders, { create: true }), name, action.keep);
       case "append":
         return await writeAll(growing.get(path)!.handle, action.bytes, action.at);
       case "sync":
@@ -95,14 +83,6 @@ async function perform({ folders, name, action }: WriteRequest): Promise<Problem
   }
 }
 
-async function folderOf(folders: readonly string[]): Promise<FileSystemDirectoryHandle> {
-  let directory = await navigator.storage.getDirectory();
-  for (const folder of folders) {
-    directory = await directory.getDirectoryHandle(folder, { create: true });
-  }
-  return directory;
-}
-
 async function set(
   directory: FileSystemDirectoryHandle,
   name: string,
@@ -110,8 +90,8 @@ async function set(
 ): Promise<Problem | undefined> {
   const partial = name + PARTIAL_SUFFIX;
   try {
-    const file = await fileOf(directory, partial, true);
-    const handle = await file.createSyncAccessHandle();
+    const file = await opfsFile(directory, partial, { create: true });
+    const handle = await file.createSyncAccessHandle!();
     let problem: Problem | undefined;
     try {
       handle.truncate(0);
@@ -144,10 +124,10 @@ async function open(
       ? (await (await directory.getFileHandle(name)).getFile()).size
       : 0;
     if (bytes < keep) return { kind: "short", bytes, keep };
-    await (await fileOf(directory, name, false)).move(partial);
+    await (await opfsFile(directory, name)).move(partial);
   }
-  const file = await fileOf(directory, partial, true);
-  const handle = await file.createSyncAccessHandle();
+  const file = await opfsFile(directory, partial, { create: true });
+  const handle = await file.createSyncAccessHandle!();
   const bytes = handle.getSize();
   if (bytes < keep) {
     handle.close();
@@ -158,7 +138,6 @@ async function open(
   return undefined;
 }
 
-/** Over quota browsers write less than asked for and throw nothing. */
 async function writeAll(
   handle: SyncAccessHandle,
   bytes: Uint8Array,
@@ -166,15 +145,6 @@ async function writeAll(
 ): Promise<Problem | undefined> {
   const written = handle.write(bytes, { at });
   return written === bytes.byteLength ? undefined : await quotaProblem(bytes.byteLength);
-}
-
-async function fileOf(
-  directory: FileSystemDirectoryHandle,
-  name: string,
-  create: boolean,
-): Promise<OpfsFileHandle> {
-  const found: unknown = await directory.getFileHandle(name, { create });
-  return found as OpfsFileHandle;
 }
 
 async function exists(directory: FileSystemDirectoryHandle, name: string): Promise<boolean> {

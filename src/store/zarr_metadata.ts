@@ -158,9 +158,10 @@ function arrayMetadata(spec: ZarrArraySpec): Record<string, unknown> {
   const { shape, chunkShape, dtype, dims, shardChunks, codec = "none" } = spec;
   const bytes = { name: "bytes", configuration: { endian: "little" } };
   const checksum = { name: "crc32c" };
+  const { before, behind } = codecMetadataV3(codec, dtype);
   const chunkCodecs = dtype === "string"
     ? [{ name: "vlen-utf8" }]
-    : [bytes, ...codecMetadataV3(codec), checksum];
+    : [...before, bytes, ...behind, checksum];
   const fillValue = fillValueOf(spec);
   const [chunkRows, ...inner] = chunkShape;
   return {
@@ -220,11 +221,10 @@ function arrayMetadataV2(spec: ZarrArraySpec): Record<string, unknown> {
     shape,
     chunks: chunkShape,
     dtype: dtype === "string" ? `<U${stringLength}` : V2_TYPES[dtype],
-    compressor: dtype === "string" ? null : codecMetadataV2(codec),
+    ...codecMetadataV2(dtype === "string" ? "none" : codec, dtype),
     // xarray takes the fill value of whole numbers for "missing", and makes floats of them
     fill_value: isFloat(dtype) ? jsonFill(fillValueOf(spec)) : null,
     order: "C",
-    filters: null,
   };
 }
 

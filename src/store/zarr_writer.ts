@@ -168,6 +168,8 @@ interface OpenShard {
   missing: number;
   /** Whether bytes came since it was synced. */
   dirty: boolean;
+  /** Bytes of the finished file it will replace. */
+  replaces: number;
 }
 
 /** Where a stored chunk lies: its index, the offset and length in its file, its checksum or 0. */
@@ -177,8 +179,10 @@ export type StoredChunk = [index: number, offset: number, length: number, crc32c
 export interface WriterCommit {
   /** Chunks stored since the commit before. */
   chunks: StoredChunk[];
-  /** First row of the chunk that is being filled; `undefined` when none is. */
-  openRows?: [from: number, to: number] | undefined;
+  /** The rows that came of every chunk that is being filled. */
+  openRows: [from: number, to: number][];
+  /** Whether a file that was begun again is not complete. */
+  replacing: boolean;
 }
 
 /** Options of a {@link ChunkWriter}. */
@@ -190,11 +194,14 @@ export interface ChunkWriterOptions {
    * that equal arrays are equal bytes, however they are cut into blocks. Default false.
    */
   descending?: boolean;
+  /** Chunks that may be filled at a time: blocks of so many stretches of the array may alternate. */
+  openChunks?: number;
 }
 
 /**
- * Writes an array block by block. Blocks may be of any length and need not meet chunk bounds. Rows are copied when {@link ChunkWriter.write} is called and stored when their
- * chunk is complete; one chunk fills while the one before is stored.
+ * Writes an array block by block. Blocks may be of any length and need not meet chunk bounds. Rows are
+ * copied when {@link ChunkWriter.write} is called and stored when their chunk is complete; chunks fill
+ * while the one before is stored.
  */
 export class ChunkWriter {
   readonly #store: Store;
@@ -205,9 +212,13 @@ export class ChunkWriter {
   readonly #checksums: boolean;
   readonly #done: Uint8Array;
   readonly #shards = new Map<number, OpenShard>();
+  readonly #openChunks: number;
   /** Rows of stored chunks come again after a resume, and are skipped. */
   #restored = false;
-  #open: OpenChunk | undefined;
+  #again: "all" | "begun" | "none" = "none";
+  /** Files that are being written again. */
+  readonly #replacing = new Set<number>();
+  readonly #open = new Map<number, OpenChunk>();
   #flushing: Promise<void> | undefined;
   #failure: { reason: unknown } | undefined;
   #uncommitted: StoredChunk[] = [];
@@ -223,8 +234,9 @@ export class ChunkWriter {
   constructor(
     store: Store,
     spec: ZarrArraySpec,
-    { format = 3, descending = false }: ChunkWriterOptions = {},
+    { format = 3, descending = false, openChunks = 1 }: ChunkWriterOptions = {},
   ) {
+    this.#openChunks = openChunks;
     this.#store = store;
     this.#spec = spec;
     this.#format = format;
@@ -234,12 +246,12 @@ export class ChunkWriter {
     this.#done = new Uint8Array(this.#rows.chunks);
   }
 
-  /** Host bytes a writer holds at most: two chunks, and one of them compressed. */
-  static projectedHostBytes(spec: ZarrArraySpec, format: ZarrFormat = 3): number {
+  /** Host bytes a writer holds at most: chunks that fill, one that is stored, and that compressed. */
+  static projectedHostBytes(spec: ZarrArraySpec, format: ZarrFormat = 3, openChunks = 1): number {
     const { chunks, chunkBytes } = rowsOf(spec);
     const codec = spec.codec ?? "none";
     const encoded = codec === "none" ? 0 : mostCompressedBytes(codec, chunkBytes) + CRC_BYTES;
-    return Math.min(2, chunks) * (chunkBytes + crcBytes(spec, format)) + encoded;
+    return Math.min(openChunks + 1, chunks) * (chunkBytes + crcBytes(spec, format)) + encoded;
   }
 
   /** Bytes of all chunks and shard indexes at most; edge chunks are stored whole. */
@@ -339,7 +351,20 @@ export class ChunkWriter {
     }
     const chunks = this.#uncommitted;
     this.#uncommitted = [];
-    return { chunks, openRows: this.#open && [this.#open.from, this.#open.to] };
+    return {
+      chunks,
+      openRows: [...this.#open.values()].map(({ from, to }) => [from, to]),
+      replacing: this.#replacing.size > 0,
+    };
+  }
+
+  /**
+   * Lets rows that are stored come once more: all of them, or those whose file was begun again; other
+   * rows of stored chunks are skipped. A file that is begun again replaces the stored one when it is
+   * complete.
+   */
+  redo(rows: "all" | "begun" | "none"): void {
+    this.#again = rows;
   }
 
   /**
@@ -378,16 +403,26 @@ export class ChunkWriter {
   }
 
   async #fill(index: number, from: number, to: number, part: Uint8Array): Promise<void> {
-    const open = this.#open;
-    if (this.#restored && this.#done[index]) return;
+    const open = this.#open.get(index);
+    const file = this.#shardOf(index);
+    if (this.#again !== "none" && this.#done[index] && !this.#replacing.has(file)) {
+      if (this.#again === "begun") return;
+      this.#beginAgain(file);
+    }
+    if (this.#restored && this.#done[index] && this.#again === "none") return;
     if (this.#done[index] || (open?.index === index && from < open.to && to > open.from)) {
       throw this.#refusal(from, to, "some of them came before, wanted each row once");
     }
-    if (open && (open.index !== index || (from !== open.to && to !== open.from))) {
+    const waiting = open
+      ? (from !== open.to && to !== open.from ? open : undefined)
+      : this.#open.size >= this.#openChunks
+      ? [...this.#open.values()].at(-1)
+      : undefined;
+    if (waiting) {
       throw this.#refusal(
         from,
         to,
-        `rows ${open.from} to ${open.to} wait for the rest of their chunk, wanted blocks that ` +
+        `rows ${waiting.from} to ${waiting.to} wait for the rest of their chunk, wanted blocks that ` +
           `adjoin, ascending or descending`,
       );
     }
@@ -400,10 +435,10 @@ export class ChunkWriter {
     chunk.from = Math.min(chunk.from, from);
     chunk.to = Math.max(chunk.to, to);
     if (chunk.from > start || chunk.to < end) {
-      this.#open = chunk;
+      this.#open.set(index, chunk);
       return;
     }
-    this.#open = undefined;
+    this.#open.delete(index);
     this.#done[index] = 1;
     const used = (end - start) * rowBytes;
     if (used < chunkBytes) chunk.bytes.set(this.#padding((chunkBytes - used) / rowBytes), used);
@@ -413,13 +448,20 @@ export class ChunkWriter {
     this.#flushing = this.#flush(index, chunk.bytes);
   }
 
+  /** Forgets what is stored in a file. */
+  #beginAgain(file: number): void {
+    this.#replacing.add(file);
+    const { shardChunks = 1 } = this.#spec;
+    this.#done.fill(0, file * shardChunks, file * shardChunks + this.#chunksOf(file));
+  }
+
   async #flush(index: number, buffer: Uint8Array): Promise<void> {
     try {
-      const { codec = "none" } = this.#spec;
+      const { codec = "none", dtype } = this.#spec;
       const { chunkBytes } = this.#rows;
       let encoded = buffer;
       if (codec !== "none") {
-        const compressed = await compress(codec, buffer.subarray(0, chunkBytes));
+        const compressed = await compress(codec, dtype, buffer.subarray(0, chunkBytes));
         encoded = new Uint8Array(compressed.byteLength + crcBytes(this.#spec, this.#format));
         encoded.set(compressed);
         this.#encodedBytes = encoded.byteLength;
@@ -442,14 +484,20 @@ export class ChunkWriter {
     if (this.#spec.shardChunks === undefined) {
       const position = this.#spec.shape.map((_, axis) => axis === 0 ? index : 0);
       const key = chunkKey(this.#spec, position, this.#format);
+      const replaces = this.#replacing.has(index) ? await this.#store.size(key) ?? 0 : 0;
       await this.#store.set(key, bytes, { transfer: true });
+      this.#replacing.delete(index);
       this.#uncommitted.push([index, 0, length, checksum]);
-      this.#bytesWritten += length;
+      this.#bytesWritten += length - replaces;
       return;
     }
     const shard = this.#shardOf(index);
     let open = this.#shards.get(shard);
-    open ??= this.#newShard(shard, await this.#store.append(this.#shardKey(shard)));
+    if (!open) {
+      const key = this.#shardKey(shard);
+      open = this.#newShard(shard, await this.#store.append(key));
+      if (this.#replacing.has(shard)) open.replaces = await this.#store.size(key) ?? 0;
+    }
     const offset = open.appender.size;
     await open.appender.append(bytes, { transfer: true });
     open.dirty = true;
@@ -464,7 +512,7 @@ export class ChunkWriter {
 
   #newShard(shard: number, appender: Appender): OpenShard {
     const index = new BigUint64Array(2 * this.#spec.shardChunks!).fill(2n ** 64n - 1n);
-    const open = { appender, index, missing: this.#chunksOf(shard), dirty: false };
+    const open = { appender, index, missing: this.#chunksOf(shard), dirty: false, replaces: 0 };
     this.#shards.set(shard, open);
     return open;
   }
@@ -482,6 +530,8 @@ export class ChunkWriter {
     sealWithChecksum(bytes);
     await open.appender.append(bytes);
     await open.appender.finish();
+    this.#bytesWritten -= open.replaces;
+    this.#replacing.delete(shard);
     this.#shards.delete(shard);
   }
 
@@ -564,13 +614,14 @@ export class ChunkWriter {
     const { rows, chunkRows, chunks } = this.#rows;
     const first = this.#done.indexOf(0);
     if (first < 0) return undefined;
-    const open = this.#open;
+    const open = this.#open.get(first);
     const start = first * chunkRows;
-    const from = open?.index === first && open.from === start ? open.to : start;
-    if (open?.index === first && open.from > start) return [from, open.from];
+    const from = open?.from === start ? open.to : start;
+    if (open && open.from > start) return [from, open.from];
     for (let index = first + 1; index < chunks; index++) {
       if (this.#done[index]) return [from, index * chunkRows];
-      if (open?.index === index) return [from, Math.max(open.from, index * chunkRows)];
+      const next = this.#open.get(index);
+      if (next) return [from, Math.max(next.from, index * chunkRows)];
     }
     return [from, rows];
   }

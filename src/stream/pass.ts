@@ -6,12 +6,25 @@
  */
 
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 
-/** A run of rows that one slot holds at a time. */
+/**
+ * Rows [start, end) of each of some lanes, which one slot holds at a time. Without lanes, the recording
+ * is the only one.
+ */
 export interface Tile {
-  /** First row, and one past the last. */
+  /** Counted from the lane's first row. A burn-in has rows before it, or past the lane's last. */
   start: number;
   end: number;
+  firstLane: number;
+  lanes: number;
+  /** Whether these rows were written before and come again, corrected. */
+  again?: boolean;
+}
+
+/** Rows of all lanes of a tile. */
+export function tileSize({ start, end, lanes }: Tile): number {
+  return (end - start) * lanes;
 }
 
 /** A buffer that lives as long as the plan and is shared by all slots. */
@@ -19,8 +32,8 @@ export interface SharedBuffer {
   name: string;
   bytes: number;
   kind: "storage" | "uniform";
-  /** Filled with this before the first pass; zero otherwise. */
-  data?: ArrayBufferView;
+  /** Filled with this before the first pass; zero otherwise. A function is called when it is its turn. */
+  data?: ArrayBufferView | (() => ArrayBufferView);
   /** Whether nothing is ever put into it from outside. */
   scratch?: boolean;
 }
@@ -36,31 +49,61 @@ export interface SlotBuffer {
   role: "scratch" | "upload" | "download";
 }
 
-/** One kernel over the rows of a tile. The scheduler may split the rows over several submits. */
+/**
+ * One kernel over the rows of a tile. The scheduler may split them over several submits: in time order,
+ * every lane at once, or in any order, counted through all lanes.
+ */
 export interface KernelStep {
   kernel: KernelSpec;
   /** Values of the kernel's `override` constants. */
   constants: Record<string, number>;
   /** Buffer of each binding whose buffer has another name. `params` is made by the scheduler. */
   buffers?: Record<string, string>;
-  /** Order in which rows must be done when they are split. */
-  order: "ascending" | "descending";
-  /** Contents of the uniform `params` for rows [from, to) of the tile. */
+  order: "ascending" | "descending" | "any";
+  /** Contents of the uniform `params` for rows [from, to) of every lane, or of all lanes together. */
   params(tile: Tile, from: number, to: number): Uint32Array<ArrayBuffer>;
   /** Workgroups for so many rows. */
-  workgroups(rows: number): readonly number[];
+  workgroups(rows: number, tile: Tile): readonly number[];
 }
 
 /** A copy between buffers of the device, in tile order with the kernels. */
 export interface CopyStep {
   copy: { from: string; to: string };
-  /** Byte offsets and size for a tile. */
-  range(tile: Tile): { fromOffset: number; toOffset: number; bytes: number };
+  /** Byte offsets and sizes for a tile. */
+  ranges(tile: Tile): { fromOffset: number; toOffset: number; bytes: number }[];
 }
 
-export type Step = KernelStep | CopyStep;
+/** A kernel that takes its turn on every row. */
+export interface LoopKernel {
+  kernel: KernelSpec;
+  constants: Record<string, number>;
+  /** As in {@link KernelStep}. */
+  buffers?: Record<string, string>;
+  /** Contents of the uniform `params` for a row of the tile. */
+  params(tile: Tile, row: number): Uint32Array<ArrayBuffer>;
+  workgroups(tile: Tile): readonly number[];
+}
 
-/** One sweep over all tiles, forward or backward. */
+/** Kernels that take turns: all of them on a row of every lane, then all of them on the next. */
+export interface LoopStep {
+  /** Of the whole, in submits and timings. */
+  name: string;
+  loop: readonly LoopKernel[];
+  order: "ascending" | "descending";
+}
+
+export type Step = KernelStep | LoopStep | CopyStep;
+
+/** A kernel of a pass, with the uniform it has to itself. */
+export interface NamedKernel {
+  kernel: KernelSpec;
+  constants: Record<string, number>;
+  /** Name and bytes of the uniform. */
+  params: string;
+  paramsBytes: number;
+}
+
+/** One sweep over all tiles, or several, forward or backward. */
 export interface Pass {
   name: string;
   direction: "forward" | "backward";
@@ -68,11 +111,14 @@ export interface Pass {
   cost: number;
   slotBuffers: readonly SlotBuffer[];
   steps: readonly Step[];
-  /** Asks `again` after every sweep over all tiles whether there is another; at most `most` in all. */
+  /**
+   * Asks `again` after every sweep over all tiles whether there is another; at most `most` in all. Such
+   * a pass has no lanes.
+   */
   sweeps?: { most: number; again(): boolean | Promise<boolean> };
   /** Contents of shared buffers, or of their first bytes, before every sweep. */
   tables?(): Record<string, ArrayBufferView>;
-  /** The shared buffer whose contents go from tile to tile, and the bytes of it that matter. */
+  /** The shared buffer whose contents go from tile to tile, and how many bytes of it each lane has. */
   carry?: { buffer: string; bytes: number };
   /**
    * A pass before this one, and the `upload` buffer that gets the carry it had at a tile's first row.
@@ -89,24 +135,52 @@ export interface Pass {
 }
 
 /** Bytes the shader's uniform `params` may have. */
-export const PARAMS_BYTES = 16;
+export const PARAMS_BYTES = 32;
 
 /** The tiles that lie between ascending rows. */
-export function tilesBetween(bounds: readonly number[]): Tile[] {
-  return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end }));
+export function tilesBetween(
+  bounds: readonly number[],
+  lanes: Omit<Tile, "start" | "end">,
+): Tile[] {
+  return bounds.slice(1).map((end, i) => ({ start: bounds[i]!, end, ...lanes }));
 }
 
-/** From, the multiples of `tileRows` between, and to; one row alone when there are none between. */
-export function cutRows(from: number, to: number, tileRows: number): number[] {
+/** From, the multiples of `tileRows` and of `also` between, and to. */
+export function cutRows(from: number, to: number, tileRows: number, also = Infinity): number[] {
+  const multipleAfter = (row: number, step: number) =>
+    step === Infinity ? Infinity : (Math.floor(row / step) + 1) * step;
   // an interrupted run may have left nothing but the end
   if (from === to) return [from];
   const cuts = [from];
-  for (let row = (Math.floor(from / tileRows) + 1) * tileRows; row < to; row += tileRows) {
-    cuts.push(row);
+  for (let row = from; row < to; cuts.push(row)) {
+    row = Math.min(to, multipleAfter(row, tileRows), multipleAfter(row, also));
   }
-  return [...cuts, to];
+  return cuts;
 }
 
-export function isKernelStep(step: Step): step is KernelStep {
-  return "kernel" in step;
+/** Most rows of a {@link LoopStep} in a submit. */
+export const LOOP_ROWS = 64;
+
+/** Name of a step's work in submits and timings; copies take no time worth counting. */
+export function workOf(step: Step): string | undefined {
+  return "copy" in step ? undefined : "loop" in step ? step.name : step.kernel.name;
+}
+
+/** Steps with their kernels. */
+export function namedSteps({ steps }: Pass): { step: Step; kernels: NamedKernel[] }[] {
+  const uses = new Map<string, number>();
+  const named = ({ kernel, constants }: KernelStep | LoopKernel, paramsBytes: number) => {
+    const use = (uses.get(kernel.name) ?? 0) + 1;
+    uses.set(kernel.name, use);
+    const params = use === 1 ? kernel.name : `${kernel.name} ${use}`;
+    return { kernel, constants, params, paramsBytes };
+  };
+  return steps.map((step) => ({
+    step,
+    kernels: "copy" in step
+      ? []
+      : "loop" in step
+      ? step.loop.map((kernel) => named(kernel, LOOP_ROWS * PARAMS_STRIDE))
+      : [named(step, PARAMS_BYTES)],
+  }));
 }

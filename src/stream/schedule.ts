@@ -8,11 +8,12 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { MapMode } from "../gpu/usage.ts";
 import { Channel } from "./channel.ts";
-import type { KernelStep, Pass, Tile } from "./pass.ts";
-import { isKernelStep } from "./pass.ts";
+import type { CopyStep, KernelStep, LoopStep, Pass, Tile } from "./pass.ts";
+import { LOOP_ROWS, namedSteps, tileSize, workOf } from "./pass.ts";
 import type { Pace } from "./submitter.ts";
 import { Submitter } from "./submitter.ts";
 
@@ -20,7 +21,7 @@ import { Submitter } from "./submitter.ts";
 export interface Slot {
   device: Record<string, GPUBuffer>;
   staging: Record<string, GPUBuffer>;
-  /** One uniform for each kernel step, by kernel name. */
+  /** One uniform for each kernel step, by {@link namedSteps}. */
   params: Record<string, GPUBuffer>;
 }
 
@@ -40,19 +41,25 @@ export interface PassRun {
   shared: Record<string, GPUBuffer>;
   signal: AbortSignal;
   /** What the pass's `startsFrom` asks for at the start of a tile. */
-  carryAt(row: number): Promise<ArrayBufferView>;
+  carryAt(tile: Tile): Promise<ArrayBufferView>;
   /** Whether the pass's `write` is called; if not, the tiles are run for their carries alone. */
   writes: boolean;
-  /** Hears of every tile once it is written, in order, with the carry after it. */
-  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<void>;
-  /** What is known of the kernels' speed, from sweeps before. */
+  /**
+   * Hears of every tile once it is written, in order, with the carry after it. Says whether the rest
+   * is not wanted.
+   */
+  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<boolean>;
+  /** What is known of the kernels' speed, from sweeps of the same stage before. */
   pace: Pace;
-  /** Share of the tiles the device has done, 0 to 1, and rows that have been written. */
+  /** Share of the tiles the device has done, 0 to 1, and rows of a lane that have been written. */
   onAdvance(computedShare: number, writtenRows: number): void;
 }
 
 /** The staging buffer of a slot that brings back the carry. */
 export const CARRY_STAGING = "carry";
+
+/** Ends the loops early, without a failure. */
+const STOPPED = Symbol("stopped");
 
 /** Drives one pass over its tiles. Rejects with the first failure, when all loops have stopped. */
 export async function runPass(run: PassRun): Promise<StageSeconds> {
@@ -70,15 +77,17 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     .map(({ name }) => name);
   if (pass.carry) downloads.push(CARRY_STAGING);
   const totalRows = tiles.reduce((sum, tile) => sum + tile.end - tile.start, 0);
-  const kernelSteps = pass.steps.filter(isKernelStep);
+  const lanes = tiles[0]?.lanes ?? 1;
+  const workSteps = pass.steps.filter((step) => !("copy" in step)) as (KernelStep | LoopStep)[];
   let computedShare = 0;
   let writtenRows = 0;
   const submitter: Submitter = new Submitter(gpu, (kind, rows) => {
-    const known = kernelSteps.map((step) => submitter.msPerRow(step.kernel.name) ?? 0);
+    const known = workSteps.map((step) => submitter.msPerRow(workOf(step)!) ?? 0);
     const all = known.reduce((sum, ms) => sum + ms, 0);
-    const part = known[kernelSteps.findIndex((step) => step.kernel.name === kind)] ?? 0;
-    const share = all > 0 ? part / all : 1 / kernelSteps.length;
-    computedShare = Math.min(1, computedShare + share * rows / totalRows);
+    const at = workSteps.findIndex((step) => workOf(step) === kind);
+    const share = all > 0 ? (known[at] ?? 0) / all : 1 / workSteps.length;
+    const laneRows = workSteps[at]?.order === "any" ? rows / lanes : rows;
+    computedShare = Math.min(1, computedShare + share * laneRows / totalRows);
     run.onAdvance(computedShare, writtenRows);
   }, run.pace);
   const prepared = await prepareSteps(run);
@@ -95,7 +104,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       signal.throwIfAborted();
       const started = performance.now();
       const uploads = await pass.read(tile, signal);
-      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile.start);
+      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile);
       for (const [name, data] of Object.entries(uploads)) {
         const staging = slot.staging[name]!;
         await staging.mapAsync(MapMode.WRITE, 0, bufferBytes(data.byteLength));
@@ -132,7 +141,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
             0,
             slot.staging[CARRY_STAGING]!,
             0,
-            bytes,
+            tile.lanes * bytes,
           );
         }
       });
@@ -157,13 +166,14 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       for (const name of downloads) arrived[name] = slot.staging[name]!.getMappedRange();
       if (run.writes) await pass.write(tile, arrived, signal);
       const carry = pass.carry &&
-        new Uint8Array(arrived[CARRY_STAGING]!.slice(0, pass.carry.bytes));
+        new Uint8Array(arrived[CARRY_STAGING]!.slice(0, tile.lanes * pass.carry.bytes));
       for (const name of downloads) slot.staging[name]!.unmap();
       free.put(slot);
-      await run.onTile(tile, carry);
+      const enough = await run.onTile(tile, carry);
       seconds.write += (performance.now() - started) / 1000;
       writtenRows += tile.end - tile.start;
       run.onAdvance(computedShare, writtenRows);
+      if (enough) throw STOPPED;
     }
   }
 
@@ -178,15 +188,23 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   signal.removeEventListener("abort", onAbort);
   const failed = results.find((result) => result.status === "rejected");
   if (failed) {
-    // buffers are about to be destroyed: let the device finish what it was given
+    // buffers are about to be destroyed or used again: let the device finish what it was given
     await submitter.drain().catch(() => {});
     gpu.throwIfFailed();
     signal.throwIfAborted();
-    throw failed.reason;
+    if (failed.reason !== STOPPED) throw failed.reason;
+    unmapAll(slots);
   }
   seconds.compute = submitter.busyMs / 1000;
   seconds.total = (performance.now() - began) / 1000;
   return seconds;
+}
+
+/** Staging buffers of tiles that nobody took are free again. */
+function unmapAll(slots: readonly Slot[]): void {
+  for (const buffer of slots.flatMap(({ staging }) => Object.values(staging))) {
+    if (buffer.mapState !== "unmapped") buffer.unmap();
+  }
 }
 
 type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => Promise<void>;
@@ -194,62 +212,137 @@ type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => P
 /** Compiles the kernels and binds them to every slot. */
 async function prepareSteps({ gpu, pass, slots, shared }: PassRun) {
   const prepared = new Map<Slot, PreparedStep[]>(slots.map((slot) => [slot, []]));
-  for (const step of pass.steps) {
-    if (isKernelStep(step)) {
-      const kernel = await gpu.kernel(step.kernel, step.constants);
-      for (const slot of slots) {
-        prepared.get(slot)!.push(prepareKernel(gpu, kernel, step, slot, shared));
-      }
-    } else {
-      const { from, to } = step.copy;
-      for (const slot of slots) {
-        const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
-        prepared.get(slot)!.push((tile, submitter) => {
-          const { fromOffset, toOffset, bytes } = step.range(tile);
-          submitter.record((encoder) => {
-            encoder.copyBufferToBuffer(find(from), fromOffset, find(to), toOffset, bytes);
-          });
-          return Promise.resolve();
-        });
-      }
+  for (const { step, kernels } of namedSteps(pass)) {
+    const compiled: Kernel[] = [];
+    for (const { kernel, constants } of kernels) compiled.push(await gpu.kernel(kernel, constants));
+    for (const slot of slots) {
+      const bound = (i: number, buffers: Record<string, string> | undefined): BoundKernel => {
+        const kernel = compiled[i]!;
+        const uniform = slot.params[kernels[i]!.params]!;
+        return { kernel, uniform, group: bindKernel(kernel, uniform, buffers, slot, shared) };
+      };
+      prepared.get(slot)!.push(
+        "copy" in step
+          ? prepareCopy(step, slot, shared)
+          : "loop" in step
+          ? prepareLoop(gpu, step, step.loop.map(({ buffers }, i) => bound(i, buffers)))
+          : prepareKernel(gpu, step, bound(0, step.buffers)),
+      );
     }
   }
   return prepared;
 }
 
-function prepareKernel(
-  gpu: Gpu,
+interface BoundKernel {
+  kernel: Kernel;
+  uniform: GPUBuffer;
+  group: GPUBindGroup;
+}
+
+function bindKernel(
   kernel: Kernel,
-  step: KernelStep,
+  uniform: GPUBuffer,
+  names: Record<string, string> | undefined,
   slot: Slot,
   shared: Record<string, GPUBuffer>,
-): PreparedStep {
-  const uniform = slot.params[kernel.name]!;
+): GPUBindGroup {
   const buffers: Record<string, GPUBuffer> = { params: uniform };
-  for (const binding of Object.keys(step.kernel.bindings)) {
+  for (const binding of Object.keys(kernel.spec.bindings)) {
     if (binding === "params") continue;
-    const name = step.buffers?.[binding] ?? binding;
+    const name = names?.[binding] ?? binding;
     const buffer = shared[name] ?? slot.device[name];
     if (!buffer) throw new TypeError(`Cannot bind "${kernel.name}": no buffer is named "${name}"`);
     buffers[binding] = buffer;
   }
-  const group = kernel.bind(buffers);
+  return kernel.bind(buffers);
+}
+
+function prepareCopy(
+  step: CopyStep,
+  slot: Slot,
+  shared: Record<string, GPUBuffer>,
+): PreparedStep {
+  const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
+  const [from, to] = [find(step.copy.from), find(step.copy.to)];
+  return (tile, submitter) => {
+    const ranges = step.ranges(tile);
+    submitter.record((encoder) => {
+      for (const { fromOffset, toOffset, bytes } of ranges) {
+        encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
+      }
+    });
+    return Promise.resolve();
+  };
+}
+
+function prepareKernel(
+  gpu: Gpu,
+  step: KernelStep,
+  { kernel, uniform, group }: BoundKernel,
+): PreparedStep {
   return async (tile, submitter, signal) => {
-    const rows = tile.end - tile.start;
-    for (let done = 0; done < rows;) {
-      signal.throwIfAborted();
-      gpu.throwIfFailed();
-      const some = Math.min(rows - done, submitter.roomFor(kernel.name));
-      const [from, to] = step.order === "ascending"
-        ? [done, done + some]
-        : [rows - done - some, rows - done];
-      const params = step.params(tile, from, to);
-      await submitter.dispatch(kernel.name, some, uniform, params, (encoder) => {
-        const pass = encoder.beginComputePass({ label: kernel.name });
-        kernel.encode(pass, group, step.workgroups(some));
+    const rows = step.order === "any" ? tileSize(tile) : tile.end - tile.start;
+    await inPieces(
+      gpu,
+      signal,
+      rows,
+      step.order,
+      () => submitter.roomFor(kernel.name),
+      async (from, to) => {
+        const uniforms = [[uniform, step.params(tile, from, to)]] as const;
+        await submitter.dispatch(kernel.name, to - from, uniforms, (encoder) => {
+          const pass = encoder.beginComputePass({ label: kernel.name });
+          kernel.encode(pass, group, step.workgroups(to - from, tile));
+          pass.end();
+        });
+      },
+    );
+  };
+}
+
+function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): PreparedStep {
+  return async (tile, submitter, signal) => {
+    const room = () => Math.min(LOOP_ROWS, submitter.roomFor(step.name));
+    await inPieces(gpu, signal, tile.end - tile.start, step.order, room, async (from, to) => {
+      const rows = Array.from(
+        { length: to - from },
+        (_, i) => step.order === "ascending" ? from + i : to - 1 - i,
+      );
+      const uniforms = bound.map(({ uniform }, k) => {
+        const table = new Uint32Array(rows.length * PARAMS_STRIDE / 4);
+        rows.forEach((row, entry) =>
+          table.set(step.loop[k]!.params(tile, row), entry * PARAMS_STRIDE / 4)
+        );
+        return [uniform, table] as const;
+      });
+      await submitter.dispatch(step.name, rows.length, uniforms, (encoder) => {
+        const pass = encoder.beginComputePass({ label: step.name });
+        for (let entry = 0; entry < rows.length; entry++) {
+          bound.forEach(({ kernel, group }, k) =>
+            kernel.encode(pass, group, step.loop[k]!.workgroups(tile), entry)
+          );
+        }
         pass.end();
       });
-      done += some;
-    }
+    });
   };
+}
+
+/** Submits rows piece by piece, each as long as there is room for. */
+async function inPieces(
+  gpu: Gpu,
+  signal: AbortSignal,
+  rows: number,
+  order: KernelStep["order"],
+  room: () => number,
+  submit: (from: number, to: number) => Promise<void>,
+): Promise<void> {
+  for (let done = 0; done < rows;) {
+    signal.throwIfAborted();
+    gpu.throwIfFailed();
+    const some = Math.min(rows - done, room());
+    const from = order === "descending" ? rows - done - some : done;
+    await submit(from, from + some);
+    done += some;
+  }
 }

@@ -77,19 +77,18 @@ export class Submitter {
   }
 
   /**
-   * Records a dispatch of `rows` rows whose uniform is `params`. A uniform can be set once a submit,
-   * so a second use of the same buffer starts a new one.
+   * Records dispatches for `rows` rows, with the contents of their uniforms. A uniform can be set once
+   * a submit, so a second use of the same buffer starts a new one.
    */
   async dispatch(
     kind: string,
     rows: number,
-    uniform: GPUBuffer,
-    params: Uint32Array<ArrayBuffer>,
+    uniforms: readonly (readonly [GPUBuffer, Uint32Array<ArrayBuffer>])[],
     command: (encoder: GPUCommandEncoder) => void,
   ): Promise<void> {
-    if (this.#batch.params.has(uniform)) await this.flush();
+    if (uniforms.some(([uniform]) => this.#batch.params.has(uniform))) await this.flush();
     const batch = this.#batch;
-    batch.params.set(uniform, params);
+    for (const [uniform, params] of uniforms) batch.params.set(uniform, params);
     batch.commands.push(command);
     batch.rows.set(kind, (batch.rows.get(kind) ?? 0) + rows);
     batch.expectedMs += rows * (this.#msPerRow.get(kind) ?? TARGET_MS / FIRST_ROWS);

@@ -12,6 +12,7 @@ import { linearTrack } from "../support/recordings.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
 import {
   decodeTrack,
+  expectLanesAgree,
   medianError,
   runningStretch,
   sampleRows,
@@ -23,6 +24,7 @@ import {
 const gpu = useGpu({ budget: "256 MiB" });
 
 const ROWS = 3000;
+const LANE_ROWS = 1200;
 // the twin multiplies matrices: what it is asked for takes seconds, not minutes
 const TWIN_ROWS = 200;
 // f32 against f64, and taps cut at 8 standard deviations
@@ -96,4 +98,17 @@ describe("the recording on a linear track", () => {
       await result.close();
     });
   }
+
+  it("is the same in lanes", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const recording = await linearTrack();
+    const [track] = TRACK_CASES;
+    const start = runningStretch(recording, track!.step * LANE_ROWS);
+    const time = { start, stop: start + track!.step * (LANE_ROWS - 1) };
+    await expectLanesAgree(gpu(), recording, track!, [2, 8], (lanes) => ({
+      time,
+      out: `memory:track_lanes_${lanes}`,
+    }));
+  });
 });

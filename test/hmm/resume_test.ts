@@ -120,7 +120,8 @@ describe("a decode that was interrupted", () => {
     await interrupted(out, "smooth", 200);
     await expect(openResult(out)).rejects.toThrow(/has not finished/);
     const early = await openResult(out, { unfinished: true });
-    const [from, to] = early.storedRows;
+    const [from, to] = early.storedRows[0]!;
+    expect(early.storedRows).toHaveLength(1);
     expect(to).toBe(early.posterior.shape[0]);
     expect(from).toBeGreaterThan(0);
     expect(to - from).toBeGreaterThanOrEqual(100);
@@ -180,7 +181,7 @@ describe("a decode that was interrupted", () => {
     ],
     [
       "a finished shard that is gone",
-      async (out) => await damage(out, "/causal_posterior/c/1/0", "remove"),
+      async (out) => await damage(out, "/causal_posterior/c/6/0", "remove"),
     ],
     [
       "a log cut in half",
@@ -274,10 +275,10 @@ describe("a device that is lost", () => {
 describe("an output", () => {
   it("is written by one run at a time", async () => {
     const out = place();
-    const first = plan(out).run();
-    const second = plan(out).run();
-    await expect(second).rejects.toThrow(OutputConflictError);
-    await (await first).close();
+    const runs = await Promise.allSettled([plan(out).run(), plan(out).run()]);
+    const refused = runs.filter((run) => run.status === "rejected");
+    expect(refused.map(({ reason }) => reason)).toEqual([expect.any(OutputConflictError)]);
+    for (const run of runs) if (run.status === "fulfilled") await run.value.close();
     await (await openJournal(out)).close();
     await (await plan(out).run()).close();
   });

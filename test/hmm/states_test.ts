@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ContinuousTransition } from "../../src/hmm/states.ts";
 import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
 
 const uniform = { kind: "uniform" } as const;
@@ -44,5 +45,52 @@ describe("stateModel()", () => {
     expect(refused({ transitions: [[uniform, uniform], [uniform]] })).toThrow(/not square/);
     expect(() => continuous({ movementVar: 0 })).toThrow(/movementVar 0/);
     expect(() => contFrag({ movementVar: NaN })).toThrow(/movementVar NaN/);
+  });
+
+  it("takes every kind of transition, and says what is wrong with one", () => {
+    const single = (block: unknown) => () =>
+      stateModel({
+        names: ["one"],
+        initial: [1],
+        discreteTransition: [[1]],
+        transitions: [[block as ContinuousTransition]],
+      });
+    for (
+      const block of [
+        { kind: "oneWayWalk", movementVar: 2, direction: "down" },
+        { kind: "graphWalk", movementVar: 2 },
+        { kind: "graphWalk", movementVar: 2, direction: "away" },
+        { kind: "empirical" },
+        { kind: "empirical", speedup: 20, timeReversed: true },
+        // as somebody else rounded them
+        { kind: "matrix", values: [0.333333, 0.666666, 0, 1] },
+      ]
+    ) expect(single(block)).not.toThrow();
+    expect(single({ kind: "oneWayWalk", movementVar: -1, direction: "up" }))
+      .toThrow(/a oneWayWalk has movementVar -1, wanted a positive number/);
+    expect(single({ kind: "oneWayWalk", movementVar: 1, direction: "left" }))
+      .toThrow(/a oneWayWalk has direction "left", wanted "up" or "down"/);
+    expect(single({ kind: "graphWalk", movementVar: 1, direction: "up" }))
+      .toThrow(/direction "up", wanted "towards" or "away"/);
+    expect(single({ kind: "empirical", speedup: 0 })).toThrow(/speedup 0, wanted a whole number/);
+    expect(single({ kind: "jump" })).toThrow(/a transition is of kind "jump", wanted randomWalk/);
+    expect(single({ kind: "matrix", values: [1, 0, 0] }))
+      .toThrow(/a matrix has 3 entries, wanted as many rows as columns/);
+    expect(single({ kind: "matrix", values: [1, 0, -0.5, 1.5] }))
+      .toThrow(/entry \[1, 0\] of a matrix is -0.5/);
+    expect(single({ kind: "matrix", values: [1, 0, NaN, 1] })).toThrow(/is NaN/);
+    expect(single({ kind: "matrix", values: [1, 0, 0.5, 0.4] })).toThrow(/row 1 of a matrix sums/);
+  });
+
+  it("takes states of one bin, with uniform transitions alone", () => {
+    expect(stateModel({ ...good, oneBin: [false, true] }).oneBin).toEqual([false, true]);
+    expect(() => stateModel({ ...good, oneBin: [true] })).toThrow(/oneBin has 1 entries, wanted 2/);
+    expect(() =>
+      stateModel({
+        ...good,
+        oneBin: [false, true],
+        transitions: [[{ kind: "identity" }, uniform], [{ kind: "identity" }, uniform]],
+      })
+    ).toThrow(/from "b" to "a", of which one has a single bin, is of kind "identity"/);
   });
 });

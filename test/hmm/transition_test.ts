@@ -65,6 +65,17 @@ describe("transitionOperator()", () => {
       .toThrow(/random walks reach 0 x 1999 bins/);
   });
 
+  it("refuses blocks and states that are no convolution", () => {
+    const model = continuous({ movementVar: 1 });
+    const walled = { ...model, transitions: [[{ kind: "graphWalk", movementVar: 1 } as const]] };
+    expect(() => transitionOperator(boxGrid([3]), walled)).toThrow(
+      /a block is of kind "graphWalk"/,
+    );
+    const silent = { ...contFrag({ movementVar: 1 }), oneBin: [false, true] };
+    expect(() => transitionOperator(boxGrid([3]), silent))
+      .toThrow(/state "Fragmented" has a single bin/);
+  });
+
   it("keeps rows that sum to 1 after f32 rounding", () => {
     for (const { grid, model } of hmmProblems()) {
       const { rowScale, shape } = transitionOperator(grid, model);

@@ -1,9 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { ChunkError, OutputConflictError } from "../../src/errors.ts";
-import type { ExportProgress } from "../../src/io/netcdf.ts";
-import { exportNetcdf, openNetcdf } from "../../src/io/netcdf.ts";
+import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import type { ExportProgress } from "../../src/io/netcdf_export.ts";
+import { exportNetcdf } from "../../src/io/netcdf_export.ts";
+import { fromRootScaled, fromUint16, toRootScaled, toUint16 } from "../../src/math/quantize.ts";
 import { openStore } from "../../src/store/store.ts";
+import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import { seeded } from "../support/random.ts";
 import { NUMERIC_TYPES, writeSmallGroup } from "../support/small_group.ts";
 
 const IN = "memory:netcdf-test/in.zarr";
@@ -17,6 +21,37 @@ afterEach(async () => {
   }
 });
 
+/** A group with the packed array `x`, and scales beside it where its packing has them. */
+async function writePacked(packing: string) {
+  const random = seeded(3);
+  const values = Float32Array.from({ length: 30 * 4 }, () => random() / 3);
+  const rows = packing === "root"
+    ? toRootScaled(values, 4)
+    : { stored: toUint16(values), scales: new Float32Array(30) };
+  const store = await openStore(IN, { mode: "write" });
+  const x = {
+    name: "x",
+    shape: [30, 4],
+    chunkShape: [7, 4],
+    dtype: "uint16",
+    dims: ["time", "bins"],
+    attributes: { packing, scale_factor: 1 / 65535 },
+  } as const;
+  const scale = {
+    name: "x_scale",
+    shape: [30],
+    chunkShape: [7],
+    dtype: "float32",
+    dims: ["time"],
+  } as const;
+  const arrays = packing === "root" ? [x, scale] : [x];
+  await writeGroup(store, { attributes: {}, arrays });
+  await writeArray(store, x, rows.stored);
+  if (packing === "root") await writeArray(store, scale, rows.scales);
+  await store.close();
+  return rows;
+}
+
 async function readVariable(name: string, file = OUT) {
   const array = await openNetcdf(file, name);
   try {
@@ -29,10 +64,10 @@ async function readVariable(name: string, file = OUT) {
 describe("exportNetcdf()", () => {
   for (const [zarrFormat, deflate, chunkRows] of [[3, 0, 200], [2, 0, 1], [3, 4, 97]] as const) {
     it(`writes what openNetcdf() reads: zarr ${zarrFormat}, deflate ${deflate}`, async () => {
-      const rows = 100 * chunkRows + 11;
+      const rows = 30 * chunkRows + 11;
       await writeSmallGroup(IN, { zarrFormat, chunkRows, rows });
       const { variables, fileBytes } = await exportNetcdf(IN, OUT, { deflate });
-      expect(variables).toBe(21);
+      expect(variables).toBe(24);
       if (deflate === 0) expect(fileBytes).toBeGreaterThan(rows * 12 * 4);
       const names = ["acausal_posterior", "time", "interior_index", "is_track_interior"];
       for (const name of [...names, ...NUMERIC_TYPES.map((dtype) => `a_${dtype}`)]) {
@@ -47,20 +82,50 @@ describe("exportNetcdf()", () => {
     });
   }
 
-  it("expands state bins, NaN outside the track", async () => {
+  it("expands state bins to the whole box: NaN outside the track, all coordinates", async () => {
     const { acausal_posterior, interior_index } = await writeSmallGroup(IN, { rows: 5000 });
-    await exportNetcdf(IN, OUT, { expand: true });
+    const { variables } = await exportNetcdf(IN, OUT, { expand: true });
+    expect(variables).toBe(20);
     const { values, shape, dims } = await readVariable("acausal_posterior");
     expect(shape).toEqual([5000, 22]);
-    expect(dims).toEqual(["time", "full_state_bins"]);
+    expect(dims).toEqual(["time", "state_bins"]);
     const expected = new Float32Array(5000 * 22).fill(NaN);
     (acausal_posterior as Float32Array).forEach((value, i) => {
       const bin = (interior_index as Int32Array)[i % 12]!;
       expected[Math.floor(i / 12) * 22 + bin] = value;
     });
     expect(values).toEqual(expected);
-    expect((await readVariable("state_ind")).values.slice(0, 5)).toEqual(
-      Int32Array.of(-1, 0, 0, 0, -1),
+    const bins = Array.from({ length: 22 }, (_, bin) => bin);
+    expect(await readVariable("state_ind")).toMatchObject({
+      dims: ["state_bins"],
+      values: Int32Array.from(bins, (bin) => bin < 11 ? 0 : 1),
+    });
+    expect((await readVariable("position")).values).toEqual(
+      Float64Array.from(bins, (bin) => 0.5 + bin % 11),
+    );
+    expect((await readVariable("is_track_interior")).dims).toEqual(["state_bins"]);
+    for (const name of ["interior_index", "full_position", "full_state_ind"]) {
+      await expect(openNetcdf(OUT, name)).rejects.toThrow(/there is no such variable/);
+    }
+  });
+
+  for (const packing of ["linear", "root"] as const) {
+    it(`writes ${packing} packed probabilities as f32, and no scales`, async () => {
+      const { stored, scales } = await writePacked(packing);
+      await exportNetcdf(IN, OUT);
+      const { values, dtype } = await readVariable("x");
+      expect(dtype).toBe("float32");
+      expect(values).toEqual(
+        packing === "linear" ? fromUint16(stored) : fromRootScaled({ stored, scales }),
+      );
+      await expect(openNetcdf(OUT, "x_scale")).rejects.toThrow(/there is no such variable/);
+    });
+  }
+
+  it("says when it cannot undo a packing", async () => {
+    await writePacked("tight");
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(
+      `"x" has the packing "tight", wanted "linear", or "root" and its scales in "x_scale"`,
     );
   });
 
@@ -68,9 +133,9 @@ describe("exportNetcdf()", () => {
     await writeSmallGroup(IN);
     const seen: ExportProgress[] = [];
     await exportNetcdf(IN, OUT, { onProgress: (progress) => seen.push({ ...progress }) });
-    expect(new Set(seen.map(({ variable }) => variable)).size).toBe(19);
+    expect(new Set(seen.map(({ variable }) => variable)).size).toBe(21);
     expect(seen.at(-1)!.fraction).toBe(1);
-    expect(seen.at(-1)!.variableCount).toBe(21);
+    expect(seen.at(-1)!.variableCount).toBe(24);
   });
 
   it("leaves nothing when it is aborted", async () => {
@@ -100,7 +165,7 @@ describe("exportNetcdf()", () => {
       "Cannot export: deflate is 10, wanted a whole number from 0 to 9",
     );
     const store = await openStore(IN);
-    await store.deleteAll("/is_track_interior");
+    await store.deleteAll("/interior_index");
     await expect(exportNetcdf(IN, OUT, { expand: true })).rejects.toThrow(/Cannot expand/);
     await store.delete("/acausal_posterior/c/1/0");
     await store.set("/acausal_posterior/c/1/0", new Uint8Array(7));
@@ -130,9 +195,12 @@ describe("openNetcdf()", () => {
     await expect(openNetcdf(OUT, "states")).rejects.toThrow(/wanted numbers/);
     const store = await openStore("memory:netcdf-test/out");
     await store.set("/b.nc", new Uint8Array(10_000));
+    await store.set("/c.nc", (await store.get("/a.nc"))!.subarray(0, 5000));
     await store.close();
-    await expect(openNetcdf("memory:netcdf-test/out/b.nc", "time")).rejects.toThrow(
-      /it is not an HDF5 file/,
-    );
+    for (const [file, reason] of [["b", /it is no HDF5 file$/], ["c", /cut short$/]] as const) {
+      const opened = openNetcdf(`memory:netcdf-test/out/${file}.nc`, "time");
+      await expect(opened).rejects.toThrow(ChunkError);
+      await expect(opened).rejects.toThrow(reason);
+    }
   });
 });

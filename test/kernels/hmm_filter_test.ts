@@ -56,4 +56,23 @@ describe("hmm_filter", () => {
       }
     });
   }
+
+  it("takes lanes side by side as it takes each alone", async () => {
+    const problem = hmmProblems().find(({ name }) => name === "a ring with three states")!;
+    const layout = hmmLayout(problem);
+    const lanes = 3;
+    const together = randomLogLikelihoods(lanes * problem.rows, layout.bins, 13);
+    const all = await runKernel(gpu(), filterCase(layout, together, lanes));
+    for (let lane = 0; lane < lanes; lane++) {
+      const own = together.subarray(
+        lane * problem.rows * layout.bins,
+        (lane + 1) * problem.rows * layout.bins,
+      );
+      const alone = await runKernel(gpu(), filterCase(layout, own));
+      for (const [name, values] of Object.entries(alone.outputs)) {
+        const start = lane * values.length;
+        expect(all.outputs[name]!.subarray(start, start + values.length), name).toEqual(values);
+      }
+    }
+  });
 });

@@ -4,6 +4,7 @@ import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
 import {
+  filterCase,
   hmmLayout,
   hmmProblems,
   largestDifference,
@@ -67,5 +68,23 @@ describe("hmm_smooth", () => {
       referenceTransition(problem!.grid, problem!.model, 8),
     );
     expect(largestDifference(layout.unplace(outputs.filtered!), twin)).toBeLessThan(TOLERANCE);
+  });
+
+  it("takes lanes side by side as it takes each alone", async () => {
+    const problem = hmmProblems().find(({ name }) => name === "a ring with three states")!;
+    const layout = hmmLayout(problem);
+    const lanes = 3;
+    const likelihoods = randomLogLikelihoods(lanes * problem.rows, layout.bins, 14);
+    const { outputs: forward } = await runKernel(gpu(), filterCase(layout, likelihoods, lanes));
+    const { filtered, predicted } = forward;
+    const all = await runKernel(gpu(), smoothCase(layout, filtered!, predicted!, lanes));
+    for (let lane = 0; lane < lanes; lane++) {
+      const own = (values: Float32Array) =>
+        values.slice(lane * values.length / lanes, (lane + 1) * values.length / lanes);
+      const alone = await runKernel(gpu(), smoothCase(layout, own(filtered!), own(predicted!)));
+      for (const [name, values] of Object.entries(alone.outputs)) {
+        expect(own(all.outputs[name]!), name).toEqual(values);
+      }
+    }
   });
 });

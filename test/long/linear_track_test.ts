@@ -3,12 +3,16 @@ import { formatBytes, formatSeconds } from "../../src/math/format.ts";
 import { openStore } from "../../src/store/store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { recordNumbers } from "../support/record.ts";
+import type { TestRecording } from "../support/recordings.ts";
 import { linearTrack } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
+import type { TrackCase } from "../support/track.ts";
 import {
   decodeTrack,
+  expectLanesAgree,
   medianError,
+  runningStretch,
   sampleRows,
   TRACK_CASES,
   worstRowSum,
@@ -54,6 +58,39 @@ describe("the whole recording on a linear track, on disk, under 256 MiB", () => 
     });
   }
 });
+
+describe("lanes", () => {
+  const [slow, , fast] = TRACK_CASES as [TrackCase, TrackCase, TrackCase];
+  for (
+    const { track, seconds } of [{ track: slow, seconds: undefined }, { track: fast, seconds: 80 }]
+  ) {
+    it(`change nothing: ${track.name}, ${seconds ?? "all"} seconds`, async (context) => {
+      const missing = sharedDataMissing();
+      if (missing) context.skip(missing);
+      if (runtime !== "node") context.skip("shorter stretches are compared in every runtime");
+      const recording = await linearTrack();
+      const time = seconds === undefined ? {} : timeOf(recording, seconds);
+      const places = await Promise.all([1, 2, 8, 64].map(async (lanes) => ({
+        lanes,
+        out: await place(`lanes_${lanes}`),
+      })));
+      await expectLanesAgree(gpu(), recording, track, [2, 8, 64], (lanes) => ({
+        time,
+        out: places.find((some) => some.lanes === lanes)!.out,
+      }));
+      for (const { out } of places) {
+        const store = await openStore(out, { mode: "write" });
+        await store.deleteAll();
+        await store.close();
+      }
+    });
+  }
+});
+
+function timeOf(recording: TestRecording, seconds: number) {
+  const start = runningStretch(recording, seconds);
+  return { start, stop: start + seconds };
+}
 
 /** OPFS in the browser, a temporary folder elsewhere. */
 async function place(stem: string): Promise<string> {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatSeconds, formatTable, parseBytes } from "../../src/math/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatSeconds,
+  formatTable,
+  parseBytes,
+} from "../../src/math/format.ts";
 
 describe("parseBytes()", () => {
   it("reads bytes and every unit, in any case, with or without a space", () => {
@@ -31,5 +37,9 @@ describe("formatting", () => {
   it("writes tables whose columns line up", () => {
     expect(formatTable([["a", "bytes"], ["long name", "1"]]))
       .toBe("a          bytes\n---------  -----\nlong name      1");
+  });
+
+  it("writes counts with their thousands apart", () => {
+    expect([0, 999, 1000, 1976441].map(formatCount)).toEqual(["0", "999", "1,000", "1,976,441"]);
   });
 });

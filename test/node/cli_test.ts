@@ -45,7 +45,7 @@ async function replaced(name: string, bytes: Uint8Array): Promise<string[]> {
 describe("sluice", () => {
   it("tells its version, its commands and their options", async () => {
     expect((await runCli(["--version"])).stdout.trim()).toBe(VERSION);
-    expect((await runCli(["--help"])).stdout).toMatch(/decode .*\n *info/);
+    expect((await runCli(["--help"])).stdout).toMatch(/decode .*\n *export .*\n *info/);
     const help = await runCli(["decode", "--help"]);
     expect(help.code).toBe(0);
     for (const option of ["--spike-times", "--train", "--min-speed", "--budget", "--chunk-rows"]) {
@@ -306,6 +306,9 @@ describe("memory", () => {
         "8MiB",
         "--chunk-rows",
         "500",
+        // lanes hold memory of their own, however long they are
+        "--lanes",
+        "1",
         "--out",
         join(place, "out.zarr"),
         "--json",

@@ -51,9 +51,20 @@ describe("a file store", () => {
     expect(await readdir(join(folder, "stale"))).toEqual([]);
   });
 
-  it("reports a short write with both counts", async () => {
-    const short = { write: () => Promise.resolve({ bytesWritten: 3 }) };
-    const write = writeWhole(short, new Uint8Array(10), "x/c/0");
-    await expect(write).rejects.toThrow('Cannot write "x/c/0": 3 of 10 bytes were written');
+  it("sends the rest of a short write, and reports with both counts when nothing more arrives", async () => {
+    const arriving = (...counts: number[]) => {
+      const sent: number[][] = [];
+      const write = (_: Uint8Array, offset: number, length: number, position: number) => {
+        sent.push([offset, length, position]);
+        return Promise.resolve({ bytesWritten: counts.shift()! });
+      };
+      return { sent, handle: { write } };
+    };
+    const late = arriving(3, 7);
+    await writeWhole(late.handle, new Uint8Array(10), "x/c/0", 100);
+    expect(late.sent).toEqual([[0, 10, 100], [3, 7, 103]]);
+    const short = arriving(3, 0);
+    await expect(writeWhole(short.handle, new Uint8Array(10), "x/c/0"))
+      .rejects.toThrow('Cannot write "x/c/0": 3 of 10 bytes were written');
   });
 });

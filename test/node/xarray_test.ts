@@ -1,12 +1,14 @@
-import { execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
+import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { CODECS } from "../../src/store/codecs.ts";
 import { useGpu } from "../support/gpu.ts";
+import { pythonMissing, runPython } from "../support/python.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 
@@ -16,17 +18,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), `sluice-xarray-${runtime}-`));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Why the system's Python cannot compare; `undefined` if it can. */
-function pythonMissing(): string | undefined {
-  try {
-    execFileSync("/usr/bin/python3", ["-c", "import xarray, zarr, dask"], { stdio: "pipe" });
-    return undefined;
-  } catch {
-    return "the system's python3 has no xarray, zarr and dask " +
-      "(Debian: apt-get install python3-xarray python3-zarr python3-dask)";
-  }
-}
 
 const SCRIPT = `
 import sys, json, hashlib
@@ -60,7 +51,7 @@ async function digest(place: string): Promise<string> {
 describe("zarr version 2 in the system's xarray", () => {
   for (const codec of CODECS) {
     it(`opens with dask, bit-equal, codec ${codec}`, async (context) => {
-      const missing = pythonMissing();
+      const missing = pythonMissing(["xarray", "zarr", "dask"]);
       if (missing) context.skip(missing);
       const out = join(folder, `${codec}.zarr`);
       const result = await sortedSpikes({
@@ -76,9 +67,7 @@ describe("zarr version 2 in the system's xarray", () => {
         zarrFormat: 2,
         codec,
       }).run();
-      const seen = JSON.parse(
-        execFileSync("/usr/bin/python3", ["-c", SCRIPT, out], { encoding: "utf8" }),
-      );
+      const seen = runPython(SCRIPT, out);
       const [rows, width] = result.posterior.shape as [number, number];
       expect(seen.dims).toMatchObject({ time: rows, state_bins: width, states: 2 });
       expect(seen.coords).toEqual(
@@ -110,6 +99,213 @@ describe("zarr version 2 in the system's xarray", () => {
       expect(seen.marginal_log_likelihood).toBe(result.marginalLogLikelihood);
       expect(seen.posterior).toBe(await digest(`${out}/acausal_posterior`));
       expect(seen.filtered).toBe(await digest(`${out}/causal_posterior`));
+      await result.close();
+    });
+  }
+});
+
+/** What the README says of the full grid, tried; and that it is worked out a chunk at a time. */
+const EXPAND = `
+import sys, json
+import numpy as np, xarray as xr
+ds = xr.open_zarr(sys.argv[1])
+posterior = ds.acausal_posterior
+if "acausal_posterior_scale" in ds:
+    posterior = posterior.astype("f4") ** 2 * ds.acausal_posterior_scale
+n = ds.sizes["full_state_bins"]
+full = posterior.assign_coords(state_bins=ds.interior_index).reindex(state_bins=range(n))
+index = ds.interior_index.values
+wanted = np.full((ds.sizes["time"], n), np.nan, "f4")
+wanted[:, index] = posterior.values
+outside = np.setdiff1d(np.arange(n), index)
+full.values.tofile(sys.argv[2])
+print(json.dumps({
+  "dtype": str(full.dtype),
+  "chunks": [list(c) for c in full.data.chunks],
+  "equal": bool(np.array_equal(full.values, wanted, equal_nan=True)),
+  "outside": bool(np.isnan(full.values[:, outside]).all()) and len(outside) > 0,
+  "track": bool((np.flatnonzero(ds.is_track_interior.values) == index).all()),
+}))
+`;
+
+describe("expanding to the full grid in xarray", () => {
+  for (const dtype of ["f32", "u16"] as const) {
+    it(`gives what fullPosterior does, chunk by chunk: ${dtype}`, async (context) => {
+      const missing = pythonMissing(["xarray", "zarr", "dask"]);
+      if (missing) context.skip(missing);
+      const out = join(folder, `expand-${dtype}.zarr`);
+      const result = await sortedSpikes({
+        ...smallRecording({ dimensions: 2, seconds: 4 }),
+        states: contFrag({ movementVar: 4 }),
+        binSize: 4,
+        positionStd: 4,
+      }).smooth(gpu(), {
+        time: { step: 0.02 },
+        out,
+        dtype,
+        // numcodecs undoes what this codec does to u16
+        codec: dtype === "u16" ? "delta-zstd" : "none",
+        chunkRows: 50,
+        zarrFormat: 2,
+      }).run();
+      const [rows, bins] = result.fullPosterior.shape as [number, number];
+      expect(bins).toBeGreaterThan(result.posterior.shape[1]!);
+      const seen = runPython(EXPAND, out, join(folder, "full.f32"));
+      expect(seen).toEqual({
+        dtype: "float32",
+        chunks: [[50, 50, 50, 50, 1], [bins]],
+        equal: true,
+        outside: true,
+        track: true,
+      });
+      const bytes = new Uint8Array(await readFile(join(folder, "full.f32")));
+      const python = new Float32Array(bytes.buffer);
+      const own = await readAll(result.fullPosterior) as Float32Array;
+      expect(python.length).toBe(rows * bins);
+      // to the bit as f32; unpacking u16 rounds once more here and once less there
+      const most = dtype === "f32" ? 0 : 2 ** -24;
+      const wrong = own.findIndex((value, i) =>
+        Number.isNaN(value) ? !Number.isNaN(python[i]!) : !(Math.abs(value - python[i]!) <= most)
+      );
+      expect(wrong).toBe(-1);
+      await result.close();
+    });
+  }
+});
+
+/** Opens files with both engines, and compares everything with the store they came from. */
+const COMPARE = `
+import sys, json
+import numpy as np, xarray as xr
+place, interior, full = sys.argv[1:]
+store = xr.open_zarr(place)
+bins = store.sizes["full_state_bins"]
+
+def plain(values):
+    return values.astype(str) if values.dtype.kind in "OSU" else values
+
+def wanted(name, expand):
+    if expand and "full_" + name in store: name = "full_" + name
+    v = store[name]
+    if name + "_scale" in store: v = v.astype("f4") ** 2 * store[name + "_scale"]
+    if v.dtype == "f2": v = v.astype("f4")
+    if expand and "state_bins" in v.dims:
+        v = v.assign_coords(state_bins=store.interior_index).reindex(state_bins=range(bins))
+    return v.rename(full_state_bins="state_bins") if expand and "full_state_bins" in v.dims else v
+
+def equal(name, own, expand):
+    v = wanted(name, expand)
+    a, b = plain(own.values), plain(v.values)
+    if own.dims != v.dims or a.dtype != b.dtype or a.shape != b.shape: return False
+    if a.dtype.kind != "f" or "posterior" not in name:
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    # scales are applied in f4 there and in f8 here: one rounding more or less
+    return np.allclose(a, b, rtol=0, atol=2 ** -24, equal_nan=True)
+
+def look(file, engine, expand):
+    ds = xr.open_dataset(file, engine=engine, chunks={})
+    last = ds.acausal_posterior.isel(time=-1).compute()
+    last = last.set_index(state_bins=["state", "x_position", "y_position"])
+    encoding = ds.acausal_posterior.encoding
+    return {
+      "unequal": [n for n in ds.variables if not equal(n, ds[n], expand)],
+      "variables": sorted(ds.data_vars),
+      "coords": sorted(ds.coords),
+      "sizes": dict(ds.sizes),
+      "units": [ds.time.attrs["units"], ds.acausal_entropy.attrs["units"]],
+      "attrs": {k: ds.attrs[k] for k in ("format", "plan_hash", "complete", "dropped_spikes")},
+      "marginal_log_likelihoods": np.atleast_1d(ds.attrs["marginal_log_likelihoods"])[0],
+      "parameters": json.loads(ds.attrs["parameters"]),
+      "compressed": bool(encoding.get("zlib") or encoding.get("compression")),
+      "peak": last.state_bins.values[int(last.fillna(-1).argmax())],
+      "unstacked": dict(last.unstack("state_bins").sizes),
+    }
+
+print(json.dumps({
+  engine: [look(interior, engine, False), look(full, engine, True)]
+  for engine in ("h5netcdf", "netcdf4")
+}, default=float))
+`;
+
+const SUMMARY_VARIABLES = [
+  ...["entropy", "hpd_size", "hpd_threshold", "map_bin", "map_probability"],
+  ...["map_", "mean_", "variance_"].flatMap((name) => [`${name}x_position`, `${name}y_position`]),
+];
+
+describe("an exported NetCDF file", () => {
+  for (const dtype of ["f32", "f16", "u16", "u16-linear"] as const) {
+    it(`opens in xarray as the store does, expanded or not: ${dtype}`, async (context) => {
+      const missing = pythonMissing(["xarray", "zarr", "dask", "h5netcdf", "netCDF4"]);
+      if (missing) context.skip(missing);
+      const out = join(folder, `export-${dtype}.zarr`);
+      const decoder = sortedSpikes({
+        ...smallRecording({ dimensions: 2, seconds: 6 }),
+        states: contFrag({ movementVar: 4 }),
+        binSize: 4,
+        positionStd: 4,
+      });
+      const result = await decoder.smooth(gpu(), {
+        time: { step: 0.02 },
+        out,
+        dtype,
+        causal: true,
+        // of the others, one says as much
+        summaries: dtype === "f32" ? SUMMARIES : ["entropy"],
+        chunkRows: 100,
+        zarrFormat: 2,
+      }).run();
+      const [rows, bins] = result.posterior.shape as [number, number];
+      const { shape, interior, centers } = decoder.grid;
+      const files = [join(folder, `${dtype}.nc`), join(folder, `${dtype}-full.nc`)] as const;
+      await exportNetcdf(out, files[0]);
+      await exportNetcdf(out, files[1], { expand: true, deflate: 4 });
+      const own = dtype === "f32" ? SUMMARY_VARIABLES : ["entropy"];
+      const both = [...own, "posterior", "state_probabilities"];
+      const coords = ["is_track_interior", "state", "state_ind", "states", "time"];
+      coords.push("x_position", "y_position");
+      const fullCoords = ["full_state", "full_state_ind", "full_x_position", "full_y_position"];
+      // the likeliest bin of the last row, to be found by its names and not by its number
+      const row = await result.posterior.read(rows - 1, rows) as Float32Array;
+      const peak = row.indexOf(Math.max(...row));
+      const seen = runPython(COMPARE, out, ...files);
+      for (const engine of ["h5netcdf", "netcdf4"]) {
+        for (const [i, found] of seen[engine].entries()) {
+          const expanded = i === 1;
+          expect(found.unequal, engine).toEqual([]);
+          expect(found.sizes).toEqual({
+            time: rows,
+            states: 2,
+            state_bins: expanded ? 2 * interior.length : bins,
+            ...(!expanded && { full_state_bins: 2 * interior.length }),
+          });
+          expect(found.coords).toEqual(
+            expanded ? coords : [...fullCoords, "interior_index", ...coords],
+          );
+          expect(found.variables).toEqual([
+            ...["acausal", "causal"].flatMap((kind) => both.map((name) => `${kind}_${name}`)),
+            ...(dtype === "f32" ? ["causal_log_normaliser"] : []),
+          ].sort());
+          expect(found.units).toEqual(["s", "nat"]);
+          expect(found.attrs).toMatchObject({
+            format: "sluice.decode",
+            complete: 1,
+            dropped_spikes: result.droppedSpikes,
+          });
+          expect(found.marginal_log_likelihoods).toBe(result.marginalLogLikelihood);
+          expect(found.parameters.grid.shape).toEqual(shape);
+          expect(found.compressed).toBe(expanded);
+          expect(found.peak).toEqual([
+            decoder.states.names[Math.floor(peak / (bins / 2))],
+            ...result.binCenters.map((center) => center[peak]),
+          ]);
+          if (!expanded) continue;
+          expect(found.unstacked).toEqual({
+            state: 2,
+            x_position: centers[0]!.length,
+            y_position: centers[1]!.length,
+          });
+        }
+      }
       await result.close();
     });
   }

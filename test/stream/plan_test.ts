@@ -4,7 +4,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
-import type { Pass } from "../../src/stream/pass.ts";
+import type { LoopStep, Pass } from "../../src/stream/pass.ts";
 import { cutRows, tilesBetween } from "../../src/stream/pass.ts";
 import type { PlanActions, PlanChoices, RunContext, RunReport } from "../../src/stream/plan.ts";
 import { Plan } from "../../src/stream/plan.ts";
@@ -31,8 +31,29 @@ const running: KernelSpec = {
   bindings: { params: "uniform", value: "read", carry: "read_write", total: "read_write" },
 };
 
+/** carry = 3 carry + value[row] in the first turn, total[row] = carry += 1 in the second. */
+const turns: readonly KernelSpec[] = ["take_value", "give_total"].map((name, turn) => ({
+  name,
+  code: `
+    @group(0) @binding(0) var<uniform> params: vec4u;
+    @group(0) @binding(1) var<storage, read> value: array<u32>;
+    @group(0) @binding(2) var<storage, read_write> carry: array<u32>;
+    @group(0) @binding(3) var<storage, read_write> total: array<u32>;
+    @compute @workgroup_size(1)
+    fn ${name}() {
+      ${
+    turn === 0
+      ? "carry[0] = 3u * carry[0] + value[params.x] + 0u * total[0];"
+      : "carry[0] += 1u + 0u * value[0]; total[params.x] = carry[0];"
+  }
+    }`,
+  bindings: { params: "uniform", value: "read", carry: "read_write", total: "read_write" },
+}));
+
 interface Toy {
   rows: number;
+  /** Whether rows go through both turns, up or down the tile. */
+  loop?: "ascending" | "descending";
   got: number[];
   read?: () => Promise<void> | void;
   write?: () => Promise<void> | void;
@@ -46,6 +67,17 @@ function toy(rows: number, extra: Partial<Toy> = {}): Toy {
   return { rows, got: [], released: 0, live: { now: 0, most: 0 }, ...extra };
 }
 
+const turnsStep = (order: LoopStep["order"]): LoopStep => ({
+  name: "turns",
+  order,
+  loop: turns.map((kernel) => ({
+    kernel,
+    constants: {},
+    params: (_tile, row) => Uint32Array.of(row, 0, 0, 0),
+    workgroups: () => [1],
+  })),
+});
+
 function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[]> {
   const pass = (tileRows: number): Pass => ({
     name: "sum",
@@ -55,7 +87,7 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
       { name: "value", bytes: 4 * tileRows, role: "upload" },
       { name: "total", bytes: 4 * tileRows, role: "download" },
     ],
-    steps: [{
+    steps: job.loop ? [turnsStep(job.loop)] : [{
       kernel: running,
       constants: {},
       order: "ascending",
@@ -108,11 +140,19 @@ const wanted = (rows: number) => Array.from({ length: rows }, (_, i) => i * (i +
 describe("tiles", () => {
   it("cover every row once, for any size", () => {
     for (const [rows, tileRows] of [[1, 1], [7, 3], [8, 4], [5, 100]] as const) {
-      const tiles = tilesBetween(cutRows(0, rows, tileRows));
+      const tiles = tilesBetween(cutRows(0, rows, tileRows), { firstLane: 0, lanes: 1 });
       expect(tiles[0]!.start).toBe(0);
       expect(tiles.at(-1)!.end).toBe(rows);
       tiles.slice(1).forEach((tile, i) => expect(tile.start).toBe(tiles[i]!.end));
     }
+  });
+});
+
+describe("cutRows()", () => {
+  it("cuts at multiples of both steps, before row 0 too", () => {
+    expect(cutRows(-7, 12, 5, 4)).toEqual([-7, -5, -4, 0, 4, 5, 8, 10, 12]);
+    expect(cutRows(3, 3, 5, 4)).toEqual([3]);
+    expect(cutRows(3, 4, 5)).toEqual([3, 4]);
   });
 });
 
@@ -173,11 +213,29 @@ describe("Plan", () => {
     expect(() => toyPlan(gpu(), toy(10), { slots: 5 })).toThrow(/from 1 to 4/);
   });
 
+  it("takes the kernels of a loop in turns, row by row", async () => {
+    const turn = (rows: number[]) => {
+      const totals: number[] = [];
+      let carry = 0;
+      for (const row of rows) totals[row] = carry = (Math.imul(3, carry) + row + 1) >>> 0;
+      return totals;
+    };
+    const rows = Array.from({ length: 150 }, (_, i) => i);
+    for (const tileRows of [150, 64, 7]) {
+      expect(await toyPlan(gpu(), toy(150, { loop: "ascending" }), { tileRows, slots: 1 }).run())
+        .toEqual(turn(rows));
+    }
+    expect(
+      await toyPlan(gpu(), toy(150, { loop: "descending" }), { tileRows: 150, slots: 1 }).run(),
+    )
+      .toEqual(turn(rows.reverse()));
+  });
+
   it("explains itself in a table that adds up", () => {
     const plan = toyPlan(gpu(), toy(100), { tileRows: 10 });
     expect(plan.explain()).toMatch(/Plan "toy": 100 rows on/);
-    expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +352 B/);
-    expect(plan.explain()).toMatch(/in all.* 360 B +100 B/);
+    expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +384 B/);
+    expect(plan.explain()).toMatch(/in all.* 392 B +100 B/);
   });
 
   it("reports progress that only grows, and ends at 1", async () => {

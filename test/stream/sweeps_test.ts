@@ -27,7 +27,7 @@ function doubling(sweeps: number, most: number) {
     slotBuffers: [{ name: "out", bytes: 4, role: "download" }],
     steps: [{
       copy: { from: "table", to: "out" },
-      range: () => ({ fromOffset: 0, toOffset: 0, bytes: 4 }),
+      ranges: () => [{ fromOffset: 0, toOffset: 0, bytes: 4 }],
     }],
     read: () => Promise.resolve({}),
     write: (_tile, { out }) => {

@@ -28,10 +28,10 @@ const gpu = await openGpu({ budget: "64 MiB" });
 
 const output = DecodeOutput.prototype;
 // it waits, since what is told by a page that goes may get lost
-const { write } = output;
-output.write = async function (kind, start, ...rest) {
-  await tell({ event: "computed", pass: kind === "causal" ? "filter" : "smooth", start });
-  await write.call(this, kind, start, ...rest);
+const { commit } = output;
+output.commit = async function (pass, tile) {
+  await tell({ event: "computed", pass: pass.name, start: tile.start });
+  return await commit.call(this, pass, tile);
 };
 const { append } = Journal.prototype;
 Journal.prototype.append = async function (entry) {

@@ -5,7 +5,7 @@ import type { StateModel } from "../../src/hmm/states.ts";
 import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
 import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
-import { hmmConstants } from "../../src/kernels/hmm_transition.ts";
+import { fieldBytes, hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { transitionOperator } from "../../src/hmm/transition.ts";
 import { seeded } from "./random.ts";
 
@@ -180,51 +180,65 @@ export function hmmLayout({ grid, model }: Pick<HmmProblem, "grid" | "model">) {
 
 type HmmLayout = ReturnType<typeof hmmLayout>;
 
-const operatorBuffers = ({ operator }: HmmLayout) => ({
+const operatorBuffers = ({ operator }: HmmLayout, lanes: number) => ({
   transition: new Uint8Array(operator.uniform),
   grid_table: operator.gridTable,
   row_scale: operator.rowScale,
-  field: 3 * 16 * Math.max(1, operator.shape.jobs) * operator.shape.padded,
+  field: lanes * fieldBytes(operator.shape),
 });
 
-/** `hmm_filter` from the initial distribution over rows of log-likelihoods [rows, bins]. */
-export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array) {
+/** `hmm_filter` from the initial distribution over rows of log-likelihoods [lanes, rows, bins]. */
+export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array, lanes = 1) {
   const { operator, bins, rowLength } = layout;
-  const rows = logLikelihoods.length / bins;
-  const predicted = new Float32Array((rows + 1) * rowLength);
-  predicted.set(layout.perState(layout.initial));
+  const rows = logLikelihoods.length / bins / lanes;
+  const predicted = new Float32Array(lanes * (rows + 1) * rowLength);
+  for (let lane = 0; lane < lanes; lane++) {
+    predicted.set(layout.perState(layout.initial), lane * (rows + 1) * rowLength);
+  }
   return {
     spec: hmmFilter,
     constants: hmmConstants(operator.shape),
     buffers: {
-      ...operatorBuffers(layout),
-      params: hmmFilterParams(0, rows, rowLength / 4, rowLength / 4),
+      ...operatorBuffers(layout, lanes),
+      params: hmmFilterParams(0, rows, rows, {
+        rowStride: rowLength / 4,
+        laneStride: (rows + 1) * rowLength / 4,
+      }),
       likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
       predicted,
-      filtered: 4 * rows * rowLength,
-      filter_sums: 4 * rows * (FILTER_SUMS_HEAD + operator.shape.states),
+      filtered: 4 * lanes * rows * rowLength,
+      filter_sums: 4 * lanes * rows * (FILTER_SUMS_HEAD + operator.shape.states),
     },
-    workgroups: [1],
+    workgroups: [lanes],
     outputs: ["predicted", "filtered", "filter_sums"],
   };
 }
 
-/** `hmm_smooth` over rows as the filter leaves them, the last of which ends the recording. */
-export function smoothCase(layout: HmmLayout, filtered: Float32Array, predicted: Float32Array) {
+/** `hmm_smooth` over rows as the filter leaves them, the last of which, of each lane, is its start. */
+export function smoothCase(
+  layout: HmmLayout,
+  filtered: Float32Array,
+  predicted: Float32Array,
+  lanes = 1,
+) {
   const { operator, rowLength } = layout;
-  const rows = filtered.length / rowLength;
+  const rows = filtered.length / rowLength / lanes;
   return {
     spec: hmmSmooth,
     constants: hmmConstants(operator.shape),
     buffers: {
-      ...operatorBuffers(layout),
-      params: hmmSmoothParams(0, rows, rows - 1),
+      ...operatorBuffers(layout, lanes),
+      params: hmmSmoothParams(0, rows, rows, {
+        firstEnd: rows - 1,
+        laneLength: rows,
+        burnInEnd: lanes > 1 ? rows - 1 : undefined,
+      }),
       predicted,
       filtered,
-      smoothed_carry: 4 * rowLength,
-      smooth_sums: 4 * rows * operator.shape.states,
+      smoothed_carry: 4 * lanes * rowLength,
+      smooth_sums: 4 * lanes * rows * operator.shape.states,
     },
-    workgroups: [1],
+    workgroups: [lanes],
     outputs: ["filtered", "smoothed_carry", "smooth_sums"],
   };
 }

@@ -67,7 +67,8 @@ export async function checkStored(out: string, finished: string): Promise<number
     throw error;
   }
   const whole = await openResult(finished);
-  const [from, to] = result.storedRows;
+  const rows = whole.posterior.shape[0]!;
+  const [from, to] = result.storedRows[0] ?? [rows, rows];
   const { binCenters } = result;
   await result.close();
   await whole.close();
@@ -81,7 +82,7 @@ export async function checkStored(out: string, finished: string): Promise<number
     const values = await valuesOf(`${out}/${name}`);
     const wanted = await valuesOf(`${finished}/${name}`);
     const columns = wanted.length / whole.posterior.shape[0]!;
-    const stored = name.startsWith("acausal") ? [from * columns, to * columns] : [0, 0];
+    const stored = [from * columns, to * columns];
     values.forEach((value, i) => {
       const missing = name !== "time" && Number.isNaN(value) &&
         !(i >= stored[0]! && i < stored[1]!);

@@ -106,8 +106,8 @@ function phaseOf(place: string, key: string): Phase {
   if (place.endsWith(".journal")) {
     return /^\/(plan\.json|lock)/.test(key) ? "metadata" : "checkpoint";
   }
-  const [, kind] = /^\/(causal|acausal)_\w+\/c\//.exec(key) ?? [];
-  return kind === undefined ? "metadata" : kind === "causal" ? "forward" : "backward";
+  // rows are written on the way back alone
+  return /^\/a?causal_\w+\/c\//.test(key) ? "backward" : "metadata";
 }
 
 function watchStore(): void {
@@ -194,10 +194,10 @@ async function watchFiles(): Promise<void> {
 /** Reports every tile that is computed and every one that is stored for good. */
 function watchTiles(): void {
   const output = DecodeOutput.prototype;
-  const { write } = output;
-  output.write = function (kind, start, ...rest) {
-    report({ event: "computed", pass: kind === "causal" ? "filter" : "smooth", start });
-    return write.call(this, kind, start, ...rest);
+  const { commit } = output;
+  output.commit = function (pass, tile) {
+    report({ event: "computed", pass: pass.name, start: tile.start });
+    return commit.call(this, pass, tile);
   };
   const { append } = Journal.prototype;
   Journal.prototype.append = async function (entry) {

@@ -65,6 +65,7 @@ export async function writeSmallGroup(
     arrays.push({ spec: { name, dims, shape, chunkShape, dtype, codec, ...more }, data });
   };
   const perBin = Array.from({ length: bins }, (_, i) => Math.floor(i / INTERIOR.length));
+  const perBoxBin = Array.from({ length: NAMES.length * BOX_BINS }, (_, i) => i);
   const interior = perBin.map((state, i) => state * BOX_BINS + INTERIOR[i % INTERIOR.length]!);
   const full = NAMES.length * BOX_BINS;
   const times = Float64Array.from({ length: rows }, (_, row) => 12.5 + 0.002 * row);
@@ -85,6 +86,28 @@ export async function writeSmallGroup(
     Float64Array.from(interior, (bin) => 0.5 + bin % BOX_BINS),
   );
   add("interior_index", ["state_bins"], [bins], "int32", Int32Array.from(interior));
+  add(
+    "full_state",
+    ["full_state_bins"],
+    [full],
+    "string",
+    perBoxBin.map((bin) => NAMES[Math.floor(bin / BOX_BINS)]!),
+    text,
+  );
+  add(
+    "full_state_ind",
+    ["full_state_bins"],
+    [full],
+    "int32",
+    Int32Array.from(perBoxBin, (bin) => Math.floor(bin / BOX_BINS)),
+  );
+  add(
+    "full_position",
+    ["full_state_bins"],
+    [full],
+    "float64",
+    Float64Array.from(perBoxBin, (bin) => 0.5 + bin % BOX_BINS),
+  );
   add(
     "is_track_interior",
     ["full_state_bins"],
@@ -117,7 +140,8 @@ export async function writeSmallGroup(
       format: "sluice.decode",
       format_version: 1,
       complete: true,
-      coordinates: "state state_ind position interior_index is_track_interior",
+      coordinates: "state state_ind position interior_index full_state full_state_ind " +
+        "full_position is_track_interior",
       marginal_log_likelihoods: [-1234.5678901234567],
       parameters: { grid: { bin_size: 3, shape: [11] }, causal: false },
       adapter: "Größe",

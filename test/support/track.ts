@@ -1,9 +1,11 @@
 /** The real recording on a linear track: how it is decoded, and how far off the result is. */
 
+import { expect } from "vitest";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { DecodeOptions, DecodeResult } from "../../src/hmm/decoder.ts";
 import { contFrag, continuous, posteriorMean, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { smoothedSpeed } from "../../src/hmm/sorted_spikes.ts";
+import { largestDifference } from "./hmm_problem.ts";
 import type { TestRecording } from "./recordings.ts";
 
 /** Pixels per second above which the animal counts as running, in encoding and in scoring. */
@@ -55,6 +57,20 @@ export async function decodeTrack(
 ): Promise<DecodeResult> {
   const time = { step: track.step, ...options.time };
   return await trackDecoder(recording, track).smooth(gpu, { ...options, time }).run();
+}
+
+/** Largest difference between the posteriors of two decodes of the same rows, a chunk at a time. */
+export async function posteriorDifference(one: DecodeResult, other: DecodeResult): Promise<number> {
+  const [rows] = one.posterior.shape as [number];
+  let largest = 0;
+  for (let start = 0; start < rows; start += one.posterior.chunkRows) {
+    const end = Math.min(rows, start + one.posterior.chunkRows);
+    const [a, b] = await Promise.all(
+      [one, other].map(({ posterior }) => posterior.read(start, end) as Promise<Float32Array>),
+    );
+    largest = Math.max(largest, largestDifference(a!, b!));
+  }
+  return largest;
 }
 
 /** Start of the stretch of so many seconds in which most spikes fell while the animal ran. */
@@ -127,4 +143,38 @@ export async function worstRowSum({ posterior }: DecodeResult): Promise<number> 
     }
   }
   return worst;
+}
+
+/**
+ * Decodes in several numbers of lanes, and holds each against one lane: posterior within 2e-5,
+ * log-likelihood within 1e-5 a lane.
+ */
+export async function expectLanesAgree(
+  gpu: Gpu,
+  recording: TestRecording,
+  track: TrackCase,
+  counts: readonly number[],
+  options: (lanes: number) => DecodeOptions,
+): Promise<void> {
+  const decode = (lanes: number) =>
+    decodeTrack(gpu, recording, track, { ...options(lanes), lanes });
+  const alone = await decode(1);
+  for (const count of counts) {
+    const result = await decode(count);
+    const { lanes } = result;
+    const difference = await posteriorDifference(alone, result);
+    const nats = Math.abs(result.marginalLogLikelihood - alone.marginalLogLikelihood);
+    console.log(
+      `${track.name}, ${lanes.count} lanes of ${lanes.rows} rows, burn-in ${lanes.burnInRows}: ` +
+        `posterior within ${difference.toExponential(1)}, log-likelihood within ` +
+        `${nats.toExponential(1)}, largest distance ${lanes.largestDistance.toExponential(1)}, ` +
+        `${lanes.redoneRows} rows run again, ${result.seconds.total!.toFixed(1)} s; one lane ` +
+        `${alone.seconds.total!.toFixed(1)} s`,
+    );
+    expect(lanes.largestDistance).toBeLessThanOrEqual(1e-5);
+    expect(difference).toBeLessThanOrEqual(2e-5);
+    expect(nats).toBeLessThanOrEqual(lanes.count * 1e-5);
+    await result.close();
+  }
+  await alone.close();
 }

@@ -1,0 +1,46 @@
+import { hmmWeigh, hmmWeighConstants, hmmWeighParams } from "../src/kernels/hmm_weigh.ts";
+import { Random } from "../src/math/random.ts";
+import * as reference from "../test/reference/hmm_weigh.ts";
+import { largestDifference } from "../test/support/hmm_problem.ts";
+import type { Bench } from "./harness.ts";
+import { checkWithin } from "./harness.ts";
+import { ROW_CASES } from "./hmm_cases.ts";
+
+export const hmmWeighBench: Bench = {
+  name: "hmm_weigh",
+  cases: () =>
+    ROW_CASES.map(({ lanes, starts, stateTable }) => {
+      const random = new Random(1);
+      const states = starts.length - 1;
+      const bins = starts[states]!;
+      const predicted = Float32Array.from({ length: lanes * bins }, () => random.uniform() / bins);
+      const likelihood = Float32Array.from({ length: lanes * bins }, () => random.uniform());
+      return {
+        spec: hmmWeigh,
+        constants: hmmWeighConstants(states, bins, bins),
+        shape: `${bins} state bins, ${lanes} lanes`,
+        rows: lanes,
+        flops: 3 * lanes * bins,
+        // a weight is written, read again and written scaled
+        bytes: 5 * predicted.byteLength,
+        buffers: {
+          params: hmmWeighParams(0, 1, 0, bins),
+          states: stateTable,
+          likelihood,
+          predicted,
+          filtered: predicted.byteLength,
+          filter_sums: 4 * lanes * (2 + states),
+        },
+        workgroups: [lanes],
+        outputs: ["filtered"],
+        check({ filtered }) {
+          const last = (values: Float32Array) => values.subarray((lanes - 1) * bins);
+          const own = Float64Array.from(last(likelihood));
+          // the second state reads the likelihoods of the first
+          own.copyWithin(starts[1]!, 0, bins - starts[1]!);
+          const twin = reference.hmmWeigh(last(predicted), own, starts);
+          checkWithin("hmm_weigh", largestDifference(last(filtered!), twin.filtered), 3e-7);
+        },
+      };
+    }),
+};

@@ -1,0 +1,143 @@
+/**
+ * A stretch of the recording on a linear track, filter, smoother and a posterior of 16 bits on disk, beside
+ * loops in Python over the same transition (cut at 8 standard deviations) and the same likelihoods: scipy
+ * with a sparse matrix and numpy with a dense one, f64, one after the other on the same cores. Needs the
+ * recording (`SLUICE_DATA`, or `../shared`) and a python3 with scipy.
+ */
+
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { openArray, readAll } from "../src/array/array.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { continuous, sortedSpikes } from "../src/hmm/decoder.ts";
+import { rateTable } from "../src/hmm/sorted_spikes.ts";
+import { binSpikes, timeGrid } from "../src/hmm/time_grid.ts";
+import { transitionBlocks } from "../src/hmm/transition_blocks.ts";
+import { formatTable } from "../src/math/format.ts";
+import { largestDifference } from "../test/support/hmm_problem.ts";
+import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
+import { checkWithin } from "./harness.ts";
+
+const STEP = 0.02;
+const ROWS = 20_000;
+const START = 100;
+
+export const linearTrackBench = {
+  name: "linear_track",
+
+  async run(gpu: Gpu): Promise<void> {
+    const data = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
+    const read = async (name: string) =>
+      Float64Array.from(
+        await readAll(await openArray(`${data}/${name}.npy`)) as ArrayLike<number>,
+        Number,
+      );
+    const position = { times: await read("position_times"), values: await read("position_xy") };
+    const spikes = {
+      times: await read("spike_times"),
+      units: Uint32Array.from(await read("spike_units")),
+    };
+    const model = continuous({ movementVar: 144 });
+    const decoder = sortedSpikes({
+      position,
+      spikes,
+      states: model,
+      binSize: 6,
+      positionStd: 12,
+      minSpeed: 20,
+    });
+    const { grid } = decoder;
+    const bins = grid.interiorIndex.length;
+    const time = { start: START, stop: START + (ROWS - 1) * STEP, step: STEP };
+    const folder = await mkdtemp(join(tmpdir(), "sluice-linear-track-"));
+    try {
+      const [[rows]] = transitionBlocks(grid, model) as [[
+        (bin: number) => {
+          bins: ArrayLike<number>;
+          values: ArrayLike<number>;
+        },
+      ]];
+      const starts = [0];
+      const indices: number[] = [];
+      const values: number[] = [];
+      for (let bin = 0; bin < bins; bin++) {
+        const row = rows(bin);
+        indices.push(...Array.from(row.bins));
+        values.push(...Array.from(row.values));
+        starts.push(indices.length);
+      }
+      const likelihoods = poissonLikelihood(
+        rateTable(decoder.encoding, STEP),
+        bins,
+        binSpikes(spikes, timeGrid(time)),
+      );
+      const write = (name: string, array: ArrayBufferView) =>
+        writeFile(
+          join(folder, name),
+          new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+        );
+      await write("starts", Int32Array.from(starts));
+      await write("indices", Int32Array.from(indices));
+      await write("values", Float64Array.from(values));
+      await write("likelihoods", likelihoods);
+
+      const out = join(folder, "decode.zarr");
+      const decode = async (lanes: number) => {
+        const started = performance.now();
+        const result = await decoder.smooth(gpu, {
+          time,
+          out,
+          dtype: "u16",
+          lanes,
+          overwrite: true,
+        }).run();
+        return { result, seconds: (performance.now() - started) / 1000 };
+      };
+      await (await decode(1)).result.close();
+      const cases = [];
+      for (const lanes of [1, 2, 4]) cases.push({ lanes, ...await decode(lanes) });
+
+      const script = new URL("./peers/linear_track.py", import.meta.url).pathname;
+      const peers = JSON.parse(
+        execFileSync("python3", [script, folder, String(bins)], { encoding: "utf8" }),
+      ) as Record<"sparse" | "dense", number> & { last: number[] };
+      const { result } = cases[0]!;
+      const last = await result.posterior.read(0, 1) as Float32Array;
+      // what 16 bits keep of a row
+      checkWithin("the posterior's first row", largestDifference(last, peers.last), 1e-4);
+
+      const table = [["", "ms a row", "of scipy's time"]];
+      const add = (name: string, seconds: number) =>
+        table.push([
+          name,
+          (1000 * seconds / ROWS).toFixed(3),
+          (seconds / ROWS / peers.sparse).toFixed(2),
+        ]);
+      for (const { lanes, seconds } of cases) add(`sluice, lanes ${lanes}, u16 on disk`, seconds);
+      add("scipy, sparse f64", peers.sparse * ROWS);
+      add("numpy, dense f64", peers.dense * ROWS);
+      console.log(
+        `\nlinear track, ${ROWS} rows x ${bins} bins, filter and smoother, ${gpu.adapter.name}\n` +
+          `${formatTable(table)}\n`,
+      );
+      for (const { lanes, seconds, result } of cases) {
+        console.log(JSON.stringify({
+          bench: "linear_track",
+          adapter: gpu.adapter.name,
+          rows: ROWS,
+          bins,
+          lanes,
+          secondsPerRow: seconds / ROWS,
+          scipySecondsPerRow: peers.sparse,
+          numpySecondsPerRow: peers.dense,
+        }));
+        await result.close();
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+};

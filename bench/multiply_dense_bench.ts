@@ -1,0 +1,65 @@
+import { denseParts } from "../src/hmm/dense_transition.ts";
+import type { DenseShape } from "../src/kernels/multiply_dense.ts";
+import * as dense from "../src/kernels/multiply_dense.ts";
+import { Random } from "../src/math/random.ts";
+import { multiplyDense } from "../test/reference/multiply_dense.ts";
+import { largestDifference } from "../test/support/hmm_problem.ts";
+import type { Bench } from "./harness.ts";
+import { checkWithin } from "./harness.ts";
+
+// half of a 73 x 73 box: odd, and short on a software adapter
+const SIZE = 2665;
+
+export const multiplyDenseBench: Bench = {
+  name: "multiply_dense",
+  cases: () => {
+    const random = new Random(1);
+    const values = Float32Array.from({ length: SIZE * SIZE }, () => random.uniform());
+    const rowAt = (row: number) => values.subarray(row * SIZE, (row + 1) * SIZE);
+    const matrix = denseParts(SIZE, SIZE, rowAt).next().value!;
+    return [false, true].flatMap((transposed) =>
+      [1, 8, 16, 64].map((lanes) => {
+        const vectors = Float32Array.from({ length: lanes * SIZE }, () => random.uniform());
+        const shape: DenseShape = {
+          rows: SIZE,
+          columns: SIZE,
+          partRows: dense.DENSE_BLOCK * Math.ceil(SIZE / dense.DENSE_BLOCK),
+          lanes,
+          transposed,
+        };
+        return {
+          spec: dense.multiplyDense,
+          constants: dense.multiplyDenseConstants(shape),
+          shape: `${SIZE} x ${SIZE}, ${lanes} lanes${transposed ? ", transposed" : ""}`,
+          rows: lanes,
+          flops: 2 * SIZE * SIZE * lanes,
+          bytes: matrix.byteLength + vectors.byteLength + dense.densePartialBytes(shape),
+          buffers: {
+            params: dense.multiplyDenseParams(shape, 0, 0, SIZE),
+            matrix,
+            vectors,
+            partial: dense.densePartialBytes(shape),
+          },
+          workgroups: dense.multiplyDenseWorkgroups(shape, 0),
+          outputs: ["partial"],
+          check({ partial }) {
+            // the last lane: its blocks, added up here
+            const twin = multiplyDense(
+              { rows: SIZE, columns: SIZE, values },
+              vectors.subarray((lanes - 1) * SIZE),
+              transposed,
+            );
+            const kept = dense.denseKept(shape);
+            const got = new Float64Array(SIZE);
+            for (let block = 0; block < dense.denseBlocks(shape); block++) {
+              const from = (block * lanes + lanes - 1) * kept;
+              got.forEach((_, i) => got[i]! += partial![from + i]!);
+            }
+            const largest = twin.reduce((most, value) => Math.max(most, value), 0);
+            checkWithin("multiply_dense", largestDifference(got, twin) / largest, 2.5e-7);
+          },
+        };
+      })
+    );
+  },
+};

@@ -1,0 +1,179 @@
+/**
+ * Batches of windows, eager and lazy, on the table of 380,000 frames x 287 features: memory, how long a
+ * step waits for its batch, and whether reading is hidden behind training.
+ */
+
+import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { openArray } from "../src/array/array.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { openGpu } from "../src/gpu/device.ts";
+import { formatBytes, formatTable } from "../src/math/format.ts";
+import type { HostBatchOptions } from "../src/windows/batches.ts";
+import { measureBatches } from "../src/windows/measure.ts";
+import { windows } from "../src/windows/windows.ts";
+import { npyHeader, readBackBeside } from "../test/support/window_frames.ts";
+
+const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
+/** Frames of which windows are made beforehand too: of all of them they would be 13 GB. */
+const EAGER_FRAMES = 40_000;
+/** A training step, in milliseconds, and a fast one, beside which reading has to hurry. */
+const [STEP_MS, FAST_MS] = [140, 15];
+const BATCHES = 60;
+
+/** Exact in half floats. */
+const element = (frame: number, feature: number) => (frame * 31 + feature * 7919) % 2039;
+
+/** Writes the table, some rows at a time. */
+async function writeFrames(file: string, frames: number): Promise<void> {
+  await writeFile(file, npyHeader("<f4", [frames, FEATURES]));
+  for (let start = 0; start < frames; start += 4000) {
+    const rows = new Float32Array(4000 * FEATURES);
+    for (let i = 0; i < rows.length; i++) {
+      rows[i] = element(start + Math.floor(i / FEATURES), i % FEATURES);
+    }
+    await appendFile(file, new Uint8Array(rows.buffer));
+  }
+}
+
+interface Case {
+  what: string;
+  frames: string;
+  gpu: Gpu | undefined;
+  stepMs: number;
+  options: Omit<HostBatchOptions, "size">;
+}
+
+export async function runWindowsBench(gpu: Gpu): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-windows-bench-"));
+  const small = await openGpu({ budget: { gpu: 128 * 2 ** 20, host: 128 * 2 ** 20 } });
+  try {
+    const [all, part] = [join(folder, "all.npy"), join(folder, "part.npy")];
+    await writeFrames(all, FRAMES);
+    await writeFrames(part, EAGER_FRAMES);
+    const lazy = (framesIn: "device" | "host" | "disk") => ({ framesIn });
+    const twoLevel = { shuffle: { seed: 7 } };
+    const cases: Case[] = [
+      {
+        what: "eager, host",
+        frames: part,
+        gpu: undefined,
+        stepMs: STEP_MS,
+        options: { eager: true },
+      },
+      { what: "lazy, host", frames: part, gpu: undefined, stepMs: STEP_MS, options: lazy("host") },
+      { what: "lazy, host", frames: all, gpu: undefined, stepMs: STEP_MS, options: lazy("host") },
+      { what: "lazy, host to GPU", frames: all, gpu, stepMs: STEP_MS, options: lazy("host") },
+      { what: "lazy, GPU", frames: all, gpu, stepMs: STEP_MS, options: lazy("device") },
+      {
+        what: "lazy, GPU, halves",
+        frames: all,
+        gpu,
+        stepMs: STEP_MS,
+        options: { ...lazy("device"), hold: "float16" },
+      },
+      ...[STEP_MS, FAST_MS].flatMap((stepMs): Case[] => [
+        { what: "disk, two levels", frames: all, gpu: small, stepMs, options: twoLevel },
+        { what: "disk, exact", frames: all, gpu: small, stepMs, options: { shuffle: 7 } },
+      ]),
+    ];
+    const table = [[
+      "case",
+      "frames",
+      "GPU",
+      "host",
+      "eager would be",
+      "first",
+      "wait ms",
+      "batches/s",
+      "of step",
+      "wall / slower",
+    ]];
+    const lines: string[] = [];
+    for (const { what, frames, gpu: own, stepMs, options } of cases) {
+      const array = await openArray(frames);
+      const view = windows(array, { size: SIZE });
+      const all = { size: BATCH, shuffle: 7, framesIn: "disk" as const, ...options };
+      const { framesIn, ...rest } = all;
+      const choices = options.eager ? rest : { ...rest, framesIn };
+      const batches = own ? view.batches(own, choices) : view.batches(choices);
+      await checkFirst(view, own, choices);
+      const timing = await measureBatches(batches, { gpu: own, stepMs, most: BATCHES });
+      const { stats, projected } = batches;
+      const wall = timing.batches / timing.batchesPerSecond;
+      // what the first batch waited for is not hidden, and not part of it
+      const reading = Math.max(0, stats.readSeconds - timing.firstSeconds);
+      const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
+      const row = {
+        bench: "windows",
+        case: what,
+        frames: array.shape[0],
+        stepMs,
+        projectedBytes: projected,
+        peakBytes: stats.peakBytes,
+        eagerBytes,
+        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        ...timing,
+        bytesRead: stats.bytesRead,
+        readSeconds: stats.readSeconds,
+        wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
+        adapter: own?.adapter.name ?? "none",
+      };
+      table.push([
+        what,
+        String(array.shape[0]),
+        formatBytes(stats.peakBytes.gpu),
+        formatBytes(stats.peakBytes.host),
+        formatBytes(eagerBytes),
+        `${timing.firstSeconds.toFixed(1)} s`,
+        timing.waitMs.toFixed(2),
+        timing.batchesPerSecond.toFixed(2),
+        `${(100 * timing.waitMs / stepMs).toFixed(1)} %`,
+        row.wallOverSlower.toFixed(2),
+      ]);
+      lines.push(JSON.stringify(row));
+      await array.close();
+    }
+    console.log(
+      `windows of ${SIZE} x ${FEATURES} in batches of ${BATCH}, steps of ${STEP_MS} and ` +
+        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n${lines.join("\n")}\n`,
+    );
+  } finally {
+    small.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Refuses to time batches that are wrong. */
+async function checkFirst(
+  view: ReturnType<typeof windows>,
+  gpu: Gpu | undefined,
+  options: HostBatchOptions,
+): Promise<void> {
+  const check = (own: Uint32Array, values: Float32Array) => {
+    own.forEach((window, i) => {
+      const start = view.startOf(window);
+      for (let j = 0; j < SIZE * FEATURES; j++) {
+        const wanted = element(start + Math.floor(j / FEATURES), j % FEATURES);
+        const got = values[i * SIZE * FEATURES + j];
+        if (got !== wanted) {
+          throw new Error(`window ${window}, element ${j} is ${got}, wanted ${wanted}`);
+        }
+      }
+    });
+  };
+  if (!gpu) {
+    for await (const { windows, frames } of view.batches(options)) {
+      check(windows, frames as Float32Array);
+      break;
+    }
+    return;
+  }
+  for await (const { windows, buffer, shape } of view.batches(gpu, options)) {
+    const bytes = 4 * shape.reduce((product, size) => product * size, 1);
+    check(windows, new Float32Array(await readBackBeside(gpu, buffer, 0, bytes)));
+    break;
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * First half of a row of the backward smoother. See `shaders/hmm_ratio.wgsl`.
+ *
+ * @module
+ */
+
+import code from "../../shaders/hmm_ratio.wgsl?raw" with { type: "text" };
+import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+import { ROW_WORKGROUP } from "./hmm_weigh.ts";
+
+export const hmmRatio: KernelSpec = {
+  name: "hmm_ratio",
+  code: [code, totals].join("\n"),
+  bindings: {
+    params: "uniform",
+    states: "read",
+    smoothed_carry: "read",
+    predicted: "read",
+    ratio: "read_write",
+    ratio_sums: "read_write",
+  },
+};
+
+export function hmmRatioConstants(states: number, bins: number): Record<string, number> {
+  return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins };
+}
+
+/** Element of `predicted` where lane 0 starts, and elements from one lane to the next. */
+export function hmmRatioParams(
+  predictedAt: number,
+  predictedStride: number,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(predictedAt, predictedStride, 0, 0);
+}

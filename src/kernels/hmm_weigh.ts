@@ -1,0 +1,50 @@
+/**
+ * A row of the forward filter between two products. See `shaders/hmm_weigh.wgsl`.
+ *
+ * @module
+ */
+
+import code from "../../shaders/hmm_weigh.wgsl?raw" with { type: "text" };
+import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+
+export const hmmWeigh: KernelSpec = {
+  name: "hmm_weigh",
+  code: [code, totals].join("\n"),
+  bindings: {
+    params: "uniform",
+    states: "read",
+    likelihood: "read",
+    predicted: "read",
+    filtered: "read_write",
+    filter_sums: "read_write",
+  },
+};
+
+/**
+ * Threads of the row kernels, which have one workgroup a lane: enough to keep a row of 10,000 bins
+ * short, few enough for software adapters, where every thread of a barrier costs.
+ */
+export const ROW_WORKGROUP = 128;
+
+/** @param likelihoods Entries of a row of likelihoods, padding included. */
+export function hmmWeighConstants(
+  states: number,
+  bins: number,
+  likelihoods: number,
+): Record<string, number> {
+  return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins, LIKELIHOODS: likelihoods };
+}
+
+/**
+ * @param laneRows Rows from one lane to the next in `likelihood`, `filtered` and `filter_sums`.
+ * @param predictedAt Element where lane 0 starts, and elements from one lane to the next.
+ */
+export function hmmWeighParams(
+  row: number,
+  laneRows: number,
+  predictedAt: number,
+  predictedStride: number,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(row, laneRows, predictedAt, predictedStride);
+}

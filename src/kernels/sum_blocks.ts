@@ -1,0 +1,59 @@
+/**
+ * Adds up the blocks of a dense product. See `shaders/sum_blocks.wgsl`.
+ *
+ * @module
+ */
+
+import spread from "../../shaders/shared/spread.wgsl?raw" with { type: "text" };
+import code from "../../shaders/sum_blocks.wgsl?raw" with { type: "text" };
+import type { KernelSpec } from "../gpu/kernel.ts";
+import type { DenseShape } from "./multiply_dense.ts";
+import { denseBlocks, denseKept } from "./multiply_dense.ts";
+
+export const sumBlocks: KernelSpec = {
+  name: "sum_blocks",
+  code: [code, spread].join("\n"),
+  bindings: {
+    params: "uniform",
+    partial: "read",
+    states: "read",
+    spread_weights: "read",
+    state_sums: "read",
+    product: "read_write",
+  },
+};
+
+const WORKGROUP = 64;
+
+/** @param keptFirst Bin of the first row (transposed) or column of the dense matrix. */
+export function sumBlocksConstants(
+  shape: DenseShape,
+  states: number,
+  bins: number,
+  keptFirst: number,
+): Record<string, number> {
+  return {
+    WORKGROUP,
+    LANES: shape.lanes,
+    STATES: states,
+    BINS: bins,
+    BLOCKS: denseBlocks(shape),
+    KEPT: denseKept(shape),
+    KEPT_FIRST: keptFirst,
+    KEPT_END: keptFirst + (shape.transposed ? shape.rows : shape.columns),
+  };
+}
+
+/** In elements: where lane 0 starts, and from one lane to the next. */
+export function sumBlocksParams(
+  productAt: number,
+  productStride: number,
+  sumsAt: number,
+  sumsStride: number,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(productAt, productStride, sumsAt, sumsStride);
+}
+
+export function sumBlocksWorkgroups(bins: number, lanes: number): number[] {
+  return [Math.ceil(bins / WORKGROUP), lanes];
+}

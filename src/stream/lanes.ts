@@ -1,0 +1,85 @@
+/**
+ * Lanes: stretches of a recording that are advanced side by side. Each starts from a guess, a burn-in
+ * early; whether the guess was right is seen when the lane before it arrives, and a lane that started
+ * wrong is run again until it meets what it left before.
+ *
+ * @module
+ */
+
+import type { Pass, Tile } from "./pass.ts";
+
+/** How a recording is cut, and when the start of a lane counts as right. */
+export interface Lanes {
+  count: number;
+  /** Rows of a lane; the last may have fewer. */
+  rows: number;
+  /** Rows of a burn-in, at most those of a lane. */
+  burnInRows: number;
+  /** Apart at most this far, two states of a lane count as one. */
+  tolerance: number;
+  /** How far two states of a lane are apart. It must not grow from row to row. */
+  distance(a: Uint8Array, b: Uint8Array): number;
+}
+
+/** What came of the guesses. */
+export interface LaneReport {
+  /** Largest distance that was accepted where two lanes meet. */
+  largestDistance: number;
+  /** Rows of lanes that were run again. */
+  redoneRows: number;
+}
+
+/**
+ * Rows at whose multiples a lane that is run again may meet what it left before. Fixed, so that results
+ * do not depend on tiles.
+ */
+export const MEETING_ROWS = 1024;
+
+/** A sweep over rows [low, high) of every lane, or the repair of lanes that one started wrong. */
+export interface Stage {
+  /** In the journal, in progress and in reports. */
+  name: string;
+  kind: "burn-in" | "sweep" | "repair";
+  pass: Pass;
+  low: number;
+  high: number;
+}
+
+/** Rows of the longest lane. */
+export function laneRows({ rows, lanes }: { rows: number; lanes?: Lanes }): number {
+  return lanes?.rows ?? rows;
+}
+
+/** What a run does, one after the other. */
+export function stagesOf(
+  layout: { rows: number; passes: readonly Pass[]; lanes?: Lanes },
+): Stage[] {
+  const { passes, lanes } = layout;
+  const length = laneRows(layout);
+  return passes.flatMap((pass): Stage[] => {
+    const sweep: Stage = { name: pass.name, kind: "sweep", pass, low: 0, high: length };
+    if (!lanes || lanes.count === 1 || !pass.carry) return [sweep];
+    const [low, high] = pass.direction === "forward"
+      ? [-lanes.burnInRows, 0]
+      : [length, length + lanes.burnInRows];
+    return [
+      { name: `${pass.name} burn-in`, kind: "burn-in", pass, low, high },
+      sweep,
+      { ...sweep, name: `${pass.name} repair`, kind: "repair" },
+    ];
+  });
+}
+
+/** The row a stage starts from, and the one it ends at. */
+export function startOf({ pass, low, high }: Stage): number {
+  return pass.direction === "forward" ? low : high;
+}
+
+export function endOf({ pass, low, high }: Stage): number {
+  return pass.direction === "forward" ? high : low;
+}
+
+/** The row at which a stage is done with a tile. */
+export function boundaryOf({ direction }: Pass, { start, end }: Tile): number {
+  return direction === "forward" ? end : start;
+}

@@ -1,0 +1,583 @@
+/**
+ * Where windows are gathered into batches: on the host, on the device, or on the host for the device.
+ *
+ * @module
+ */
+
+import type { Gpu } from "../gpu/device.ts";
+import type { Account, BufferRequest } from "../gpu/ledger.ts";
+import { bufferBytes } from "../gpu/ledger.ts";
+import { BufferUsage, MapMode } from "../gpu/usage.ts";
+import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
+import * as kernel from "../kernels/gather_windows.ts";
+import { decodeFloat16 } from "../math/half.ts";
+import type { FrameReader, FrameTable, FrameType, FrameValues } from "./frame_table.ts";
+import { createFrames, elementBytesOf, rowBytes } from "./frame_table.ts";
+import type { Round } from "./rounds.ts";
+
+/** What a side is made for. */
+export interface SidePlan {
+  table: FrameTable;
+  /** Windows of a batch, and batches alive at once. */
+  batchSize: number;
+  slots: number;
+  /** Elements of a batch as they are handed out. */
+  dtype: FrameType;
+  /** Rows of a pool; all of the table where it is kept whole. */
+  poolRows: number;
+  /** Whether the table is kept whole. */
+  whole: boolean;
+  /** Bytes of a buffer that kernels may read; tables that are larger are cut. */
+  bindingBytes: number;
+  /** Rows of each of the buffers through which frames come to the device. */
+  stagingRows: number;
+}
+
+/** Bytes that something takes, for people and for the ledger. */
+export interface SideBytes {
+  what: string;
+  kind: "gpu" | "host";
+  bytes: number;
+}
+
+/** Makes batches of one kind. Its pools are filled by one loop while another gathers. */
+export interface GatherSide<Frames> {
+  /** Pools that may be filled before one is gathered from. */
+  readonly pools: number;
+  /** Allocates, and reads the table where it is kept whole. */
+  open(reader: FrameReader): Promise<void>;
+  /** Reads what a round needs; earlier rounds may be gathered from meanwhile. */
+  fill(round: Round, pool: number, reader: FrameReader): Promise<void>;
+  /** Makes a filled pool the one to gather from. Tells which may be filled from now on. */
+  turnTo(round: Round, pool: number): Promise<number | undefined>;
+  /** Puts windows, by their first rows, side by side into the batch of a slot. */
+  gather(rows: Uint32Array, slot: number): Promise<Frames>;
+  /** Makes what was handed out of a slot unusable, so that a stale batch shows. */
+  recycle(slot: number): void;
+  /** Waits for what was gathered; rejects if the device refused any of it, or was lost. */
+  settle(): Promise<unknown>;
+  /** Gives everything back; a second time does nothing. */
+  close(): Promise<void>;
+}
+
+export function windowElements({ table }: SidePlan): number {
+  return table.windowRows * table.width;
+}
+
+export function batchBytes(plan: SidePlan): number {
+  return plan.batchSize * windowElements(plan) * elementBytesOf(plan.dtype);
+}
+
+function copyWindows(
+  { table, dtype }: SidePlan,
+  frames: FrameValues,
+  rows: Uint32Array,
+  batch: FrameValues,
+): void {
+  const elements = table.windowRows * table.width;
+  const widened = table.held === "float16" && dtype === "float32";
+  rows.forEach((row, slot) => {
+    const window = frames.subarray(row * table.width, row * table.width + elements);
+    batch.set(widened ? decodeFloat16(window as Uint16Array) : window, slot * elements);
+  });
+}
+
+/** Typed arrays, gathered on the CPU. */
+export class HostSide implements GatherSide<FrameValues> {
+  readonly pools: number;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #slots: FrameValues[] = [];
+  #tables: FrameValues[] = [];
+  #current: number | undefined;
+  #taken = 0;
+
+  constructor(plan: SidePlan, account: Account) {
+    this.#plan = plan;
+    this.#account = account;
+    this.pools = plan.whole ? 1 : 2;
+  }
+
+  static bytes(plan: SidePlan): SideBytes[] {
+    const { slots, table, poolRows, whole } = plan;
+    return [
+      { what: `${slots} batches`, kind: "host", bytes: slots * batchBytes(plan) },
+      whole
+        ? { what: "all frames", kind: "host", bytes: keptInPlace(table) ? 0 : tableBytes(table) }
+        : { what: "2 pools of frames", kind: "host", bytes: 2 * poolRows * rowBytes(table) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots, batchSize, dtype, poolRows, whole } = this.#plan;
+    for (const { what, bytes } of HostSide.bytes(this.#plan)) {
+      this.#account.take("host", bytes, what);
+      this.#taken += bytes;
+    }
+    for (let slot = 0; slot < slots; slot++) {
+      this.#slots.push(createFrames(dtype, batchSize * windowElements(this.#plan)));
+    }
+    if (whole) this.#tables = [await readWhole(table, reader)];
+    else this.#tables = [0, 1].map(() => createFrames(table.held, poolRows * table.width));
+  }
+
+  async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
+    if (!this.#plan.whole) await reader.fill(runs, this.#tables[pool]!);
+  }
+
+  turnTo(_: Round, pool: number): Promise<number | undefined> {
+    const before = this.#current;
+    this.#current = pool;
+    return Promise.resolve(this.#plan.whole ? pool : before);
+  }
+
+  gather(rows: Uint32Array, slot: number): Promise<FrameValues> {
+    const batch = this.#slots[slot]!.subarray(0, rows.length * windowElements(this.#plan));
+    copyWindows(this.#plan, this.#tables[this.#current!]!, rows, batch);
+    return Promise.resolve(batch);
+  }
+
+  settle(): Promise<unknown> {
+    return Promise.resolve();
+  }
+
+  recycle(slot: number): void {
+    const { buffer } = this.#slots[slot]!;
+    const moved = structuredClone(buffer, { transfer: [buffer] }) as ArrayBuffer;
+    const { dtype } = this.#plan;
+    this.#slots[slot] = dtype === "float32" ? new Float32Array(moved) : new Uint16Array(moved);
+  }
+
+  close(): Promise<void> {
+    this.#account.giveBack("host", this.#taken);
+    this.#taken = 0;
+    this.#slots.length = 0;
+    this.#tables = [];
+    return Promise.resolve();
+  }
+}
+
+/** Whether the table lies in memory as it would be held. */
+export function keptInPlace({ array, held }: FrameTable): boolean {
+  return held === "float32" && array.values instanceof Float32Array;
+}
+
+export function tableBytes(table: FrameTable): number {
+  return table.rows * rowBytes(table);
+}
+
+async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameValues> {
+  if (keptInPlace(table)) return table.array.values as Float32Array;
+  const frames = createFrames(table.held, table.rows * table.width);
+  await reader.fill([{ row: 0, rows: table.rows, at: 0 }], frames);
+  return frames;
+}
+
+/** Buffers through which frames come, one after the other. */
+const STAGINGS = 4;
+
+/** How a table that is kept whole is cut into buffers an adapter can bind. */
+interface Parts {
+  /** Rows of a part, and from the start of one to the next: windows at an end are in both. */
+  rows: number;
+  step: number;
+  count: number;
+}
+
+function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
+  // two pools, of which one is being filled
+  if (!whole) return { rows: poolRows, step: 0, count: 2 };
+  const { rows, windowRows } = table;
+  const some = Math.min(rows, wholeWords(table, Math.floor(bindingBytes / rowBytes(table))));
+  const step = some - (windowRows - 1);
+  return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
+}
+
+/** At most so many rows, that end with a word: buffers are copied by words. */
+export function wholeWords(table: FrameTable, rows: number): number {
+  return rowBytes(table) % 4 === 0 ? rows : Math.floor(rows / 2) * 2;
+}
+
+/** Runs of which the fastest counts: others may be at work on the device. */
+const TRIALS = 3;
+/** Which way was found to be faster, by adapter and sizes. */
+const fasterCopies = new Map<string, boolean>();
+
+/** Buffers, gathered on the device. */
+export class DeviceSide implements GatherSide<GPUBuffer> {
+  readonly pools: number;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #gpu: Gpu;
+  readonly #parts: Parts;
+  /** Parts of the table, or the pools. */
+  #tables: GPUBuffer[] = [];
+  #current: number | undefined;
+  #stagings: GPUBuffer[] = [];
+  #batches: GPUBuffer[] = [];
+  #windowTables: GPUBuffer[] = [];
+  /** Of each slot and part. */
+  #params: GPUBuffer[][] = [];
+  #groups: GPUBindGroup[][] = [];
+  #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
+  /** Whether windows are copied one by one, without the kernel; measured when not known. */
+  #copies: boolean | undefined;
+  /** The last submit of each slot, and the next mapping of each staging buffer. */
+  readonly #pending: Promise<void>[] = [];
+  readonly #mapped: Promise<unknown>[] = [];
+
+  constructor(plan: SidePlan, account: Account, gpu: Gpu, copies?: boolean) {
+    this.#plan = plan;
+    this.#account = account;
+    this.#gpu = gpu;
+    this.#copies = copies;
+    this.#parts = partsOf(plan);
+    this.pools = plan.whole ? 1 : 2;
+  }
+
+  static bytes(plan: SidePlan): SideBytes[] {
+    const sum = (requests: readonly BufferRequest[]) =>
+      requests.reduce((total, { bytes }) => total + bufferBytes(bytes), 0);
+    const { tables, stagings, slots } = requestsOf(plan, partsOf(plan));
+    const what = plan.whole ? "all frames" : "2 pools of frames";
+    return [
+      { what: `${plan.slots} batches`, kind: "gpu", bytes: plan.slots * sum(slots) },
+      { what, kind: "gpu", bytes: sum(tables) },
+      { what: "staging of frames", kind: "gpu", bytes: sum(stagings) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots, whole } = this.#plan;
+    const gpu = this.#gpu;
+    this.#kernel = await gpu.kernel(
+      kernel.gatherWindows,
+      kernel.gatherWindowsConstants(formatOf(this.#plan)),
+    );
+    const wanted = requestsOf(this.#plan, this.#parts);
+    const perSlot = wanted.slots.length;
+    const buffers = await this.#account.createBuffers([
+      ...wanted.tables,
+      ...wanted.stagings,
+      ...Array.from({ length: slots }, () => wanted.slots).flat(),
+    ]);
+    this.#tables = buffers.splice(0, wanted.tables.length);
+    this.#stagings = buffers.splice(0, wanted.stagings.length);
+    this.#stagings.forEach((_, number) => this.#map(number, Promise.resolve()));
+    for (let slot = 0; slot < slots; slot++) {
+      const [batch, windowTable, ...params] = buffers.splice(0, perSlot);
+      this.#batches.push(batch!);
+      this.#windowTables.push(windowTable!);
+      this.#params.push(params);
+      this.#groups.push(params.map((own, part) =>
+        this.#kernel.bind({
+          params: own,
+          window_table: windowTable!,
+          frame_table: this.#tables[part]!,
+          batch: batch!,
+        })
+      ));
+    }
+    this.#copies ??= await this.#copyingIsFaster();
+    if (!whole) return;
+    const { rows, step } = this.#parts;
+    for (const [part, target] of this.#tables.entries()) {
+      const row = part * step;
+      await this.#bring([{ row, rows: Math.min(rows, table.rows - row), at: 0 }], target, reader);
+    }
+  }
+
+  /**
+   * Reads runs into a buffer, through staging. Does not wait for the last copies: what is submitted
+   * after them sees them.
+   */
+  async #bring(runs: Round["runs"], target: GPUBuffer, reader: FrameReader): Promise<void> {
+    const { table, stagingRows } = this.#plan;
+    let number = 0;
+    /** The rows of the target that are in staging: [first, end). */
+    let [first, end] = [0, 0];
+    let staged: FrameValues | undefined;
+    const flush = () => {
+      const staging = this.#stagings[number]!;
+      staging.unmap();
+      const bytes = bufferBytes((end - first) * rowBytes(table));
+      const [offset, own] = [first * rowBytes(table), number];
+      const copied = this.#gpu.submit("frames", (encoder) => {
+        encoder.copyBufferToBuffer(staging, 0, target, offset, bytes);
+      });
+      this.#map(own, copied);
+      number = (number + 1) % this.#stagings.length;
+      first = end;
+      staged = undefined;
+    };
+    for await (const { values } of reader.stream(runs)) {
+      for (let from = 0; from < values.length;) {
+        staged ??= await this.#staging(number);
+        const some = Math.min(
+          values.length - from,
+          (first + stagingRows - end) * table.width,
+        );
+        staged.set(values.subarray(from, from + some), (end - first) * table.width);
+        from += some;
+        end += some / table.width;
+        if (end - first === stagingRows) flush();
+      }
+    }
+    if (staged) flush();
+  }
+
+  /** Asks for staging as soon as it may be had: some runtimes take their time to answer. */
+  #map(number: number, copied: Promise<void>): void {
+    this.#mapped[number] = Promise.all([copied, this.#stagings[number]!.mapAsync(MapMode.WRITE)]);
+    // whoever uses it next sees the failure
+    this.#mapped[number].catch(() => {});
+  }
+
+  async #staging(number: number): Promise<FrameValues> {
+    await this.#mapped[number];
+    const bytes = this.#stagings[number]!.getMappedRange();
+    return this.#plan.table.held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
+  }
+
+  async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
+    // what is gathered from this pool before that comes first on the device's queue
+    if (!this.#plan.whole) await this.#bring(runs, this.#tables[pool]!, reader);
+  }
+
+  turnTo(_: Round, pool: number): Promise<number | undefined> {
+    const before = this.#current;
+    this.#current = pool;
+    return Promise.resolve(before);
+  }
+
+  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+    await this.#pending[slot];
+    const done = this.#copies ? this.#copyWindows(rows, slot) : this.#runKernel(rows, slot);
+    // whoever uses the slot next sees the failure
+    done.catch(() => {});
+    this.#pending[slot] = done;
+    return this.#batches[slot]!;
+  }
+
+  /** The part of the table that a row's window lies in, or the pool. */
+  #partOf(row: number): number {
+    if (!this.#plan.whole) return this.#current!;
+    return Math.min(this.#parts.count - 1, Math.floor(row / this.#parts.step));
+  }
+
+  #runKernel(rows: Uint32Array, slot: number): Promise<void> {
+    const { table, dtype } = this.#plan;
+    const { step, count } = this.#parts;
+    const sizes = new Uint32Array(count);
+    for (const row of rows) sizes[this.#partOf(row)]!++;
+    const firsts = sizes.map((_, part) => sizes.subarray(0, part).reduce((sum, n) => sum + n, 0));
+    const next = firsts.slice();
+    const entries = new Uint32Array(2 * rows.length);
+    rows.forEach((row, place) => {
+      const part = this.#partOf(row);
+      const entry = next[part]!++;
+      entries[2 * entry] = (row - part * step) * table.width;
+      entries[2 * entry + 1] = place;
+    });
+    const words = windowElements(this.#plan) * elementBytesOf(dtype) / 4;
+    const { queue } = this.#gpu.device;
+    queue.writeBuffer(this.#windowTables[slot]!, 0, entries);
+    const used = [...sizes.keys()].filter((part) => sizes[part]! > 0);
+    for (const part of used) {
+      const params = kernel.gatherWindowsParams(firsts[part]!, words);
+      queue.writeBuffer(this.#params[slot]![part]!, 0, params);
+    }
+    return this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
+      const pass = encoder.beginComputePass({ label: kernel.gatherWindows.name });
+      for (const part of used) {
+        const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, words);
+        this.#kernel.encode(pass, this.#groups[slot]![part]!, workgroups);
+      }
+      pass.end();
+    });
+  }
+
+  #copyWindows(rows: Uint32Array, slot: number): Promise<void> {
+    const bytes = rowBytes(this.#plan.table);
+    const windowBytes = this.#plan.table.windowRows * bytes;
+    return this.#gpu.submit("copy windows", (encoder) => {
+      rows.forEach((row, place) => {
+        const part = this.#partOf(row);
+        const from = (row - part * this.#parts.step) * bytes;
+        const target = this.#batches[slot]!;
+        const frames = this.#tables[part]!;
+        encoder.copyBufferToBuffer(frames, from, target, place * windowBytes, windowBytes);
+      });
+    });
+  }
+
+  /**
+   * Tries both ways on a batch. A copy a window takes a few microseconds of any GPU, which the kernel
+   * does not need; adapters that compute on the CPU copy ten times as fast as they run it.
+   */
+  async #copyingIsFaster(): Promise<boolean> {
+    const { table, dtype, batchSize } = this.#plan;
+    if (table.held !== dtype || rowBytes(table) % 4 !== 0) return false;
+    const name = this.#gpu.adapter.name;
+    const windowBytes = table.windowRows * rowBytes(table);
+    const key = [name, dtype, Math.round(Math.log2(windowBytes)), Math.round(Math.log2(batchSize))]
+      .join(" ");
+    const known = fasterCopies.get(key);
+    if (known !== undefined) return known;
+    const rows = new Uint32Array(batchSize);
+    this.#current = 0;
+    const timed = async (run: () => Promise<void>) => {
+      await run();
+      let least = Infinity;
+      for (let i = 0; i < TRIALS; i++) {
+        const began = performance.now();
+        await run();
+        least = Math.min(least, performance.now() - began);
+      }
+      return least;
+    };
+    const copying = await timed(() => this.#copyWindows(rows, 0));
+    const faster = copying < await timed(() => this.#runKernel(rows, 0));
+    this.#current = undefined;
+    fasterCopies.set(key, faster);
+    return faster;
+  }
+
+  settle(): Promise<unknown> {
+    return Promise.all(this.#pending);
+  }
+
+  recycle(): void {}
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#pending, ...this.#mapped]);
+    const small = [...this.#windowTables, ...this.#params.flat()];
+    for (const buffer of [...this.#tables, ...this.#stagings, ...this.#batches, ...small]) {
+      this.#account.destroyBuffer(buffer);
+    }
+  }
+}
+
+function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
+  return table.held === dtype ? dtype : "widened";
+}
+
+/** The buffers of a device side: of the table, and of each slot. */
+function requestsOf(plan: SidePlan, parts: Parts) {
+  const { table, whole, batchSize, stagingRows } = plan;
+  const target = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
+  const rowsOf = (part: number) =>
+    whole ? Math.min(parts.rows, table.rows - part * parts.step) : parts.rows;
+  return {
+    tables: Array.from({ length: parts.count }, (_, part): BufferRequest => ({
+      label: `frames ${part}`,
+      bytes: rowsOf(part) * rowBytes(table),
+      usage: target,
+    })),
+    stagings: Array.from({ length: STAGINGS }, (): BufferRequest => ({
+      label: "frames staging",
+      bytes: stagingRows * rowBytes(table),
+      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
+    })),
+    slots: [
+      { label: "batch", bytes: batchBytes(plan), usage: target },
+      { label: "window table", bytes: 8 * batchSize, usage: target },
+      ...Array.from({ length: parts.count }, () => ({
+        label: "gather_windows params",
+        bytes: 16,
+        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
+      })),
+    ],
+  };
+}
+
+/** Buffers, gathered on the CPU from frames the host keeps whole. */
+export class UploadSide implements GatherSide<GPUBuffer> {
+  readonly pools = 1;
+  readonly #plan: SidePlan;
+  readonly #account: Account;
+  readonly #gpu: Gpu;
+  #frames!: FrameValues;
+  #taken = 0;
+  #batches: GPUBuffer[] = [];
+  #staging: GPUBuffer[] = [];
+  readonly #mapped: Promise<void>[] = [];
+  readonly #pending: Promise<void>[] = [];
+
+  constructor(plan: SidePlan, account: Account, gpu: Gpu) {
+    this.#plan = plan;
+    this.#account = account;
+    this.#gpu = gpu;
+  }
+
+  static bytes(plan: SidePlan): SideBytes[] {
+    const { table, slots } = plan;
+    const each = bufferBytes(batchBytes(plan));
+    return [
+      { what: `${slots} batches`, kind: "gpu", bytes: slots * each },
+      { what: "staging of batches", kind: "gpu", bytes: slots * each },
+      { what: "all frames", kind: "host", bytes: keptInPlace(table) ? 0 : tableBytes(table) },
+    ];
+  }
+
+  async open(reader: FrameReader): Promise<void> {
+    const { table, slots } = this.#plan;
+    if (!keptInPlace(table)) {
+      this.#taken = tableBytes(table);
+      this.#account.take("host", this.#taken, "all frames");
+    }
+    const bytes = batchBytes(this.#plan);
+    const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
+    const staging = BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC;
+    const requests = (label: string, usage: number): BufferRequest[] =>
+      Array.from({ length: slots }, () => ({ label, bytes, usage }));
+    this.#batches = await this.#account.createBuffers(requests("batch", usage));
+    this.#staging = await this.#account.createBuffers(requests("batch staging", staging));
+    this.#staging.forEach((_, slot) => this.#map(slot));
+    this.#frames = await readWhole(table, reader);
+  }
+
+  /** Asks for the staging of a slot at once: some runtimes take their time to answer. */
+  #map(slot: number): void {
+    this.#mapped[slot] = this.#staging[slot]!.mapAsync(MapMode.WRITE);
+    this.#mapped[slot]!.catch(() => {});
+  }
+
+  async fill(): Promise<void> {}
+
+  turnTo(_: Round, pool: number): Promise<number> {
+    return Promise.resolve(pool);
+  }
+
+  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+    await this.#pending[slot];
+    await this.#mapped[slot];
+    const staging = this.#staging[slot]!;
+    const [bytes, batch] = [staging.getMappedRange(), this.#batches[slot]!];
+    const { dtype } = this.#plan;
+    const values = dtype === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
+    copyWindows(this.#plan, this.#frames, rows, values);
+    staging.unmap();
+    const used = rows.length * windowElements(this.#plan) * elementBytesOf(dtype);
+    const done = this.#gpu.submit("upload windows", (encoder) => {
+      encoder.copyBufferToBuffer(staging, 0, batch, 0, bufferBytes(used));
+    });
+    done.catch(() => {});
+    this.#pending[slot] = done;
+    this.#map(slot);
+    return batch;
+  }
+
+  settle(): Promise<unknown> {
+    return Promise.all(this.#pending);
+  }
+
+  recycle(): void {}
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#pending, ...this.#mapped]);
+    this.#account.giveBack("host", this.#taken);
+    this.#taken = 0;
+    for (const buffer of [...this.#batches, ...this.#staging]) this.#account.destroyBuffer(buffer);
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Twin of `gather_windows`: `batch[slot, w, e] = frames[start + w, e]`, for the first frame and the slot
+ * of each entry. Frames as f32, or as the bits of halves, which are widened where that is asked for.
+ */
+
+import { float16BitsToFloat32 } from "../../src/math/half.ts";
+
+export function gatherWindows<Frames extends Float32Array | Uint16Array>(
+  frames: Frames,
+  features: number,
+  size: number,
+  entries: readonly (readonly [start: number, slot: number])[],
+): Frames {
+  const window = size * features;
+  const slots = 1 + Math.max(...entries.map(([, slot]) => slot));
+  const batch = new (frames.constructor as new (length: number) => Frames)(slots * window);
+  for (const [start, slot] of entries) {
+    for (let w = 0; w < size; w++) {
+      for (let e = 0; e < features; e++) {
+        batch[slot * window + w * features + e] = frames[(start + w) * features + e]!;
+      }
+    }
+  }
+  return batch;
+}
+
+export function widen(bits: Uint16Array): Float32Array {
+  return Float32Array.from(bits, float16BitsToFloat32);
+}

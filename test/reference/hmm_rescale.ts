@@ -1,0 +1,13 @@
+/** Twin of `hmm_rescale`: a row of the backward smoother of one lane, in f64. */
+
+import { SUM_FLOOR } from "./hmm_filter.ts";
+
+/** @param back What came back through the transition; `undefined` for the recording's last row. */
+export function hmmRescale(
+  filtered: ArrayLike<number>,
+  back: ArrayLike<number> | undefined,
+): Float64Array {
+  const weights = Float64Array.from(filtered, (value, bin) => value * (back ? back[bin]! : 1));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / (sum + SUM_FLOOR));
+}

@@ -1,0 +1,24 @@
+/** Runs scripts in the system's Python, as users of the results do: Node and Deno only. */
+
+import { execFileSync } from "node:child_process";
+
+const PYTHON = "/usr/bin/python3";
+
+/** Why the system's Python cannot run what needs these modules; `undefined` if it can. */
+export function pythonMissing(modules: readonly string[]): string | undefined {
+  try {
+    execFileSync(PYTHON, ["-c", `import ${modules.join(", ")}`], { stdio: "pipe" });
+    return undefined;
+  } catch {
+    const packages = modules.map((name) => `python3-${name.toLowerCase()}`);
+    return `the system's python3 lacks one of ${modules.join(", ")} ` +
+      `(Debian: apt-get install ${packages.join(" ")})`;
+  }
+}
+
+/** Runs a script that prints one JSON value, and gives that. */
+export function runPython(script: string, ...args: string[]) {
+  return JSON.parse(
+    execFileSync(PYTHON, ["-W", "ignore", "-c", script, ...args], { encoding: "utf8" }),
+  );
+}

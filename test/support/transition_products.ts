@@ -1,0 +1,166 @@
+/** Products with a transition through the kernels, from host arrays to host arrays: for tests. */
+
+import type { Gpu } from "../../src/gpu/device.ts";
+import { denseParts } from "../../src/hmm/dense_transition.ts";
+import type { DenseTransition } from "../../src/hmm/dense_transition.ts";
+import type { SparseTransition } from "../../src/hmm/sparse_transition.ts";
+import type { DenseShape } from "../../src/kernels/multiply_dense.ts";
+import * as dense from "../../src/kernels/multiply_dense.ts";
+import * as sparse from "../../src/kernels/multiply_sparse.ts";
+import * as blocks from "../../src/kernels/sum_blocks.ts";
+import type { DenseMatrix } from "../reference/multiply_dense.ts";
+import { sumsOfStates } from "../reference/hmm_weigh.ts";
+import { runKernel } from "./run_kernel.ts";
+
+/** A product with a plain matrix, nothing spread; vectors lie one after the other. */
+export async function runDenseProduct(
+  gpu: Gpu,
+  { rows, columns, values }: DenseMatrix,
+  vectors: Float32Array,
+  transposed: boolean,
+  { partRows = dense.DENSE_BLOCK * Math.ceil(rows / dense.DENSE_BLOCK) } = {},
+): Promise<Float32Array> {
+  const bins = transposed ? rows : columns;
+  const lanes = vectors.length / (transposed ? columns : rows);
+  const parts = denseParts(
+    rows,
+    columns,
+    (row) => values.subarray(row * columns, (row + 1) * columns),
+    partRows,
+  );
+  const shape: DenseShape = { rows, columns, partRows, lanes, transposed };
+  return await runParts(
+    gpu,
+    shape,
+    parts,
+    vectors,
+    0,
+    transposed ? columns : rows,
+    {
+      states: Uint32Array.of(0, 0, bins, 0),
+      spread_weights: Float32Array.of(0),
+      state_sums: new Float32Array(lanes),
+    },
+    bins,
+    0,
+  );
+}
+
+/** v @ T or T @ v of [lanes, bins] through the dense kernels. */
+export async function runDenseTransition(
+  gpu: Gpu,
+  transition: DenseTransition,
+  vectors: Float32Array,
+  transposed: boolean,
+): Promise<Float32Array> {
+  const { bins, rows, columns, partRows, firstRow, firstColumn } = transition;
+  const lanes = vectors.length / bins;
+  const shape: DenseShape = { rows, columns, partRows, lanes, transposed };
+  const [summedFirst, keptFirst] = transposed ? [firstColumn, firstRow] : [firstRow, firstColumn];
+  return await runParts(
+    gpu,
+    shape,
+    transition.parts(),
+    vectors,
+    summedFirst,
+    bins,
+    spreadBuffers(transition, vectors, transposed),
+    bins,
+    keptFirst,
+  );
+}
+
+/** v @ T or T @ v of [lanes, bins] through the sparse kernel. */
+export async function runSparseTransition(
+  gpu: Gpu,
+  transition: SparseTransition,
+  vectors: Float32Array,
+  transposed: boolean,
+): Promise<Float32Array> {
+  const { bins, states } = transition;
+  const lanes = vectors.length / bins;
+  const shape = { lanes, states, bins, transposed };
+  const { outputs } = await runKernel(gpu, {
+    spec: sparse.multiplySparse,
+    constants: sparse.multiplySparseConstants(shape),
+    buffers: {
+      params: sparse.multiplySparseParams(
+        { at: 0, stride: bins },
+        { at: 0, stride: bins },
+        { at: 0, stride: states },
+      ),
+      tiles: transition.tiles,
+      ...(transposed ? transition.transposed : transition.forward),
+      vectors,
+      ...spreadBuffers(transition, vectors, transposed),
+      product: vectors.byteLength,
+    },
+    workgroups: sparse.multiplySparseWorkgroups(shape),
+    outputs: ["product"],
+  });
+  return outputs.product!;
+}
+
+function spreadBuffers(
+  { stateTable, spread, spreadTransposed, bins, starts }:
+    | DenseTransition
+    | SparseTransition,
+  vectors: Float32Array,
+  transposed: boolean,
+) {
+  const sums: number[] = [];
+  for (let at = 0; at < vectors.length; at += bins) {
+    sums.push(...sumsOfStates(Float64Array.from(vectors.subarray(at, at + bins)), starts));
+  }
+  return {
+    states: stateTable,
+    spread_weights: transposed ? spreadTransposed : spread,
+    state_sums: Float32Array.from(sums),
+  };
+}
+
+async function runParts(
+  gpu: Gpu,
+  shape: DenseShape,
+  parts: Iterable<Float32Array>,
+  vectors: Float32Array,
+  vectorsAt: number,
+  vectorsStride: number,
+  spreads: { states: Uint32Array; spread_weights: Float32Array; state_sums: Float32Array },
+  bins: number,
+  keptFirst: number,
+): Promise<Float32Array> {
+  const { lanes } = shape;
+  let partial: Float32Array | number = dense.densePartialBytes(shape);
+  let number = 0;
+  for (const part of parts) {
+    const { outputs } = await runKernel(gpu, {
+      spec: dense.multiplyDense,
+      constants: dense.multiplyDenseConstants(shape),
+      buffers: {
+        params: dense.multiplyDenseParams(shape, number, vectorsAt, vectorsStride),
+        matrix: part,
+        vectors,
+        partial,
+      },
+      workgroups: dense.multiplyDenseWorkgroups(shape, number),
+      outputs: ["partial"],
+    });
+    partial = outputs.partial!;
+    number++;
+  }
+  const states = spreads.states.length / 2 - 1;
+  const { outputs } = await runKernel(gpu, {
+    spec: blocks.sumBlocks,
+    constants: blocks.sumBlocksConstants(shape, states, bins, keptFirst),
+    buffers: {
+      params: blocks.sumBlocksParams(0, bins, 0, states),
+      partial,
+      ...spreads,
+      product: 4 * lanes * bins,
+    },
+    workgroups: blocks.sumBlocksWorkgroups(bins, lanes),
+    outputs: ["product"],
+  });
+  return outputs.product!;
+}
