@@ -64,8 +64,15 @@ export class Journal {
     }
   }
 
-  /** Starts over for a plan. */
+  /**
+   * Starts over for a plan. One that had begun here keeps its claim on the output all the while: what it
+   * left there may not look like anything.
+   */
   async begin(hash: string): Promise<void> {
+    if (await this.planHash() === hash) {
+      await this.#forget();
+      return;
+    }
     await this.clear();
     const plan = { version: FORMAT_VERSION, hash };
     await this.#store.set(PLAN_KEY, new TextEncoder().encode(JSON.stringify(plan)));
@@ -158,10 +165,15 @@ export class Journal {
 
   /** Removes everything but the lock, as when the run is done. */
   async clear(): Promise<void> {
-    await this.#log?.close();
-    this.#log = undefined;
     // first: what remains of a journal without a plan means nothing
     await this.#store.delete(PLAN_KEY);
+    await this.#forget();
+  }
+
+  /** Removes what was done: the log first, without which carries mean nothing. */
+  async #forget(): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
     await this.#store.deleteAll("/log");
     await this.#store.deleteAll("/carry");
   }

@@ -107,6 +107,37 @@ describe("a decode that was stopped", () => {
     expect(opened).toBe(0);
   });
 
+  it("while it began again is begun once more by the next run", async () => {
+    const out = place();
+    const { set } = MemoryStore.prototype;
+    let writes = 0;
+    MemoryStore.prototype.set = function (key, ...rest) {
+      // coordinates are there then, and the group is not
+      if (this.place === out && ++writes === 4) return Promise.reject(new Error("stopped"));
+      return set.call(this, key, ...rest);
+    };
+    try {
+      await expect(decode(out)).rejects.toThrow("stopped");
+    } finally {
+      MemoryStore.prototype.set = set;
+    }
+    const { deleteAll } = MemoryStore.prototype;
+    for (const removed of ["/log", "/carry"]) {
+      MemoryStore.prototype.deleteAll = function (prefix) {
+        return prefix === removed
+          ? Promise.reject(new Error("stopped"))
+          : deleteAll.call(this, prefix);
+      };
+      try {
+        await expect(decode(out)).rejects.toThrow("stopped");
+      } finally {
+        MemoryStore.prototype.deleteAll = deleteAll;
+      }
+    }
+    await decode(out);
+    expect(await hashesOf(out)).toEqual(await hashesOf(await finished()));
+  });
+
   it("while it removed what it overwrites is not taken for finished", async () => {
     const out = await finished();
     const { deleteAll } = MemoryStore.prototype;
