@@ -25,7 +25,7 @@ const place = () => `memory:operators-test-${places++}`;
 
 const STEP = 0.02;
 
-function decoderOf(states: StateModel, dimensions: 1 | 2, seconds = 4) {
+function decoderOf(states: StateModel, dimensions: 1 | 2, seconds = 2) {
   const recording = smallRecording({ dimensions, seconds });
   return {
     recording,
