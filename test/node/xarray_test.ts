@@ -13,6 +13,9 @@ import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 
 const gpu = useGpu();
+/** Stores of all runtimes are compared by their hashes. */
+const SAME_BYTES = "Python reads what Node stored; Deno stores the same bytes";
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), `sluice-xarray-${runtime}-`));
@@ -53,6 +56,7 @@ describe("zarr version 2 in the system's xarray", () => {
     it(`opens with dask, bit-equal, codec ${codec}`, async (context) => {
       const missing = pythonMissing(["xarray", "zarr", "dask"]);
       if (missing) context.skip(missing);
+      if (runtime === "deno") context.skip(SAME_BYTES);
       const out = join(folder, `${codec}.zarr`);
       const result = await sortedSpikes({
         ...smallRecording(),
@@ -133,6 +137,7 @@ describe("expanding to the full grid in xarray", () => {
     it(`gives what fullPosterior does, chunk by chunk: ${dtype}`, async (context) => {
       const missing = pythonMissing(["xarray", "zarr", "dask"]);
       if (missing) context.skip(missing);
+      if (runtime === "deno") context.skip(SAME_BYTES);
       const out = join(folder, `expand-${dtype}.zarr`);
       const result = await sortedSpikes({
         ...smallRecording({ dimensions: 2, seconds: 4 }),
