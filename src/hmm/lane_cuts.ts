@@ -24,7 +24,8 @@ export interface LaneOptions {
 const CUT_ROWS = 64;
 /**
  * Time after which a filter has mostly forgotten where it started: on a recording of a rat the distance
- * falls below 1e-5 after 2 to 9 s, at 2 ms as at 20 ms a row; up to 80 s where hardly a cell fires.
+ * falls below 1e-5 after 2 to 9 s, at 2 ms as at 20 ms a row; not in 80 s where hardly a
+ * cell fires.
  */
 const BURN_IN_SECONDS = 20;
 /** Units that work side by side. SwiftShader runs workgroups one after the other: lanes gain nothing. */

@@ -349,8 +349,10 @@ export class ChunkWriter {
       if (shard.dirty) await shard.appender.sync();
       shard.dirty = false;
     }
-    const chunks = this.#uncommitted;
-    this.#uncommitted = [];
+    // of a file that is begun again the stored one counts until the new one is in its place
+    const isReplacing = ([index]: StoredChunk) => this.#replacing.has(this.#shardOf(index));
+    const chunks = this.#uncommitted.filter((chunk) => !isReplacing(chunk));
+    this.#uncommitted = this.#uncommitted.filter(isReplacing);
     return {
       chunks,
       openRows: [...this.#open.values()].map(({ from, to }) => [from, to]),

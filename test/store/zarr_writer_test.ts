@@ -376,4 +376,29 @@ describe("a ChunkWriter", () => {
     await expect(write).rejects.toThrow("cancelled");
     expect(writer.bytesWritten).toBe(0);
   });
+
+  it("replaces whole files when rows come again, and tells of them when they are whole", async () => {
+    const store = await newStore();
+    const spec = { ...matrix(8, 1, 2), shardChunks: 2 };
+    await writeGroup(store, { zarrFormat: 3, attributes: {}, arrays: [spec] });
+    const writer = new ChunkWriter(store, spec, { descending: true });
+    await writer.write(0, counted(8));
+    expect((await writer.commit()).chunks).toHaveLength(4);
+    const stored = writer.bytesWritten;
+
+    writer.redo("all");
+    await writer.write(6, Float32Array.of(70, 80));
+    // its file has another chunk to come: the stored one counts
+    expect(await writer.commit()).toMatchObject({ chunks: [], replacing: true });
+    expect(await readBack(store, spec)).toEqual([...counted(8)]);
+    writer.redo("begun");
+    await writer.write(0, Float32Array.of(-1, -2, -3, -4, 50, 60));
+    const { chunks, replacing } = await writer.commit();
+    expect(chunks.map(([index]) => index).sort()).toEqual([2, 3]);
+    expect(replacing).toBe(false);
+    // rows of files that were not begun again stay as they are
+    expect(await readBack(store, spec)).toEqual([1, 2, 3, 4, 50, 60, 70, 80]);
+    expect(writer.bytesWritten).toBe(stored);
+    await writer.finish();
+  });
 });
