@@ -1,6 +1,7 @@
 /**
- * Runs the suite in Node, Deno and Chromium, and adds up what was executed. Node and Deno, of which
- * each keeps a core busy, run side by side; --long ones one after the other.
+ * Runs the suite in Node, Deno and Chromium, and adds up what was executed. Suites wait for the device
+ * half of their time, so several run side by side, Node's and Deno's in halves; --long ones one after
+ * the other.
  *
  *   node tools/test.mjs [--long] [--runtime node,deno,chromium] [vitest filters]
  */
@@ -8,6 +9,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { findBrowser } from "./browser.mjs";
@@ -46,9 +48,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
-/** @param buffered Keeps what the suite prints until it has ended. */
-async function runSuite(runtime, buffered) {
-  const countsFile = path.join(results, `${runtime}.json`);
+/**
+ * @param shard Part of the suite to run, as `1/2`.
+ * @param buffered Keeps what the suite prints until it has ended.
+ */
+async function runSuite({ runtime, shard }, buffered) {
+  const countsFile = path.join(results, `${runtime}-${shard.replace("/", "-of-")}.json`);
   const env = {
     ...process.env,
     SLUICE_RUNTIME: runtime,
@@ -61,8 +66,9 @@ async function runSuite(runtime, buffered) {
     env.SLUICE_BROWSER = JSON.stringify(browser);
   }
   const [program, first] = launcher(runtime);
-  const args = [...first, "run", "--reporter=default", `--reporter=${reporter}`, ...filters];
-  // a filter may name files that are for other runtimes
+  const reporters = ["--reporter=default", `--reporter=${reporter}`];
+  const args = [...first, "run", ...reporters, `--shard=${shard}`, ...filters];
+  // a filter may name files that are for other runtimes, or too few for two shards
   if (filters.length > 0) args.push("--passWithNoTests");
   const output = [];
   const code = await new Promise((resolve) => {
@@ -127,23 +133,44 @@ function compareRuntimes() {
 }
 
 rmSync(results, { recursive: true, force: true });
+const suites = runtimes.flatMap((runtime) => {
+  mkdirSync(path.join(results, runtime), { recursive: true });
+  const shards = runtime === "chromium" || options.long ? ["1/1"] : ["1/2", "2/2"];
+  return shards.map((shard) => ({ runtime, shard }));
+});
+const together = options.long ? 1 : availableParallelism() + 1;
+const title = ({ runtime, shard }) =>
+  console.log(`\n=== ${runtime}${shard === "1/1" ? "" : ` ${shard}`} ===`);
+const runs = [];
+const running = new Set();
+for (const suite of suites) {
+  if (running.size >= together) await Promise.race(running);
+  // the first prints as it goes, the others when it is done
+  const first = running.size === 0;
+  if (first) title(suite);
+  const started = performance.now();
+  const run = runSuite(suite, !first).then((counts) => {
+    running.delete(run);
+    return { ...counts, first, seconds: (performance.now() - started) / 1000 };
+  });
+  running.add(run);
+  runs.push(run);
+}
 const all = {};
-const [node, deno] = ["node", "deno"].map((name) => runtimes.includes(name));
-const groups = node && deno && !options.long
-  ? [["node", "deno"], ...runtimes.filter((name) => name === "chromium").map((name) => [name])]
-  : runtimes.map((name) => [name]);
-for (const group of groups) {
-  await Promise.all(group.map(async (runtime, i) => {
-    mkdirSync(path.join(results, runtime), { recursive: true });
-    if (i === 0) console.log(`\n=== ${runtime} ===`);
-    const started = performance.now();
-    all[runtime] = await runSuite(runtime, i > 0);
-    all[runtime].seconds = (performance.now() - started) / 1000;
-  }));
-  for (const runtime of group.slice(1)) {
-    console.log(`\n=== ${runtime} ===`);
-    all[runtime].print();
+for (const [i, suite] of suites.entries()) {
+  const { print, first, ...counts } = await runs[i];
+  if (!first) {
+    title(suite);
+    print();
   }
+  const before = all[suite.runtime];
+  all[suite.runtime] = before === undefined ? counts : {
+    passed: before.passed + counts.passed,
+    failed: before.failed + counts.failed,
+    skipped: [...before.skipped, ...counts.skipped],
+    seconds: Math.max(before.seconds, counts.seconds),
+    note: before.note ?? counts.note,
+  };
 }
 if (runtimes.length > 1) {
   console.log("\n=== the same numbers in every runtime ===");

@@ -70,6 +70,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   const free = new Channel<Slot>();
   const ready = new Channel<{ tile: Tile; slot: Slot }>();
   const computed = new Channel<{ tile: Tile; slot: Slot; mapped: Promise<unknown> }>();
+  const mappings = new Map<Slot, Promise<unknown>>();
   for (const slot of slots) free.put(slot);
 
   const downloads = pass.slotBuffers
@@ -150,6 +151,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
         downloads.map((name) => slot.staging[name]!.mapAsync(MapMode.READ)),
       );
       mapped.catch(() => {});
+      mappings.set(slot, mapped);
       computed.put({ tile, slot, mapped });
     }
     await submitter.drain();
@@ -193,6 +195,8 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     gpu.throwIfFailed();
     signal.throwIfAborted();
     if (failed.reason !== STOPPED) throw failed.reason;
+    // Deno refuses to unmap what is being mapped
+    await Promise.allSettled(mappings.values());
     unmapAll(slots);
   }
   seconds.compute = submitter.busyMs / 1000;

@@ -26,7 +26,7 @@ const gpu = useGpu({ budget: "256 MiB" });
 const ROWS = 3000;
 const LANE_ROWS = 1200;
 // the twin multiplies matrices: what it is asked for takes seconds, not minutes
-const TWIN_ROWS = 200;
+const TWIN_ROWS = 80;
 // f32 against f64, and taps cut at 8 standard deviations
 const TOLERANCE = 4e-6;
 
@@ -99,14 +99,14 @@ describe("the recording on a linear track", () => {
     });
   }
 
-  it("is the same in lanes", async (context) => {
+  it("is the same in two lanes", async (context) => {
     const missing = sharedDataMissing();
     if (missing) context.skip(missing);
     const recording = await linearTrack();
     const [track] = TRACK_CASES;
     const start = runningStretch(recording, track!.step * LANE_ROWS);
     const time = { start, stop: start + track!.step * (LANE_ROWS - 1) };
-    await expectLanesAgree(gpu(), recording, track!, [2, 8], (lanes) => ({
+    await expectLanesAgree(gpu(), recording, track!, [2], (lanes) => ({
       time,
       out: `memory:track_lanes_${lanes}`,
     }));

@@ -27,6 +27,8 @@ export function runCli(
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROGRAM, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
+      // a test that has run out of time leaves nothing running
+      timeout: 30 * 60_000,
       // V8 sizes its nursery by the pace of allocation; fixed, resident memory can be compared
       env: { ...process.env, NODE_OPTIONS: "--max-semi-space-size=2" },
     });
