@@ -57,7 +57,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
     binSize: 2,
   });
   const states = 2 * decoder.grid.interiorIndex.length;
-  const gpu = await openGpu({ budget: BUDGET, adapter: adapter.name });
+  const gpu = await openGpu({ budget: BUDGET });
   const whole = decoder.smooth(gpu, { time: { step: STEP }, out: "memory:seed-scale" });
   console.log(`\n${whole.explain()}\n`);
   const folder = await mkdtemp(join(tmpdir(), "sluice-seed-scale-"));

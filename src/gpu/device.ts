@@ -326,21 +326,26 @@ async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter>
   const tried: string[] = [];
   for await (const driver of vulkanDrivers()) {
     await useVulkanDriver(driver);
-    const { gpu, release } = isDeno
-      ? { gpu: navigator.gpu, release: () => {} }
-      : await acquireDawn(driver.name, options.adapter);
-    let adapter: GPUAdapter | null;
-    try {
-      adapter = await gpu.requestAdapter(adapterRequest(options));
-    } catch {
-      // Dawn throws where others answer null, when no adapter has the name asked for
-      adapter = null;
+    // Dawn compares names with fewer words than ours: it is asked for what it does not offer by itself
+    const parts = isDeno ? [undefined] : new Set([undefined, options.adapter]);
+    let offered: GPUAdapter | null = null;
+    for (const part of parts) {
+      const { gpu, release } = isDeno
+        ? { gpu: navigator.gpu, release: () => {} }
+        : await acquireDawn(driver.name, part);
+      let adapter: GPUAdapter | null = null;
+      try {
+        adapter = await gpu.requestAdapter(adapterRequest(options));
+      } catch {
+        // Dawn throws where others answer null, when no adapter has the name asked for
+      }
+      if (adapter && matchesName(adapter, options.adapter)) {
+        return { adapter, runtime, driver: driver.name, release };
+      }
+      release();
+      offered ??= adapter;
     }
-    if (adapter && matchesName(adapter, options.adapter)) {
-      return { adapter, runtime, driver: driver.name, release };
-    }
-    release();
-    tried.push(adapter ? `${driver.name}: ${adapterName(adapter)}` : `${driver.name}: no adapter`);
+    tried.push(`${driver.name}: ${offered ? adapterName(offered) : "no adapter"}`);
   }
   const wanted = options.adapter ? ` named "${options.adapter}"` : "";
   throw new NoAdapterError(

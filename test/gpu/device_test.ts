@@ -39,6 +39,13 @@ describe("openGpu()", () => {
     await expect(openGpu({ budget: "lots" })).rejects.toThrow(/Cannot read a size: got "lots"/);
   });
 
+  it("finds an adapter by all of its name", async () => {
+    const { name } = gpu().adapter;
+    const again = await openGpu({ adapter: name });
+    expect(again.adapter.name).toBe(name);
+    again.close();
+  });
+
   it("refuses an adapter name that nothing has", async () => {
     await expect(openGpu({ adapter: "abacus" })).rejects.toThrow(/Cannot open a GPU/);
   });
