@@ -50,7 +50,7 @@ export const seedScalePartBench = {
 };
 
 async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void> {
-  const session = simulateSession({ seed: 1, seconds: (ROWS - 1) * STEP, arena: [142, 142] });
+  const session = simulateSession({ seed: 1, seconds: (ROWS - 1) * STEP, arena: [146, 146] });
   const decoder = sortedSpikes({
     ...session,
     states: contFrag({ movementVar: 6 }),
@@ -58,7 +58,10 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
   });
   const states = 2 * decoder.grid.interiorIndex.length;
   const gpu = await openGpu({ budget: BUDGET });
-  const whole = decoder.smooth(gpu, { time: { step: STEP }, out: "memory:seed-scale" });
+  const whole = decoder.smooth(gpu, {
+    time: { stop: (ROWS - 1) * STEP, step: STEP },
+    out: "memory:seed-scale",
+  });
   console.log(`\n${whole.explain()}\n`);
   const folder = await mkdtemp(join(tmpdir(), "sluice-seed-scale-"));
   const table = [[
