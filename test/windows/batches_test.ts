@@ -421,12 +421,14 @@ describe("memory", () => {
   it("decides where frames are kept, and says why", () => {
     const small = windows(hidden(framesOf(values, FEATURES)), GRID);
     // 4 MiB of budget, frames of 8 MB
-    const large = windows(hidden(framesOf(new Float32Array(2e6), 4)), { size: 4 });
+    const large = windows(hidden(framesOf(new Float32Array(2e6), 40)), { size: 4 });
     const chosen = (view: Windows, options: Partial<HostBatchOptions> = {}) => {
       const batches = view.batches(gpu(), { size: 8, ...options });
       return [batches.framesIn, batches.eager];
     };
     expect(chosen(small)).toEqual(["device", false]);
+    const widened = gpu().adapter.software ? "host" : "device";
+    expect(chosen(small, { hold: "float16" })).toEqual([widened, false]);
     expect(chosen(large)).toEqual(["host", false]);
     expect(chosen(large, { shuffle: { seed: 1 } })).toEqual(["disk", false]);
     expect(chosen(large, { shuffle: false })).toEqual(["disk", false]);
@@ -518,7 +520,7 @@ describe("reading from disk", () => {
     for (const stepMs of [3, 15]) {
       Object.assign(spent, { reading: 0, using: 0 });
       const view = windows(slow, { size: 6 });
-      const batches = view.batches({ size: 6, framesIn: "disk", budget: 24_000, epochs: 2 });
+      const batches = view.batches({ size: 6, framesIn: "disk", budget: 24_000 });
       const began = performance.now();
       let first = 0;
       for await (const _ of batches) {
@@ -526,7 +528,7 @@ describe("reading from disk", () => {
         await sleep(stepMs, "using");
       }
       const wall = performance.now() - began;
-      expect(batches.stats.rounds).toBeGreaterThan(7);
+      expect(batches.stats.rounds).toBeGreaterThan(3);
       expect(wall - first).toBeLessThanOrEqual(1.15 * Math.max(spent.reading, spent.using));
     }
   });
