@@ -263,7 +263,9 @@ export class FrameReader {
     const step = Math.max(1, Math.floor(width / WATCHED));
     for (let i = 0; i < values.length / width; i++) {
       let mark = 0;
-      for (let element = i * width; element < (i + 1) * width; element += step) {
+      // others in each row, so that a feature that changes is seen in some
+      const first = (row + i) % step;
+      for (let element = i * width + first; element < (i + 1) * width; element += step) {
         mark = Math.imul(mark ^ words[element]!, 0x85ebca6b) + 1;
       }
       mark = mark >>> 0 || 1;

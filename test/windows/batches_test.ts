@@ -217,6 +217,23 @@ describe("a batch", () => {
     expect(got).toEqual(wanted);
   });
 
+  it("is made once the one before is in use, not while that is waited for", async () => {
+    const events: string[] = [];
+    const weights = new Proxy(new Float32Array(FRAMES), {
+      get(target, key) {
+        if (key !== "length") events.push("made");
+        return Reflect.get(target, key);
+      },
+    });
+    const view = windows(framesOf(values, FEATURES), { ...GRID, weights });
+    for await (const _ of view.batches({ size: 1, prefetch: 1 })) {
+      events.push("used");
+      await new Promise((resolve) => setTimeout(resolve));
+      if (events.length > 20) break;
+    }
+    expect(events.slice(0, 20)).toEqual(Array.from({ length: 10 }, () => ["made", "used"]).flat());
+  });
+
   it("says its shape and strides, and is detached once the next is asked for", async () => {
     const view = windows(framesOf(values, FEATURES), GRID);
     const batches = view.batches({ size: 100, prefetch: 0 })[Symbol.asyncIterator]();
@@ -533,24 +550,27 @@ describe("reading from disk", () => {
     }
   });
 
-  it("notices frames that change between reads", async () => {
-    let offset = 0;
-    const base = hidden(framesOf(values, FEATURES));
-    const changing: ChunkedArray = {
-      ...base,
-      async read(start, end, options) {
-        const rows = await base.read(start, end, options) as Float32Array;
-        return rows.map((value) => value + offset);
-      },
-    };
-    const view = windows(changing, { size: 6 });
-    const batches = view.batches({ size: 4, framesIn: "disk", budget: HOST_BUDGET });
-    const run = async () => {
-      let seen = 0;
-      for await (const _ of batches) if (++seen === 3) offset = 1;
-    };
-    await expect(run()).rejects.toThrow(/frame \d+ changed since it was read before/);
-    await expect(run()).resolves.toBe(undefined);
+  it("notices frames that change between reads, were it in one feature", async () => {
+    const width = 40;
+    for (const changes of [() => true, (feature: number) => feature === 13]) {
+      let offset = 0;
+      const base = hidden(framesOf(someFrames(FRAMES, width), width));
+      const changing: ChunkedArray = {
+        ...base,
+        async read(start, end, options) {
+          const rows = await base.read(start, end, options) as Float32Array;
+          return rows.map((value, i) => changes(i % width) ? value + offset : value);
+        },
+      };
+      const view = windows(changing, { size: 6 });
+      const batches = view.batches({ size: 4, framesIn: "disk", budget: 8 * HOST_BUDGET });
+      const run = async () => {
+        let seen = 0;
+        for await (const _ of batches) if (++seen === 3) offset = 1;
+      };
+      await expect(run()).rejects.toThrow(/frame \d+ changed since it was read before/);
+      await expect(run()).resolves.toBe(undefined);
+    }
   });
 });
 
