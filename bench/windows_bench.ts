@@ -1,6 +1,7 @@
 /**
  * Batches of windows, eager and lazy, on the table of 380,000 frames x 287 features: memory, how long a
- * step waits for its batch, and whether reading is hidden behind training.
+ * step waits for its batch, whether reading is hidden behind training, and what a batch takes where no
+ * step hides it.
  */
 
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -22,6 +23,8 @@ const EAGER_FRAMES = 40_000;
 /** A training step, in milliseconds, and a fast one, beside which reading has to hurry. */
 const [STEP_MS, FAST_MS] = [140, 15];
 const BATCHES = 60;
+/** Batches taken without a step between them. */
+const ALONE = 25;
 
 /** Exact in half floats. */
 const element = (frame: number, feature: number) => (frame * 31 + feature * 7919) % 2039;
@@ -67,13 +70,13 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       { what: "lazy, host", frames: all, gpu: undefined, stepMs: STEP_MS, options: lazy("host") },
       { what: "lazy, host to GPU", frames: all, gpu, stepMs: STEP_MS, options: lazy("host") },
       { what: "lazy, GPU", frames: all, gpu, stepMs: STEP_MS, options: lazy("device") },
-      {
-        what: "lazy, GPU, halves",
+      ...(["host", "device"] as const).map((place): Case => ({
+        what: place === "host" ? "lazy, host to GPU, halves" : "lazy, GPU, halves",
         frames: all,
         gpu,
         stepMs: STEP_MS,
-        options: { ...lazy("device"), hold: "float16" },
-      },
+        options: { ...lazy(place), hold: "float16" },
+      })),
       ...[STEP_MS, FAST_MS].flatMap((stepMs): Case[] => [
         { what: "disk, two levels", frames: all, gpu: small, stepMs, options: twoLevel },
         { what: "disk, exact", frames: all, gpu: small, stepMs, options: { shuffle: 7 } },
@@ -90,6 +93,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       "batches/s",
       "of step",
       "wall / slower",
+      "alone ms",
     ]];
     const lines: string[] = [];
     for (const { what, frames, gpu: own, stepMs, options } of cases) {
@@ -103,6 +107,8 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       const timing = await measureBatches(batches, { gpu: own, stepMs, most: BATCHES });
       const { stats, projected } = batches;
       const wall = timing.batches / timing.batchesPerSecond;
+      const again = own ? view.batches(own, choices) : view.batches(choices);
+      const alone = await measureBatches(again, { gpu: own, stepMs: 0, most: ALONE });
       // what the first batch waited for is not hidden, and not part of it
       const reading = Math.max(0, stats.readSeconds - timing.firstSeconds);
       const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
@@ -119,6 +125,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
         bytesRead: stats.bytesRead,
         readSeconds: stats.readSeconds,
         wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
+        aloneMs: 1000 / alone.batchesPerSecond,
         adapter: own?.adapter.name ?? "none",
       };
       table.push([
@@ -132,6 +139,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
         timing.batchesPerSecond.toFixed(2),
         `${(100 * timing.waitMs / stepMs).toFixed(1)} %`,
         row.wallOverSlower.toFixed(2),
+        row.aloneMs.toFixed(2),
       ]);
       lines.push(JSON.stringify(row));
       await array.close();

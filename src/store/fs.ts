@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import {
   access,
@@ -34,6 +35,8 @@ export class FileStore implements Store {
   readonly #writes = new Map<string, Promise<void>>();
   /** Files that have an open appender. */
   readonly #growing = new Set<string>();
+  /** Files that are being opened, for all reads of them that are begun in this turn. */
+  readonly #opening = new Map<string, SharedFile>();
 
   constructor(folder: string) {
     this.place = `file:${folder}`;
@@ -204,24 +207,55 @@ export class FileStore implements Store {
     bounds: (size: number) => [number, number],
   ): Promise<Uint8Array | undefined> {
     const path = this.#path(keyParts(key));
-    let handle: FileHandle | undefined;
+    const file = this.#open(path);
     try {
-      handle = await open(path, "r");
-      const found = await handle.stat();
-      if (!found.isFile()) return undefined;
-      const [start, end] = bounds(found.size);
+      const { handle, stats } = await file.opened;
+      if (!stats.isFile()) return undefined;
+      const [start, end] = bounds(stats.size);
       const bytes = new Uint8Array(end - start);
       return bytes.subarray(0, await readWhole(handle, bytes, start));
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw describeError("read", path, error);
     } finally {
-      await handle?.close();
+      if (--file.readers === 0) await file.opened.then(({ handle }) => handle.close(), () => {});
     }
+  }
+
+  /** A file, shared by some readers: opening it takes longer than a small read does. */
+  #open(path: string): SharedFile {
+    let file = this.#opening.get(path);
+    if (!file || file.readers === MOST_READERS) {
+      file = { opened: openToRead(path), readers: 0 };
+      this.#opening.set(path, file);
+      // later there may be another file of that name
+      queueMicrotask(() => this.#opening.delete(path));
+    }
+    file.readers++;
+    return file;
   }
 
   #path(parts: readonly string[]): string {
     return join(this.#folder, ...parts);
+  }
+}
+
+interface SharedFile {
+  opened: Promise<{ handle: FileHandle; stats: Stats }>;
+  readers: number;
+}
+
+// Reads of a handle come one after the other in Deno. In Node 8 take a third of the time of 8 files, and
+// more nothing less.
+const MOST_READERS = 8;
+
+async function openToRead(path: string): Promise<{ handle: FileHandle; stats: Stats }> {
+  const handle = await open(path, "r");
+  try {
+    return { handle, stats: await handle.stat() };
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * A store in a browser's private file system. Reads go straight to the files; writes go through a
- * dedicated worker, the one place where sync access handles are.
+ * A store in a browser's private file system. Reads go straight to the files; writes, and ranges that
+ * are asked for together, go through a dedicated worker, the one place where sync access handles are.
  *
  * @module
  */
@@ -9,14 +9,18 @@ import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import { opfsFolder } from "./opfs_files.ts";
-import type { Problem, WriteAction, WriteReply, WriteRequest } from "./opfs_worker.ts";
+import type { FileAction, FileReply, FileRequest, Problem } from "./opfs_worker.ts";
 import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, SetOptions, Store } from "./store.ts";
 
 export class OpfsStore implements Store {
   readonly place: string;
   readonly #folder: string[];
-  #writer: Writer | undefined;
+  #worker: FileWorker | undefined;
+  /** Ranges asked for in this turn, by key. */
+  readonly #asked = new Map<string, AskedRange[]>();
+  /** The last read of the worker: a file that is open cannot be deleted. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   /**
    * @param path Names joined by `/`.
@@ -39,7 +43,41 @@ export class OpfsStore implements Store {
     return file && new Uint8Array(await file.arrayBuffer());
   }
 
-  async getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
+  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      const asked = this.#asked.get(key);
+      if (asked) return asked.push({ range, resolve });
+      this.#asked.set(key, [{ range, resolve }]);
+      queueMicrotask(() => this.#readAsked(key));
+    });
+  }
+
+  /**
+   * A range alone is read from a snapshot of the file, which takes 2 ms and locks nobody out. The worker
+   * takes as long to open the file, and then 0.03 ms for each range of 36 KiB.
+   */
+  async #readAsked(key: string): Promise<void> {
+    const asked = this.#asked.get(key)!;
+    this.#asked.delete(key);
+    let parts: Uint8Array[] | undefined;
+    if (asked.length > 1) {
+      const reading = this.#readTogether(key, asked.map(({ range }) => range));
+      this.#reading = reading;
+      parts = await reading;
+    }
+    asked.forEach(({ range, resolve }, i) => resolve(parts?.[i] ?? this.#readAlone(key, range)));
+  }
+
+  /** Nothing where there is no such file, or somebody else has it open for writing. */
+  async #readTogether(key: string, ranges: ByteRange[]): Promise<Uint8Array[] | undefined> {
+    try {
+      return (await this.#perform(key, { kind: "read", ranges })).parts;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #readAlone(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
     const file = await this.#file(key);
     return file && new Uint8Array(await file.slice(...rangeBounds(range, file.size)).arrayBuffer());
   }
@@ -56,7 +94,7 @@ export class OpfsStore implements Store {
     await this.#write(key, { kind: "open", keep });
     let size = keep;
     let open = true;
-    const write = (action: WriteAction, options?: SetOptions) =>
+    const write = (action: FileAction, options?: SetOptions) =>
       open ? this.#write(key, action, options) : Promise.reject(wasClosed(this.place + key));
     return {
       get size() {
@@ -110,10 +148,12 @@ export class OpfsStore implements Store {
   }
 
   async delete(key: string): Promise<void> {
+    await this.#reading;
     if (await this.#file(key)) await this.#remove([...this.#folder, ...keyParts(key)]);
   }
 
   async deleteAll(prefix = "/"): Promise<void> {
+    await this.#reading;
     const folders = [...this.#folder, ...prefixParts(prefix)];
     if (folders.length > 0) {
       if (await this.#directory(folders)) await this.#remove(folders);
@@ -139,8 +179,8 @@ export class OpfsStore implements Store {
   }
 
   close(): Promise<void> {
-    this.#writer?.close();
-    this.#writer = undefined;
+    this.#worker?.close();
+    this.#worker = undefined;
     return Promise.resolve();
   }
 
@@ -171,11 +211,8 @@ export class OpfsStore implements Store {
     }
   }
 
-  async #write(key: string, action: WriteAction, options: SetOptions = {}): Promise<void> {
-    const folders = [...this.#folder, ...keyParts(key, "write")];
-    const name = folders.pop()!;
-    this.#writer ??= new Writer();
-    const problem = await this.#writer.write({ folders, name, action }, options.transfer ?? false);
+  async #write(key: string, action: FileAction, options: SetOptions = {}): Promise<void> {
+    const { problem } = await this.#perform(key, action, options);
     if (!problem) return;
     const path = this.place + key;
     switch (problem.kind) {
@@ -192,6 +229,14 @@ export class OpfsStore implements Store {
       case "failure":
         throw new StoreError(`Cannot write "${path}": ${problem.message}`, path);
     }
+  }
+
+  async #perform(key: string, action: FileAction, options: SetOptions = {}): Promise<Done> {
+    const use = action.kind === "read" ? "read" : "write";
+    const folders = [...this.#folder, ...keyParts(key, use)];
+    const name = folders.pop()!;
+    this.#worker ??= new FileWorker();
+    return await this.#worker.perform({ folders, name, action }, options.transfer ?? false);
   }
 
   async #file(key: string): Promise<File | undefined> {
@@ -234,26 +279,31 @@ export class OpfsStore implements Store {
   }
 }
 
-/** The worker, and the writes it has not answered. */
-class Writer {
+interface AskedRange {
+  range: ByteRange;
+  resolve(bytes: Uint8Array | undefined | Promise<Uint8Array | undefined>): void;
+}
+
+type Done = Omit<FileReply, "id">;
+
+/** The worker, and the actions it has not answered. */
+class FileWorker {
   readonly #worker = new Worker(new URL("./opfs_worker.ts", import.meta.url), { type: "module" });
-  readonly #waiting = new Map<number, (problem: Problem | undefined) => void>();
+  readonly #waiting = new Map<number, (done: Done) => void>();
   #id = 0;
-  #stopped: string | undefined;
+  #stopped: Problem | undefined;
 
   constructor() {
-    this.#worker.onmessage = ({ data }: MessageEvent<WriteReply>) => {
-      this.#waiting.get(data.id)?.(data.problem);
+    this.#worker.onmessage = ({ data }: MessageEvent<FileReply>) => {
+      this.#waiting.get(data.id)?.(data);
       this.#waiting.delete(data.id);
     };
     this.#worker.onerror = (event) =>
       this.#fail(`the storage worker stopped: ${event.message ?? "it could not be loaded"}`);
   }
 
-  write(request: Omit<WriteRequest, "id">, transfer: boolean): Promise<Problem | undefined> {
-    if (this.#stopped !== undefined) {
-      return Promise.resolve({ kind: "failure", message: this.#stopped });
-    }
+  perform(request: Omit<FileRequest, "id">, transfer: boolean): Promise<Done> {
+    if (this.#stopped !== undefined) return Promise.resolve({ problem: this.#stopped });
     const id = this.#id++;
     const bytes = "bytes" in request.action ? request.action.bytes : undefined;
     return new Promise((resolve) => {
@@ -271,8 +321,9 @@ class Writer {
   }
 
   #fail(message: string): void {
-    this.#stopped = message;
-    for (const settle of this.#waiting.values()) settle({ kind: "failure", message });
+    const problem: Problem = { kind: "failure", message };
+    this.#stopped = problem;
+    for (const settle of this.#waiting.values()) settle({ problem });
     this.#waiting.clear();
   }
 }

@@ -18,7 +18,7 @@ export interface SyncAccessHandle {
 
 export interface OpfsFileHandle {
   /** Absent in pages. */
-  createSyncAccessHandle?(): Promise<SyncAccessHandle>;
+  createSyncAccessHandle?(options?: { mode: "read-only" }): Promise<SyncAccessHandle>;
   move(name: string): Promise<void>;
 }
 

@@ -1,16 +1,20 @@
 /**
- * The worker that writes files of a browser's private file system, one action at a time. Files have a
- * temporary name until they are whole; each that grows keeps one sync access handle open.
+ * The worker that writes files of a browser's private file system, and reads ranges of them, one action
+ * at a time. Files have a temporary name until they are whole; each that grows keeps one sync access
+ * handle open.
  *
  * @module
  */
 
+import type { ByteRange } from "./byte_range.ts";
+import { rangeBounds } from "./byte_range.ts";
 import type { OpfsFileHandle, SyncAccessHandle } from "./opfs_files.ts";
 import { opfsFile, opfsFolder } from "./opfs_files.ts";
 import { PARTIAL_SUFFIX } from "./place.ts";
 
 /** What is to be done with a file. */
-export type WriteAction =
+export type FileAction =
+  | { kind: "read"; ranges: ByteRange[] }
   | { kind: "set"; bytes: Uint8Array }
   | { kind: "open"; keep: number }
   | { kind: "append"; bytes: Uint8Array; at: number }
@@ -18,11 +22,11 @@ export type WriteAction =
   | { kind: "finish" }
   | { kind: "close" };
 
-export interface WriteRequest {
+export interface FileRequest {
   id: number;
   folders: string[];
   name: string;
-  action: WriteAction;
+  action: FileAction;
 }
 
 export type Problem =
@@ -30,14 +34,18 @@ export type Problem =
   | { kind: "short"; bytes: number; keep: number }
   | { kind: "failure"; message: string };
 
-export interface WriteReply {
+/** What a file holds, of what was read of it. */
+type Parts = Uint8Array<ArrayBuffer>[];
+
+export interface FileReply {
   id: number;
+  parts?: Parts;
   problem?: Problem | undefined;
 }
 
 interface WorkerScope {
-  onmessage: ((event: MessageEvent<WriteRequest>) => void) | null;
-  postMessage(reply: WriteReply): void;
+  onmessage: ((event: MessageEvent<FileRequest>) => void) | null;
+  postMessage(reply: FileReply, transfer: ArrayBuffer[]): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
@@ -46,17 +54,24 @@ let last: Promise<void> = Promise.resolve();
 scope.onmessage = ({ data }) => {
   last = last.then(() => perform(data))
     .catch((error): Problem => ({ kind: "failure", message: String(error) }))
-    .then((problem) => scope.postMessage({ id: data.id, problem }));
+    .then((done) => {
+      if (!Array.isArray(done)) scope.postMessage({ id: data.id, problem: done }, []);
+      else scope.postMessage({ id: data.id, parts: done }, done.map(({ buffer }) => buffer));
+    });
 };
 
 /** Files that grow, by their path. */
 const growing = new Map<string, { file: OpfsFileHandle; handle: SyncAccessHandle }>();
 
-async function perform({ folders, name, action }: WriteRequest): Promise<Problem | undefined> {
+async function perform(
+  { folders, name, action }: FileRequest,
+): Promise<Parts | Problem | undefined> {
   const path = [...folders, name].join("/");
   const neededBytes = "bytes" in action ? action.bytes.byteLength : 0;
   try {
     switch (action.kind) {
+      case "read":
+        return await read(await opfsFolder(folders), name, action.ranges);
       case "set":
         return await set(await opfsFolder(folders, { create: true }), name, action.bytes);
       case "open":
@@ -80,6 +95,26 @@ async function perform({ folders, name, action }: WriteRequest): Promise<Problem
     const { name: kind, message } = error as Error;
     if (kind === "QuotaExceededError") return quotaProblem(neededBytes);
     return { kind: "failure", message: REASONS[kind] ?? `${kind}: ${message}` };
+  }
+}
+
+async function read(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  ranges: readonly ByteRange[],
+): Promise<Parts> {
+  const file = await opfsFile(directory, name);
+  // browsers that know no modes lock others out
+  const handle = await file.createSyncAccessHandle!({ mode: "read-only" });
+  try {
+    const size = handle.getSize();
+    return ranges.map((range) => {
+      const [start, end] = rangeBounds(range, size);
+      const bytes = new Uint8Array(end - start);
+      return bytes.subarray(0, handle.read(bytes, { at: start }));
+    });
+  } finally {
+    handle.close();
   }
 }
 

@@ -457,6 +457,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       for (let from = round.from; from < round.to; from += batchSize) {
         const to = Math.min(round.to, from + batchSize);
         const slot = await slots.take();
+        await nextTurn();
         const windows = new Uint32Array(to - from);
         const rows = new Uint32Array(to - from);
         for (let i = 0; i < windows.length; i++) {
@@ -555,6 +556,21 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       stats.peakBytes[kind] = Math.max(stats.peakBytes[kind], account.peak[kind]);
     }
   }
+}
+
+/**
+ * Waits until whoever took a batch has gone on with it: making the next one keeps this thread busy, and
+ * its commands would come before those of the step. A message, since browsers slow timers down.
+ */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
 }
 
 /** A ledger of host bytes alone. */

@@ -80,6 +80,8 @@ export interface Run {
 const READ_BYTES = 4 * 2 ** 20;
 /** Reads under way at once: hides the latency of a disk, and bounds what they hold. */
 const READS_AT_ONCE = 4;
+/** Small reads, of as many rows in all, under way at once: each may keep a file open. */
+const SMALL_READS_AT_ONCE = 128;
 /** Elements of a row that are looked at to see whether it changed. */
 const WATCHED = 8;
 
@@ -125,6 +127,24 @@ export function readsOf(table: FrameTable, runs: readonly Run[]): Read[] {
   return reads;
 }
 
+/** Reads that are begun together: half of what may be under way at once. */
+function groupReads(table: FrameTable, reads: readonly Read[]): Read[][] {
+  const most = readRows(table) * READS_AT_ONCE / 2;
+  const groups: Read[][] = [];
+  let rows = 0;
+  for (const read of reads) {
+    const own = table.array.wholeChunks ? table.array.chunkRows : read.end - read.start;
+    rows += own;
+    const group = groups.at(-1);
+    if (group && rows <= most && group.length < SMALL_READS_AT_ONCE / 2) group.push(read);
+    else {
+      groups.push([read]);
+      rows = own;
+    }
+  }
+  return groups;
+}
+
 /** Bytes of a row as it is stored. */
 export function storedRowBytes({ array, width }: FrameTable): number {
   return width * elementBytes(array.dtype as NumericType);
@@ -164,34 +184,38 @@ export class FrameReader {
   }
 
   /**
-   * Rows of runs, in order, as they come: each with the row of the pool it begins at. A few reads are
-   * under way at once.
+   * Rows of runs, in order, as they come: each with the row of the pool it begins at. Reads are begun a
+   * group at a time, while the group before is used: stores have a way for many small ones together.
    *
    * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
    */
   async *stream(runs: readonly Run[]): AsyncGenerator<{ at: number; values: FrameValues }> {
     const { width } = this.#table;
-    const reads = readsOf(this.#table, runs);
-    const under: Promise<FrameValues>[] = [];
-    for (let i = 0; i < reads.length; i++) {
-      for (let next = i + under.length; under.length < READS_AT_ONCE; next++) {
-        const read = reads[next];
-        if (!read) break;
-        const values = this.#read(read.start, read.end);
-        // whoever takes it sees the failure
-        values.catch(() => {});
-        under.push(values);
+    const groups = groupReads(this.#table, readsOf(this.#table, runs));
+    const begin = (group: readonly Read[] = []) => {
+      const begun = group.map(({ start, end }) => this.#read(start, end));
+      // whoever takes it sees the failure
+      for (const values of begun) values.catch(() => {});
+      return begun;
+    };
+    let [under, next] = [begin(), begin(groups[0])];
+    try {
+      for (let i = 0; i < groups.length; i++) {
+        [under, next] = [next, begin(groups[i + 1])];
+        for (const [place, read] of groups[i]!.entries()) {
+          const values = await under[place]!;
+          this.reads++;
+          this.bytesRead += bytesOfRead(this.#table, read);
+          for (const { row, rows, at } of read.runs) {
+            const from = (row - read.start) * width;
+            const part = values.subarray(from, from + rows * width);
+            if (this.#marks) this.#watch(row, part);
+            yield { at, values: part };
+          }
+        }
       }
-      const read = reads[i]!;
-      const values = await under.shift()!;
-      this.reads++;
-      this.bytesRead += bytesOfRead(this.#table, read);
-      for (const { row, rows, at } of read.runs) {
-        const from = (row - read.start) * width;
-        const part = values.subarray(from, from + rows * width);
-        if (this.#marks) this.#watch(row, part);
-        yield { at, values: part };
-      }
+    } finally {
+      await Promise.allSettled([...under, ...next]);
     }
   }
 
@@ -239,7 +263,9 @@ export class FrameReader {
     const step = Math.max(1, Math.floor(width / WATCHED));
     for (let i = 0; i < values.length / width; i++) {
       let mark = 0;
-      for (let element = i * width; element < (i + 1) * width; element += step) {
+      // others in each row, so that a feature that changes is seen in some
+      const first = (row + i) % step;
+      for (let element = i * width + first; element < (i + 1) * width; element += step) {
         mark = Math.imul(mark ^ words[element]!, 0x85ebca6b) + 1;
       }
       mark = mark >>> 0 || 1;

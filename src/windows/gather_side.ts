@@ -78,7 +78,9 @@ function copyWindows(
   const widened = table.held === "float16" && dtype === "float32";
   rows.forEach((row, slot) => {
     const window = frames.subarray(row * table.width, row * table.width + elements);
-    batch.set(widened ? decodeFloat16(window as Uint16Array) : window, slot * elements);
+    const target = batch.subarray(slot * elements, (slot + 1) * elements);
+    if (widened) decodeFloat16(window as Uint16Array, target as Float32Array);
+    else target.set(window);
   });
 }
 

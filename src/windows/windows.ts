@@ -31,7 +31,10 @@ export interface WindowOptions extends Pick<WindowGrid, "size" | "stride" | "seg
   delay?: number;
   /** Whether batches have the label of the frame before the labelled one, too. */
   previous?: boolean;
-  /** A weight per frame, [frames]; a window has that of its labelled frame. */
+  /**
+   * A weight per frame, [frames]; a window has that of its labelled frame. One that depends on what came
+   * before, as on a change of action, is to be worked out from the frame before.
+   */
   weights?: ArrayLike<number>;
 }
 

@@ -26,6 +26,32 @@ describe("an OPFS store", () => {
     await store.close();
   });
 
+  it("reads ranges that are asked for together, also while the file is being written anew", async () => {
+    const folder = unique();
+    const [store, other] = [await openStore(`opfs:${folder}`), await openStore(`opfs:${folder}`)];
+    const bytes = Uint8Array.from({ length: 5000 }, (_, i) => 7 * i);
+    // the last go beyond the end
+    const ranges = Array.from({ length: 40 }, (_, i) => ({ offset: 130 * i, length: 3 * i }));
+    const wanted = ranges.map(({ offset, length }) => bytes.slice(offset, offset + length));
+    const readAll = () => Promise.all(ranges.map((range) => store.getRange("/x", range)));
+    // what was read is not held open: others may delete it at once
+    for (let round = 0; round < 10; round++) {
+      await store.set("/x", bytes);
+      expect(await readAll()).toEqual(wanted);
+      await other.deleteAll();
+    }
+    expect(await readAll()).toEqual(ranges.map(() => undefined));
+    await store.set("/x", bytes);
+    const root = await navigator.storage.getDirectory();
+    const file = await (await root.getDirectoryHandle(folder)).getFileHandle("x");
+    const writable = await file.createWritable();
+    expect(await readAll()).toEqual(wanted);
+    await writable.abort();
+    await store.deleteAll();
+    await store.close();
+    await other.close();
+  });
+
   it("refuses a place below a file, before and while writing", async () => {
     const folder = unique();
     const store = await openStore(`opfs:${folder}`);

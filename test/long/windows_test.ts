@@ -47,8 +47,6 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
         expect(batches.projected.host).toBeLessThanOrEqual(128 * MIB);
         const seen = new Uint8Array(count);
         let number = 0;
-        // a read of a browser's private file took 5 ms here, and an exact epoch has 341,000
-        const most = runtime === "chromium" && typeof shuffle === "number" ? 120 : Infinity;
         const began = performance.now();
         for await (const { windows: own, buffer, shape } of batches) {
           for (const window of own) seen[window]!++;
@@ -66,12 +64,9 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
             });
             expect(wrong).toBe(0);
           }
-          if (number >= most) break;
         }
         report(JSON.stringify(shuffle), (performance.now() - began) / 1000, batches.stats);
-        const once = seen.filter((times) => times === 1).length;
-        expect(once).toBe(Math.min(count, most * BATCH));
-        expect(seen.every((times) => times <= 1)).toBe(true);
+        expect(seen.every((times) => times === 1)).toBe(true);
         expect(batches.stats.peakBytes.gpu).toBeLessThanOrEqual(batches.projected.gpu);
         expect(batches.stats.peakBytes.host).toBeLessThanOrEqual(batches.projected.host);
         const { gpu: device, host } = batches.stats.peakBytes;

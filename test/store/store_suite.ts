@@ -80,6 +80,12 @@ export function describeStore(kind: string, place: string): void {
       for (const [range, wanted] of cases) {
         expect(await store.getRange("/range", range)).toEqual(bytes(...wanted));
       }
+      // together, and more of them than share a file
+      const many = [...cases, ...cases, ...cases];
+      const found = await Promise.all(many.map(([range]) => store.getRange("/range", range)));
+      expect(found).toEqual(many.map(([, wanted]) => bytes(...wanted)));
+      const none = many.map(([range]) => store.getRange("/none", range));
+      expect(await Promise.all(none)).toEqual(many.map(() => undefined));
     });
 
     it("lists and deletes by folder", async () => {

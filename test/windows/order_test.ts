@@ -28,13 +28,13 @@ const SHUFFLES: Shuffle[] = [
 ];
 
 // lengths for which orders are listed, and others
-const LENGTHS = [1, 2, 3, 7, 100, 1023, 4096, 4097, 5000, 20011];
+const LENGTHS = [1, 2, 3, 7, 100, 1023, 4096, 4097, 9001];
 
 describe("orders", () => {
   it("have every window once", () => {
     for (const shuffle of SHUFFLES) {
       for (const length of LENGTHS) {
-        for (const epoch of [0, 1, 12345]) {
+        for (const epoch of [0, 12345]) {
           const seen = new Uint8Array(length);
           for (const item of items(orderOf(shuffle, length, epoch))) seen[item]!++;
           expect(seen.every((count) => count === 1), `${JSON.stringify(shuffle)} ${length}`)
@@ -107,7 +107,7 @@ function deviations({ chiSquare, degrees }: { chiSquare: number; degrees: number
 const FAR = 4.2;
 
 describe("mixing", () => {
-  for (const length of [200, 4096, 4097, 60_000]) {
+  for (const length of [200, 4096, 4097, 30_000]) {
     it(`of an exact shuffle of ${length} is that of a random permutation`, () => {
       const random: number[] = [];
       const exact: number[] = [];
