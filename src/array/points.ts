@@ -25,8 +25,10 @@ export interface PointsOptions {
   item?: string;
 }
 
-/** Where rows go that are read for the device. */
+/** Where rows go that are read for the device, and where they come from. */
 export interface RowTarget {
+  /** Rows as they are, where they have been read. */
+  values?: ArrayLike<number>;
   /** A new array for these rows alone when not given. */
   into?: Float32Array;
   /** Row of `into` that the first one becomes. Default 0. */
@@ -167,9 +169,9 @@ export class Points {
     target: Float32Array | Float64Array,
     place: (row: number) => number,
     step: number,
-    { look, signal }: ReadOptions & Pick<RowTarget, "look"> = {},
+    { look, signal, values: known }: ReadOptions & RowTarget = {},
   ): Promise<void> {
-    const values = await this.readValues(start, end, signal && { signal });
+    const values = known ?? await this.readValues(start, end, signal && { signal });
     const { features, shift, scale } = this;
     const own = new Float64Array(features);
     for (let row = 0; row < end - start; row++) {

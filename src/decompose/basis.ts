@@ -86,8 +86,10 @@ export function projectPass(
       const tile = source.tile(start, end);
       const into = new Float32Array(panelElements(tile.frames, features));
       await source.read(
-        tile,
-        (first, last, target) => points.readPanels(first, last, { ...target, into, signal }),
+        tile.pieces,
+        signal,
+        ({ frame, frames, at }, values) =>
+          points.readPanels(frame, frame + frames, { values, into, at }),
       );
       return { points: into };
     },
@@ -116,7 +118,7 @@ function unitOf(variance: number): number {
 export function rowBytes(source: RowFrames, tileRows: number): number {
   const { features } = source.frames;
   const most = source.mostFrames(tileRows);
-  return 4 * panelElements(most, features) + 8 * most * features + 4 * tileRows;
+  return 4 * panelElements(most, features) + source.readBytes(most) + 4 * tileRows;
 }
 
 /** The plan of a projection. */

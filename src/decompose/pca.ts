@@ -339,12 +339,15 @@ class PcaJob implements PlanActions<PcaResult> {
     const ring = kernel.momentRing(shape);
     const length = kernel.momentElements(features, lags);
     const flat = source.width > 1;
-    const look = (frame: Float64Array, isStart: boolean) => {
-      if (isStart) frame.forEach((value, d) => this.#sums[0]![d]! += value);
-      frame.forEach((value, d) => {
-        const magnitude = Math.abs(value);
-        if (magnitude > this.#largest[d]!) this.#largest[d] = magnitude;
-      });
+    /** Of frames, of which so many are the first of a row. */
+    const looking = (starts: number) => (frame: Float64Array) => {
+      const [largest, sum] = [this.#largest, this.#sums[0]!];
+      const isStart = starts-- > 0;
+      for (let d = 0; d < frame.length; d++) {
+        if (isStart) sum[d]! += frame[d]!;
+        const magnitude = Math.abs(frame[d]!);
+        if (magnitude > largest[d]!) largest[d] = magnitude;
+      }
     };
     const [first] = parts;
     return {
@@ -353,7 +356,9 @@ class PcaJob implements PlanActions<PcaResult> {
       // of exact ones nobody knows beforehand
       cost: first === kernel.PART.whole ? features * source.width : 0,
       ...(first !== kernel.PART.whole && { needed: () => this.#isExact(first!) }),
-      sweeps: { most: parts.length, again: () => this.#nextPart(parts) },
+      ...(parts.length > 1 && {
+        sweeps: { most: parts.length, again: () => this.#nextPart(parts) },
+      }),
       tables: () => ({ grains: kernel.momentGrains(this.#largest, shape) }),
       slotBuffers: [
         { name: "rows", bytes: 4 * source.mostFrames(tileRows) * stride, role: "upload" },
@@ -378,11 +383,17 @@ class PcaJob implements PlanActions<PcaResult> {
       read: async ({ start, end }, signal) => {
         const tile = source.tile(start, end);
         const rows = new Float32Array(tile.frames * stride);
+        const looks = this.#part === kernel.PART.whole;
         await source.read(
-          tile,
-          (first, last, target) =>
-            source.frames.readStrided(first, last, stride, { ...target, into: rows, signal }),
-          this.#part === kernel.PART.whole ? look : undefined,
+          tile.pieces,
+          signal,
+          ({ frame, frames, at }, values) =>
+            source.frames.readStrided(frame, frame + frames, stride, {
+              values,
+              into: rows,
+              at,
+              ...(looks && { look: looking(frames - source.width + 1) }),
+            }),
         );
         return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
       },

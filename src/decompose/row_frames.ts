@@ -8,22 +8,20 @@
 import type { ChunkedArray } from "../array/array.ts";
 import type { ContextRun } from "../array/contexts.ts";
 import { ContextView } from "../array/contexts.ts";
-import type { RowTarget } from "../array/points.ts";
 import { Points } from "../array/points.ts";
 
-/** Rows of a tile that lie in one run. */
-interface Stretch {
-  /** First frame, and rows: the stretch has `width - 1` frames more. */
+/** Frames that follow each other. */
+export interface FramePiece {
   frame: number;
-  rows: number;
-  /** Where its frames begin among those of the tile. */
+  frames: number;
+  /** Where they go among the frames of a tile. */
   at: number;
 }
 
-/** Which rows a tile has, and where. */
+/** Which frames a tile has: those of a run once. */
 export interface TileFrames {
-  stretches: Stretch[];
-  /** Frames of all stretches. */
+  pieces: FramePiece[];
+  /** Of all pieces. */
   frames: number;
 }
 
@@ -50,7 +48,7 @@ export class RowFrames {
     return new RowFrames(new Points(array, { action }), flat ? array : undefined);
   }
 
-  /** The frames of rows [start, end), those of a run once. */
+  /** The frames of rows [start, end). */
   tile(start: number, end: number): TileFrames {
     const { runs, width } = this;
     let [low, high] = [0, runs.length - 1];
@@ -59,53 +57,78 @@ export class RowFrames {
       if (runs[middle]!.row <= start) low = middle;
       else high = middle - 1;
     }
-    const stretches: Stretch[] = [];
+    const pieces: FramePiece[] = [];
     let frames = 0;
     for (let i = low, row = start; row < end; i++) {
       const run = runs[i]!;
       const rows = Math.min(end, run.row + run.rows) - row;
-      stretches.push({ frame: run.frame + row - run.row, rows, at: frames });
-      frames += rows + width - 1;
+      const own = rows + width - 1;
+      pieces.push({ frame: run.frame + row - run.row, frames: own, at: frames });
+      frames += own;
       row += rows;
     }
-    return { stretches, frames };
+    return { pieces, frames };
   }
 
   /** Most frames of a tile that begins at a multiple of `tileRows`. */
   mostFrames(tileRows: number): number {
     let most = 1;
-    let [tile, stretches] = [-1, 0];
+    let [tile, pieces] = [-1, 0];
     for (const { row } of this.runs) {
       const own = Math.floor(row / tileRows);
-      if (own !== tile) [tile, stretches] = [own, row % tileRows === 0 ? 0 : 1];
-      most = Math.max(most, ++stretches);
+      if (own !== tile) [tile, pieces] = [own, row % tileRows === 0 ? 0 : 1];
+      most = Math.max(most, ++pieces);
     }
-    // a tile in the middle of a run has one stretch
+    // a tile in the middle of a run has one piece
     return tileRows + most * (this.width - 1);
   }
 
   /** Where the first frame of every row of a tile lies among the tile's. */
-  starts({ stretches }: TileFrames, rows: number): Uint32Array<ArrayBuffer> {
+  starts({ pieces }: TileFrames, rows: number): Uint32Array<ArrayBuffer> {
     const starts = new Uint32Array(rows);
     let row = 0;
-    for (const { rows, at } of stretches) {
-      for (let i = 0; i < rows; i++) starts[row++] = at + i;
+    for (const { frames, at } of pieces) {
+      for (let i = 0; i < frames - this.width + 1; i++) starts[row++] = at + i;
     }
     return starts;
   }
 
-  /** Reads the frames of a tile, stretch by stretch; `read` puts them where they belong. */
+  /**
+   * Reads pieces of frames and hands them on, one after the other. Pieces are read together that lie
+   * close, or in a chunk that is read as a whole anyway.
+   */
   async read(
-    { stretches }: TileFrames,
-    read: (start: number, end: number, target: RowTarget) => Promise<unknown>,
-    look?: (row: Float64Array, isStart: boolean) => void,
+    pieces: readonly FramePiece[],
+    signal: AbortSignal,
+    take: (piece: FramePiece, values: ArrayLike<number>) => Promise<unknown>,
   ): Promise<void> {
-    for (const { frame, rows, at } of stretches) {
-      let left = rows;
-      await read(frame, frame + rows + this.width - 1, {
-        at,
-        ...(look && { look: (row) => look(row, left-- > 0) }),
-      });
+    const { features } = this.frames;
+    for (let i = 0; i < pieces.length;) {
+      const first = pieces[i]!.frame;
+      let [next, end] = [i + 1, first + pieces[i]!.frames];
+      for (; next < pieces.length; next++) {
+        const { frame, frames } = pieces[next]!;
+        if (frame - end > frames && frame + frames - first > this.#chunkFrames) break;
+        end = frame + frames;
+      }
+      const values = await this.frames.readValues(first, end, { signal });
+      for (; i < next; i++) {
+        const from = (pieces[i]!.frame - first) * features;
+        await take(pieces[i]!, values.subarray(from, from + pieces[i]!.frames * features));
+      }
     }
+  }
+
+  /** Host bytes of so many frames, as {@link read} has them at once at most. */
+  readBytes(frames: number): number {
+    // between two pieces lies at most as much as in the second
+    const most = this.runs.length === 1 ? frames : Math.max(2 * frames, this.#chunkFrames);
+    return 8 * this.frames.features * most;
+  }
+
+  /** Frames that cost no more to be read than one of them. */
+  get #chunkFrames(): number {
+    const { wholeChunks, chunkRows } = this.frames.array;
+    return wholeChunks ? chunkRows : 0;
   }
 }

@@ -63,9 +63,10 @@ export class RunEnds {
     return 4 * this.#tileRuns * this.features;
   }
 
-  /** Host bytes of a tile, and of one end as it is read. */
+  /** Host bytes of a tile, as it is read and as the device gets it. */
   get hostBytes(): number {
-    return this.tileBytes + 8 * this.features;
+    const frames = this.#tileRuns * (this.#source.width - 1);
+    return this.tileBytes + this.#source.readBytes(frames);
   }
 
   constants(): Record<string, number> {
@@ -111,17 +112,20 @@ export class RunEnds {
     const { first, count, weight } = this.tile(tile);
     const { runs, frames, width } = this.#source;
     const into = new Float32Array(count * this.features);
-    for (let i = 0; i < count; i++) {
-      const { frame, rows } = runs[first + i]!;
-      const start = weight < 0 ? frame : frame + rows;
+    const pieces = runs.slice(first, first + count).map(({ frame, rows }, i) => ({
+      frame: weight < 0 ? frame : frame + rows,
+      frames: width - 1,
+      at: i * (width - 1),
+    }));
+    await this.#source.read(pieces, signal, ({ frame, at }, values) => {
       let place = 0;
-      await frames.readStrided(start, start + width - 1, this.#stride, {
+      return frames.readStrided(frame, frame + width - 1, this.#stride, {
+        values,
         into,
-        at: i * (width - 1),
-        signal,
-        ...(look && { look: (values) => look(place++, weight, values) }),
+        at,
+        ...(look && { look: (own: Float64Array) => look(place++, weight, own) }),
       });
-    }
+    });
     return into;
   }
 
