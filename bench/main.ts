@@ -19,6 +19,7 @@ import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
@@ -56,6 +57,7 @@ const benches = [
   transitionStepBench,
   posteriorTypesBench,
   linearTrackBench,
+  lagProductsBench,
   { name: "windows", run: runWindowsBench },
 ];
 /** They take long. */

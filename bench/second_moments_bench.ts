@@ -25,6 +25,7 @@ export const secondMomentsBench: Bench = {
           buffers: {
             params: kernel.secondMomentsParams(0, rows, 0, part),
             rows: values,
+            starts: 4,
             grains: kernel.momentGrains(new Float32Array(features).fill(1), shape),
             moments: kernel.momentBytes(shape),
           },

@@ -1,11 +1,14 @@
-// Second moments of rows, x x^T, summed in blocks of BLOCK_ROWS rows of the whole array.
+// Second moments of rows, x x^T, summed in blocks of BLOCK_ROWS rows of the whole array. Where a row is
+// LAGS frames that follow each other, as in contexts: of its first frame x and each of them, x y^T.
 //
 // params           rows [first_row, end_row) of the tile; row of the array at which it begins; part
-// rows             [tile rows, STRIDE4] vec4<f32>; 0 past the last feature
+// rows             [tile frames, STRIDE4] vec4<f32>; 0 past the last feature
+// starts           [tile rows] u32: a row's first frame; where LAGS is 1, a row is a frame, and this unused
 // grains           [STRIDE4] vec4<f32>, powers of two: a row's coarse part is a multiple of these
-// moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features on and above the diagonal,
-//                  (0, 0), (0, 1), ..., (1, 1), ...; what lies outside DIM is not written. Block b is
-//                  in entry b % RING, and goes on there when a tile ends inside it
+// moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features. Of lag 0 those on and above
+//                  the diagonal, (0, 0), (0, 1), ..., (1, 1), ...; then all of lag 1, (0, 0), (0, 1),
+//                  ..., and so on. What lies outside DIM is not written. Block b is in entry b % RING,
+//                  and goes on there when a tile ends inside it
 //
 // Sums in f32 lose what is a ten-millionth of them. Where that counts, x = h + l is cut into a coarse
 // part h, whose products are whole numbers of so few bits that a block of them sums up exactly, and a
@@ -21,6 +24,7 @@ override STRIDE4: u32;
 override BLOCK_ROWS: u32;
 override RING: u32;
 override PAIRS: u32;
+override LAGS: u32;
 
 struct Params {
   first_row: u32,
@@ -31,26 +35,45 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> rows: array<vec4f>;
-@group(0) @binding(2) var<storage, read> grains: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> moments: array<vec4f>;
+@group(0) @binding(2) var<storage, read> starts: array<u32>;
+@group(0) @binding(3) var<storage, read> grains: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> moments: array<vec4f>;
 
 const SQUARE = 64u;
+
+// Where a row of the tile begins.
+fn place(row: u32) -> u32 {
+  if (LAGS == 1u) {
+    return row * STRIDE4;
+  }
+  return starts[row] * STRIDE4;
+}
 
 @compute @workgroup_size(64)
 fn second_moments(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  // the pair's row and column of squares
-  var across = (DIM + SQUARE - 1u) / SQUARE;
+  // the pair's row and column of squares, and how many frames lie between
+  let across = (DIM + SQUARE - 1u) / SQUARE;
+  let triangle = across * (across + 1u) / 2u;
   var i = 0u;
   var j = group.x;
-  while (j >= across) {
-    j -= across;
-    across -= 1u;
-    i += 1u;
+  var lag = 0u;
+  if (group.x < triangle) {
+    var left = across;
+    while (j >= left) {
+      j -= left;
+      left -= 1u;
+      i += 1u;
+    }
+    j += i;
+  } else {
+    let pair = group.x - triangle;
+    lag = 1u + pair / (across * across);
+    i = pair / across % across;
+    j = pair % across;
   }
-  j += i;
   let down4 = (SQUARE * i + 8u * (lane / 8u)) / 4u;
   let along4 = (SQUARE * j + 8u * (lane % 8u)) / 4u;
   let block = (params.array_row + params.first_row) / BLOCK_ROWS + group.y;
@@ -96,13 +119,14 @@ fn second_moments(
     a7 = moments[out + 112u];
     b7 = moments[out + 113u];
   }
-  var at = (start - params.array_row) * STRIDE4;
+  let later = lag * STRIDE4 + along4;
   if (params.part == 0u) {
     for (var row = start; row < end; row++) {
+      let at = place(row - params.array_row);
       let x = rows[at + down4];
       let y = rows[at + down4 + 1u];
-      let c = rows[at + along4];
-      let e = rows[at + along4 + 1u];
+      let c = rows[at + later];
+      let e = rows[at + later + 1u];
       a0 += x.x * c;
       b0 += x.x * e;
       a1 += x.y * c;
@@ -119,7 +143,6 @@ fn second_moments(
       b6 += y.z * e;
       a7 += y.w * c;
       b7 += y.w * e;
-      at += STRIDE4;
     }
   } else {
     let rest = params.part == 2u;
@@ -128,10 +151,11 @@ fn second_moments(
     let grain_c = grains[along4];
     let grain_e = grains[along4 + 1u];
     for (var row = start; row < end; row++) {
+      let at = place(row - params.array_row);
       let whole_x = rows[at + down4];
       let whole_y = rows[at + down4 + 1u];
-      let whole_c = rows[at + along4];
-      let whole_e = rows[at + along4 + 1u];
+      let whole_c = rows[at + later];
+      let whole_e = rows[at + later + 1u];
       let x = round(whole_x / grain_x) * grain_x;
       let y = round(whole_y / grain_y) * grain_y;
       var c = round(whole_c / grain_c) * grain_c;
@@ -174,7 +198,6 @@ fn second_moments(
       b6 += y.z * e;
       a7 += y.w * c;
       b7 += y.w * e;
-      at += STRIDE4;
     }
   }
   moments[out] = a0;

@@ -27,6 +27,8 @@ export type { ChunkedArray } from "./array/array.ts";
 export { fromTypedArray, openArray, readAll } from "./array/array.ts";
 export type { ExpandOptions, LongAxis } from "./array/expand.ts";
 export { expand } from "./array/expand.ts";
+export type { ContextOptions, ContextRun, ContextView } from "./array/contexts.ts";
+export { contexts } from "./array/contexts.ts";
 export type { PatchOptions } from "./array/patches.ts";
 export { patches } from "./array/patches.ts";
 export type { ArrayCheck, StoreCheck } from "./array/check.ts";

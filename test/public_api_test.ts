@@ -24,6 +24,7 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "contexts",
       "decoder",
       "everyNth",
       "expand",

@@ -36,6 +36,15 @@ export interface ChunkedArray {
   close(): Promise<void>;
 }
 
+/** Numbers to calculate with: 64-bit integers become f64. */
+export function toNumbers(
+  values: NumericArray,
+): Exclude<NumericArray, BigInt64Array | BigUint64Array> {
+  return values instanceof BigInt64Array || values instanceof BigUint64Array
+    ? Float64Array.from(values as BigInt64Array, Number)
+    : values as Exclude<NumericArray, BigInt64Array | BigUint64Array>;
+}
+
 /**
  * @throws {RangeError} If an array of this shape has no rows [start, end).
  */

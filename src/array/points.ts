@@ -7,8 +7,8 @@
 
 import { PANEL_ROWS, panelElements, panelIndex } from "../math/panels.ts";
 import { digestOf } from "../math/digest.ts";
-import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
+import { toNumbers } from "./chunked_array.ts";
 
 /** Rows from which shift and scale are taken: this many stretches, spread evenly, of this many rows. */
 const SAMPLE_STRETCHES = 32;
@@ -21,6 +21,20 @@ export interface PointsOptions {
   action: string;
   /** Rows of length 1 instead of shifted and scaled ones. Default false. */
   normalize?: boolean;
+  /** What a row is called in errors. Default `row`. */
+  item?: string;
+}
+
+/** Where rows go that are read for the device, and where they come from. */
+export interface RowTarget {
+  /** Rows as they are, where they have been read. */
+  values?: ArrayLike<number>;
+  /** A new array for these rows alone when not given. */
+  into?: Float32Array;
+  /** Row of `into` that the first one becomes. Default 0. */
+  at?: number;
+  /** Is handed each row on the way. */
+  look?: (row: Float64Array) => void;
 }
 
 /** An array of points, and the coordinates in which the device sees them. */
@@ -28,8 +42,9 @@ export class Points {
   readonly array: ChunkedArray;
   readonly rows: number;
   readonly features: number;
-  readonly #action: string;
+  readonly action: string;
   readonly #normalize: boolean;
+  readonly #item: string;
   /** Subtracted from every row; then it is multiplied by `scale`, a power of two. */
   shift: Float64Array;
   scale = 1;
@@ -38,7 +53,7 @@ export class Points {
    * @throws {TypeError} If the array holds no numbers.
    * @throws {RangeError} If it has no rows, or another number of axes than two.
    */
-  constructor(array: ChunkedArray, { action, normalize = false }: PointsOptions) {
+  constructor(array: ChunkedArray, { action, normalize = false, item = "row" }: PointsOptions) {
     const { shape, dtype } = array;
     if (dtype === "string") {
       throw new TypeError(`Cannot ${action}: points are of type string, wanted numbers`);
@@ -51,8 +66,9 @@ export class Points {
     this.array = array;
     this.rows = shape[0]!;
     this.features = shape[1]!;
-    this.#action = action;
+    this.action = action;
     this.#normalize = normalize;
+    this.#item = item;
     this.shift = new Float64Array(this.features);
   }
 
@@ -98,12 +114,9 @@ export class Points {
     return digests;
   }
 
-  /** Rows as they are, of any number type but 64-bit integers. */
-  async readValues(start: number, end: number, options?: ReadOptions): Promise<NumberArray> {
-    const values = await this.array.read(start, end, options);
-    return values instanceof BigInt64Array || values instanceof BigUint64Array
-      ? Float64Array.from(values as BigInt64Array, Number)
-      : values as NumberArray;
+  /** Rows as they are. */
+  async readValues(start: number, end: number, options?: ReadOptions) {
+    return toNumbers(await this.array.read(start, end, options));
   }
 
   /** Rows in the device's coordinates, f64 `[rows, features]`. */
@@ -113,17 +126,17 @@ export class Points {
     return scaled;
   }
 
-  /** Rows in the device's coordinates, in panels; hands each to `look` on the way. */
+  /** Rows in the device's coordinates, in panels. */
   async readPanels(
     start: number,
     end: number,
-    options?: ReadOptions & { look?: (row: Float64Array) => void },
+    options: ReadOptions & RowTarget = {},
   ): Promise<Float32Array> {
     const { features } = this;
-    const panels = new Float32Array(panelElements(end - start, features));
-    const at = (row: number) => panelIndex(row, 0, features);
-    await this.#read(start, end, panels, at, PANEL_ROWS, options);
-    return panels;
+    const { at = 0, into = new Float32Array(panelElements(end - start, features)) } = options;
+    const place = (row: number) => panelIndex(at + row, 0, features);
+    await this.#read(start, end, into, place, PANEL_ROWS, options);
+    return into;
   }
 
   /** Rows in the device's coordinates, each `stride` elements, 0 past the last feature. */
@@ -131,11 +144,11 @@ export class Points {
     start: number,
     end: number,
     stride: number,
-    options?: ReadOptions & { look?: (row: Float64Array) => void },
+    options: ReadOptions & RowTarget = {},
   ): Promise<Float32Array> {
-    const strided = new Float32Array((end - start) * stride);
-    await this.#read(start, end, strided, (row) => row * stride, 1, options);
-    return strided;
+    const { at = 0, into = new Float32Array((end - start) * stride) } = options;
+    await this.#read(start, end, into, (row) => (at + row) * stride, 1, options);
+    return into;
   }
 
   /** A point in the device's coordinates as it is in the array's. */
@@ -156,9 +169,9 @@ export class Points {
     target: Float32Array | Float64Array,
     place: (row: number) => number,
     step: number,
-    { look, ...options }: ReadOptions & { look?: (row: Float64Array) => void } = {},
+    { look, signal, values: known }: ReadOptions & RowTarget = {},
   ): Promise<void> {
-    const values = await this.readValues(start, end, options);
+    const values = known ?? await this.readValues(start, end, signal && { signal });
     const { features, shift, scale } = this;
     const own = new Float64Array(features);
     for (let row = 0; row < end - start; row++) {
@@ -181,7 +194,7 @@ export class Points {
     const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
     if (length === 0) {
       throw new RangeError(
-        `Cannot ${this.#action}: row ${row} has length 0, wanted rows that have a direction`,
+        `Cannot ${this.action}: ${this.#item} ${row} has length 0, wanted rows that have a direction`,
       );
     }
     values.forEach((value, d) => values[d] = value / length);
@@ -194,9 +207,7 @@ export class Points {
       ? `values within ${(MOST / this.scale).toExponential(0)} of the mean`
       : "finite numbers";
     throw new RangeError(
-      `Cannot ${this.#action}: row ${row}, feature ${feature} is ${value}, wanted ${wanted}`,
+      `Cannot ${this.action}: ${this.#item} ${row}, feature ${feature} is ${value}, wanted ${wanted}`,
     );
   }
 }
-
-type NumberArray = Exclude<NumericArray, BigInt64Array | BigUint64Array>;

@@ -4,14 +4,11 @@
  * @module
  */
 
-import process from "node:process";
 import { openArray, readAll } from "../array/array.ts";
 import type { KMeansResult } from "../cluster/kmeans.ts";
 import { KMeans } from "../cluster/kmeans.ts";
-import { openGpu } from "../gpu/device.ts";
 import type { CommandContext } from "./main.ts";
-import { describeRun, given, openPoints, POINTS_OPTIONS, pointsHelp } from "./points.ts";
-import { ProgressPrinter } from "./progress.ts";
+import { fitOptions, given, inputHelp, runFit, runHelp } from "./points.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const kmeansHelp = `Usage: sluice kmeans --input X --k K [options]
@@ -19,7 +16,7 @@ export const kmeansHelp = `Usage: sluice kmeans --input X --k K [options]
 k-means over rows larger than memory: greedy k-means++, Lloyd's iterations, the best of several runs.
 Rows are read once an iteration, or once in all where they fit the budget.
 
-${pointsHelp}Model:
+${inputHelp}Model:
   --k K                clusters
   --init C             first centroids, [K, features] f32 or f64; one run. Default: drawn
   --seed N             seed of the first centroids (default 42)
@@ -30,28 +27,12 @@ ${pointsHelp}Model:
 Output and memory:
   --out PLACE          zarr group with centroids, ids and distances; inertia and iterations are its
                        attributes
-  --overwrite          replace a result that is already there
-  --tile-rows N        rows on the GPU at a time (default: what the budget allows)
-  --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
-  --adapter NAME       part of an adapter's name, or "software"
-  --json, --quiet
-`;
+${runHelp}`;
 
-const TYPES = Object.fromEntries([
-  ...[
-    ...POINTS_OPTIONS,
-    "k",
-    "init",
-    "seed",
-    "n-init",
-    "max-iter",
-    "tolerance",
-    "out",
-    "tile-rows",
-    "budget",
-  ].map((name) => [name, { type: "string" as const }]),
-  ...["spherical", "overwrite"].map((name) => [name, { type: "boolean" as const }]),
-]);
+const TYPES = fitOptions(
+  ["k", "init", "seed", "n-init", "max-iter", "tolerance"],
+  ["spherical"],
+);
 
 export async function kmeans({ args, signal }: CommandContext): Promise<void> {
   const options = new Options(args, TYPES);
@@ -72,36 +53,18 @@ export async function kmeans({ args, signal }: CommandContext): Promise<void> {
       tolerance: options.number("tolerance"),
     }),
   });
-  const points = await openPoints(options);
-  const adapter = options.text("adapter");
-  const json = options.flag("json");
-  const quiet = options.flag("quiet");
-  const printer = new ProgressPrinter(quiet);
-  try {
-    const gpu = await openGpu({
-      budget: options.text("budget") ?? "512MiB",
-      ...given({ adapter }),
-    });
-    try {
-      const out = options.text("out");
-      const plan = model.fit(gpu, points, {
-        overwrite: options.flag("overwrite"),
-        ...given({ out }),
-        ...given({ tileRows: options.number("tile-rows") }),
-      });
-      if (!quiet) process.stderr.write(`${plan.explain()}\n`);
-      const result = await plan.run({ signal, onProgress: printer.show });
-      printer.end();
-      const [rows, features] = points.shape as [number, number];
-      const facts = { rows, features, k, ...summary(result), adapter: gpu.adapter.name };
-      console.log(json ? JSON.stringify(facts) : describe(facts, result, out));
-    } finally {
-      printer.end();
-      gpu.close();
-    }
-  } finally {
-    await points.close();
-  }
+  await runFit(options, signal, {
+    mode: "mean",
+    plan: (gpu, points, choices) => model.fit(gpu, points, choices),
+    facts: ({ inertia, iterations, converged, nearTies }) => ({
+      k,
+      inertia,
+      iterations,
+      converged,
+      nearTies,
+    }),
+    lines: (result, shape) => describe(result, shape, k, options.text("out")),
+  });
 }
 
 async function readInit(
@@ -123,33 +86,17 @@ async function readInit(
   }
 }
 
-function summary(result: KMeansResult) {
-  const { inertia, iterations, converged, nearTies, projectedBytes, peakBytes, seconds } = result;
-  return {
-    inertia,
-    iterations,
-    converged,
-    nearTies,
-    projectedBytes,
-    peakBytes,
-    // of the whole process, as the system saw it; software adapters keep GPU memory in it
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
-    seconds,
-  };
-}
-
 function describe(
-  { rows, features, k }: { rows: number; features: number; k: number },
-  result: KMeansResult,
+  { inertia, iterations, converged, nearTies }: KMeansResult,
+  [rows, features]: readonly number[],
+  k: number,
   out: string | undefined,
-): string {
-  const { inertia, iterations, converged, nearTies } = result;
-  const lines = [`${out ?? "kmeans"}: ${rows} rows x ${features} features in ${k} clusters`];
-  lines.push(
+): string[] {
+  const lines = [
+    `${out ?? "kmeans"}: ${rows} rows x ${features} features in ${k} clusters`,
     `inertia ${inertia.toPrecision(8)} after ${iterations} iterations` +
-      (converged ? "" : ", which were not enough for the centroids to stand still"),
-  );
+    (converged ? "" : ", which were not enough for the centroids to stand still"),
+  ];
   if (nearTies > 0) lines.push(`${nearTies} rows were too close to call in f32, decided in f64`);
-  lines.push(describeRun(result));
-  return lines.join("\n");
+  return lines;
 }

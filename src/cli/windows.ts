@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { openArray, readAll } from "../array/array.ts";
+import { openArray } from "../array/array.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openGpu } from "../gpu/device.ts";
@@ -19,6 +19,7 @@ import type { Shuffle } from "../windows/order.ts";
 import type { Windows } from "../windows/windows.ts";
 import { windows } from "../windows/windows.ts";
 import type { CommandContext } from "./main.ts";
+import { readFirsts } from "./points.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
@@ -98,15 +99,6 @@ export async function windowsCommand({ args, signal }: CommandContext): Promise<
   } finally {
     gpu?.close();
     await frames.close();
-  }
-}
-
-async function readFirsts(place: string): Promise<number[]> {
-  const array = await openArray(place);
-  try {
-    return Array.from(await readAll(array) as ArrayLike<number | bigint>, Number);
-  } finally {
-    await array.close();
   }
 }
 

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as project from "../kernels/project_rows.ts";
 import { panelElements } from "../math/panels.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext } from "../stream/plan.ts";
+import type { RowFrames } from "./row_frames.ts";
 
 /** Directions, in f64 and in the array's units. */
 export interface Basis {
@@ -24,18 +24,25 @@ export interface Basis {
 }
 
 /** The table that {@link projectPass} fills. */
-export function vectorBuffer(vectors: number, features: number): SharedBuffer {
-  return { name: "vectors", bytes: project.vectorBytes(vectors, features), kind: "storage" };
+export function vectorBuffer(vectors: number, { frames, width }: RowFrames): SharedBuffer {
+  const bytes = project.vectorBytes(vectors * width, frames.features);
+  return { name: "vectors", bytes, kind: "storage" };
 }
 
-/** Projects every row; `scores` is `[rows, components]`. */
+/**
+ * Projects every row; `scores` is `[rows, components]`. Frames are multiplied with each part of a
+ * component that is a frame long; a row's score is the sum over its frames, on the host.
+ */
 export function projectPass(
-  points: Points,
+  source: RowFrames,
   tileRows: number,
   vectors: number,
   { basis, scores }: { basis(): Basis; scores(): Float32Array },
 ): Pass {
-  const { features, rows } = points;
+  const { frames: points, width } = source;
+  const { features } = points;
+  const mostFrames = source.mostFrames(tileRows);
+  const parts = vectors * width;
   /** What the scores of a row at the origin of the device's coordinates are, and a score's unit. */
   let origin = new Float64Array(0);
   let units = new Float64Array(0);
@@ -49,37 +56,54 @@ export function projectPass(
       if (whiten) explainedVariance.forEach((variance, i) => units[i] = unitOf(variance));
       origin = Float64Array.from({ length: vectors }, (_, i) => {
         let sum = 0;
-        for (let d = 0; d < features; d++) {
-          sum += (mean[d]! - points.shift[d]!) * components[i * features + d]!;
+        for (let d = 0; d < mean.length; d++) {
+          sum += (mean[d]! - points.shift[d % features]!) * components[i * mean.length + d]!;
         }
         return sum;
       });
+      // a component is the parts of its frames, one after the other
       return { vectors: project.packVectors(components, features) };
     },
     slotBuffers: [
-      { name: "points", bytes: 4 * panelElements(tileRows, features), role: "upload" },
-      { name: "projected", bytes: project.projectedBytes(tileRows, vectors), role: "download" },
+      { name: "points", bytes: 4 * panelElements(mostFrames, features), role: "upload" },
+      { name: "projected", bytes: project.projectedBytes(mostFrames, parts), role: "download" },
     ],
     steps: [{
       kernel: project.projectRows,
-      constants: project.projectRowsConstants(features, tileRows),
+      constants: project.projectRowsConstants(features, mostFrames),
       order: "ascending",
-      params: (_tile, from, to) => project.projectRowsParams(from, to, 0),
-      workgroups: (some) => project.projectRowsWorkgroups(some, vectors),
+      params: ({ start, end }, from, to) => {
+        const { frames } = source.tile(start, end);
+        const share = (row: number) => Math.floor(row * frames / (end - start));
+        return project.projectRowsParams(share(from), share(to), 0);
+      },
+      workgroups: (some, { start, end }) => {
+        const { frames } = source.tile(start, end);
+        return project.projectRowsWorkgroups(Math.ceil(some * frames / (end - start)) + 1, parts);
+      },
     }],
-    read: async ({ start, end }, signal) => ({
-      points: await points.readPanels(start, end, { signal }),
-    }),
+    read: async ({ start, end }, signal) => {
+      const tile = source.tile(start, end);
+      const into = new Float32Array(panelElements(tile.frames, features));
+      await source.read(
+        tile.pieces,
+        signal,
+        ({ frame, frames, at }, values) =>
+          points.readPanels(frame, frame + frames, { values, into, at }),
+      );
+      return { points: into };
+    },
     write: ({ start, end }, downloads) => {
       const projected = new Float32Array(downloads.projected!);
       const all = scores();
-      for (let i = 0; i < vectors; i++) {
-        const from = i * project.projectedRows(tileRows) - start;
-        for (let row = start; row < Math.min(end, rows); row++) {
-          const value = projected[from + row]! / points.scale - origin[i]!;
-          all[row * vectors + i] = value / units[i]!;
+      const stride = project.projectedRows(mostFrames);
+      source.starts(source.tile(start, end), end - start).forEach((frame, row) => {
+        for (let i = 0; i < vectors; i++) {
+          let sum = 0;
+          for (let w = 0; w < width; w++) sum += projected[(i * width + w) * stride + frame + w]!;
+          all[(start + row) * vectors + i] = (sum / points.scale - origin[i]!) / units[i]!;
         }
-      }
+      });
       return Promise.resolve();
     },
   };
@@ -90,21 +114,23 @@ function unitOf(variance: number): number {
   return variance > 0 ? Math.sqrt(variance) : 1;
 }
 
-/** Host bytes of a tile's rows: as they are read, and as the device gets them. */
-export function rowBytes(features: number, tileRows: number): number {
-  return 4 * panelElements(tileRows, features) + 8 * tileRows * features;
+/** Host bytes of a tile's frames, as they are read and as the device gets them, and where rows start. */
+export function rowBytes(source: RowFrames, tileRows: number): number {
+  const { features } = source.frames;
+  const most = source.mostFrames(tileRows);
+  return 4 * panelElements(most, features) + source.readBytes(most) + 4 * tileRows;
 }
 
 /** The plan of a projection. */
 export class ProjectJob implements PlanActions<Float32Array> {
   readonly name = "pca transform";
-  readonly #points: Points;
+  readonly #source: RowFrames;
   readonly #basis: Basis;
   #account!: Account;
   #scores = new Float32Array(0);
 
-  constructor(points: Points, basis: Basis) {
-    this.#points = points;
+  constructor(source: RowFrames, basis: Basis) {
+    this.#source = source;
     this.#basis = basis;
   }
 
@@ -113,17 +139,17 @@ export class ProjectJob implements PlanActions<Float32Array> {
   }
 
   layout(tileRows: number): PlanLayout {
-    const { rows, features } = this.#points;
-    const pass = projectPass(this.#points, tileRows, this.#vectors, {
+    const { rows } = this.#source.rows;
+    const pass = projectPass(this.#source, tileRows, this.#vectors, {
       basis: () => this.#basis,
       scores: () => this.#scores,
     });
     return {
       rows,
-      shared: [vectorBuffer(this.#vectors, features)],
+      shared: [vectorBuffer(this.#vectors, this.#source)],
       passes: [pass],
       memory: [
-        { what: "rows on their way", kind: "host", bytes: rowBytes(features, tileRows) },
+        { what: "rows on their way", kind: "host", bytes: rowBytes(this.#source, tileRows) },
         { what: "scores", kind: "host", bytes: 4 * rows * this.#vectors },
       ],
       alignRows: 64,
@@ -133,8 +159,8 @@ export class ProjectJob implements PlanActions<Float32Array> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#points.sample({ signal });
-    const elements = this.#points.rows * this.#vectors;
+    await this.#source.frames.sample({ signal });
+    const elements = this.#source.rows.rows * this.#vectors;
     account.take("host", 4 * elements, "scores");
     this.#scores = new Float32Array(elements);
   }

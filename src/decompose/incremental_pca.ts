@@ -27,6 +27,7 @@ import { fixSigns, Moments, momentsBytes } from "./moments.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
 import type { PcaResult } from "./pca_result.ts";
 import { PcaOutput, secondsOf } from "./pca_result.ts";
+import { RowFrames } from "./row_frames.ts";
 
 /** What {@link IncrementalPCA} is told. */
 export interface IncrementalPcaOptions {
@@ -255,6 +256,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       steps: [{
         kernel: kernel.secondMoments,
         constants: kernel.secondMomentsConstants(this.#shape),
+        buffers: { starts: "grains" },
         order: "ascending",
         params: (tile, from, to) => {
           const [first, end] = this.#kernelRows(tile, from, to);
@@ -269,7 +271,7 @@ class BatchesJob implements PlanActions<PcaResult> {
         return Promise.resolve();
       },
     };
-    const { rows, features } = this.#points;
+    const { rows } = this.#points;
     const { scores, components, batchRows, output } = this.#options;
     const shared: SharedBuffer[] = [
       { name: "grains", bytes: 4 * stride, kind: "storage", scratch: true },
@@ -280,8 +282,9 @@ class BatchesJob implements PlanActions<PcaResult> {
     ];
     if (output) memory.push(output.memory());
     if (scores) {
-      shared.push(vectorBuffer(components, features));
-      passes.push(projectPass(this.#points, batchRows, components, {
+      const source = new RowFrames(this.#points);
+      shared.push(vectorBuffer(components, source));
+      passes.push(projectPass(source, batchRows, components, {
         basis: () => basisOf(this.#state!, this.#options.whiten),
         scores: () => this.#scores,
       }));
@@ -323,7 +326,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     const stack = this.#options.batchRows + kept + 1;
     const eigen = this.#tall ? momentsBytes(features, kept) : 8 * 4 * stack * stack;
     const batch = 4 * this.#options.batchRows * features;
-    return 2 * rowBytes(features, this.#options.batchRows) + 5 * batch + eigen +
+    return 2 * rowBytes(new RowFrames(this.#points), this.#options.batchRows) + 5 * batch + eigen +
       8 * 6 * kept * features;
   }
 

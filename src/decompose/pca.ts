@@ -5,10 +5,11 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import { Points } from "../array/points.ts";
+import type { Points } from "../array/points.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
+import { formatBytes } from "../math/format.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type {
   FoundOutput,
@@ -25,6 +26,8 @@ import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./ba
 import { fixSigns, Moments, momentsBytes } from "./moments.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput, secondsOf } from "./pca_result.ts";
+import { RowFrames } from "./row_frames.ts";
+import { RunEnds } from "./run_ends.ts";
 
 export type { PcaResult } from "./pca_result.ts";
 export { openPca } from "./pca_result.ts";
@@ -62,6 +65,10 @@ const COARSE_VARIANCE = 1e-4;
  * It needs features^2 numbers; for more features than that allows there is `IncrementalPCA`. Results
  * are the same bits whatever tile, slots and budget.
  *
+ * Flat {@link contexts} are taken by the frames they are made of: moments of frames up to width - 1
+ * apart, corrected where segments end, instead of products of all features of a row. The rows are built
+ * nowhere, and frames are read once for the moments and once for the scores.
+ *
  * @example
  * ```ts
  * const pca = new PCA({ components: 8 });
@@ -91,9 +98,9 @@ export class PCA {
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: PcaFitOptions = {}): Plan<PcaResult> {
-    const rows = new Points(points, { action: "find components" });
-    checkShape(rows, this.#components);
-    const job = new PcaJob(rows, {
+    const source = RowFrames.of(points, "find components");
+    checkShape(source.rows, this.#components);
+    const job = new PcaJob(source, {
       components: this.#components,
       whiten: this.#whiten,
       adapter: gpu.adapter.name,
@@ -127,14 +134,14 @@ export function projectPlan(
   basis: Basis,
   choices: PlanChoices,
 ): Plan<Float32Array> {
-  const points = new Points(array, { action: "project" });
+  const source = RowFrames.of(array, "project");
   const features = basis.mean.length;
-  if (points.features !== features) {
+  if (source.rows.features !== features) {
     throw new RangeError(
-      `Cannot project: points have ${points.features} features, the components have ${features}`,
+      `Cannot project: points have ${source.rows.features} features, the components have ${features}`,
     );
   }
-  return new Plan(gpu, new ProjectJob(points, basis), choices);
+  return new Plan(gpu, new ProjectJob(source, basis), choices);
 }
 
 export function fitted(basis: Basis | undefined): Basis {
@@ -177,76 +184,103 @@ interface JobOptions {
 class PcaJob implements PlanActions<PcaResult> {
   readonly name = "pca";
   readonly place?: string;
-  readonly #points: Points;
+  readonly #source: RowFrames;
   readonly #options: JobOptions;
   readonly #blockRows: number;
   readonly #output: PcaOutput | undefined;
   #account!: Account;
   #moments: Moments | undefined;
-  #sums = new Float64Array(0);
-  /** Largest magnitude of every feature, in the device's coordinates. */
+  /** By frame of a row: of the first; and what is added to those of the one before. */
+  #sums: Float64Array[] = [];
+  /** Largest magnitude of every feature of a frame, in the device's coordinates. */
   #largest = new Float64Array(0);
   /** What the sweep under way sums. */
   #part: kernel.Part = kernel.PART.whole;
+  /** Whether sums in f32 were too coarse, once they are there. */
+  #exact: boolean | undefined;
   #solved: Omit<StoredPca, "scores"> | undefined;
   #basis: Basis | undefined;
   #scores = new Float32Array(0);
 
-  constructor(points: Points, options: JobOptions) {
-    this.#points = points;
+  constructor(source: RowFrames, options: JobOptions) {
+    this.#source = source;
     this.#options = options;
-    this.#blockRows = kernel.momentBlockRows(points.features);
+    this.#blockRows = kernel.momentBlockRows(source.frames.features, source.width);
     const { components, whiten, scores, out, overwrite, adapter } = options;
     if (out === undefined) return;
     this.place = out;
     const parameters = { components, whiten };
     const output = { place: out, overwrite, parameters, adapter, components, scores };
-    this.#output = new PcaOutput(points, output);
+    this.#output = new PcaOutput(source.rows, output);
   }
 
   layout(tileRows: number): PlanLayout {
-    const { rows, features } = this.#points;
+    const source = this.#source;
     const { components, scores } = this.#options;
-    const shape = { features, blockRows: this.#blockRows, tileRows };
-    const passes: Pass[] = [this.#momentsPass(shape)];
+    const { width, frames: { features }, rows: { rows } } = source;
+    const shape = { features, lags: width, blockRows: this.#blockRows, tileRows };
+    const ends = width > 1 ? new RunEnds(source, tileRows) : undefined;
+    const { whole, coarse, rest } = kernel.PART;
+    const passes: Pass[] = [
+      this.#momentsPass("moments", [whole], shape),
+      ...(ends ? [this.#endsPass(ends)] : []),
+      this.#momentsPass("exact moments", [coarse, rest], shape),
+    ];
     const shared: SharedBuffer[] = [
       {
         name: "moments",
-        bytes: kernel.momentBytes(shape),
+        bytes: Math.max(kernel.momentBytes(shape), ends?.bytes ?? 0),
         kind: "storage",
         scratch: true,
       },
-      { name: "grains", bytes: 4 * kernel.rowStride(features), kind: "storage" },
+      {
+        name: "grains",
+        bytes: 4 * Math.max(kernel.rowStride(features), ends?.features ?? 0),
+        kind: "storage",
+      },
     ];
     const memory: MemoryItem[] = [
-      { what: "rows on their way", kind: "host", bytes: rowBytes(features, tileRows) },
+      {
+        what: "rows on their way",
+        kind: "host",
+        bytes: Math.max(rowBytes(source, tileRows), ends?.hostBytes ?? 0),
+      },
       {
         what: "moments and eigenvectors",
         kind: "host",
-        bytes: momentsBytes(features, components),
+        bytes: momentsBytes(features, components, width),
       },
     ];
     if (this.#output) memory.push(this.#output.memory());
-    if (!scores) return { rows, shared, passes, memory, alignRows: 64, restarts: true };
-    passes.push(projectPass(this.#points, tileRows, components, {
-      basis: () => this.#solve(),
-      scores: () => this.#scores,
-    }));
-    memory.push({ what: "scores", kind: "host", bytes: 4 * rows * components });
+    if (scores) {
+      shared.push(vectorBuffer(components, source));
+      passes.push(projectPass(source, tileRows, components, {
+        basis: () => this.#solve(),
+        scores: () => this.#scores,
+      }));
+      memory.push({ what: "scores", kind: "host", bytes: 4 * rows * components });
+    }
+    const notes = [
+      `${rows} rows are contexts of ${width} frames: moments of frames up to ${width - 1} apart, ` +
+      `with ${source.runs.length} segments; ${formatBytes(4 * rows * width * features)} of rows ` +
+      "are built nowhere",
+    ];
     return {
       rows,
-      shared: [...shared, vectorBuffer(components, features)],
+      shared,
       passes,
       memory,
+      ...(ends && { notes }),
       alignRows: 64,
       restarts: true,
     };
   }
 
   async hash(): Promise<string> {
-    if (this.#output) return await this.#output.hash();
-    await this.#points.sample();
-    return "";
+    const hash = await this.#output?.hash() ?? "";
+    // of rows the output took a sample
+    if (!this.#output || this.#source.width > 1) await this.#source.frames.sample();
+    return hash;
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
@@ -257,14 +291,15 @@ class PcaJob implements PlanActions<PcaResult> {
   }
 
   begin({ account }: RunContext): Promise<void> {
-    const { rows, features } = this.#points;
+    const { width, frames: { features }, rows: { rows } } = this.#source;
     const { components, scores } = this.#options;
     this.#account = account;
-    account.take("host", momentsBytes(features, components), "moments and eigenvectors");
-    this.#moments = new Moments(features);
-    this.#sums = new Float64Array(features);
+    account.take("host", momentsBytes(features, components, width), "moments and eigenvectors");
+    this.#moments = new Moments(features, width);
+    this.#sums = Array.from({ length: width }, () => new Float64Array(features));
     this.#largest = new Float64Array(features);
     this.#part = kernel.PART.whole;
+    this.#exact = undefined;
     this.#solved = undefined;
     if (scores) {
       account.take("host", 4 * rows * components, "scores");
@@ -275,10 +310,10 @@ class PcaJob implements PlanActions<PcaResult> {
 
   async finish(report: RunReport): Promise<PcaResult> {
     const account = this.#account;
-    const { features } = this.#points;
+    const { width, frames: { features } } = this.#source;
     const { components, scores } = this.#options;
     const basis = this.#solve();
-    account.giveBack("host", momentsBytes(features, components));
+    account.giveBack("host", momentsBytes(features, components, width));
     if (scores) account.giveBack("host", this.#scores.byteLength);
     const fit = { ...this.#solved!, scores: scores ? this.#scores : undefined };
     if (this.#output) account.take("disk", await this.#output.write(fit), "result");
@@ -295,33 +330,47 @@ class PcaJob implements PlanActions<PcaResult> {
     return Promise.resolve();
   }
 
-  #momentsPass(shape: kernel.MomentsShape): Pass {
-    const { features, tileRows } = shape;
+  /** Sums the parts, one a sweep, over all rows. */
+  #momentsPass(name: string, parts: readonly kernel.Part[], shape: kernel.MomentsShape): Pass {
+    const { features, tileRows, lags } = shape;
+    const source = this.#source;
     const stride = kernel.rowStride(features);
     const bytes = kernel.momentBytes(shape);
     const ring = kernel.momentRing(shape);
-    const length = kernel.momentElements(features);
-    const look = (row: Float64Array) => {
-      for (let d = 0; d < row.length; d++) {
-        this.#sums[d]! += row[d]!;
-        const magnitude = Math.abs(row[d]!);
-        if (magnitude > this.#largest[d]!) this.#largest[d] = magnitude;
+    const length = kernel.momentElements(features, lags);
+    const flat = source.width > 1;
+    /** Of frames, of which so many are the first of a row. */
+    const looking = (starts: number) => (frame: Float64Array) => {
+      const [largest, sum] = [this.#largest, this.#sums[0]!];
+      const isStart = starts-- > 0;
+      for (let d = 0; d < frame.length; d++) {
+        if (isStart) sum[d]! += frame[d]!;
+        const magnitude = Math.abs(frame[d]!);
+        if (magnitude > largest[d]!) largest[d] = magnitude;
       }
     };
+    const [first] = parts;
     return {
-      name: "moments",
+      name,
       direction: "forward",
-      cost: features,
-      sweeps: { most: 3, again: () => this.#isRefined() },
+      // of exact ones nobody knows beforehand
+      cost: first === kernel.PART.whole ? features * source.width : 0,
+      ...(first !== kernel.PART.whole && { needed: () => this.#isExact(first!) }),
+      ...(parts.length > 1 && {
+        sweeps: { most: parts.length, again: () => this.#nextPart(parts) },
+      }),
       tables: () => ({ grains: kernel.momentGrains(this.#largest, shape) }),
       slotBuffers: [
-        { name: "rows", bytes: 4 * tileRows * stride, role: "upload" },
+        { name: "rows", bytes: 4 * source.mostFrames(tileRows) * stride, role: "upload" },
+        ...(flat ? [{ name: "starts", bytes: 4 * tileRows, role: "upload" } as const] : []),
         { name: "block_moments", bytes, role: "download" },
       ],
       steps: [
         {
           kernel: kernel.secondMoments,
           constants: kernel.secondMomentsConstants(shape),
+          // which has no use for starts of rows that are frames
+          ...(!flat && { buffers: { starts: "grains" } }),
           order: "ascending",
           params: (tile, from, to) => kernel.secondMomentsParams(from, to, tile.start, this.#part),
           workgroups: (rows) => kernel.secondMomentsWorkgroups(rows, shape),
@@ -331,18 +380,29 @@ class PcaJob implements PlanActions<PcaResult> {
           ranges: () => [{ fromOffset: 0, toOffset: 0, bytes }],
         },
       ],
-      read: async ({ start, end }, signal) => ({
-        rows: await this.#points.readStrided(start, end, stride, {
+      read: async ({ start, end }, signal) => {
+        const tile = source.tile(start, end);
+        const rows = new Float32Array(tile.frames * stride);
+        const looks = this.#part === kernel.PART.whole;
+        await source.read(
+          tile.pieces,
           signal,
-          ...(this.#part === kernel.PART.whole && { look }),
-        }),
-      }),
+          ({ frame, frames, at }, values) =>
+            source.frames.readStrided(frame, frame + frames, stride, {
+              values,
+              into: rows,
+              at,
+              ...(looks && { look: looking(frames - source.width + 1) }),
+            }),
+        );
+        return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
+      },
       write: (tile, downloads) => {
         const all = new Float32Array(downloads.block_moments!);
         const first = Math.floor(tile.start / this.#blockRows);
         for (let block = first; block * this.#blockRows < tile.end; block++) {
           // what goes on in the next tile comes with it
-          if (Math.min((block + 1) * this.#blockRows, this.#points.rows) > tile.end) break;
+          if (Math.min((block + 1) * this.#blockRows, source.rows.rows) > tile.end) break;
           const at = block % ring * length;
           this.#moments!.add(all.subarray(at, at + length));
         }
@@ -351,42 +411,98 @@ class PcaJob implements PlanActions<PcaResult> {
     };
   }
 
-  /** Whether there is another part to be summed: the sweep that ended was too coarse, or the first of two. */
-  #isRefined(): boolean {
+  /** Sums the frames at which segments begin and end. */
+  #endsPass(ends: RunEnds): Pass {
     const { whole, coarse, rest } = kernel.PART;
-    if (this.#part === whole) {
-      const { explainedVariance } = this.#solve();
-      const smallest = explainedVariance.at(-1)!;
-      if (smallest > COARSE_VARIANCE * explainedVariance[0]! || explainedVariance[0] === 0) {
-        return false;
-      }
-      this.#solved = undefined;
-      this.#moments = new Moments(this.#points.features);
-      this.#part = coarse;
-      return true;
-    }
-    if (this.#part === rest) return false;
-    this.#part = rest;
+    const look = (frame: number, weight: number, values: Float64Array) => {
+      const sums = this.#sums[frame + 1]!;
+      values.forEach((value, d) => sums[d]! += weight * value);
+    };
+    return {
+      name: "ends of segments",
+      direction: "forward",
+      cost: ends.features / 2,
+      rows: ends.rows,
+      sweeps: {
+        most: 3,
+        again: () => this.#part === whole ? this.#isExact(coarse) : this.#nextPart([coarse, rest]),
+      },
+      tables: () => ({ grains: ends.grains(this.#largest) }),
+      slotBuffers: [
+        { name: "rows", bytes: ends.tileBytes, role: "upload" },
+        { name: "block_moments", bytes: ends.bytes, role: "download" },
+      ],
+      steps: [
+        {
+          kernel: kernel.secondMoments,
+          constants: ends.constants(),
+          buffers: { starts: "grains" },
+          order: "ascending",
+          params: (tile, from, to) => ends.params(tile, from, to, this.#part),
+          workgroups: (rows) => ends.workgroups(rows),
+        },
+        {
+          copy: { from: "moments", to: "block_moments" },
+          ranges: () => [{ fromOffset: 0, toOffset: 0, bytes: ends.bytes }],
+        },
+      ],
+      read: async (tile, signal) => ({
+        rows: await ends.read(tile, signal, this.#part === whole ? look : undefined),
+      }),
+      write: (tile, downloads) => {
+        const { isLast, weight } = ends.tile(tile);
+        const block = new Float32Array(downloads.block_moments!, 0, ends.bytes / 4);
+        if (isLast) this.#moments!.addEnds(block, weight);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** Whether there is another part to be summed after the one that was. */
+  #nextPart(parts: readonly kernel.Part[]): boolean {
+    const next = parts[parts.indexOf(this.#part) + 1];
+    if (next === undefined) return false;
+    this.#part = next;
     return true;
+  }
+
+  /** Whether the sums there are, are too coarse for the faintest component; exact ones begin with `part`. */
+  #isExact(part: kernel.Part): boolean {
+    if (this.#exact === undefined) {
+      const { explainedVariance } = this.#solve();
+      const [largest, smallest] = [explainedVariance[0]!, explainedVariance.at(-1)!];
+      this.#exact = largest > 0 && smallest <= COARSE_VARIANCE * largest;
+      if (this.#exact) {
+        this.#solved = undefined;
+        this.#moments = new Moments(this.#source.frames.features, this.#source.width);
+      }
+    }
+    if (this.#exact) this.#part = part;
+    return this.#exact;
   }
 
   /** Eigenvectors of the covariance, once all moments are there. */
   #solve(): Basis {
     if (this.#basis && this.#solved) return this.#basis;
-    const { rows, scale, shift } = this.#points;
+    const { frames: { features, scale, shift }, rows: { rows } } = this.#source;
     const { components, whiten } = this.#options;
     const moments = this.#moments!;
-    const offset = this.#sums.map((sum) => sum / rows);
+    const offset = new Float64Array(moments.size);
+    const sum = new Float64Array(features);
+    this.#sums.forEach((own, frame) =>
+      own.forEach((value, d) => offset[frame * features + d] = (sum[d]! += value) / rows)
+    );
+    moments.addUp();
     moments.addOuter(offset, -rows);
     const { values, vectors, residual } = moments.largest(components);
-    fixSigns(vectors, this.#points.features);
+    fixSigns(vectors, moments.size);
     // of squared device units, over all rows
     const squares = values.map((value) => Math.max(0, value) / scale / scale);
     const total = moments.trace / scale / scale;
     const explainedVariance = squares.map((value) => value / (rows - 1));
     this.#basis = {
       components: vectors,
-      mean: offset.map((value, d) => value / scale + shift[d]!),
+      mean: offset.map((value, i) => value / scale + shift[i % features]!),
       explainedVariance,
       whiten,
     };

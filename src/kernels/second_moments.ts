@@ -10,14 +10,23 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 export const secondMoments: KernelSpec = {
   name: "second_moments",
   code,
-  bindings: { params: "uniform", rows: "read", grains: "read", moments: "read_write" },
+  bindings: {
+    params: "uniform",
+    rows: "read",
+    starts: "read",
+    grains: "read",
+    moments: "read_write",
+  },
 };
 
 /** Edge of the squares that moments are kept in. */
 export const SQUARE = 64;
 
 export interface MomentsShape {
+  /** Of a frame: of a row, where rows are frames. */
   features: number;
+  /** Frames of a row; 1 when not given. */
+  lags?: number;
   blockRows: number;
   /** Rows of the largest tile. */
   tileRows: number;
@@ -28,23 +37,23 @@ export function rowStride(features: number): number {
   return Math.ceil(features / 8) * 8;
 }
 
-/** Squares on and above the diagonal. */
-export function squarePairs(features: number): number {
+/** Squares on and above the diagonal, and all of every other lag. */
+export function squarePairs(features: number, lags = 1): number {
   const across = Math.ceil(features / SQUARE);
-  return across * (across + 1) / 2;
+  return across * (across + 1) / 2 + (lags - 1) * across * across;
 }
 
 /** f32 elements of the moments of a block. */
-export function momentElements(features: number): number {
-  return squarePairs(features) * SQUARE * SQUARE;
+export function momentElements(features: number, lags = 1): number {
+  return squarePairs(features, lags) * SQUARE * SQUARE;
 }
 
 /**
  * Rows of a block: fixed for a shape, so that moments are the same whatever the tile. Short, since the
  * rounding of f32 sums grows with it; long enough that moments are no more bytes than rows.
  */
-export function momentBlockRows(features: number): number {
-  return Math.max(64, SQUARE * Math.ceil(features / 2 / SQUARE));
+export function momentBlockRows(features: number, lags = 1): number {
+  return Math.max(64, SQUARE * Math.ceil(features * (lags - 0.5) / SQUARE));
 }
 
 /** Blocks that a tile may touch: those that end in it, and one that goes on. */
@@ -53,13 +62,14 @@ export function momentRing({ blockRows, tileRows }: MomentsShape): number {
 }
 
 export function secondMomentsConstants(shape: MomentsShape): Record<string, number> {
-  const { features, blockRows } = shape;
+  const { features, blockRows, lags = 1 } = shape;
   return {
     DIM: features,
     STRIDE4: rowStride(features) / 4,
     BLOCK_ROWS: blockRows,
     RING: momentRing(shape),
-    PAIRS: squarePairs(features),
+    PAIRS: squarePairs(features, lags),
+    LAGS: lags,
   };
 }
 
@@ -94,26 +104,38 @@ export function momentGrains(
 /** A workgroup a square and block. */
 export function secondMomentsWorkgroups(
   rows: number,
-  { features, blockRows }: MomentsShape,
+  { features, blockRows, lags }: MomentsShape,
 ): [number, number] {
-  return [squarePairs(features), Math.ceil(rows / blockRows) + 1];
+  return [squarePairs(features, lags), Math.ceil(rows / blockRows) + 1];
 }
 
 /** Bytes of the moments of all blocks that a tile may touch. */
 export function momentBytes(shape: MomentsShape): number {
-  return 4 * momentRing(shape) * momentElements(shape.features);
+  return 4 * momentRing(shape) * momentElements(shape.features, shape.lags);
 }
 
-/** Calls back for the squares of a block: where each begins, and its first row and column. */
+/** Where a square of a block begins, by its row and column of squares; of lag 0 on or above the diagonal. */
+export function squareIndex(features: number, down: number, along: number, lag: number): number {
+  const across = Math.ceil(features / SQUARE);
+  const square = lag === 0
+    ? down * across - down * (down - 1) / 2 + along - down
+    : squarePairs(features, lag) + down * across + along;
+  return square * SQUARE * SQUARE;
+}
+
+/** Calls back for the squares of a block: where each begins, its first row and column, and its lag. */
 export function forEachSquare(
   features: number,
-  take: (at: number, row: number, column: number) => void,
+  take: (at: number, row: number, column: number, lag: number) => void,
+  lags = 1,
 ): void {
   let at = 0;
-  for (let row = 0; row < features; row += SQUARE) {
-    for (let column = row; column < features; column += SQUARE) {
-      take(at, row, column);
-      at += SQUARE * SQUARE;
+  for (let lag = 0; lag < lags; lag++) {
+    for (let row = 0; row < features; row += SQUARE) {
+      for (let column = lag === 0 ? row : 0; column < features; column += SQUARE) {
+        take(at, row, column, lag);
+        at += SQUARE * SQUARE;
+      }
     }
   }
 }

@@ -57,7 +57,8 @@ export function stagesOf(
   const { passes, lanes } = layout;
   const length = laneRows(layout);
   return passes.flatMap((pass): Stage[] => {
-    const sweep: Stage = { name: pass.name, kind: "sweep", pass, low: 0, high: length };
+    const end = pass.rows ?? length;
+    const sweep: Stage = { name: pass.name, kind: "sweep", pass, low: 0, high: end };
     if (!lanes || lanes.count === 1 || !pass.carry) return [sweep];
     const [low, high] = pass.direction === "forward"
       ? [-lanes.burnInRows, 0]

@@ -109,6 +109,10 @@ export interface Pass {
   direction: "forward" | "backward";
   /** Relative cost of a row, for progress alone. */
   cost: number;
+  /** Rows of this pass, where they are not those of the recording; it then has no lanes. */
+  rows?: number;
+  /** Asked when it is the pass's turn: whether there is anything to do. */
+  needed?(): boolean;
   slotBuffers: readonly SlotBuffer[];
   steps: readonly Step[];
   /**

@@ -192,8 +192,8 @@ export class Plan<Result> {
       const sweeps = pass.sweeps ? `, up to ${pass.sweeps.most} sweeps` : "";
       table.push([
         `${pass.name} (${pass.direction}, ${this.slots} slots${sweeps})`,
-        String(Math.ceil(own / this.tileRows)),
-        `${count > 1 ? `${count} x ` : ""}${Math.min(own, this.tileRows)}`,
+        String(Math.ceil((pass.rows ?? own) / this.tileRows)),
+        `${count > 1 ? `${count} x ` : ""}${Math.min(pass.rows ?? own, this.tileRows)}`,
         size(this.slots * slotBytes([pass], count)),
         "",
         "",

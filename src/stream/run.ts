@@ -252,6 +252,7 @@ export class PlanRun<Result> {
     const seconds: Record<string, StageSeconds> = {};
     const first = stages.findIndex(({ name }) => name === from.stage.name);
     for (const stage of stages.slice(first)) {
+      if (stage.pass.needed?.() === false) continue;
       const row = stage.name === from.stage.name ? from.row : undefined;
       this.#progress.startStage(stage, row);
       this.#passing = [];

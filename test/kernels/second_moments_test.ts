@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as kernel from "../../src/kernels/second_moments.ts";
 import { PART, SQUARE } from "../../src/kernels/second_moments.ts";
-import { secondMoments } from "../reference/second_moments.ts";
+import { laggedMoments, secondMoments } from "../reference/second_moments.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";
@@ -23,9 +23,10 @@ async function moments(
   strided: Float32Array,
   shape: kernel.MomentsShape,
   [from, to]: [number, number],
-  { before = kernel.momentBytes(shape), part = PART.whole }: {
+  { before = kernel.momentBytes(shape), part = PART.whole, starts = 4 }: {
     before?: Float32Array | number;
     part?: kernel.Part;
+    starts?: Uint32Array | number;
   } = {},
 ) {
   const { outputs } = await runKernel(gpu(), {
@@ -34,6 +35,7 @@ async function moments(
     buffers: {
       params: kernel.secondMomentsParams(from, to, 0, part),
       rows: strided,
+      starts,
       grains: kernel.momentGrains(new Float32Array(shape.features).fill(1), shape),
       moments: before,
     },
@@ -68,6 +70,34 @@ describe("second_moments", () => {
             }
           }
         });
+      }
+    });
+  }
+
+  for (const part of [PART.whole, PART.coarse]) {
+    it(`sums products with frames that follow, of part ${part}`, async () => {
+      const [frames, features, lags, blockRows] = [150, 70, 3, 64];
+      const { values, strided } = problem(frames, features);
+      // two runs of frames
+      const starts = Uint32Array.from({ length: 135 }, (_, row) => row < 79 ? row : row + 11);
+      const shape = { features, lags, blockRows, tileRows: starts.length };
+      const got = await moments(strided, shape, [0, starts.length], { part, starts });
+      const cut = part === PART.whole
+        ? values
+        : values.map((value) => Math.round(value * 512) / 512);
+      for (let block = 0; block * blockRows < starts.length; block++) {
+        const own = starts.subarray(block * blockRows, (block + 1) * blockRows);
+        const twin = laggedMoments(cut, features, own, lags);
+        const at = block * kernel.momentElements(features, lags);
+        kernel.forEachSquare(features, (square, row, column, lag) => {
+          for (let i = row; i < Math.min(features, row + SQUARE); i++) {
+            for (let j = column; j < Math.min(features, column + SQUARE); j++) {
+              const value = got[at + square + (i - row) * SQUARE + j - column]!;
+              const off = Math.abs(value - twin[(lag * features + i) * features + j]!);
+              expect(off).toBeLessThanOrEqual(part === PART.whole ? 1e-5 : 0);
+            }
+          }
+        }, lags);
       }
     });
   }

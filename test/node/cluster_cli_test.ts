@@ -111,4 +111,29 @@ describe("sluice pca", () => {
     await refused(["pca", ...input, "--batch-rows", "5"], 2, /without --incremental/);
     await refused(["pca", ...input.slice(0, 4)], 2, /--components is missing/);
   });
+
+  it("takes the frames before a target as rows, that do not cross segments", async () => {
+    await writeFile(file("segments.npy"), encodeNpy(Int32Array.of(0, 90), [2]));
+    const input = ["--input", file("points.npy"), "--context", "3"];
+    const segments = ["--segments", file("segments.npy")];
+    const facts = async (args: string[]) => {
+      const run = await runCli([...args, "--json", "--quiet"]);
+      expect(run.code).toBe(0);
+      return JSON.parse(run.stdout);
+    };
+    const out = file("contexts.zarr");
+    const flat = await facts(["pca", ...input, ...segments, "--components", "2", "--out", out]);
+    expect(flat).toMatchObject({ rows: ROWS - 2 * 3, features: 3 * FEATURES, components: 2 });
+    expect((await openPca(out)).scores!.length).toBe(2 * flat.rows);
+    const means = await facts([
+      "kmeans",
+      ...input,
+      ...["--k", "2", "--n-init", "1", "--lag", "2", "--first-target", "9"],
+    ]);
+    expect(means).toMatchObject({ rows: ROWS - 9, features: FEATURES });
+    const wanted = ["--components", "2"];
+    await refused(["pca", ...input, ...wanted, "--context-mode", "max"], 2, /mode is "max"/);
+    await refused(["pca", ...input, ...wanted, "--patches", "2x2"], 2, /wanted one of them/);
+    await refused(["pca", ...input.slice(0, 2), ...wanted, "--lag", "2"], 2, /without --context/);
+  });
 });

@@ -69,6 +69,46 @@ describe("a pass of several sweeps", () => {
     expect(fractions.at(-1)).toBe(1);
   });
 
+  it("may have rows of its own, or not be needed", async () => {
+    const seen: string[] = [];
+    const pass = (name: string, more: Partial<Pass>): Pass => ({
+      name,
+      direction: "forward",
+      cost: 1,
+      slotBuffers: [],
+      steps: [],
+      read: () => Promise.resolve({}),
+      write: ({ start, end }) => {
+        seen.push(`${name} ${start}-${end}`);
+        return Promise.resolve();
+      },
+      ...more,
+    });
+    const plan = new Plan(gpu(), {
+      name: "rows",
+      layout: () => ({
+        rows: ROWS,
+        shared: [{ name: "table", bytes: 4, kind: "storage" }],
+        passes: [
+          pass("own", { rows: 13 }),
+          pass("skipped", { needed: () => false }),
+          pass("all", { needed: () => true }),
+        ],
+        memory: [],
+        restarts: true,
+      }),
+      begin: () => Promise.resolve(),
+      finish: (report) => Promise.resolve(Object.keys(report.passes)),
+      release: () => Promise.resolve(),
+    }, { tileRows: 6 });
+    expect(plan.explain()).toMatch(/own \(forward, 2 slots\) +3 +6/);
+    const reports: Progress[] = [];
+    expect(await plan.run({ onProgress: (progress) => reports.push(progress) }))
+      .toEqual(["own", "all"]);
+    expect(seen).toEqual(["own 0-6", "own 6-12", "own 12-13", "all 0-6", "all 6-10"]);
+    expect(reports.at(-1)).toMatchObject({ fraction: 1, rows: ROWS, totalRows: ROWS });
+  });
+
   it("keeps no journal where it would start over", () => {
     const plan = doubling(3, 10);
     expect(plan.projected.disk).toBe(0);

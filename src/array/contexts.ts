@@ -1,0 +1,161 @@
+/**
+ * Contexts: the frames before a target frame as a row, none of which is stored.
+ *
+ * @module
+ */
+
+import type { NumericArray } from "../types.ts";
+import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
+import { toNumbers } from "./chunked_array.ts";
+import type { Segment } from "./windows.ts";
+import { WindowView } from "./windows.ts";
+
+/** How {@link contexts} are made. */
+export interface ContextOptions {
+  /** Frames of a context. */
+  width: number;
+  /** Frames from the last one of a context to its target. */
+  lag: number;
+  /** Their mean, `[features]`, or all of them one after the other, `[width * features]`. */
+  mode: "mean" | "flat";
+  /** First frame of every segment, ascending from 0; no context crosses into another. Default [0]. */
+  segments?: ArrayLike<number>;
+  /**
+   * Least target, counted from its segment's first frame, so that contexts of several lags have the
+   * same targets: max(width - 1 + largest lag, 1). Default: the least there is for this lag.
+   */
+  firstTarget?: number;
+}
+
+/** Rows of a segment: each begins a frame after the one before it. */
+export interface ContextRun {
+  /** The first row, and how many there are. */
+  row: number;
+  rows: number;
+  /** First frame of the first row. */
+  frame: number;
+}
+
+/**
+ * A view of the contexts of frames: the row of target t holds frames [t - lag - width + 1, t - lag], as
+ * their mean or one after the other. A segment has a row for every t >= max(width - 1 + lag, 1,
+ * firstTarget), counted from its first frame; one that is too short has none.
+ *
+ * {@link PCA} takes flat contexts by the frames they are made of, width times fewer.
+ *
+ * @example
+ * ```ts
+ * const frames = await openArray("latents.npy"); // [frames, features]
+ * const rows = contexts(frames, { width: 8, lag: 1, mode: "flat", segments });
+ * const pca = await new PCA({ components: 8 }).fit(gpu, rows).run();
+ * ```
+ *
+ * @param frames `[frames, features]` of any number type. They stay the caller's to close.
+ * @returns `[rows, features]` or `[rows, width * features]` f32; means are summed in f64.
+ * @throws {TypeError} If frames are no numbers, or there is no such mode.
+ * @throws {RangeError} If frames have other axes, width is not a whole number from 1, lag or
+ * firstTarget not one from 0; segments do not ascend from 0 within the frames, or none is long enough.
+ */
+export function contexts(frames: ChunkedArray, options: ContextOptions): ContextView {
+  return new ContextView(frames, options);
+}
+
+/** What {@link contexts} makes. */
+export class ContextView implements ChunkedArray {
+  readonly shape: readonly [rows: number, features: number];
+  readonly dtype = "float32";
+  readonly dims = undefined;
+  readonly chunkRows: number;
+  readonly base: ChunkedArray;
+  readonly width: number;
+  readonly lag: number;
+  readonly mode: "mean" | "flat";
+  /** All segments, also those that have no rows. */
+  readonly segments: readonly Segment[];
+  /** Where the rows of segments that have any lie among the frames. */
+  readonly runs: readonly ContextRun[];
+  readonly #windows: WindowView;
+
+  constructor(base: ChunkedArray, options: ContextOptions) {
+    const { width, lag, mode, segments = [0], firstTarget = 0 } = options;
+    if (base.shape.length !== 2) {
+      throw new RangeError(
+        `Cannot make contexts: frames have shape [${base.shape}], wanted [frames, features]`,
+      );
+    }
+    if (mode !== "mean" && mode !== "flat") {
+      throw new TypeError(`Cannot make contexts: mode is "${mode}", wanted "mean" or "flat"`);
+    }
+    for (
+      const [name, value, least] of [
+        ["width", width, 1],
+        ["lag", lag, 0],
+        ["firstTarget", firstTarget, 0],
+      ] as const
+    ) {
+      if (!Number.isInteger(value) || value < least) {
+        throw new RangeError(
+          `Cannot make contexts: ${name} is ${value}, wanted a whole number from ${least}`,
+        );
+      }
+    }
+    const reach = width - 1 + lag;
+    const before = Math.max(reach, 1, firstTarget) - reach;
+    this.#windows = new WindowView(base, { size: width, segments, before, after: lag });
+    this.base = base;
+    this.width = width;
+    this.lag = lag;
+    this.mode = mode;
+    this.segments = this.#windows.segments;
+    this.chunkRows = base.chunkRows;
+    const rows = this.#windows.shape[0]!;
+    this.shape = [rows, (mode === "flat" ? width : 1) * base.shape[1]!];
+    const runs: ContextRun[] = [];
+    let row = 0;
+    for (const { start, end } of this.segments) {
+      const own = end - start - before - reach;
+      if (own <= 0) continue;
+      runs.push({ row, rows: own, frame: start + before });
+      row += own;
+    }
+    this.runs = runs;
+  }
+
+  /** Target frames of rows [start, end). */
+  targets(start = 0, end: number = this.shape[0]): Float64Array {
+    const reach = this.width - 1 + this.lag;
+    return Float64Array.from(this.#windows.starts(start, end), (frame) => frame + reach);
+  }
+
+  async read(start: number, end: number, options?: ReadOptions): Promise<Float32Array> {
+    if (this.mode === "flat") return toFloat32(await this.#windows.read(start, end, options));
+    const { base, width, shape: [, features] } = this;
+    const means = new Float32Array((end - start) * features);
+    const sums = new Float64Array(features);
+    const starts = this.#windows.starts(start, end);
+    for (let i = 0, next = 0; i < starts.length; i = next) {
+      for (next = i + 1; starts[next]! - starts[next - 1]! === 1;) next++;
+      const read = await base.read(starts[i]!, starts[next - 1]! + width, options);
+      const frames = toNumbers(read);
+      for (let row = i; row < next; row++) {
+        // each by itself, so that it is the same whatever is read with it
+        sums.fill(0);
+        let at = (row - i) * features;
+        for (let w = 0; w < width; w++) {
+          for (let d = 0; d < features; d++) sums[d]! += frames[at++]!;
+        }
+        for (let d = 0; d < features; d++) means[row * features + d] = sums[d]! / width;
+      }
+    }
+    return means;
+  }
+
+  /** Does nothing: the frames stay open. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function toFloat32(values: NumericArray): Float32Array {
+  return values instanceof Float32Array ? values : Float32Array.from(toNumbers(values));
+}
