@@ -8,6 +8,7 @@ describe("the public API", () => {
       "AdapterError",
       "BudgetError",
       "ChunkError",
+      "ContextView",
       "DeviceLostError",
       "Gpu",
       "GpuError",
@@ -24,6 +25,8 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "condition",
+      "contexts",
       "decoder",
       "everyNth",
       "expand",
@@ -42,6 +45,18 @@ describe("the public API", () => {
       "readAll",
       "weighted",
       "windows",
+    ]);
+    expect(Object.keys(sluice.condition).sort()).toEqual([
+      "ClusterMoments",
+      "checkConfig",
+      "decide",
+      "deltaNormalizer",
+      "diagnose",
+      "effectiveClusters",
+      "quartileEdges",
+      "quartileIds",
+      "run",
+      "splitSpeakers",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
       "SortedSpikesDecoder",
