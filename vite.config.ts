@@ -77,7 +77,10 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
   },
   worker: { format: "es" },
   server: { headers: isolation, fs: { allow: [root, ...(sharedData ? [sharedData] : [])] } },
-  optimizeDeps: { exclude: ["webgpu"], include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet"] },
+  optimizeDeps: {
+    exclude: ["webgpu"],
+    include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet"],
+  },
   test: {
     include: [long ? "test/long/**/*_test.ts" : "test/**/*_test.ts"],
     exclude: [

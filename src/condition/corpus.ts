@@ -66,6 +66,8 @@ export interface OpenCorpusOptions extends ReadOptions {
   copyTo: string;
   /** Told which share of them is copied. */
   onCopy?: (share: number) => void;
+  /** Looks at a corpus whose frames cannot be read yet, before anything is copied, and may throw. */
+  check?: (corpus: Corpus) => void;
 }
 
 /**
@@ -234,7 +236,7 @@ const SAMPLED_GROUPS = 16;
 
 async function openGroups(
   { latents, index }: GroupsInput,
-  { copyTo, onCopy, signal }: OpenCorpusOptions,
+  { copyTo, onCopy, check, signal }: OpenCorpusOptions,
 ): Promise<Corpus> {
   const source = await openStore(latents);
   try {
@@ -259,6 +261,7 @@ async function openGroups(
     try {
       const found = (await readGroupAttributes(copy).catch(() => undefined))?.attributes;
       if (found?.format !== COPY_FORMAT || found.source_digest !== digest) {
+        check?.(describeGroups(groups));
         await copyGroups(groups, copy, digest, onCopy, signal);
       }
       return await openCopy(copy);
@@ -370,6 +373,23 @@ async function digestGroups(groups: readonly Group[]): Promise<string> {
   return await digestOf(parts);
 }
 
+/** The corpus that a copy of groups will be, without its values. */
+function describeGroups(groups: readonly Group[]): Corpus {
+  let end = 0;
+  const utterances = groups.map(({ id, speaker, x }) => {
+    const start = end;
+    end += x.shape[0]!;
+    return { id, speaker, start, end };
+  });
+  const [{ x, energy }] = groups as [Group];
+  return {
+    frames: { ...x, shape: [end, x.shape[1]!] },
+    energy: energy && { ...energy, shape: [end] },
+    utterances,
+    close: () => Promise.resolve(),
+  };
+}
+
 /** Copies frames and energies of all groups into one array each. */
 async function copyGroups(
   groups: readonly Group[],
@@ -379,31 +399,27 @@ async function copyGroups(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await removeGroup(copy);
-  const { x, energy } = groups[0]!;
-  const ends: number[] = [];
-  groups.forEach((group) => ends.push((ends.at(-1) ?? 0) + group.x.shape[0]!));
-  const frames = ends.at(-1)!;
+  const { frames, energy, utterances } = describeGroups(groups);
   const spec = (name: string, { dtype, shape }: ChunkedArray): ZarrArraySpec => {
     const inner = shape.slice(1);
     const rowBytes = elementBytes(dtype as NumericType) * (inner[0] ?? 1);
-    const rows = Math.min(frames, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
+    const rows = Math.min(shape[0]!, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
     const dims = ["frame", "feature"].slice(0, shape.length);
-    return { name, dtype, shape: [frames, ...inner], chunkShape: [rows, ...inner], dims };
+    return { name, dtype, shape, chunkShape: [rows, ...inner], dims };
   };
   const texts = (name: string): ZarrArraySpec => {
     const shape = [groups.length];
     return { name, dtype: "string", shape, chunkShape: shape, dims: ["utterance"] };
   };
-  const specs = [spec("frames", x), ...energy ? [spec("energy", energy)] : []];
+  const specs = [spec("frames", frames), ...energy ? [spec("energy", energy)] : []];
   const writers = specs.map((own) => new ChunkWriter(copy, own));
-  let start = 0;
   for (const [i, group] of groups.entries()) {
     signal?.throwIfAborted();
+    const { start, end } = utterances[i]!;
     for (const [j, array] of [group.x, group.energy].entries()) {
       if (array) await writers[j]!.write(start, await readAll(array), signal);
     }
-    start = ends[i]!;
-    onCopy?.(start / frames);
+    onCopy?.(end / frames.shape[0]!);
   }
   for (const writer of writers) await writer.finish();
   const ids = texts("utterance_id");
@@ -411,7 +427,7 @@ async function copyGroups(
   const lengths: ZarrArraySpec = { ...ids, name: "end", dtype: "float64" };
   await writeArray(copy, ids, groups.map(({ id }) => id));
   await writeArray(copy, speakers, groups.map(({ speaker }) => speaker));
-  await writeArray(copy, lengths, Float64Array.from(ends));
+  await writeArray(copy, lengths, Float64Array.from(utterances, ({ end }) => end));
   // what shows the copy comes last
   await writeGroup(copy, {
     attributes: { format: COPY_FORMAT, source_digest: digest },

@@ -16,6 +16,7 @@ import type { PcaResult } from "../decompose/pca.ts";
 import { PCA } from "../decompose/pca.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -37,7 +38,7 @@ import { deltaNormalizer } from "./normalizer.ts";
 import { quartileEdges, quartileIds } from "./quartiles.ts";
 import { describeResults, parseNumbers, stringifyNumbers } from "./report.ts";
 import type { Rows, Utterance } from "./rows.ts";
-import { countRows } from "./rows.ts";
+import { countRows, rowCount } from "./rows.ts";
 import { medianEnergy, sliceRows } from "./slices.ts";
 import { splitSpeakers } from "./splits.ts";
 
@@ -121,14 +122,15 @@ export async function run(
     const unlock = await store.lock(LOCK);
     try {
       await checkPlace(store);
+      const analysis = (corpus: Corpus) => new Analysis(gpu, settings, corpus, store, progress);
       const corpus = await openCorpus(settings.input, {
+        check: (corpus) => analysis(corpus).checkBudget(),
         copyTo: siblingPlace(settings.out, "/frames.zarr"),
         onCopy: (share) => progress.show("copy", share),
         ...(options.signal && { signal: options.signal }),
       });
       try {
-        return await new Analysis(gpu, settings, corpus, store, progress)
-          .run(options.overwrite ?? false);
+        return await analysis(corpus).run(options.overwrite ?? false);
       } finally {
         await corpus.close();
       }
@@ -284,7 +286,7 @@ class Analysis {
 
   async run(overwrite: boolean): Promise<ConditionReport> {
     const { lags, conditions } = this.#settings;
-    this.#checkBudget();
+    this.checkBudget();
     await this.#claim(overwrite);
     const results: ConditionResult[] = [];
     for (const lag of lags) {
@@ -321,11 +323,12 @@ class Analysis {
   #view(split: SplitName, lag: number, { context }: Condition): ChunkedArray {
     const { frames, utterances, firstTarget } = this.#splits[split];
     const { window: width } = this.#settings;
-    return contexts(frames, { width, lag, mode: context, segments: utterances, firstTarget });
+    const segments = utterances.filter((utterance) => rowCount(utterance, firstTarget) > 0);
+    return contexts(frames, { width, lag, mode: context, segments, firstTarget });
   }
 
   /** Plans every fit without running it, so that what does not fit is told before any work. */
-  #checkBudget(): void {
+  checkBudget(): void {
     const lag = this.#settings.lags[0]!;
     for (const condition of this.#settings.conditions) {
       const view = this.#view("train", lag, condition);
@@ -335,6 +338,7 @@ class Analysis {
       const shape = components === undefined ? view.shape : [view.shape[0]!, components];
       const points = { ...view, shape, dtype: "float32" as const, read: view.read };
       if (clusters !== undefined) this.#kmeans(condition).fit(this.#gpu, points);
+      this.#openAccount(condition).close();
     }
   }
 
@@ -354,8 +358,11 @@ class Analysis {
     const found = await this.#store.get(MANIFEST);
     const manifest = found && JSON.parse(new TextDecoder().decode(found));
     if (overwrite) {
+      // what says that something is done goes first, and what says whose it is stays to the end
+      await this.#store.deleteAll("/results");
       for (const key of await this.#store.list("/")) {
-        if (key !== LOCK && !key.startsWith(COPY)) await this.#store.delete(key);
+        const isKept = key === LOCK || key === MANIFEST || key.startsWith(COPY);
+        if (!isKept) await this.#store.delete(key);
       }
     } else if (manifest && manifest.plan_hash !== this.#hash) {
       const { place } = this.#store;
@@ -401,9 +408,9 @@ class Analysis {
   }
 
   async #compute(lag: number, condition: Condition): Promise<ConditionResult> {
-    const bytes = this.#hostBytes(condition);
-    const account = this.#gpu.ledger.open("condition", { gpu: 0, host: bytes, disk: 0 });
-    account.take("host", bytes, "scores, ids and moments");
+    const account = this.#openAccount(condition);
+    const { host } = account.projected;
+    account.take("host", host, "scores, ids and moments");
     try {
       const { model, effective, train } = await this.#train(lag, condition);
       const others: Partial<Record<SplitName, Diagnosis>> = {};
@@ -423,7 +430,7 @@ class Analysis {
         ...decide(train, others.eval!, this.#settings.thresholds),
       };
     } finally {
-      account.giveBack("host", bytes);
+      account.giveBack("host", host);
       account.close();
     }
   }
@@ -441,16 +448,17 @@ class Analysis {
     return { model, effective, train: diagnosis };
   }
 
-  /** Host bytes of the larger split: scores, ids and moments. */
-  #hostBytes({ components = 0, clusters }: Condition): number {
+  /** Opens an account for scores, ids and moments of the larger split. */
+  #openAccount({ components = 0, clusters }: Condition): Account {
     const rows = Math.max(...this.#present.map((name) => countRows(this.#splits[name])));
     const effective = Math.floor(rows / this.#settings.minClusterSize);
-    return 4 * rows * (1 + components) + diagnoseBytes({
+    const host = 4 * rows * (1 + components) + diagnoseBytes({
       rows,
       clusters: Math.min(clusters ?? 4 ** components, effective),
       dims: this.#corpus.frames.shape[1]!,
       slices: this.#slices.length - 1,
     });
+    return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
   }
 
   /** Contexts of a split, or their scores. */

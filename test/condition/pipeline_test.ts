@@ -192,6 +192,7 @@ describe("condition.run()", () => {
       expect(numbersOf(await run(gpu(), config))).toEqual(numbersOf(first, "mean_vq4"));
       const copied = await openArray(`${out}/frames.zarr/frames`);
       expect(await readAll(copied)).toEqual(planted.frames);
+      if (format === 3) return;
       // the copy is what is read from then on
       const passes = new Set<string>();
       const other = { ...config, minClusterSize: 30 };
@@ -202,6 +203,27 @@ describe("condition.run()", () => {
       expect([...passes]).not.toContain("prepare, copy");
     });
   }
+
+  it("takes utterances of one array from an index too", async () => {
+    const folder = newPlace("index");
+    const table = planted.utterances.map(({ id, speaker, start, end }) =>
+      `${id},${speaker},${end - start}\n`
+    );
+    const { frames, energy } = inputOf(planted);
+    const analyse = async (rows: string[]) => {
+      const store = await openStore(folder, { mode: "write" });
+      const text = `utterance_id,speaker_id,n_frames\n${rows.join("")}`;
+      await store.set("/index.csv", new TextEncoder().encode(text));
+      const input = { frames, energy, index: `${folder}/index.csv` };
+      return await run(gpu(), { ...configOf(planted, newPlace("indexed"), ONE), input });
+    };
+    expect(numbersOf(await analyse(table))).toEqual(numbersOf(first, "mean_vq4"));
+    const splits = JSON.parse(await readText(places.at(-1)!, "/splits.json"));
+    expect(splits.holdout_utterances[0]).toMatch(/^s\d-u\d$/);
+    await expect(analyse(table.slice(1))).rejects.toThrow(/utterances have \d+ frames together/);
+    await expect(analyse(["a,b,0\n"])).rejects.toThrow('"a" has "0" frames');
+    await expect(analyse([])).rejects.toThrow("it has no rows");
+  });
 
   it("goes on where it was interrupted, to the same files", async () => {
     const out = newPlace("interrupted");
@@ -303,6 +325,12 @@ describe("condition.run()", () => {
       const wide = { name: "wide", context: "flat" as const, clusters: 200 };
       await expect(run(small, { ...config, out: newPlace("wide"), conditions: [wide] }))
         .rejects.toThrow(BudgetError);
+      // before groups are copied
+      const [latents, out] = [newPlace("large groups"), newPlace("large")];
+      await writeGroups(planted, latents, 3);
+      await expect(run(small, { ...config, input: { latents }, out, conditions: [wide] }))
+        .rejects.toThrow(BudgetError);
+      expect([...(await filesOf(out)).keys()]).toEqual([]);
     } finally {
       small.close();
     }

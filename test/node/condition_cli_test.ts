@@ -68,6 +68,22 @@ describe("sluice condition", () => {
     expect(refused.code).toBe(5);
   });
 
+  it("goes on after a kill with what was not finished", async () => {
+    const changes = { out: file("killed"), lags: [1, 2] };
+    await writeFile(file("killed.json"), JSON.stringify({ ...config, ...changes }));
+    const args = ["condition", file("killed.json")];
+    const killed = await runCli(args, {
+      onStderr: (text, kill) => /lag 2 mean_vq4/.test(text) && kill("SIGKILL"),
+    });
+    expect(killed.code).not.toBe(0);
+    const again = await runCli(args);
+    expect(again.code).toBe(0);
+    expect(again.stderr).not.toMatch(/lag 1/);
+    expect(again.stderr).toMatch(/lag 2/);
+    const { results } = JSON.parse(await readFile(file("killed/metrics.json"), "utf8"));
+    expect(results.map(({ lag }: { lag: number }) => lag)).toEqual([1, 2]);
+  });
+
   it("says what is wrong: code 2; over budget: code 3", async () => {
     const refused = async (changes: Record<string, unknown>, code: number, message: RegExp) => {
       const run = await condition(
