@@ -165,8 +165,10 @@ svg { font: 12px system-ui, sans-serif; background: #fff; color: #222; }
 deltas within clusters of their past to that of all: 1 where the past tells nothing.</p>
 <table>${row(["split", "speakers", "utterances", "rows"], "th")}${sizes.join("")}</table>
 <h2>Variance ratio by lag</h2>
+<p>Of all rows; dashed, what the decision wants.</p>
 ${names.map((name) => ratioFigure(name, report)).join("\n")}
 <h2>Variance ratio by speaker</h2>
+<p>A dot each; their mean with its 95 % interval; dotted, the mean that ids without meaning would have.</p>
 ${results.map((result) => speakerFigure(result)).join("\n")}
 <h2>Decision</h2>
 <table>${row(["lag", "condition", "check", "value", "limit", ""], "th")}${checks.join("")}</table>
