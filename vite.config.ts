@@ -71,13 +71,16 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       formats: ["es"],
     },
     rollupOptions: {
-      external: [/^node:/, "webgpu", "h5wasm", /^zarrita/],
+      external: [/^node:/, "webgpu", "h5wasm", "hyparquet", /^zarrita/],
       output: { chunkFileNames: "[name]-[hash].js" },
     },
   },
   worker: { format: "es" },
   server: { headers: isolation, fs: { allow: [root, ...(sharedData ? [sharedData] : [])] } },
-  optimizeDeps: { exclude: ["webgpu"], include: ["zarrita", "numcodecs/zstd", "h5wasm"] },
+  optimizeDeps: {
+    exclude: ["webgpu"],
+    include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet"],
+  },
   test: {
     include: [long ? "test/long/**/*_test.ts" : "test/**/*_test.ts"],
     exclude: [

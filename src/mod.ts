@@ -43,12 +43,15 @@ export type {
   KMeansOptions,
   KMeansResult,
   Prediction,
+  SoftOptions,
+  SoftPrediction,
 } from "./cluster/kmeans.ts";
 export { KMeans, openKMeans } from "./cluster/kmeans.ts";
 export type { PcaFitOptions, PcaOptions, PcaResult } from "./decompose/pca.ts";
 export { openPca, PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
+export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
 export type { WindowOptions } from "./windows/windows.ts";
 export { Windows, windows } from "./windows/windows.ts";

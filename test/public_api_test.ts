@@ -24,6 +24,7 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "condition",
       "contexts",
       "decoder",
       "everyNth",
@@ -43,6 +44,18 @@ describe("the public API", () => {
       "readAll",
       "weighted",
       "windows",
+    ]);
+    expect(Object.keys(sluice.condition).sort()).toEqual([
+      "ClusterMoments",
+      "checkConfig",
+      "decide",
+      "deltaNormalizer",
+      "diagnose",
+      "effectiveClusters",
+      "quartileEdges",
+      "quartileIds",
+      "run",
+      "splitSpeakers",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
       "SortedSpikesDecoder",

@@ -8,7 +8,7 @@ import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
 import { toNumbers } from "./chunked_array.ts";
 import type { Segment } from "./windows.ts";
-import { WindowView } from "./windows.ts";
+import { segmentsOf, WindowView } from "./windows.ts";
 
 /** How {@link contexts} are made. */
 export interface ContextOptions {
@@ -18,8 +18,11 @@ export interface ContextOptions {
   lag: number;
   /** Their mean, `[features]`, or all of them one after the other, `[width * features]`. */
   mode: "mean" | "flat";
-  /** First frame of every segment, ascending from 0; no context crosses into another. Default [0]. */
-  segments?: ArrayLike<number>;
+  /**
+   * First frame of every segment, ascending from 0, or segments that leave frames out, ascending; no
+   * context crosses into another. Default [0].
+   */
+  segments?: ArrayLike<number> | readonly Segment[];
   /**
    * Least target, counted from its segment's first frame, so that contexts of several lags have the
    * same targets: max(width - 1 + largest lag, 1). Default: the least there is for this lag.
@@ -54,7 +57,7 @@ export interface ContextRun {
  * @returns `[rows, features]` or `[rows, width * features]` f32; means are summed in f64.
  * @throws {TypeError} If frames are no numbers, or there is no such mode.
  * @throws {RangeError} If frames have other axes, width is not a whole number from 1, lag or
- * firstTarget not one from 0; segments do not ascend from 0 within the frames, or none is long enough.
+ * firstTarget not one from 0; segments do not ascend within the frames, or none is long enough.
  */
 export function contexts(frames: ChunkedArray, options: ContextOptions): ContextView {
   return new ContextView(frames, options);
@@ -77,7 +80,7 @@ export class ContextView implements ChunkedArray {
   readonly #windows: WindowView;
 
   constructor(base: ChunkedArray, options: ContextOptions) {
-    const { width, lag, mode, segments = [0], firstTarget = 0 } = options;
+    const { width, lag, mode, firstTarget = 0 } = options;
     if (base.shape.length !== 2) {
       throw new RangeError(
         `Cannot make contexts: frames have shape [${base.shape}], wanted [frames, features]`,
@@ -101,7 +104,8 @@ export class ContextView implements ChunkedArray {
     }
     const reach = width - 1 + lag;
     const before = Math.max(reach, 1, firstTarget) - reach;
-    this.#windows = new WindowView(base, { size: width, segments, before, after: lag });
+    const segments = segmentsIn(base.shape[0]!, options.segments ?? [0]);
+    this.#windows = new WindowView(base, { size: width, before, after: lag }, segments);
     this.base = base;
     this.width = width;
     this.lag = lag;
@@ -154,6 +158,23 @@ export class ContextView implements ChunkedArray {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function segmentsIn(
+  frames: number,
+  segments: ArrayLike<number> | readonly Segment[],
+): readonly Segment[] {
+  if (typeof segments[0] !== "object") return segmentsOf(segments as ArrayLike<number>, frames);
+  const own = segments as readonly Segment[];
+  own.forEach(({ start, end }, i) => {
+    const least = i === 0 ? 0 : own[i - 1]!.end;
+    if (Number.isInteger(start) && start >= least && end > start && end <= frames) return;
+    throw new RangeError(
+      `Cannot make contexts: segment ${i} is [${start}, ${end}), wanted some of the frames from ` +
+        `${least} to ${frames}`,
+    );
+  });
+  return own;
 }
 
 function toFloat32(values: NumericArray): Float32Array {

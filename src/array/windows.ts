@@ -202,7 +202,7 @@ export class WindowView implements ChunkedArray {
   }
 }
 
-function segmentsOf(firsts: ArrayLike<number>, frames: number): Segment[] {
+export function segmentsOf(firsts: ArrayLike<number>, frames: number): Segment[] {
   const starts = Array.from(firsts, Number);
   if (starts[0] !== 0) {
     throw new RangeError(

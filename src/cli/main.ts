@@ -17,6 +17,7 @@ import {
 } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { check, checkHelp } from "./check.ts";
+import { condition, conditionHelp } from "./condition.ts";
 import { decode, decodeHelp } from "./decode.ts";
 import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
@@ -41,6 +42,11 @@ const COMMANDS: Record<
   }
 > = {
   check: { run: check, help: checkHelp, summary: "verify a stored result, and say how to go on" },
+  condition: {
+    run: condition,
+    help: conditionHelp,
+    summary: "does the past of frames predict them",
+  },
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
   export: { run: exportStore, help: exportHelp, summary: "write a stored result as NetCDF-4" },
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },

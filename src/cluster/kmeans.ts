@@ -14,12 +14,12 @@ import { isPanelMultiple } from "./assignment.ts";
 import { BatchJob } from "./batch_job.ts";
 import type { FitSettings, KMeansResult } from "./fit_job.ts";
 import { FitJob } from "./fit_job.ts";
-import type { Prediction } from "./predict_job.ts";
-import { DistanceJob, PredictJob } from "./predict_job.ts";
+import type { Prediction, SoftPrediction } from "./predict_job.ts";
+import { allDistances, DistanceJob, PredictJob, softNearest } from "./predict_job.ts";
 
 export type { KMeansResult } from "./fit_job.ts";
 export { openKMeans } from "./fit_job.ts";
-export type { Prediction } from "./predict_job.ts";
+export type { Prediction, SoftPrediction } from "./predict_job.ts";
 
 /** What {@link KMeans} is told. */
 export interface KMeansOptions {
@@ -48,6 +48,14 @@ export interface KMeansFitOptions extends PlanChoices {
   out?: string;
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
+}
+
+/** How {@link KMeans.predict} assigns rows to several centroids each. */
+export interface SoftOptions {
+  /** Centroids of a row. */
+  topK: number;
+  /** What squared distances are divided by, in the square of the array's unit. Default 1. */
+  temperature?: number;
 }
 
 /** Rows that a tile should have at least, or the points are better read again every sweep. */
@@ -171,14 +179,40 @@ export class KMeans {
   }
 
   /**
-   * Plans an assignment of rows to the centroids.
+   * Plans an assignment of rows to the centroids: to the nearest, or with `topK` to several by weight.
+   * Nothing of size rows x k is held.
    *
-   * @throws {RangeError} If the model is not fitted, or has another number of features.
+   * @throws {RangeError} If the model is not fitted, or has another number of features; if there are not as
+   * many centroids as `topK`, or `temperature` is not above 0.
    */
-  predict(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Prediction> {
+  predict(gpu: Gpu, points: ChunkedArray, options?: PlanChoices): Plan<Prediction>;
+  predict(
+    gpu: Gpu,
+    points: ChunkedArray,
+    options: PlanChoices & SoftOptions,
+  ): Plan<SoftPrediction>;
+  predict(
+    gpu: Gpu,
+    points: ChunkedArray,
+    options: PlanChoices & Partial<SoftOptions> = {},
+  ): Plan<Prediction> | Plan<SoftPrediction> {
+    const { k } = this.#settings;
     const rows = this.#points(points);
-    checkFeatures(rows, this.centroids.length / this.#settings.k, "the codebook");
-    return new Plan(gpu, new PredictJob(rows, this.centroids), options);
+    checkFeatures(rows, this.centroids.length / k, "the codebook");
+    const { topK, temperature = 1 } = options;
+    if (topK === undefined) return new Plan(gpu, new PredictJob(rows, this.centroids), options);
+    if (!(Number.isInteger(topK) && topK >= 1 && topK <= k)) {
+      throw new RangeError(`Cannot assign: topK is ${topK}, wanted a whole number from 1 to ${k}`);
+    }
+    if (!(temperature > 0)) {
+      throw new RangeError(`Cannot assign: temperature is ${temperature}, wanted more than 0`);
+    }
+    const taker = softNearest(rows.rows, k, { topK, temperature });
+    return new Plan(
+      gpu,
+      new DistanceJob("kmeans soft predict", rows, this.centroids, taker),
+      options,
+    );
   }
 
   /**
@@ -187,9 +221,15 @@ export class KMeans {
    * @throws {RangeError} If the model is not fitted, or has another number of features.
    */
   transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+    const { k } = this.#settings;
     const rows = this.#points(points);
-    checkFeatures(rows, this.centroids.length / this.#settings.k, "the codebook");
-    return new Plan(gpu, new DistanceJob(rows, this.centroids), options);
+    checkFeatures(rows, this.centroids.length / k, "the codebook");
+    const taker = allDistances(rows.rows, k);
+    return new Plan(
+      gpu,
+      new DistanceJob("kmeans transform", rows, this.centroids, taker),
+      options,
+    );
   }
 
   /**

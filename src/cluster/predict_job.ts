@@ -9,7 +9,7 @@ import type { Account } from "../gpu/ledger.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import * as seed from "../kernels/vq_seed.ts";
 import { panelElements } from "../math/panels.ts";
-import type { Pass } from "../stream/pass.ts";
+import type { Pass, Tile } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext, RunReport } from "../stream/plan.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
@@ -87,18 +87,97 @@ export class PredictJob implements PlanActions<Prediction> {
   }
 }
 
-/** Distances of every row to every centroid. */
-export class DistanceJob implements PlanActions<Float32Array> {
-  readonly name = "kmeans transform";
+/** What becomes of distances, tile by tile. */
+interface Taker<Result> {
+  /** Host bytes of what it makes, and what that is. */
+  readonly bytes: number;
+  readonly what: string;
+  /** Takes the memory. */
+  begin(): void;
+  /** @param squared `[codes, stride]`: of every row of the tile, in the array's units. */
+  take(tile: Tile, squared: Float64Array, stride: number): void;
+  result(): Result;
+}
+
+/** Distances of every row to every centroid, `[rows, codes]` f32. */
+export function allDistances(rows: number, codes: number): Taker<Float32Array> {
+  let distances = new Float32Array(0);
+  return {
+    bytes: 4 * rows * codes,
+    what: "distances",
+    begin: () => distances = new Float32Array(rows * codes),
+    take: ({ start, end }, squared, stride) => {
+      for (let code = 0; code < codes; code++) {
+        for (let row = start; row < end; row++) {
+          distances[row * codes + code] = Math.sqrt(squared[code * stride + row - start]!);
+        }
+      }
+    },
+    result: () => distances,
+  };
+}
+
+/** Rows to several centroids each, by how near those are. */
+export interface SoftPrediction {
+  /** `[rows, topK]` i32, the nearest first, the lower id of equals. */
+  ids: Int32Array;
+  /** `[rows, topK]` f32: softmax of -distance^2 / temperature over these; they sum to 1. */
+  weights: Float32Array;
+}
+
+export function softNearest(
+  rows: number,
+  codes: number,
+  { topK, temperature }: { topK: number; temperature: number },
+): Taker<SoftPrediction> {
+  let ids = new Int32Array(0);
+  let weights = new Float32Array(0);
+  const nearest = new Float64Array(topK);
+  const own = new Int32Array(topK);
+  return {
+    bytes: 8 * rows * topK,
+    what: "ids and weights",
+    begin: () => {
+      ids = new Int32Array(rows * topK);
+      weights = new Float32Array(rows * topK);
+    },
+    take: ({ start, end }, squared, stride) => {
+      for (let row = start; row < end; row++) {
+        nearest.fill(Infinity);
+        for (let code = 0; code < codes; code++) {
+          const distance = squared[code * stride + row - start]!;
+          let place = topK;
+          while (place > 0 && distance < nearest[place - 1]!) place--;
+          if (place === topK) continue;
+          nearest.copyWithin(place + 1, place, topK - 1);
+          own.copyWithin(place + 1, place, topK - 1);
+          nearest[place] = distance;
+          own[place] = code;
+        }
+        const parts = nearest.map((distance) => Math.exp((nearest[0]! - distance) / temperature));
+        const sum = parts.reduce((total, part) => total + part, 0);
+        ids.set(own, row * topK);
+        weights.set(parts.map((part) => part / sum), row * topK);
+      }
+    },
+    result: () => ({ ids, weights }),
+  };
+}
+
+/** Measures every row from every centroid; of a tile's distances a {@link Taker} keeps what it wants. */
+export class DistanceJob<Result> implements PlanActions<Result> {
+  readonly name: string;
   readonly #points: Points;
   readonly #centroids: Float32Array;
   readonly #shape: AssignmentShape;
+  readonly #taker: Taker<Result>;
   #account!: Account;
-  #distances = new Float32Array(0);
 
-  constructor(points: Points, centroids: Float32Array) {
+  constructor(name: string, points: Points, centroids: Float32Array, taker: Taker<Result>) {
+    this.name = name;
     this.#points = points;
     this.#centroids = centroids;
+    this.#taker = taker;
     this.#shape = { points, codes: centroids.length / points.features, resident: false };
   }
 
@@ -106,6 +185,7 @@ export class DistanceJob implements PlanActions<Float32Array> {
     const { rows, features } = this.#points;
     const { codes } = this.#shape;
     const groups = Math.ceil(codes / SEEDS);
+    const elements = groups * SEEDS * seedRows(tileRows);
     const pass: Pass = {
       name: "distances",
       direction: "forward",
@@ -115,11 +195,7 @@ export class DistanceJob implements PlanActions<Float32Array> {
       }),
       slotBuffers: [
         ...assignment.uploadedPoints(this.#shape, tileRows),
-        {
-          name: "seed_distances",
-          bytes: 4 * groups * SEEDS * seedRows(tileRows),
-          role: "download",
-        },
+        { name: "seed_distances", bytes: 4 * elements, role: "download" },
       ],
       steps: [{
         kernel: seed.vqSeed,
@@ -129,15 +205,13 @@ export class DistanceJob implements PlanActions<Float32Array> {
         workgroups: (some) => seed.vqSeedWorkgroups(some, groups),
       }],
       read: (tile, signal) => assignment.readTile(this.#shape, tile, signal),
-      write: ({ start, end }, downloads) => {
-        const squared = new Float32Array(downloads.seed_distances!);
-        for (let code = 0; code < codes; code++) {
-          const from = code * seedRows(tileRows) - start;
-          for (let row = start; row < end; row++) {
-            this.#distances[row * codes + code] = Math.sqrt(squared[from + row]!) /
-              this.#points.scale;
-          }
-        }
+      write: (tile, downloads) => {
+        const { scale } = this.#points;
+        const squared = Float64Array.from(
+          new Float32Array(downloads.seed_distances!),
+          (value) => value / scale / scale,
+        );
+        this.#taker.take(tile, squared, seedRows(tileRows));
         return Promise.resolve();
       },
     };
@@ -146,8 +220,12 @@ export class DistanceJob implements PlanActions<Float32Array> {
       shared: [{ name: "seeds", bytes: 4 * groups * SEEDS * features, kind: "storage" }],
       passes: [pass],
       memory: [
-        { what: "rows on their way", kind: "host", bytes: rowBytes(this.#points, tileRows) },
-        { what: "distances", kind: "host", bytes: 4 * rows * codes },
+        {
+          what: "rows and distances on their way",
+          kind: "host",
+          bytes: rowBytes(this.#points, tileRows) + 8 * elements,
+        },
+        { what: this.#taker.what, kind: "host", bytes: this.#taker.bytes },
       ],
       alignRows: 64,
       restarts: true,
@@ -157,14 +235,13 @@ export class DistanceJob implements PlanActions<Float32Array> {
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
     await this.#points.sample({ signal });
-    const elements = this.#points.rows * this.#shape.codes;
-    account.take("host", 4 * elements, "distances");
-    this.#distances = new Float32Array(elements);
+    account.take("host", this.#taker.bytes, this.#taker.what);
+    this.#taker.begin();
   }
 
-  finish(): Promise<Float32Array> {
-    this.#account.giveBack("host", this.#distances.byteLength);
-    return Promise.resolve(this.#distances);
+  finish(): Promise<Result> {
+    this.#account.giveBack("host", this.#taker.bytes);
+    return Promise.resolve(this.#taker.result());
   }
 
   release(): Promise<void> {

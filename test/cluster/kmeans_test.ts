@@ -163,6 +163,33 @@ describe("KMeans", () => {
     });
   });
 
+  it("assigns rows to several centroids, by softmax of their squared distances", async () => {
+    const model = KMeans.from(init, { k: K });
+    const [topK, temperature] = [3, 0.4];
+    const soft = await model.predict(gpu(), points, { topK, temperature, tileRows: 77 }).run();
+    const all = await model.transform(gpu(), points).run();
+    for (let row = 0; row < ROWS; row++) {
+      const own = [...all.subarray(row * K, (row + 1) * K)];
+      const order = [...own.keys()].sort((a, b) => own[a]! - own[b]! || a - b).slice(0, topK);
+      expect([...soft.ids.subarray(row * topK, (row + 1) * topK)]).toEqual(order);
+      const parts = order.map((code) => Math.exp(-(own[code]! ** 2) / temperature));
+      const sum = parts.reduce((total, part) => total + part, 0);
+      parts.forEach((part, i) =>
+        expect(Math.abs(soft.weights[row * topK + i]! - part / sum)).toBeLessThan(1e-5)
+      );
+    }
+    // far rows do not run out of f64
+    const far = fromTypedArray(new Float32Array(FEATURES).fill(1e4), [1, FEATURES]);
+    const { weights } = await model.predict(gpu(), far, { topK: 1, temperature: 1e-3 }).run();
+    expect([...weights]).toEqual([1]);
+    expect(() => model.predict(gpu(), points, { topK: 6 })).toThrow(
+      "topK is 6, wanted a whole number from 1 to 5",
+    );
+    expect(() => model.predict(gpu(), points, { topK: 2, temperature: 0 })).toThrow(
+      "temperature is 0",
+    );
+  });
+
   it("moves centroids to the mean of all they have seen, batch by batch", async () => {
     const model = new KMeans({ k: 2, init: [0, 10] });
     const batch = (...values: number[]) =>

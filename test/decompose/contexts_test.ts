@@ -96,6 +96,16 @@ const PROBLEMS: Problem[] = [
     kind: { offset: 1000 },
   },
   {
+    name: "segments that leave frames out",
+    frames: 230,
+    features: 3,
+    options: {
+      width: 3,
+      lag: 1,
+      segments: [{ start: 4, end: 30 }, { start: 33, end: 90 }, { start: 200, end: 229 }],
+    },
+  },
+  {
     name: "single frames",
     frames: 120,
     features: 6,

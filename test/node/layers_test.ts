@@ -11,6 +11,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   kernels: ["gpu"],
   stream: ["gpu", "store", "array"],
   io: ["array", "store"],
+  // an analysis made of models
+  condition: ["stream", "array", "gpu", "store", "io", "cluster", "decompose"],
 };
 // a model is passes over arrays; its functions take a gpu and a place to write
 const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];

@@ -1,0 +1,30 @@
+/**
+ * Context conditioning: whether discrete clusters of the recent past of frames predict how they change.
+ * `run` is the whole analysis; the rest are its parts.
+ *
+ * @module
+ */
+
+export type { ConditionOptions, ConditionReport, ConditionResult, SplitSize } from "./pipeline.ts";
+export { run } from "./pipeline.ts";
+export type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
+export { checkConfig } from "./config.ts";
+export type { CorpusInput, FramesInput, GroupsInput } from "./corpus.ts";
+export type { Rows, Utterance } from "./rows.ts";
+export type { Normalizer } from "./normalizer.ts";
+export { deltaNormalizer } from "./normalizer.ts";
+export { quartileEdges, quartileIds } from "./quartiles.ts";
+export type { ClusterStatistics } from "./moments.ts";
+export { ClusterMoments } from "./moments.ts";
+export type {
+  AcrossSpeakers,
+  DiagnoseOptions,
+  Diagnosis,
+  EffectiveClusters,
+  Slices,
+} from "./diagnose.ts";
+export { diagnose, effectiveClusters } from "./diagnose.ts";
+export type { SplitOptions, Splits } from "./splits.ts";
+export { splitSpeakers } from "./splits.ts";
+export type { Check, Thresholds } from "./decision.ts";
+export { decide } from "./decision.ts";

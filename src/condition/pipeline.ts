@@ -1,0 +1,655 @@
+/**
+ * The whole analysis: splits, contexts, models, numbers and the decision, lag by lag and condition by
+ * condition, each of which is stored when it is done.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../array/array.ts";
+import { fromTypedArray } from "../array/array.ts";
+import { contexts } from "../array/contexts.ts";
+import { Points } from "../array/points.ts";
+import type { ResultArray } from "../array/result_store.ts";
+import { ResultStore } from "../array/result_store.ts";
+import { KMeans } from "../cluster/kmeans.ts";
+import type { PcaResult } from "../decompose/pca.ts";
+import { PCA } from "../decompose/pca.ts";
+import { OutputConflictError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Account } from "../gpu/ledger.ts";
+import { digestOf } from "../math/digest.ts";
+import { siblingPlace } from "../store/place.ts";
+import type { Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
+import type { Plan } from "../stream/plan.ts";
+import type { NumericArray, Progress, RunOptions } from "../types.ts";
+import { VERSION } from "../version.ts";
+import type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
+import { checkConfig } from "./config.ts";
+import type { Corpus } from "./corpus.ts";
+import { openCorpus } from "./corpus.ts";
+import type { Check } from "./decision.ts";
+import { decide } from "./decision.ts";
+import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
+import { diagnose, diagnoseBytes, effectiveClusters } from "./diagnose.ts";
+import type { ClusterMoments } from "./moments.ts";
+import type { Normalizer } from "./normalizer.ts";
+import { deltaNormalizer } from "./normalizer.ts";
+import { quartileEdges, quartileIds } from "./quartiles.ts";
+import { describeResults, parseNumbers, stringifyNumbers } from "./report.ts";
+import type { Rows, Utterance } from "./rows.ts";
+import { countRows, rowCount } from "./rows.ts";
+import { medianEnergy, sliceRows } from "./slices.ts";
+import { splitSpeakers } from "./splits.ts";
+
+/** A condition at a lag. */
+export interface ConditionResult {
+  lag: number;
+  condition: string;
+  /** Clusters there are, and those with enough train rows. */
+  clusters: number;
+  effectiveClusters: number;
+  train: Diagnosis;
+  /** Where utterances are held out. */
+  holdout?: Diagnosis;
+  eval: Diagnosis;
+  passed: boolean;
+  checks: Check[];
+}
+
+/** What a split is made of. */
+export interface SplitSize {
+  speakers: number;
+  utterances: number;
+  rows: number;
+}
+
+/** All results, as `metrics.json` holds them. */
+export interface ConditionReport {
+  /** Whether one of the conditions passed at one of the lags. */
+  passed: boolean;
+  frames: number;
+  features: number;
+  utterances: number;
+  splits: Record<string, SplitSize>;
+  settings: Record<string, unknown>;
+  results: ConditionResult[];
+}
+
+export interface ConditionOptions extends RunOptions {
+  /** Replaces the results of another analysis. Default false. */
+  overwrite?: boolean;
+}
+
+type SplitName = "train" | "holdout" | "eval";
+
+/** A split as the models and the diagnostics want it. */
+interface Split extends Rows {
+  utterances: Utterance[];
+  slices?: Slices;
+}
+
+const FORMAT = "sluice.condition";
+const MANIFEST = "/condition.json";
+const LOCK = "/lock";
+const COPY = "/frames.zarr/";
+const CONTROL_SEEDS: Record<SplitName, number> = { train: 1000, eval: 2000, holdout: 3000 };
+
+/**
+ * Runs an analysis: does the recent past of frames, made discrete, predict how they change?
+ *
+ * For every lag and condition a model is fitted to the contexts of train speakers, and the deltas of train
+ * and of other speakers are held against its clusters. Train and eval take turns; nothing of size rows x
+ * features is held. What is done is stored at once: the same configuration goes on where it was
+ * interrupted, and returns what is there when all is done.
+ *
+ * `out` gets `metrics.json`, `tables.csv`, `speakers.csv`, `decision.json`, `splits.json`, `report.html` to
+ * look at, and a zarr group with the model of every lag and condition in `models/`.
+ *
+ * @throws {RangeError} If the configuration or the input make no sense, before any work where it can.
+ * @throws {BudgetError} If a model does not fit the budget, before any work.
+ * @throws {OutputConflictError} If `out` holds something else.
+ */
+export async function run(
+  gpu: Gpu,
+  config: ConditionConfig,
+  options: ConditionOptions = {},
+): Promise<ConditionReport> {
+  const settings = checkConfig(config);
+  const progress = new Steps(settings, options);
+  const store = await openStore(settings.out, { mode: "write" });
+  try {
+    const unlock = await store.lock(LOCK);
+    try {
+      await checkPlace(store);
+      const analysis = (corpus: Corpus) => new Analysis(gpu, settings, corpus, store, progress);
+      const corpus = await openCorpus(settings.input, {
+        check: (corpus) => analysis(corpus).checkBudget(),
+        copyTo: siblingPlace(settings.out, "/frames.zarr"),
+        onCopy: (share) => progress.show("copy", share),
+        ...(options.signal && { signal: options.signal }),
+      });
+      try {
+        return await analysis(corpus).run(options.overwrite ?? false);
+      } finally {
+        await corpus.close();
+      }
+    } finally {
+      await unlock();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** @throws {OutputConflictError} If the place holds files, and none of ours. */
+async function checkPlace(store: Store): Promise<void> {
+  const keys = (await store.list("/")).filter((key) => key !== LOCK);
+  const begun = await store.get(MANIFEST);
+  // frames are copied before anything else
+  if (keys.every((key) => key.startsWith(COPY))) return;
+  if (!begun) {
+    throw new OutputConflictError(
+      `Cannot write to ${store.place}: it holds files that are no results, name another place`,
+      store.place,
+    );
+  }
+}
+
+/** Progress of steps that weigh the same. */
+class Steps {
+  readonly #options: ConditionOptions;
+  readonly #count: number;
+  readonly #began = performance.now();
+  #done = 0;
+  #fraction = 0;
+  #name = "prepare";
+
+  constructor({ lags, conditions }: Settings, options: ConditionOptions) {
+    this.#options = options;
+    this.#count = lags.length * conditions.length + 1;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#options.signal;
+  }
+
+  begin(name: string): void {
+    this.#name = name;
+  }
+
+  end(): void {
+    this.#done++;
+  }
+
+  /** Tells that a share of a stage, which may be part of the step, is done. */
+  show(stage: string, share: number, [from, to] = [0, 1], inner: Partial<Progress> = {}): void {
+    // steps that are found done, and plans that share a part, count as they end
+    const done = (this.#done + from + (to - from) * share) / this.#count;
+    this.#fraction = Math.min(1, Math.max(this.#fraction, done));
+    const elapsedSeconds = (performance.now() - this.#began) / 1000;
+    this.#options.onProgress?.({
+      rows: 0,
+      totalRows: 0,
+      bytesWritten: 0,
+      rowsPerSecond: 0,
+      peakBytes: { gpu: 0, host: 0, disk: 0 },
+      ...inner,
+      plan: "condition",
+      pass: `${this.#name}, ${stage}`,
+      passIndex: this.#done,
+      passCount: this.#count,
+      fraction: this.#fraction,
+      elapsedSeconds,
+      etaSeconds: undefined,
+    });
+  }
+
+  /** Runs a plan as a part of the step. */
+  run<Result>(plan: Plan<Result>, part: [number, number]): Promise<Result> {
+    return plan.run({
+      ...(this.signal && { signal: this.signal }),
+      onProgress: (inner) => this.show(`${plan.name} ${inner.pass}`, inner.fraction, part, inner),
+    });
+  }
+}
+
+/** A fitted condition. */
+interface Model {
+  /** Clusters there are, whether or not they have rows. */
+  clusters: number;
+  /** Ids of train rows. */
+  ids: Int32Array;
+  /** Ids of other rows. */
+  assign(points: ChunkedArray): Promise<Int32Array>;
+  /** What is stored of it. */
+  arrays: Record<string, StoredValues>;
+}
+
+interface StoredValues extends ResultArray {
+  values: NumericArray;
+}
+
+/** Principal components of the train contexts. */
+interface Components {
+  pca: PCA;
+  fit: PcaResult;
+}
+
+class Analysis {
+  readonly #gpu: Gpu;
+  readonly #settings: Settings;
+  readonly #corpus: Corpus;
+  readonly #store: Store;
+  readonly #steps: Steps;
+  readonly #splits: Record<SplitName, Split>;
+  readonly #slices: SliceName[];
+  #normalizer: Normalizer | undefined;
+  /** Of the lag that is under way, by context and number of components. */
+  readonly #found = new Map<string, Components>();
+  #hash = "";
+
+  constructor(
+    gpu: Gpu,
+    settings: Settings,
+    corpus: Corpus,
+    store: Store,
+    steps: Steps,
+  ) {
+    this.#gpu = gpu;
+    this.#settings = settings;
+    this.#corpus = corpus;
+    this.#store = store;
+    this.#steps = steps;
+    const { energy, utterances, frames } = corpus;
+    if (settings.slices?.includes("high_energy") && !energy) {
+      throw new RangeError(
+        "Cannot slice by energy: the input has none, wanted energy of every frame",
+      );
+    }
+    this.#slices = settings.slices ?? ["all", ...energy ? ["high_energy" as const] : [], "medial"];
+    // the same rows for all lags
+    const firstTarget = Math.max(settings.window - 1 + Math.max(...settings.lags), 1);
+    const splits = splitSpeakers(utterances, settings);
+    const split = (name: SplitName): Split => ({ frames, utterances: splits[name], firstTarget });
+    this.#splits = { train: split("train"), holdout: split("holdout"), eval: split("eval") };
+    for (const name of ["train", "eval"] as const) {
+      if (countRows(this.#splits[name]) > 0) continue;
+      throw new RangeError(
+        `Cannot analyse ${name}: none of its ${splits[name].length} utterances has more than ` +
+          `${firstTarget} frames, wanted ${settings.window} of context and ${
+            Math.max(...settings.lags)
+          } of lag before a target`,
+      );
+    }
+  }
+
+  async run(overwrite: boolean): Promise<ConditionReport> {
+    const { lags, conditions } = this.#settings;
+    this.checkBudget();
+    await this.#claim(overwrite);
+    const results: ConditionResult[] = [];
+    for (const lag of lags) {
+      for (const condition of conditions) {
+        const key = `/results/lag${lag}_${condition.name}.json`;
+        const stored = await this.#store.get(key);
+        if (!stored) await this.#prepare();
+        this.#steps.begin(`lag ${lag} ${condition.name}`);
+        const result = stored
+          ? parseNumbers(new TextDecoder().decode(stored)) as ConditionResult
+          : await this.#compute(lag, condition);
+        if (!stored) await this.#write(key, stringifyNumbers(result));
+        results.push(result);
+        this.#steps.end();
+      }
+      this.#found.clear();
+    }
+    const report = this.#report(results);
+    for (const [name, text] of Object.entries(describeResults(report, this.#splitNames()))) {
+      await this.#write(`/${name}`, text);
+    }
+    this.#steps.begin("done");
+    this.#steps.show("stored", 1);
+    return report;
+  }
+
+  /** Splits that have rows. */
+  get #present(): SplitName[] {
+    return (["train", "holdout", "eval"] as const).filter((name) =>
+      countRows(this.#splits[name]) > 0
+    );
+  }
+
+  #view(split: SplitName, lag: number, { context }: Condition): ChunkedArray {
+    const { frames, utterances, firstTarget } = this.#splits[split];
+    const { window: width } = this.#settings;
+    const segments = utterances.filter((utterance) => rowCount(utterance, firstTarget) > 0);
+    return contexts(frames, { width, lag, mode: context, segments, firstTarget });
+  }
+
+  /** Plans every fit without running it, so that what does not fit is told before any work. */
+  checkBudget(): void {
+    const lag = this.#settings.lags[0]!;
+    for (const condition of this.#settings.conditions) {
+      const view = this.#view("train", lag, condition);
+      const { components, clusters } = condition;
+      if (components !== undefined) new PCA({ components }).fit(this.#gpu, view);
+      // scores that are yet to come
+      const shape = components === undefined ? view.shape : [view.shape[0]!, components];
+      const points = { ...view, shape, dtype: "float32" as const, read: view.read };
+      if (clusters !== undefined) this.#kmeans(condition).fit(this.#gpu, points);
+      this.#openAccount(condition).close();
+    }
+  }
+
+  /** @throws {OutputConflictError} If results of another analysis are there. */
+  async #claim(overwrite: boolean): Promise<void> {
+    const { input: _, out: __, ...settings } = this.#settings;
+    const { frames, energy, utterances } = this.#corpus;
+    const points = new Points(frames, { action: "analyse frames" });
+    const signal = this.#steps.signal;
+    const sample = await points.sample(signal && { signal });
+    const energies = energy
+      ? [await energy.read(0, Math.min(energy.shape[0]!, energy.chunkRows)) as ArrayBufferView]
+      : [];
+    const facts = [VERSION, settings, utterances, frames.shape, frames.dtype];
+    const adapter = this.#gpu.adapter.name;
+    this.#hash = await digestOf([JSON.stringify([...facts, adapter]), ...sample, ...energies]);
+    const found = await this.#store.get(MANIFEST);
+    const manifest = found && JSON.parse(new TextDecoder().decode(found));
+    if (overwrite) {
+      // what says that something is done goes first, and what says whose it is stays to the end
+      await this.#store.deleteAll("/results");
+      for (const key of await this.#store.list("/")) {
+        const isKept = key === LOCK || key === MANIFEST || key.startsWith(COPY);
+        if (!isKept) await this.#store.delete(key);
+      }
+    } else if (manifest && manifest.plan_hash !== this.#hash) {
+      const { place } = this.#store;
+      throw new OutputConflictError(
+        `Cannot write to ${place}: it holds the results of another analysis, allow overwriting or ` +
+          "name another place",
+        place,
+      );
+    }
+    if (manifest && !overwrite) return;
+    const own = {
+      format: FORMAT,
+      sluice_version: VERSION,
+      plan_hash: this.#hash,
+      adapter,
+      settings,
+    };
+    await this.#write(MANIFEST, JSON.stringify(own, undefined, 2));
+  }
+
+  /** Looks at all frames once: checks them, and takes the normaliser and the slices. */
+  async #prepare(): Promise<void> {
+    if (this.#normalizer) return;
+    this.#steps.begin("prepare");
+    const { energy } = this.#corpus;
+    const options = this.#steps.signal ? { signal: this.#steps.signal } : {};
+    const names = this.#present;
+    for (const [i, name] of names.entries()) {
+      this.#steps.show(`frames of ${name}`, i / names.length);
+      const normalizer = await deltaNormalizer(this.#splits[name], options);
+      if (name === "train") this.#normalizer = normalizer;
+    }
+    const needed = this.#slices.includes("high_energy");
+    const median = needed
+      ? await medianEnergy({ ...this.#splits.train, frames: energy! }, options)
+      : NaN;
+    for (const name of names) {
+      const split = this.#splits[name];
+      const high = needed ? { array: energy!, median } : undefined;
+      split.slices = await sliceRows(split, this.#slices, high, options);
+    }
+    this.#steps.end();
+  }
+
+  async #compute(lag: number, condition: Condition): Promise<ConditionResult> {
+    const account = this.#openAccount(condition);
+    const { host } = account.projected;
+    account.take("host", host, "scores, ids and moments");
+    try {
+      const { model, effective, train } = await this.#train(lag, condition);
+      const others: Partial<Record<SplitName, Diagnosis>> = {};
+      for (const name of this.#present) {
+        if (name === "train") continue;
+        const ids = await model.assign(await this.#points(name, lag, condition, [0.6, 0.8]));
+        others[name] = (await this.#diagnose(name, ids, effective, [0.8, 1])).diagnosis;
+      }
+      return {
+        lag,
+        condition: condition.name,
+        clusters: model.clusters,
+        effectiveClusters: effective.ids.length,
+        train,
+        ...(others.holdout && { holdout: others.holdout }),
+        eval: others.eval!,
+        ...decide(train, others.eval!, this.#settings.thresholds),
+      };
+    } finally {
+      account.giveBack("host", host);
+      account.close();
+    }
+  }
+
+  /** Fits, stores the model, and scores train rows, of which nothing is left afterwards. */
+  async #train(
+    lag: number,
+    condition: Condition,
+  ): Promise<{ model: Omit<Model, "ids">; effective: EffectiveClusters; train: Diagnosis }> {
+    const points = await this.#points("train", lag, condition, [0, 0.25]);
+    const { ids, ...model } = await this.#fit(points, condition);
+    const effective = effectiveClusters(ids, this.#settings.minClusterSize);
+    const { diagnosis, moments } = await this.#diagnose("train", ids, effective, [0.5, 0.6]);
+    await this.#storeModel(lag, condition, model.arrays, effective, moments);
+    return { model, effective, train: diagnosis };
+  }
+
+  /** Opens an account for scores, ids and moments of the larger split. */
+  #openAccount({ components = 0, clusters }: Condition): Account {
+    const rows = Math.max(...this.#present.map((name) => countRows(this.#splits[name])));
+    const effective = Math.floor(rows / this.#settings.minClusterSize);
+    const host = 4 * rows * (1 + components) + diagnoseBytes({
+      rows,
+      clusters: Math.min(clusters ?? 4 ** components, effective),
+      dims: this.#corpus.frames.shape[1]!,
+      slices: this.#slices.length - 1,
+    });
+    return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
+  }
+
+  /** Contexts of a split, or their scores. */
+  async #points(
+    split: SplitName,
+    lag: number,
+    condition: Condition,
+    part: [number, number],
+  ): Promise<ChunkedArray> {
+    const view = this.#view(split, lag, condition);
+    const { components } = condition;
+    if (components === undefined) return view;
+    const { pca } = await this.#components(lag, condition, part);
+    const scores = await this.#steps.run(pca.transform(this.#gpu, view), part);
+    return fromTypedArray(scores, [view.shape[0]!, components]);
+  }
+
+  /** Components of the train contexts, found once a lag for all conditions that want them. */
+  async #components(
+    lag: number,
+    condition: Condition,
+    part: [number, number],
+  ): Promise<Components> {
+    const { context, components } = condition;
+    const key = `${context} ${components}`;
+    let found = this.#found.get(key);
+    if (!found) {
+      const pca = new PCA({ components: components! });
+      const view = this.#view("train", lag, condition);
+      found = { pca, fit: await this.#steps.run(pca.fit(this.#gpu, view), part) };
+      this.#found.set(key, found);
+    }
+    return found;
+  }
+
+  #kmeans({ clusters, inits, maxIterations }: Condition): KMeans {
+    return new KMeans({
+      k: clusters!,
+      seed: this.#settings.seed,
+      ...(inits !== undefined && { inits }),
+      ...(maxIterations !== undefined && { maxIterations }),
+    });
+  }
+
+  async #fit(points: ChunkedArray, condition: Condition): Promise<Model> {
+    const { components, clusters } = condition;
+    const arrays: Model["arrays"] = {};
+    if (components !== undefined) {
+      const { fit } = this.#found.get(`${condition.context} ${components}`)!;
+      arrays.components = {
+        values: fit.components,
+        dtype: "float32",
+        shape: [components, fit.mean.length],
+        dims: ["component", "context"],
+      };
+      arrays.context_mean = vector(fit.mean, "context");
+      arrays.explained_variance_ratio = vector(fit.explainedVarianceRatio, "component");
+    }
+    if (clusters === undefined) {
+      const scores = points.values as Float32Array;
+      const edges = quartileEdges(scores, components!);
+      arrays.edges = {
+        values: edges,
+        dtype: "float64",
+        shape: [components!, 3],
+        dims: ["component", "quartile"],
+      };
+      return {
+        clusters: 4 ** components!,
+        ids: quartileIds(scores, edges),
+        assign: (others) => Promise.resolve(quartileIds(others.values as Float32Array, edges)),
+        arrays,
+      };
+    }
+    const kmeans = this.#kmeans(condition);
+    const fit = await this.#steps.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
+    arrays.centroids = {
+      values: fit.centroids,
+      dtype: "float32",
+      shape: [clusters, points.shape[1]!],
+      dims: ["code", components === undefined ? "context" : "component"],
+    };
+    return {
+      clusters,
+      ids: fit.ids,
+      assign: async (others) =>
+        (await this.#steps.run(kmeans.predict(this.#gpu, others), [0.75, 0.8])).ids,
+      arrays,
+    };
+  }
+
+  #diagnose(
+    name: SplitName,
+    ids: Int32Array,
+    effective: EffectiveClusters,
+    part: [number, number],
+  ): Promise<{ diagnosis: Diagnosis; moments: ClusterMoments }> {
+    const split = this.#splits[name];
+    const rows = countRows(split);
+    return diagnose(split, {
+      normalizer: this.#normalizer!,
+      ids,
+      effective,
+      slices: split.slices!,
+      permutationSeed: this.#settings.seed + CONTROL_SEEDS[name],
+      minSpeakerRows: this.#settings.minSpeakerRows,
+      onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
+      ...(this.#steps.signal && { signal: this.#steps.signal }),
+    });
+  }
+
+  async #storeModel(
+    lag: number,
+    condition: Condition,
+    model: Model["arrays"],
+    effective: EffectiveClusters,
+    { counts, sums, squares, dims }: ClusterMoments,
+  ): Promise<void> {
+    const { window, seed, out } = this.#settings;
+    const count = (at: number) => counts[Math.floor(at / dims)]!;
+    const means = Float32Array.from(sums, (sum, at) => sum / count(at));
+    const variances = Float32Array.from(
+      squares,
+      (square, at) => Math.max(0, square / count(at) - (sums[at]! / count(at)) ** 2),
+    );
+    const table = { dtype: "float32" as const, shape: [counts.length, dims] };
+    const arrays: Model["arrays"] = {
+      ...model,
+      normalizer_mean: vector(this.#normalizer!.mean, "feature"),
+      normalizer_std: vector(this.#normalizer!.std, "feature"),
+      cluster_ids: vector(effective.ids, "cluster"),
+      cluster_rows: vector(effective.counts, "cluster"),
+      // of normalised deltas
+      delta_mean: { ...table, values: means, dims: ["cluster", "feature"] },
+      delta_variance: { ...table, values: variances, dims: ["cluster", "feature"] },
+    };
+    const place = siblingPlace(out, `/models/lag${lag}_${condition.name}.zarr`);
+    const store = new ResultStore({ place, overwrite: true, kind: "condition", arrays });
+    const values = Object.entries(arrays).map(([name, array]) => [name, array.values]);
+    await store.write(this.#hash, Object.fromEntries(values), {
+      parameters: { lag, window, seed, ...condition },
+      adapter: this.#gpu.adapter.name,
+    });
+  }
+
+  #report(results: ConditionResult[]): ConditionReport {
+    const { frames, utterances } = this.#corpus;
+    const size = ({ utterances, ...rows }: Split): SplitSize => ({
+      speakers: new Set(utterances.map(({ speaker }) => speaker)).size,
+      utterances: utterances.length,
+      rows: countRows({ utterances, ...rows }),
+    });
+    const { input: _, out: __, speakers: ___, ...settings } = this.#settings;
+    return {
+      passed: results.some(({ passed }) => passed),
+      frames: frames.shape[0]!,
+      features: frames.shape[1]!,
+      utterances: utterances.length,
+      splits: Object.fromEntries(
+        Object.entries(this.#splits).map(([name, split]) => [name, size(split)]),
+      ),
+      settings: { ...settings, slices: this.#slices },
+      results,
+    };
+  }
+
+  /** Speakers of every split, and the utterances that are held out. */
+  #splitNames(): Record<string, string[]> {
+    const { train, holdout, eval: evaluation } = this.#splits;
+    const speakers = (utterances: Utterance[]) =>
+      [...new Set(utterances.map(({ speaker }) => speaker))].sort();
+    return {
+      train_speakers: speakers([...train.utterances, ...holdout.utterances]),
+      eval_speakers: speakers(evaluation.utterances),
+      holdout_utterances: holdout.utterances.map(({ id }) => id),
+    };
+  }
+
+  async #write(key: string, text: string): Promise<void> {
+    await this.#store.set(key, new TextEncoder().encode(text));
+  }
+}
+
+function vector(
+  values: Float32Array | Float64Array | Int32Array,
+  dim: string,
+): StoredValues {
+  const dtype = values instanceof Float32Array
+    ? "float32"
+    : values instanceof Float64Array
+    ? "float64"
+    : "int32";
+  return { values, dtype, shape: [values.length], dims: [dim] };
+}

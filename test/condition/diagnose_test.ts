@@ -1,0 +1,338 @@
+import { describe, expect, it } from "vitest";
+import type { ChunkedArray } from "../../src/array/array.ts";
+import { fromTypedArray } from "../../src/array/array.ts";
+import { decide } from "../../src/condition/decision.ts";
+import type { Diagnosis } from "../../src/condition/diagnose.ts";
+import { diagnose, effectiveClusters } from "../../src/condition/diagnose.ts";
+import type { ClusterStatistics } from "../../src/condition/moments.ts";
+import { ClusterMoments } from "../../src/condition/moments.ts";
+import { deltaNormalizer } from "../../src/condition/normalizer.ts";
+import { quartileEdges, quartileIds } from "../../src/condition/quartiles.ts";
+import type { Rows } from "../../src/condition/rows.ts";
+import { countRows } from "../../src/condition/rows.ts";
+import { medianEnergy, sliceRows } from "../../src/condition/slices.ts";
+import { splitSpeakers } from "../../src/condition/splits.ts";
+import { Pcg64 } from "../../src/math/pcg64.ts";
+import { Random } from "../../src/math/random.ts";
+import { columnMoments, conditioning } from "../reference/conditioning.ts";
+import { smallCorpus } from "../support/corpus.ts";
+import { recordNumbers } from "../support/record.ts";
+
+const FIRST = 4;
+const corpus = smallCorpus("walk");
+const frames = fromTypedArray(corpus.frames, [corpus.energy.length, corpus.features]);
+const rows: Rows = { frames, utterances: corpus.utterances, firstTarget: FIRST };
+
+/** Every row with what the definitions want: its delta, speaker, frame and place. */
+function listRows({ utterances, firstTarget }: Rows) {
+  const { features, energy } = corpus;
+  return utterances.flatMap(({ speaker, start, end }) =>
+    Array.from({ length: Math.max(0, end - start - firstTarget) }, (_, i) => {
+      const t = start + firstTarget + i;
+      const x = (frame: number, d: number) => corpus.frames[frame * features + d]!;
+      return {
+        speaker,
+        delta: Array.from({ length: features }, (_, d) => x(t, d) - x(t - 1, d)),
+        energy: energy[t]!,
+        position: (firstTarget + i) / (end - start),
+      };
+    })
+  );
+}
+
+/** The same array in short chunks, which are never handed out as they lie in memory. */
+function chunked(array: ChunkedArray, chunkRows: number): ChunkedArray {
+  const { shape, dtype, dims } = array;
+  const read: ChunkedArray["read"] = async (start, end, options) =>
+    (await array.read(start, end, options)).slice();
+  return { shape, dtype, dims, chunkRows, read, close: () => Promise.resolve() };
+}
+
+function expectClose(got: number, wanted: number, tolerance = 1e-9): void {
+  expect(Math.abs(got - wanted)).toBeLessThan(tolerance * Math.max(1, Math.abs(wanted)));
+}
+
+function expectNumbers(got: ClusterStatistics, wanted: ReturnType<typeof conditioning>): void {
+  expect(got.rows).toBe(wanted.rows);
+  expect(got.clusters).toBe(wanted.clusters);
+  for (const name of ["ratio", "entropy", "conditionalEntropy"] as const) {
+    expectClose(got[name], wanted[name]);
+  }
+  expectClose(got.reductionNats, wanted.entropy - wanted.conditionalEntropy);
+  expectClose(got.reduction, (wanted.entropy - wanted.conditionalEntropy) / wanted.entropy, 1e-6);
+}
+
+describe("deltaNormalizer()", () => {
+  it("takes mean and population deviation of all deltas, whatever the chunks", async () => {
+    const list = listRows(rows);
+    const wanted = columnMoments(list.map(({ delta }) => delta));
+    const got = await deltaNormalizer(rows);
+    expect(got.rows).toBe(list.length);
+    expect(got.mean).toEqual(Float32Array.from(wanted.mean));
+    expect(got.std).toEqual(Float32Array.from(wanted.std));
+    for (const chunkRows of [1, 7, 64]) {
+      expect(await deltaNormalizer({ ...rows, frames: chunked(frames, chunkRows) })).toEqual(got);
+    }
+  });
+
+  it("never divides by less than 1e-6, and says where a frame is not finite", async () => {
+    const values = Float32Array.from({ length: 20 }, (_, i) => i % 2 === 0 ? i : 3);
+    const one = [{ id: "a", speaker: "s", start: 0, end: 10 }];
+    const own = { frames: fromTypedArray(values, [10, 2]), utterances: one, firstTarget: 2 };
+    const { mean, std } = await deltaNormalizer(own);
+    expect([...mean]).toEqual([2, 0]);
+    expect([...std]).toEqual([Math.fround(1e-6), Math.fround(1e-6)]);
+    await expect(deltaNormalizer({ ...own, firstTarget: 10 }))
+      .rejects.toThrow("none of 1 utterances has more than 10 frames");
+    values[1] = NaN;
+    await expect(deltaNormalizer(own)).rejects.toThrow(
+      'Cannot take deltas of "a": frame 0, feature 1 is NaN, wanted finite numbers',
+    );
+  });
+});
+
+describe("diagnose()", () => {
+  const random = new Random(3);
+  const ids = Int32Array.from({ length: countRows(rows) }, () => random.integer(7) ** 2);
+
+  it("agrees with the definitions, in slices, speakers and the control", async () => {
+    const list = listRows(rows);
+    const normalizer = await deltaNormalizer(rows);
+    const energy = fromTypedArray(corpus.energy);
+    const median = await medianEnergy({ ...rows, frames: energy });
+    const sorted = list.map((row) => row.energy).sort((a, b) => a - b);
+    expect(median).toBe((sorted[list.length / 2 - 1]! + sorted[list.length / 2]!) / 2);
+    const slices = await sliceRows(rows, ["all", "high_energy", "medial"], {
+      array: energy,
+      median,
+    });
+    const effective = effectiveClusters(ids, 90);
+    const kept = new Set(effective.ids);
+    expect([...kept]).toEqual(
+      [0, 1, 4, 9, 16, 25, 36].filter((id) => ids.filter((other) => other === id).length >= 90),
+    );
+    expect(kept.size).toBeLessThan(7);
+    const { diagnosis, moments } = await diagnose({ ...rows, frames: chunked(frames, 50) }, {
+      normalizer,
+      ids,
+      effective,
+      slices,
+      permutationSeed: 1042,
+    });
+
+    const normalized = list.map(({ delta }) =>
+      delta.map((value, d) => (value - normalizer.mean[d]!) / normalizer.std[d]!)
+    );
+    const brute = (own: ArrayLike<number>, isPart: (row: number) => boolean) => {
+      const part = list.map((_, i) => i).filter((i) => kept.has(own[i]!) && isPart(i));
+      return conditioning(part.map((i) => normalized[i]!), part.map((i) => own[i]!));
+    };
+    expect(diagnosis.rows).toBe(list.length);
+    expectNumbers(diagnosis.slices.all!, brute(ids, () => true));
+    expectNumbers(diagnosis.slices.high_energy!, brute(ids, (i) => list[i]!.energy > median));
+    expectNumbers(
+      diagnosis.slices.medial!,
+      brute(ids, (i) => list[i]!.position >= 0.17 && list[i]!.position <= 0.83),
+    );
+    const permuted = new Pcg64(1042).shuffle(ids.slice());
+    expectNumbers(diagnosis.control, brute(permuted, () => true));
+    const rowsOf = (name: string) =>
+      list.filter(({ speaker }, i) => speaker === name && kept.has(ids[i]!)).length;
+    expect(diagnosis.speakers.map(({ speaker }) => speaker)).toEqual(
+      ["s0", "s1", "s2", "s3", "s4", "s5"].filter((speaker) => rowsOf(speaker) >= 50),
+    );
+    expect(diagnosis.speakers.length).toBeGreaterThan(3);
+    for (const { speaker, ...statistics } of diagnosis.speakers) {
+      expectNumbers(statistics, brute(ids, (i) => list[i]!.speaker === speaker));
+    }
+    const ratios = diagnosis.speakers.map(({ ratio }) => ratio);
+    const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+    expectClose(diagnosis.acrossSpeakers.ratio.mean, mean);
+    expect(diagnosis.acrossSpeakers.test.degrees).toBe(ratios.length - 1);
+    expect(moments.counts).toEqual(effective.counts);
+    const { ratio, expectedRatio } = diagnosis.slices.all!;
+    await recordNumbers("conditioning", [ratio, expectedRatio, diagnosis.control.ratio]);
+  });
+
+  it("does not depend on the order in which speakers come", async () => {
+    const normalizer = await deltaNormalizer(rows);
+    const effective = effectiveClusters(ids, 1);
+    const mixed = rows.utterances.map((utterance, i) => ({ ...utterance, speaker: `s${i % 3}` }));
+    const score = async (utterances: Rows["utterances"]) =>
+      (await diagnose({ ...rows, utterances }, { normalizer, ids, effective, permutationSeed: 1 }))
+        .diagnosis;
+    const [own, other] = [await score(rows.utterances), await score(mixed)];
+    expectClose(other.slices.all!.ratio, own.slices.all!.ratio, 1e-12);
+    expect(other.speakers.map(({ speaker }) => speaker)).toEqual(["s0", "s1", "s2"]);
+    const list = listRows({ ...rows, utterances: mixed });
+    const normalized = list.map(({ delta }) =>
+      delta.map((value, d) => (value - normalizer.mean[d]!) / normalizer.std[d]!)
+    );
+    const part = list.map((_, i) => i).filter((i) => list[i]!.speaker === "s1");
+    expectNumbers(
+      other.speakers[1]!,
+      conditioning(part.map((i) => normalized[i]!), part.map((i) => ids[i]!)),
+    );
+  });
+
+  it("leaves out clusters that train rows do not have, and few rows of a speaker", async () => {
+    const normalizer = await deltaNormalizer(rows);
+    const none = effectiveClusters(ids, 1e6);
+    const options = { normalizer, ids, permutationSeed: 1 };
+    const empty = await diagnose(rows, { ...options, effective: none });
+    expect(empty.diagnosis.slices.all).toMatchObject({ rows: 0, clusters: 0, ratio: NaN });
+    expect(empty.diagnosis.speakers).toEqual([]);
+    const few = effectiveClusters(ids.map((id) => id > 9 ? 100 : id), 1);
+    const own = await diagnose(rows, { ...options, effective: few, minSpeakerRows: 70 });
+    expect(own.diagnosis.slices.all!.rows).toBe(ids.filter((id) => id <= 9).length);
+    expect(own.diagnosis.speakers.every((speaker) => speaker.rows >= 70)).toBe(true);
+    await expect(diagnose(rows, { ...options, ids: ids.slice(1), effective: few }))
+      .rejects.toThrow(`there are ${ids.length} rows, ${ids.length - 1} ids`);
+  });
+
+  it("stops when it is cancelled", async () => {
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(deltaNormalizer(rows, { signal })).rejects.toThrow("enough");
+  });
+});
+
+describe("ClusterMoments", () => {
+  it("finds the ratio of a mixture of known variances", () => {
+    const [count, clusters, dims] = [40_000, 8, 3];
+    const random = new Random(5);
+    // centres of variance 1 exactly about 0, rows of variance 0.25 about them
+    const centers = [1, -1].flatMap((x) => [1, -1].flatMap((y) => [1, -1].map((z) => [x, y, z])));
+    const moments = new ClusterMoments(clusters, dims);
+    const shuffled = new ClusterMoments(clusters, dims);
+    for (let i = 0; i < count; i++) {
+      const cluster = i % clusters;
+      const row = Float64Array.from(centers[cluster]!, (center) => center + 0.5 * random.normal());
+      moments.add(cluster, row);
+      shuffled.add(random.integer(clusters), row);
+    }
+    const { ratio, reductionNats } = moments.statistics();
+    // 120,000 squares: their mean is off by sqrt(2 / 120,000), 0.4 %, one time in three
+    expect(Math.abs(ratio - 0.25 / 1.25)).toBeLessThan(5 * 0.004 * 0.2);
+    expect(Math.abs(reductionNats - 3 * Math.log(1.25 / 0.25) / 2)).toBeLessThan(0.03);
+    // ids that say nothing: 21 of 120,000 degrees of freedom, give or take sqrt(2 x 21)
+    const drawn = shuffled.statistics();
+    expect(drawn.expectedRatio).toBe(1 - 7 / 39_999);
+    expect(Math.abs(drawn.ratio - drawn.expectedRatio)).toBeLessThan(5 * Math.sqrt(42) / 120_000);
+  });
+
+  it("is 1 - (k - 1) / (N - 1) on average for permuted ids", () => {
+    const [count, clusters] = [30, 6];
+    const random = new Random(8);
+    const values = Array.from({ length: count }, () => Float64Array.of(random.normal() + 3));
+    const ids = Int32Array.from({ length: count }, (_, i) => i % clusters);
+    let sum = 0;
+    const draws = 4000;
+    for (let seed = 0; seed < draws; seed++) {
+      const moments = new ClusterMoments(clusters, 1);
+      const permuted = new Pcg64(seed).shuffle(ids.slice());
+      values.forEach((value, i) => moments.add(permuted[i]!, value));
+      sum += moments.statistics().ratio;
+    }
+    // a beta distribution of deviation 0.095
+    expect(Math.abs(sum / draws - (1 - 5 / 29))).toBeLessThan(5 * 0.095 / Math.sqrt(draws));
+  });
+
+  it("is 0 or infinite where nothing varies, and NaN of nothing", () => {
+    const flat = new ClusterMoments(2, 2);
+    for (let i = 0; i < 10; i++) flat.add(i % 2, Float64Array.of(0.1, 0.7));
+    expect(flat.statistics().ratio).toBe(0);
+    const apart = new ClusterMoments(2, 1);
+    for (let i = 0; i < 10; i++) apart.add(i % 2, Float64Array.of(i % 2 + 0.1));
+    expect(apart.statistics().ratio).toBe(0);
+    expect(new ClusterMoments(2, 1).statistics().ratio).toBeNaN();
+    apart.clear();
+    expect(apart.statistics()).toEqual(new ClusterMoments(2, 1).statistics());
+  });
+});
+
+describe("quartiles", () => {
+  it("are numpy's percentiles of a sort, and ids count them in base 4", () => {
+    const random = new Random(2);
+    const [count, dims] = [101, 3];
+    const scores = Float32Array.from(
+      { length: count * dims },
+      () => Math.round(8 * random.normal()),
+    );
+    const edges = quartileEdges(scores, dims);
+    const ids = quartileIds(scores, edges);
+    for (let d = 0; d < dims; d++) {
+      const column = [...scores].filter((_, i) => i % dims === d).sort((a, b) => a - b);
+      // 101 values: quartiles are the 25th, 50th and 75th of them, counted from 0
+      expect([...edges.slice(3 * d, 3 * d + 3)]).toEqual([25, 50, 75].map((i) => column[i]));
+    }
+    ids.forEach((id, row) => {
+      let wanted = 0;
+      for (let d = 0; d < dims; d++) {
+        const score = scores[row * dims + d]!;
+        const bin = [0, 1, 2].filter((i) => score >= edges[3 * d + i]!).length;
+        wanted += bin * 4 ** d;
+      }
+      expect(id).toBe(wanted);
+    });
+    expect(() => quartileEdges(new Float32Array(4), 3)).toThrow("got 4 scores in 3 dimensions");
+  });
+});
+
+describe("splitSpeakers()", () => {
+  it("permutes sorted speakers as numpy does, and holds out train utterances", () => {
+    const names = ["e", "b", "d", "a", "c"];
+    const utterances = names.flatMap((speaker, i) =>
+      [0, 1, 2, 3].map((j) => ({
+        id: `${speaker}${j}`,
+        speaker,
+        start: 4 * i + j,
+        end: 4 * i + j + 1,
+      }))
+    );
+    const options = { seed: 42, trainShare: 0.8, holdout: 0.1 };
+    const { train, holdout, eval: evaluation } = splitSpeakers(utterances, options);
+    // numpy.random.default_rng(42).permutation(5) is 4 2 3 1 0
+    expect(new Set(evaluation.map(({ speaker }) => speaker))).toEqual(new Set(["a"]));
+    expect(holdout.length).toBe(1);
+    expect([...train, ...holdout, ...evaluation].map(({ id }) => id).sort())
+      .toEqual(utterances.map(({ id }) => id).sort());
+    expect(splitSpeakers(utterances, options)).toEqual({ train, holdout, eval: evaluation });
+    const named = splitSpeakers(utterances, {
+      ...options,
+      holdout: 0,
+      speakers: { train: ["a"], eval: ["e"] },
+    });
+    expect(named.train.map(({ id }) => id)).toEqual(["a0", "a1", "a2", "a3"]);
+    expect(named.eval.length).toBe(4);
+    expect(() => splitSpeakers(utterances.slice(0, 4), options)).toThrow(
+      "of 1 speakers 0 are train and 1 eval, wanted at least one of each",
+    );
+    expect(() => splitSpeakers(utterances, { ...options, speakers: { train: ["f"], eval: ["a"] } }))
+      .toThrow('there is no utterance of "f"');
+  });
+});
+
+describe("decide()", () => {
+  const split = (ratio: number, medial = ratio, control = 0.99) =>
+    ({
+      slices: { all: { ratio }, medial: { ratio: medial } },
+      control: { ratio: control },
+    }) as unknown as Diagnosis;
+  it("passes where all thresholds hold, and names what does not", () => {
+    const failed = (train: Diagnosis, evaluation: Diagnosis) =>
+      decide(train, evaluation).checks.filter(({ passed }) => !passed).map(({ name }) => name);
+    expect(decide(split(0.5), split(0.6)).passed).toBe(true);
+    expect(failed(split(0.5), split(0.61))).toEqual(["eval ratio", "degradation"]);
+    expect(failed(split(0.61), split(0.5))).toEqual(["train ratio"]);
+    expect(failed(split(0.5, 0.66), split(0.5, 0.65))).toEqual(["train ratio, medial"]);
+    expect(failed(split(0.5), split(0.5, 0.5, 0.94))).toEqual(["eval control from 1"]);
+    expect(failed(split(0), split(0))).toEqual([]);
+    expect(failed(split(0), split(0.1))).toEqual(["degradation"]);
+    expect(failed(split(NaN), split(0.1))).toEqual([
+      "train ratio",
+      "degradation",
+      "train ratio, medial",
+    ]);
+    expect(decide(split(0.9), split(0.9), { ratio: 1, slice: 1 }).passed).toBe(true);
+  });
+});
