@@ -1,7 +1,8 @@
 // Second moments of rows, x x^T, summed in blocks of BLOCK_ROWS rows of the whole array. Where a row is
 // LAGS frames that follow each other, as in contexts: of its first frame x and each of them, x y^T.
 //
-// params           rows [first_row, end_row) of the tile; row of the array at which it begins; part
+// params           rows [first_row, end_row) of the tile; row of the array at which it begins; part;
+//                  first of the pairs that are summed
 // rows             [tile frames, STRIDE4] vec4<f32>; 0 past the last feature
 // starts           [tile rows] u32: a row's first frame; where LAGS is 1, a row is a frame, and this unused
 // grains           [STRIDE4] vec4<f32>, powers of two: a row's coarse part is a multiple of these
@@ -31,6 +32,7 @@ struct Params {
   end_row: u32,
   array_row: u32,
   part: u32,
+  first_pair: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -57,10 +59,11 @@ fn second_moments(
   // the pair's row and column of squares, and how many frames lie between
   let across = (DIM + SQUARE - 1u) / SQUARE;
   let triangle = across * (across + 1u) / 2u;
+  let pair = params.first_pair + group.x;
   var i = 0u;
-  var j = group.x;
+  var j = pair;
   var lag = 0u;
-  if (group.x < triangle) {
+  if (pair < triangle) {
     var left = across;
     while (j >= left) {
       j -= left;
@@ -69,10 +72,10 @@ fn second_moments(
     }
     j += i;
   } else {
-    let pair = group.x - triangle;
-    lag = 1u + pair / (across * across);
-    i = pair / across % across;
-    j = pair % across;
+    let other = pair - triangle;
+    lag = 1u + other / (across * across);
+    i = other / across % across;
+    j = other % across;
   }
   let down4 = (SQUARE * i + 8u * (lane / 8u)) / 4u;
   let along4 = (SQUARE * j + 8u * (lane % 8u)) / 4u;
@@ -83,7 +86,7 @@ fn second_moments(
   if (4u * down4 >= DIM || 4u * along4 >= DIM || start >= end) {
     return;
   }
-  let out = (block % RING * PAIRS + group.x) * 1024u + 128u * (lane / 8u) + 2u * (lane % 8u);
+  let out = (block % RING * PAIRS + pair) * 1024u + 128u * (lane / 8u) + 2u * (lane % 8u);
 
   var a0 = vec4f();
   var a1 = vec4f();

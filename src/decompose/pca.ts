@@ -10,7 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import { formatBytes } from "../math/format.ts";
-import type { Pass, SharedBuffer } from "../stream/pass.ts";
+import type { KernelStep, Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
   MemoryItem,
@@ -55,6 +55,12 @@ export interface PcaFitOptions extends PlanChoices {
  * sums, some 1e-4 rad here: rows are then read again and their moments summed exactly.
  */
 const COARSE_VARIANCE = 1e-4;
+
+/**
+ * Squares that a software adapter sums in a dispatch: it moves their sums in and out for every few rows,
+ * which takes longer than a dispatch may, where there are hundreds.
+ */
+const SOFTWARE_SQUARES = 32;
 
 /**
  * Principal components by the covariance, exactly: no sketch and no approximation by batches. Rows are
@@ -104,6 +110,7 @@ export class PCA {
       components: this.#components,
       whiten: this.#whiten,
       adapter: gpu.adapter.name,
+      mostSquares: gpu.adapter.software ? SOFTWARE_SQUARES : Infinity,
       scores: options.scores ?? false,
       out: options.out,
       overwrite: options.overwrite ?? false,
@@ -175,6 +182,8 @@ interface JobOptions {
   components: number;
   whiten: boolean;
   adapter: string;
+  /** Squares of a dispatch, at most. */
+  mostSquares: number;
   scores: boolean;
   out: string | undefined;
   overwrite: boolean;
@@ -366,15 +375,11 @@ class PcaJob implements PlanActions<PcaResult> {
         { name: "block_moments", bytes, role: "download" },
       ],
       steps: [
-        {
-          kernel: kernel.secondMoments,
+        ...this.#momentSteps(shape, {
           constants: kernel.secondMomentsConstants(shape),
-          // which has no use for starts of rows that are frames
-          ...(!flat && { buffers: { starts: "grains" } }),
-          order: "ascending",
-          params: (tile, from, to) => kernel.secondMomentsParams(from, to, tile.start, this.#part),
-          workgroups: (rows) => kernel.secondMomentsWorkgroups(rows, shape),
-        },
+          listed: flat,
+          rowsOf: ({ start }, from, to) => [from, to, start],
+        }),
         {
           copy: { from: "moments", to: "block_moments" },
           ranges: () => [{ fromOffset: 0, toOffset: 0, bytes }],
@@ -433,14 +438,11 @@ class PcaJob implements PlanActions<PcaResult> {
         { name: "block_moments", bytes: ends.bytes, role: "download" },
       ],
       steps: [
-        {
-          kernel: kernel.secondMoments,
+        ...this.#momentSteps(ends.shape, {
           constants: ends.constants(),
-          buffers: { starts: "grains" },
-          order: "ascending",
-          params: (tile, from, to) => ends.params(tile, from, to, this.#part),
-          workgroups: (rows) => ends.workgroups(rows),
-        },
+          listed: false,
+          rowsOf: (tile, from, to) => ends.rowsOf(tile, from, to),
+        }),
         {
           copy: { from: "moments", to: "block_moments" },
           ranges: () => [{ fromOffset: 0, toOffset: 0, bytes: ends.bytes }],
@@ -456,6 +458,31 @@ class PcaJob implements PlanActions<PcaResult> {
         return Promise.resolve();
       },
     };
+  }
+
+  /** The kernel, over as many squares at a time as a dispatch may have. */
+  #momentSteps(
+    shape: kernel.MomentsShape,
+    { constants, listed, rowsOf }: {
+      constants: Record<string, number>;
+      /** Whether there is a list of where rows start. */
+      listed: boolean;
+      /** Of rows [from, to) of a tile: those of the kernel, and where it begins. */
+      rowsOf(tile: Tile, from: number, to: number): [from: number, to: number, arrayRow: number];
+    },
+  ): KernelStep[] {
+    const pairs = kernel.squarePairs(shape.features, shape.lags);
+    const own = Math.min(pairs, this.#options.mostSquares);
+    return Array.from({ length: Math.ceil(pairs / own) }, (_, i) => ({
+      kernel: kernel.secondMoments,
+      constants,
+      ...(!listed && { buffers: { starts: "grains" } }),
+      order: "ascending",
+      params: (tile, from, to) =>
+        kernel.secondMomentsParams(...rowsOf(tile, from, to), this.#part, i * own),
+      workgroups: (rows) =>
+        kernel.secondMomentsWorkgroups(rows, shape, Math.min(own, pairs - i * own)),
+    }));
   }
 
   /** Whether there is another part to be summed after the one that was. */

@@ -6,7 +6,6 @@
  * @module
  */
 
-import type { Part } from "../kernels/second_moments.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import type { Tile } from "../stream/pass.ts";
 import type { RowFrames } from "./row_frames.ts";
@@ -70,22 +69,19 @@ export class RunEnds {
   }
 
   constants(): Record<string, number> {
-    return { ...kernel.secondMomentsConstants(this.#shape), RING: 1 };
+    return { ...kernel.secondMomentsConstants(this.shape), RING: 1 };
   }
 
   grains(largest: Float64Array): Float32Array<ArrayBuffer> {
     const ofFrame = (_: unknown, i: number) => largest[i % this.#stride] ?? 0;
-    return kernel.momentGrains(Array.from({ length: this.features }, ofFrame), this.#shape);
+    return kernel.momentGrains(Array.from({ length: this.features }, ofFrame), this.shape);
   }
 
-  params(tile: Tile, from: number, to: number, part: Part): Uint32Array<ArrayBuffer> {
+  /** The kernel's rows that belong to rows of a tile, and the one at which it begins. */
+  rowsOf(tile: Tile, from: number, to: number): [from: number, to: number, arrayRow: number] {
     const { first, count } = this.tile(tile);
     const share = (row: number) => Math.floor(row * count / this.#tileRows);
-    return kernel.secondMomentsParams(share(from), share(to), first, part);
-  }
-
-  workgroups(rows: number): [number, number] {
-    return kernel.secondMomentsWorkgroups(rows, this.#shape);
+    return [share(from), share(to), first];
   }
 
   tile({ start }: Tile): TileEnds {
@@ -129,7 +125,7 @@ export class RunEnds {
     return into;
   }
 
-  get #shape(): kernel.MomentsShape {
+  get shape(): kernel.MomentsShape {
     const { features } = this;
     return { features, blockRows: this.#blockRuns, tileRows: this.#tileRows };
   }

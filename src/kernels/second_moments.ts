@@ -77,14 +77,18 @@ export function secondMomentsConstants(shape: MomentsShape): Record<string, numb
 export const PART = { whole: 0, coarse: 1, rest: 2 } as const;
 export type Part = (typeof PART)[keyof typeof PART];
 
-/** @param arrayRow Row of the array at which the tile begins. */
+/**
+ * @param arrayRow Row of the array at which the tile begins.
+ * @param firstPair First of the squares that are summed.
+ */
 export function secondMomentsParams(
   from: number,
   to: number,
   arrayRow: number,
   part: Part,
+  firstPair = 0,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, arrayRow, part);
+  return Uint32Array.of(from, to, arrayRow, part, firstPair);
 }
 
 /** Of what the coarse part of every feature is a multiple, by the largest magnitude it has. */
@@ -101,12 +105,13 @@ export function momentGrains(
   return grains;
 }
 
-/** A workgroup a square and block. */
+/** A workgroup a square and block; of so many squares, all when not given. */
 export function secondMomentsWorkgroups(
   rows: number,
   { features, blockRows, lags }: MomentsShape,
+  squares = squarePairs(features, lags),
 ): [number, number] {
-  return [squarePairs(features, lags), Math.ceil(rows / blockRows) + 1];
+  return [squares, Math.ceil(rows / blockRows) + 1];
 }
 
 /** Bytes of the moments of all blocks that a tile may touch. */
