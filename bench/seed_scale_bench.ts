@@ -14,6 +14,7 @@ import type { DecodeOptions } from "../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatSeconds, formatTable } from "../src/math/format.ts";
 import { openGpu } from "../src/mod.ts";
+import type { ResultRow } from "./results.ts";
 
 const STEP = 0.002;
 const ROWS = 1_976_441;
@@ -49,7 +50,7 @@ export const seedScalePartBench = {
   run: (gpu: Gpu) => decodeAll(gpu, casesOf(PART)),
 };
 
-async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void> {
+async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<ResultRow[]> {
   const session = simulateSession({ seed: 1, seconds: (ROWS - 1) * STEP, arena: [142, 142] });
   const decoder = sortedSpikes({
     ...session,
@@ -73,6 +74,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
     "filter and smoother as f32 in memory",
     `${ROWS} rows take`,
   ]];
+  const results: ResultRow[] = [];
   try {
     for (const { name, rows, options } of cases) {
       const out = join(folder, "decode.zarr");
@@ -100,11 +102,9 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
         formatBytes(2 * 4 * rows * states),
         rows === ROWS ? "" : `${formatSeconds(total * ROWS / rows)}, extrapolated`,
       ]);
-      console.log(JSON.stringify({
+      results.push({
         bench: "seed-scale",
-        name,
-        adapter: adapter.name,
-        rows,
+        case: `${name}, ${rows} rows`,
         states,
         lanes,
         seconds,
@@ -112,7 +112,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
         projectedBytes,
         resident,
         files,
-      }));
+      });
       await rm(out, { recursive: true });
     }
   } finally {
@@ -120,6 +120,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
     gpu.close();
   }
   console.log(`\n${formatTable(table)}\n`);
+  return results;
 }
 
 async function bytesOf(folder: string): Promise<number> {

@@ -15,6 +15,7 @@ import type { HostBatchOptions } from "../src/windows/batches.ts";
 import { measureBatches } from "../src/windows/measure.ts";
 import { windows } from "../src/windows/windows.ts";
 import { npyHeader, readBackBeside } from "../test/support/window_frames.ts";
+import type { ResultRow } from "./results.ts";
 
 const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
 /** Frames of which windows are made beforehand too: of all of them they would be 13 GB. */
@@ -46,7 +47,7 @@ interface Case {
   options: Omit<HostBatchOptions, "size">;
 }
 
-export async function runWindowsBench(gpu: Gpu): Promise<void> {
+export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-windows-bench-"));
   const small = await openGpu({ budget: { gpu: 128 * 2 ** 20, host: 128 * 2 ** 20 } });
   try {
@@ -91,7 +92,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       "of step",
       "wall / slower",
     ]];
-    const lines: string[] = [];
+    const rows: ResultRow[] = [];
     for (const { what, frames, gpu: own, stepMs, options } of cases) {
       const array = await openArray(frames);
       const view = windows(array, { size: SIZE });
@@ -108,9 +109,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
       const row = {
         bench: "windows",
-        case: what,
-        frames: array.shape[0],
-        stepMs,
+        case: `${what}, ${array.shape[0]} frames, steps of ${stepMs} ms`,
         projectedBytes: projected,
         peakBytes: stats.peakBytes,
         eagerBytes,
@@ -119,7 +118,6 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
         bytesRead: stats.bytesRead,
         readSeconds: stats.readSeconds,
         wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
-        adapter: own?.adapter.name ?? "none",
       };
       table.push([
         what,
@@ -133,13 +131,14 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
         `${(100 * timing.waitMs / stepMs).toFixed(1)} %`,
         row.wallOverSlower.toFixed(2),
       ]);
-      lines.push(JSON.stringify(row));
+      rows.push(row);
       await array.close();
     }
     console.log(
       `windows of ${SIZE} x ${FEATURES} in batches of ${BATCH}, steps of ${STEP_MS} and ` +
-        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n${lines.join("\n")}\n`,
+        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n`,
     );
+    return rows;
   } finally {
     small.close();
     await rm(folder, { recursive: true, force: true });

@@ -35,7 +35,12 @@ export async function info({ args }: CommandContext): Promise<void> {
   const gpu = await openGpu(adapterPart === undefined ? {} : { adapter: adapterPart });
   const { adapter } = gpu;
   gpu.close();
-  const memory = { totalBytes: os.totalmem(), freeBytes: os.freemem() };
+  const memory = {
+    totalBytes: os.totalmem(),
+    freeBytes: os.freemem(),
+    // of this process, which did nothing but open the GPU
+    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+  };
   const facts = {
     version: VERSION,
     runtime: adapter.runtime,
