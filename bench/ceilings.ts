@@ -24,22 +24,29 @@ export interface CeilingMeter {
 
 const WORKGROUP = 64;
 
-/** Sizes take long enough to be measured: some 20 ms in software. */
+/** What a measurement of arithmetic takes, in milliseconds: long enough to be disturbed as kernels are. */
+const ARITHMETIC_MS = 25;
+
 export async function openCeilings(gpu: Gpu): Promise<CeilingMeter> {
   const { software } = gpu.adapter;
   const threads = software ? 2 ** 11 : 2 ** 18;
-  const iterations = software ? 1024 : 4096;
-  const arithmetic = await openKernel(gpu, {
-    spec: {
-      name: "multiply_add",
-      code: multiplyAdd,
-      bindings: { params: "uniform", values: "read_write" },
-    },
-    constants: { WORKGROUP },
-    buffers: { params: Uint32Array.of(iterations, 0, 0, 0), values: 16 * threads },
-    workgroups: [threads / WORKGROUP],
-    outputs: ["values"],
-  });
+  const openLoop = (iterations: number) =>
+    openKernel(gpu, {
+      spec: {
+        name: "multiply_add",
+        code: multiplyAdd,
+        bindings: { params: "uniform", values: "read_write" },
+      },
+      constants: { WORKGROUP },
+      buffers: { params: Uint32Array.of(iterations, 0, 0, 0), values: 16 * threads },
+      workgroups: [threads / WORKGROUP],
+      outputs: ["values"],
+    });
+  const tried = await openLoop(1024);
+  const times = ARITHMETIC_MS / Math.min(await tried.time(), await tried.time());
+  tried.close();
+  const iterations = Math.round(1024 * Math.min(64, Math.max(1, times)));
+  const arithmetic = await openLoop(iterations);
   const cells = software ? 2 ** 20 : 2 ** 23;
   const copy = await openKernel(gpu, {
     spec: {

@@ -107,7 +107,7 @@ export const linearTrackBench = {
       const cases = [];
       for (const lanes of lanesToTry) cases.push({ lanes, ...await decode(lanes) });
 
-      const script = new URL("./peers/linear_track.py", import.meta.url).pathname;
+      const script = "bench/peers/linear_track.py";
       const peers = JSON.parse(
         execFileSync(PYTHON, [script, folder, String(bins)], { encoding: "utf8" }),
       ) as Record<"sparse" | "dense", number> & { last: number[] };

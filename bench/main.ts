@@ -1,9 +1,10 @@
 /**
  * Benches of the kernels, of whole analyses, beside other libraries, and of what this package sets itself:
- * `npm run bench [-- name ...]`, `deno task bench`.
+ * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels in a headless browser.
  */
 
 import process from "node:process";
+import { parseArgs } from "node:util";
 import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
 import type { CeilingMeter } from "./ceilings.ts";
@@ -52,7 +53,17 @@ const groups: Record<string, NamedBench[]> = {
   kernels,
 };
 
-const wanted = process.argv.slice(2);
+const { values: { runtime }, positionals: wanted } = parseArgs({
+  options: { runtime: { type: "string" } },
+  allowPositionals: true,
+});
+if (runtime === "chromium") {
+  const { runInChromium } = await import("./chromium.ts");
+  const names = wanted.filter((name) => name !== "kernels");
+  const { adapter, rows, version } = await runInChromium(names);
+  saveResults(adapter, rows, version);
+  process.exit(0);
+}
 const all = [...benches, ...named];
 const known = [...Object.keys(groups), ...all.map(({ name }) => name)];
 const unknown = wanted.filter((name) => !known.includes(name));
@@ -68,7 +79,7 @@ const ceilings = await openCeilings(gpu);
 let failed = 0;
 for (const bench of chosen) {
   try {
-    saveResults(gpu, await bench.run(gpu, ceilings));
+    saveResults(gpu.adapter, await bench.run(gpu, ceilings));
   } catch (error) {
     // the others are worth having
     console.error(`${bench.name} failed: ${(error as Error).stack}`);

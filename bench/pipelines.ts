@@ -6,8 +6,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { fromTypedArray } from "../src/array/array.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
 import { KMeans } from "../src/cluster/kmeans.ts";
 import { PCA } from "../src/decompose/pca.ts";
 import type { Gpu } from "../src/gpu/device.ts";
@@ -66,7 +66,7 @@ export function pipelineRow(
     projectedBytes,
     peakBytes,
     gpuOfProjected: peakBytes.gpu / projectedBytes.gpu,
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+    peakResidentBytes: peakResidentBytes(),
   };
 }
 

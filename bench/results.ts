@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import type { Gpu } from "../src/gpu/device.ts";
+import type { AdapterDescription } from "../src/gpu/device.ts";
 import { VERSION } from "../src/version.ts";
 
 /** What a bench measured of one case. */
@@ -16,33 +16,42 @@ export interface ResultRow {
   [what: string]: unknown;
 }
 
+type Adapter = Pick<AdapterDescription, "name" | "driver">;
+
 /** Where rows come from: written beside each of them. */
-function origin({ adapter }: Gpu) {
+function origin({ driver }: Adapter, chromium: string | undefined) {
   const { node, deno } = process.versions as Record<string, string | undefined>;
   const dawn = "node_modules/webgpu/package.json";
-  const webgpu = deno
-    ? `wgpu of Deno ${deno}`
-    : existsSync(dawn)
-    ? `webgpu ${JSON.parse(readFileSync(dawn, "utf8")).version}`
-    : "webgpu";
+  const versions = chromium
+    ? [`Chromium ${chromium}`]
+    : deno
+    ? [`Deno ${deno}`]
+    : [`Node ${node}`, `webgpu ${JSON.parse(readFileSync(dawn, "utf8")).version}`];
   return {
-    runtime: deno ? "deno" : "node",
-    versions: `sluice ${VERSION}, ${deno ? `Deno ${deno}` : `Node ${node}`}, ${webgpu}`,
-    driver: adapter.driver ?? "the system's",
+    runtime: chromium ? "chromium" : deno ? "deno" : "node",
+    versions: [`sluice ${VERSION}`, ...versions].join(", "),
+    // the name of a manifest, not where it lies
+    driver: chromium ? "the browser's" : driver?.replace(/^\/.*\//, "") ?? "the system's",
     date: new Date().toISOString().slice(0, 10),
   };
 }
 
-/** Prints rows as JSON lines and merges them into the adapter's file. */
-export function saveResults(gpu: Gpu, rows: readonly ResultRow[]): void {
+/**
+ * Prints rows as JSON lines and merges them into the adapter's file.
+ *
+ * @param chromium Its version, where they come from a page.
+ */
+export function saveResults(
+  adapter: Adapter,
+  rows: readonly ResultRow[],
+  chromium?: string,
+): void {
   if (rows.length === 0) return;
-  const from = origin(gpu);
-  for (const row of rows) {
-    console.log(JSON.stringify({ ...row, adapter: gpu.adapter.name, ...from }));
-  }
+  const from = origin(adapter, chromium);
+  for (const row of rows) console.log(JSON.stringify({ ...row, adapter: adapter.name, ...from }));
   const folder = process.env.OUT || "bench/results";
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${safeName(gpu.adapter.name)}.json`);
+  const file = join(folder, `${safeName(adapter.name)}.json`);
   const earlier: (ResultRow & { runtime: string })[] = existsSync(file)
     ? JSON.parse(readFileSync(file, "utf8")).rows
     : [];
@@ -55,7 +64,7 @@ export function saveResults(gpu: Gpu, rows: readonly ResultRow[]): void {
   const sorted = [...all].sort(([a], [b]) => a < b ? -1 : 1).map(([, row]) => JSON.stringify(row));
   writeFileSync(
     file,
-    `{"adapter":${JSON.stringify(gpu.adapter.name)},"rows":[\n${sorted.join(",\n")}\n]}\n`,
+    `{"adapter":${JSON.stringify(adapter.name)},"rows":[\n${sorted.join(",\n")}\n]}\n`,
   );
 }
 

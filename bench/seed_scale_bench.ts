@@ -8,8 +8,8 @@
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import type { Gpu } from "../src/gpu/device.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
 import type { DecodeOptions } from "../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatSeconds, formatTable } from "../src/math/format.ts";
@@ -88,7 +88,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<Resu
       const { peakBytes, projectedBytes, seconds, lanes } = result;
       await result.close();
       const files = await bytesOf(out);
-      const resident = 1024 * process.resourceUsage().maxRSS;
+      const resident = peakResidentBytes();
       const total = seconds.total!;
       table.push([
         name,

@@ -6,8 +6,8 @@
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { openArray } from "../src/array/array.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { openGpu } from "../src/gpu/device.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
@@ -113,7 +113,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
         projectedBytes: projected,
         peakBytes: stats.peakBytes,
         eagerBytes,
-        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        peakResidentBytes: peakResidentBytes(),
         ...timing,
         bytesRead: stats.bytesRead,
         readSeconds: stats.readSeconds,

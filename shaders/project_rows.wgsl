@@ -37,10 +37,18 @@ fn project_rows(
   var at = point8 / PANEL8 * DIM * PANEL8 + point8 % PANEL8;
   var at_vector = group.z * DIM;
   var products = Tile();
-  for (var d = 0u; d < DIM; d++) {
+  for (var d = 1u; d < DIM; d += 2u) {
+    let elements = vectors[at_vector];
+    let rows = points[at];
+    let next_elements = vectors[at_vector + 1u];
+    let next_rows = points[at + PANEL8];
+    add_outer(&products, elements, rows);
+    add_outer(&products, next_elements, next_rows);
+    at += 2u * PANEL8;
+    at_vector += 2u;
+  }
+  if (DIM % 2u == 1u) {
     add_outer(&products, vectors[at_vector], points[at]);
-    at += PANEL8;
-    at_vector += 1u;
   }
   let out = group.z * 8u * TILE_ROWS8 + row8;
   projected[out] = products[0];

@@ -86,9 +86,17 @@ fn second_moments(
   let stride8 = STRIDE4 / 2u;
   var at = (start - params.array_row) * stride8;
   if (params.part == 0u) {
-    for (var row = start; row < end; row++) {
+    for (var row = start + 1u; row < end; row += 2u) {
+      let down = rows[at + down8];
+      let along = rows[at + along8];
+      let next_down = rows[at + stride8 + down8];
+      let next_along = rows[at + stride8 + along8];
+      add_outer(&sums, down, along);
+      add_outer(&sums, next_down, next_along);
+      at += 2u * stride8;
+    }
+    if ((end - start) % 2u == 1u) {
       add_outer(&sums, rows[at + down8], rows[at + along8]);
-      at += stride8;
     }
   } else {
     let rest = params.part == 2u;

@@ -100,10 +100,18 @@ fn vq_assign(
     var products = Tile();
     var at_point = start_point;
     var at_code = book * DIM * codes8 + code8;
-    for (var d = 0u; d < DIM; d++) {
+    for (var d = 1u; d < DIM; d += 2u) {
+      let rows = points[at_point];
+      let codes = codebooks[at_code];
+      let next_rows = points[at_point + PANEL8];
+      let next_codes = codebooks[at_code + codes8];
+      add_outer(&products, rows, codes);
+      add_outer(&products, next_rows, next_codes);
+      at_point += 2u * PANEL8;
+      at_code += 2u * codes8;
+    }
+    if (DIM % 2u == 1u) {
       add_outer(&products, points[at_point], codebooks[at_code]);
-      at_point += PANEL8;
-      at_code += codes8;
     }
     let norms = code_norms[book * codes8 + code8];
     let code = 8u * code8;

@@ -45,7 +45,9 @@ if (entry === undefined || !existsSync(path.join(root, entry))) {
   process.exit(2);
 }
 if (packs) {
-  await buildInto(path.resolve(args[0]), { ssr: { noExternal: true, external: ["webgpu"] } });
+  await buildInto(path.resolve(args[0]), {
+    ssr: { noExternal: true, external: ["webgpu", "vite", "playwright"] },
+  });
 } else {
   const file = path.join(await freshBuild(), `${program}.js`);
   process.setSourceMapsEnabled(true);

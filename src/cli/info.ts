@@ -10,6 +10,7 @@ import { openGpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./main.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options } from "./usage.ts";
 
 export const infoHelp = `Usage: sluice info [--adapter NAME] [--json]
@@ -39,7 +40,7 @@ export async function info({ args }: CommandContext): Promise<void> {
     totalBytes: os.totalmem(),
     freeBytes: os.freemem(),
     // of this process, which did nothing but open the GPU
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+    peakResidentBytes: peakResidentBytes(),
   };
   const facts = {
     version: VERSION,

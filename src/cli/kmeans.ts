@@ -12,6 +12,7 @@ import { openGpu } from "../gpu/device.ts";
 import type { CommandContext } from "./main.ts";
 import { describeRun, given, openPoints, POINTS_OPTIONS, pointsHelp } from "./points.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const kmeansHelp = `Usage: sluice kmeans --input X --k K [options]
@@ -133,7 +134,7 @@ function summary(result: KMeansResult) {
     projectedBytes,
     peakBytes,
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+    peakResidentBytes: peakResidentBytes(),
     seconds,
   };
 }

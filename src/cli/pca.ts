@@ -12,6 +12,7 @@ import { openGpu } from "../gpu/device.ts";
 import type { CommandContext } from "./main.ts";
 import { describeRun, given, openPoints, POINTS_OPTIONS, pointsHelp } from "./points.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const pcaHelp = `Usage: sluice pca --input X --components N [options]
@@ -108,7 +109,7 @@ function summary(result: PcaResult) {
     projectedBytes,
     peakBytes,
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+    peakResidentBytes: peakResidentBytes(),
     seconds,
   };
 }

@@ -19,6 +19,7 @@ import type { Shuffle } from "../windows/order.ts";
 import type { Windows } from "../windows/windows.ts";
 import { windows } from "../windows/windows.ts";
 import type { CommandContext } from "./main.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
@@ -229,7 +230,7 @@ async function bench(
         projectedBytes: batches.projected,
         timing,
         readBytes: batches.stats.bytesRead,
-        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        peakResidentBytes: peakResidentBytes(),
       });
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;
