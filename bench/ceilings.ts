@@ -1,11 +1,11 @@
 /**
- * What an adapter can do at most, measured in the same run as the kernels: a loop of multiply-adds
- * and a large copy, both as shaders.
+ * What an adapter can do at most: a loop of multiply-adds and a large copy, both as shaders. They are
+ * measured again and again between the kernels, since a machine is not as fast at one time as at another.
  */
 
 import type { Gpu } from "../src/gpu/device.ts";
 import { foldWorkgroups } from "../src/gpu/kernel.ts";
-import { runKernel } from "../test/support/run_kernel.ts";
+import { openKernel } from "../test/support/run_kernel.ts";
 import copyCells from "./copy_cells.wgsl?raw" with { type: "text" };
 import multiplyAdd from "./multiply_add.wgsl?raw" with { type: "text" };
 
@@ -16,30 +16,39 @@ export interface Ceilings {
   gigabytes: number;
 }
 
+export interface CeilingMeter {
+  /** Both, as they are now. */
+  measure(): Promise<Ceilings>;
+  close(): void;
+}
+
 const WORKGROUP = 64;
-const REPEATS = 7;
 
-const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+/** What a measurement of arithmetic takes, in milliseconds: long enough to be disturbed as kernels are. */
+const ARITHMETIC_MS = 25;
 
-/** Measures both, on sizes that take long enough to be measured, and prints them. */
-export async function measureCeilings(gpu: Gpu): Promise<Ceilings> {
+export async function openCeilings(gpu: Gpu): Promise<CeilingMeter> {
   const { software } = gpu.adapter;
   const threads = software ? 2 ** 11 : 2 ** 18;
-  const iterations = software ? 1024 : 4096;
-  const arithmetic = await runKernel(gpu, {
-    spec: {
-      name: "multiply_add",
-      code: multiplyAdd,
-      bindings: { params: "uniform", values: "read_write" },
-    },
-    constants: { WORKGROUP },
-    buffers: { params: Uint32Array.of(iterations, 0, 0, 0), values: 16 * threads },
-    workgroups: [threads / WORKGROUP],
-    outputs: ["values"],
-    repeats: REPEATS,
-  });
-  const cells = software ? 2 ** 21 : 2 ** 23;
-  const copy = await runKernel(gpu, {
+  const openLoop = (iterations: number) =>
+    openKernel(gpu, {
+      spec: {
+        name: "multiply_add",
+        code: multiplyAdd,
+        bindings: { params: "uniform", values: "read_write" },
+      },
+      constants: { WORKGROUP },
+      buffers: { params: Uint32Array.of(iterations, 0, 0, 0), values: 16 * threads },
+      workgroups: [threads / WORKGROUP],
+      outputs: ["values"],
+    });
+  const tried = await openLoop(1024);
+  const times = ARITHMETIC_MS / Math.min(await tried.time(), await tried.time());
+  tried.close();
+  const iterations = Math.round(1024 * Math.min(64, Math.max(1, times)));
+  const arithmetic = await openLoop(iterations);
+  const cells = software ? 2 ** 20 : 2 ** 23;
+  const copy = await openKernel(gpu, {
     spec: {
       name: "copy_cells",
       code: copyCells,
@@ -49,15 +58,15 @@ export async function measureCeilings(gpu: Gpu): Promise<Ceilings> {
     buffers: { original: 16 * cells, copied: 16 * cells },
     workgroups: foldWorkgroups(cells / WORKGROUP),
     outputs: [],
-    repeats: REPEATS,
   });
-  const ceilings = {
-    gflops: 2 * 8 * 4 * threads * iterations / median(arithmetic.milliseconds) / 1e6,
-    gigabytes: 2 * 16 * cells / median(copy.milliseconds) / 1e6,
+  return {
+    measure: async () => ({
+      gflops: 2 * 8 * 4 * threads * iterations / await arithmetic.time() / 1e6,
+      gigabytes: 2 * 16 * cells / await copy.time() / 1e6,
+    }),
+    close() {
+      arithmetic.close();
+      copy.close();
+    },
   };
-  console.log(
-    `ceilings of ${gpu.adapter.name}: ${ceilings.gflops.toFixed(1)} GFLOP/s of multiply-adds, ` +
-      `${ceilings.gigabytes.toFixed(1)} GB/s copied by a shader\n`,
-  );
-  return ceilings;
 }

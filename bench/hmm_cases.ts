@@ -1,8 +1,11 @@
 /** Problems for the benches of the HMM kernels: a track, a full box, one and two states. */
 
 import { contFrag, continuous } from "../src/hmm/states.ts";
+import { Random } from "../src/math/random.ts";
 import type { HmmProblem } from "../test/support/hmm_problem.ts";
-import { boxGrid } from "../test/support/hmm_problem.ts";
+import { boxGrid, largestDifference } from "../test/support/hmm_problem.ts";
+import type { Bench, BenchCase } from "./harness.ts";
+import { checkWithin } from "./harness.ts";
 
 export const HMM_ROWS = 128;
 
@@ -49,3 +52,56 @@ export const ROW_CASES = [[993, 1], [993, 64], [5329, 1], [5329, 16]].map(([inte
   starts: [0, interior!, 2 * interior!],
   stateTable: Uint32Array.of(0, 0, interior!, 0, 2 * interior!, 0),
 }));
+
+interface RowCase {
+  lanes: number;
+  states: number;
+  bins: number;
+  stateTable: Uint32Array;
+  /** Two rows of positive numbers a lane. */
+  inputs: [Float32Array, Float32Array];
+}
+
+interface RowKernel extends Pick<BenchCase, "spec" | "constants" | "buffers"> {
+  /** Operations an element, and how many times as many bytes as a row has are moved. */
+  operations: number;
+  passes: number;
+  output: string;
+  twin(first: Float32Array, second: Float32Array): ArrayLike<number>;
+  tolerance: number;
+}
+
+/** A bench of a kernel that makes a row a lane of two others. */
+export function rowBench(name: string, describe: (row: RowCase) => RowKernel): Bench {
+  return {
+    name,
+    cases: () =>
+      ROW_CASES.map(({ lanes, starts, stateTable }) => {
+        const random = new Random(1);
+        const states = starts.length - 1;
+        const bins = starts[states]!;
+        const randoms = () =>
+          Float32Array.from({ length: lanes * bins }, () => 0.5 + random.uniform());
+        const inputs: RowCase["inputs"] = [randoms(), randoms()];
+        const { spec, constants, buffers, output, twin, ...kernel } = describe(
+          { lanes, states, bins, stateTable, inputs },
+        );
+        return {
+          spec,
+          constants,
+          buffers,
+          shape: `${bins} state bins, ${lanes} lanes`,
+          rows: lanes,
+          flops: kernel.operations * lanes * bins,
+          bytes: kernel.passes * inputs[0].byteLength,
+          workgroups: [lanes],
+          outputs: [output],
+          check(outputs) {
+            const last = (values: Float32Array) => values.subarray((lanes - 1) * bins);
+            const wanted = twin(last(inputs[0]), last(inputs[1]));
+            checkWithin(name, largestDifference(last(outputs[output]!), wanted), kernel.tolerance);
+          },
+        };
+      }),
+  };
+}

@@ -13,9 +13,10 @@ import { formatTable } from "../src/math/format.ts";
 import { Random } from "../src/math/random.ts";
 import { laggedMoments } from "../test/reference/second_moments.ts";
 import { largestAngle } from "../test/support/sklearn.ts";
-import type { Ceilings } from "./ceilings.ts";
+import type { CeilingMeter } from "./ceilings.ts";
 import type { Bench } from "./harness.ts";
-import { checkWithin, runBench } from "./harness.ts";
+import { checkWithin, median, problemScale, runBench } from "./harness.ts";
+import type { ResultRow } from "./results.ts";
 
 const WIDTH = 8;
 const FRAMES = 10_000;
@@ -23,69 +24,67 @@ const COMPONENTS = 8;
 const REPEATS = 3;
 const CHECKED_ROWS = 64;
 
-function kernelBench(software: boolean): Bench {
-  return {
-    name: "lag_products",
-    cases: () =>
-      [[512, software ? 512 : 7680], [64, 4096]].map((sizes) => {
-        const [features, rows] = sizes as [number, number];
-        const random = new Random(1);
-        const frames = rows + WIDTH - 1;
-        const values = Float32Array.from(
-          { length: frames * features },
-          () => random.uniform() - 0.5,
-        );
-        const blockRows = kernel.momentBlockRows(features, WIDTH);
-        const shape = { features, lags: WIDTH, blockRows, tileRows: rows };
-        const starts = Uint32Array.from({ length: rows }, (_, row) => row);
-        const buffers = {
-          params: kernel.secondMomentsParams(0, rows, 0, PART.whole),
-          rows: values,
-          starts,
-          grains: kernel.momentGrains(new Float32Array(features).fill(1), shape),
-          moments: kernel.momentBytes(shape),
-        };
-        return {
-          spec: kernel.secondMoments,
-          constants: kernel.secondMomentsConstants(shape),
-          shape: `${WIDTH} lags x ${features} features, ${rows} rows`,
-          rows,
-          // of lag 0 on and above the diagonal
-          flops: rows * features * (features + 1 + 2 * features * (WIDTH - 1)),
-          bytes: values.byteLength + buffers.moments,
-          buffers,
-          workgroups: kernel.secondMomentsWorkgroups(rows, shape),
-          outputs: ["moments"],
-          check({ moments }) {
-            const own = starts.subarray(0, Math.min(rows, blockRows));
-            // the first features of every frame are enough
-            const few = Float32Array.from(
-              { length: frames * CHECKED_ROWS },
-              (_, i) => values[Math.floor(i / CHECKED_ROWS) * features + i % CHECKED_ROWS]!,
-            );
-            const twin = laggedMoments(few, CHECKED_ROWS, own, WIDTH);
-            kernel.forEachSquare(features, (at, row, column, lag) => {
-              if (row > 0 || column > 0) return;
-              for (let i = 0; i < SQUARE; i++) {
-                for (let j = i; j < SQUARE; j++) {
-                  const off = moments![at + i * SQUARE + j]! -
-                    twin[(lag * SQUARE + i) * SQUARE + j]!;
-                  checkWithin("lag_products", Math.abs(off), 1e-2);
-                }
+const kernelBench: Bench = {
+  name: "lag_products",
+  cases: (scale = 1) =>
+    ([[512, 512], [64, 4096]] as const).map(([features, some]) => {
+      const rows = some * scale;
+      const random = new Random(1);
+      const frames = rows + WIDTH - 1;
+      const values = Float32Array.from(
+        { length: frames * features },
+        () => random.uniform() - 0.5,
+      );
+      const blockRows = kernel.momentBlockRows(features, WIDTH);
+      const shape = { features, lags: WIDTH, blockRows, tileRows: rows };
+      const starts = Uint32Array.from({ length: rows }, (_, row) => row);
+      const buffers = {
+        params: kernel.secondMomentsParams(0, rows, 0, PART.whole),
+        rows: values,
+        starts,
+        grains: kernel.momentGrains(new Float32Array(features).fill(1), shape),
+        moments: kernel.momentBytes(shape),
+      };
+      return {
+        spec: kernel.secondMoments,
+        constants: kernel.secondMomentsConstants(shape),
+        shape: `${WIDTH} lags x ${features} features, ${rows} rows`,
+        rows,
+        // of lag 0 on and above the diagonal
+        flops: rows * features * (features + 1 + 2 * features * (WIDTH - 1)),
+        bytes: values.byteLength + buffers.moments,
+        buffers,
+        workgroups: kernel.secondMomentsWorkgroups(rows, shape),
+        outputs: ["moments"],
+        check({ moments }) {
+          const own = starts.subarray(0, Math.min(rows, blockRows));
+          // the first features of every frame are enough
+          const few = Float32Array.from(
+            { length: frames * CHECKED_ROWS },
+            (_, i) => values[Math.floor(i / CHECKED_ROWS) * features + i % CHECKED_ROWS]!,
+          );
+          const twin = laggedMoments(few, CHECKED_ROWS, own, WIDTH);
+          kernel.forEachSquare(features, (at, row, column, lag) => {
+            if (row > 0 || column > 0) return;
+            for (let i = 0; i < SQUARE; i++) {
+              for (let j = i; j < SQUARE; j++) {
+                const off = moments![at + i * SQUARE + j]! -
+                  twin[(lag * SQUARE + i) * SQUARE + j]!;
+                checkWithin("lag_products", Math.abs(off), 1e-2);
               }
-            }, WIDTH);
-          },
-        };
-      }),
-  };
-}
+            }
+          }, WIDTH);
+        },
+      };
+    }),
+};
 
 export const lagProductsBench = {
   name: "lag_products",
 
-  async run(gpu: Gpu, ceilings: Ceilings): Promise<void> {
+  async run(gpu: Gpu, ceilings: CeilingMeter): Promise<ResultRow[]> {
     const { software } = gpu.adapter;
-    await runBench(gpu, kernelBench(software), ceilings);
+    const results: ResultRow[] = await runBench(gpu, kernelBench, ceilings, problemScale(gpu));
     const features = software ? 128 : 512;
     const random = new Random(2);
     const values = new Float32Array(FRAMES * features);
@@ -117,26 +116,23 @@ export const lagProductsBench = {
     }
     const table = [["components from", "min s", "median s", "GPU MiB"]];
     for (const [name, all] of Object.entries(seconds)) {
-      const sorted = [...all].sort((a, b) => a - b);
-      const [min, median] = [sorted[0]!, sorted[sorted.length >> 1]!];
+      const [min, middle] = [Math.min(...all), median(all)];
       table.push([
         name,
         min.toFixed(2),
-        median.toFixed(2),
+        middle.toFixed(2),
         (peak[name]! / 2 ** 20).toFixed(1),
       ]);
-      console.log(JSON.stringify({
+      results.push({
         bench: "lag_products",
-        what: `fit from ${name}`,
+        case: `fit from ${name}, ${features} features`,
         frames: FRAMES,
         features,
         width: WIDTH,
         minSeconds: min,
-        medianSeconds: median,
+        medianSeconds: middle,
         peakGpuBytes: peak[name],
-        adapter: gpu.adapter.name,
-        runtime: gpu.adapter.runtime,
-      }));
+      });
     }
     console.log(
       `${COMPONENTS} components of ${view.shape[0]} x ${
@@ -144,5 +140,6 @@ export const lagProductsBench = {
       } contexts, ${FRAMES} frames\n` +
         `${formatTable(table)}\n`,
     );
+    return results;
   },
 };

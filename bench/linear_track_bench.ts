@@ -20,15 +20,22 @@ import { formatTable } from "../src/math/format.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
 import { checkWithin } from "./harness.ts";
+import type { ResultRow } from "./results.ts";
 
 const STEP = 0.02;
 const ROWS = 20_000;
 const START = 100;
+// Debian's: it has scipy where another one on the path may not
+const PYTHON = "/usr/bin/python3";
 
 export const linearTrackBench = {
   name: "linear_track",
 
-  async run(gpu: Gpu): Promise<void> {
+  async run(
+    gpu: Gpu,
+    rows = ROWS,
+    lanesToTry: readonly number[] = [1, 2, 4],
+  ): Promise<ResultRow[]> {
     const data = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
     const read = async (name: string) =>
       Float64Array.from(
@@ -51,10 +58,10 @@ export const linearTrackBench = {
     });
     const { grid } = decoder;
     const bins = grid.interiorIndex.length;
-    const time = { start: START, stop: START + (ROWS - 1) * STEP, step: STEP };
+    const time = { start: START, stop: START + (rows - 1) * STEP, step: STEP };
     const folder = await mkdtemp(join(tmpdir(), "sluice-linear-track-"));
     try {
-      const [[rows]] = transitionBlocks(grid, model) as [[
+      const [[entries]] = transitionBlocks(grid, model) as [[
         (bin: number) => {
           bins: ArrayLike<number>;
           values: ArrayLike<number>;
@@ -64,7 +71,7 @@ export const linearTrackBench = {
       const indices: number[] = [];
       const values: number[] = [];
       for (let bin = 0; bin < bins; bin++) {
-        const row = rows(bin);
+        const row = entries(bin);
         indices.push(...Array.from(row.bins));
         values.push(...Array.from(row.values));
         starts.push(indices.length);
@@ -98,11 +105,11 @@ export const linearTrackBench = {
       };
       await (await decode(1)).result.close();
       const cases = [];
-      for (const lanes of [1, 2, 4]) cases.push({ lanes, ...await decode(lanes) });
+      for (const lanes of lanesToTry) cases.push({ lanes, ...await decode(lanes) });
 
       const script = "bench/peers/linear_track.py";
       const peers = JSON.parse(
-        execFileSync("python3", [script, folder, String(bins)], { encoding: "utf8" }),
+        execFileSync(PYTHON, [script, folder, String(bins)], { encoding: "utf8" }),
       ) as Record<"sparse" | "dense", number> & { last: number[] };
       // the others lay where this one lies
       const { result } = cases.at(-1)!;
@@ -114,29 +121,24 @@ export const linearTrackBench = {
       const add = (name: string, seconds: number) =>
         table.push([
           name,
-          (1000 * seconds / ROWS).toFixed(3),
-          (seconds / ROWS / peers.sparse).toFixed(2),
+          (1000 * seconds / rows).toFixed(3),
+          (seconds / rows / peers.sparse).toFixed(2),
         ]);
       for (const { lanes, seconds } of cases) add(`sluice, lanes ${lanes}, u16 on disk`, seconds);
-      add("scipy, sparse f64", peers.sparse * ROWS);
-      add("numpy, dense f64", peers.dense * ROWS);
+      add("scipy, sparse f64", peers.sparse * rows);
+      add("numpy, dense f64", peers.dense * rows);
       console.log(
-        `\nlinear track, ${ROWS} rows x ${bins} bins, filter and smoother, ${gpu.adapter.name}\n` +
+        `\nlinear track, ${rows} rows x ${bins} bins, filter and smoother, ${gpu.adapter.name}\n` +
           `${formatTable(table)}\n`,
       );
-      for (const { lanes, seconds, result } of cases) {
-        console.log(JSON.stringify({
-          bench: "linear_track",
-          adapter: gpu.adapter.name,
-          rows: ROWS,
-          bins,
-          lanes,
-          secondsPerRow: seconds / ROWS,
-          scipySecondsPerRow: peers.sparse,
-          numpySecondsPerRow: peers.dense,
-        }));
-        await result.close();
-      }
+      for (const { result } of cases) await result.close();
+      return cases.map(({ lanes, seconds }) => ({
+        bench: "linear_track",
+        case: `${rows} rows x ${bins} bins, lanes ${lanes}`,
+        secondsPerRow: seconds / rows,
+        scipySecondsPerRow: peers.sparse,
+        numpySecondsPerRow: peers.dense,
+      }));
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -1,83 +1,94 @@
 /**
- * Benches of the kernels, and of whole analyses: `npm run bench [-- name ...]`, `deno task bench`.
+ * Benches of the kernels, of whole analyses, beside other libraries, and of what this package sets itself:
+ * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels in a headless browser.
  */
 
 import process from "node:process";
+import { parseArgs } from "node:util";
 import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
-import type { Ceilings } from "./ceilings.ts";
-import { measureCeilings } from "./ceilings.ts";
-import { encodeRowsBench } from "./encode_rows_bench.ts";
-import { runBench } from "./harness.ts";
-import { gatherWindowsBench } from "./gather_windows_bench.ts";
-import { hmmFilterBench } from "./hmm_filter_bench.ts";
-import { hmmRatioBench } from "./hmm_ratio_bench.ts";
-import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
-import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
-import { hmmWeighBench } from "./hmm_weigh_bench.ts";
-import { multiplyDenseBench } from "./multiply_dense_bench.ts";
-import { multiplySparseBench } from "./multiply_sparse_bench.ts";
-import { packRowsBench } from "./pack_rows_bench.ts";
-import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import type { CeilingMeter } from "./ceilings.ts";
+import { openCeilings } from "./ceilings.ts";
+import { problemScale, runBench } from "./harness.ts";
+import { kernelBenches } from "./kernels.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
+import { runPeers } from "./peers/peers.ts";
+import { pipelineBenches } from "./pipelines.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
-import { projectRowsBench } from "./project_rows_bench.ts";
-import { secondMomentsBench } from "./second_moments_bench.ts";
+import type { ResultRow } from "./results.ts";
+import { saveResults } from "./results.ts";
 import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
-import { summarizeRowsBench } from "./summarize_rows_bench.ts";
+import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
-import { vqAssignBench } from "./vq_assign_bench.ts";
-import { vqSumsBench } from "./vq_sums_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
-const kernelBenches = [
-  hmmFilterBench,
-  hmmSmoothBench,
-  hmmWeighBench,
-  hmmRatioBench,
-  hmmRescaleBench,
-  poissonLikelihoodBench,
-  packRowsBench,
-  encodeRowsBench,
-  summarizeRowsBench,
-  gatherWindowsBench,
-  multiplyDenseBench,
-  multiplySparseBench,
-  vqAssignBench,
-  vqSumsBench,
-  secondMomentsBench,
-  projectRowsBench,
-];
-const benches = [
-  ...kernelBenches.map((bench) => ({
-    name: bench.name,
-    run: (gpu: Gpu, ceilings: Ceilings) => runBench(gpu, bench, ceilings),
-  })),
+interface NamedBench {
+  name: string;
+  run(gpu: Gpu, ceilings: CeilingMeter): Promise<ResultRow[]>;
+}
+
+const kernels = kernelBenches.map((bench): NamedBench => ({
+  name: bench.name,
+  run: (gpu, ceilings) => runBench(gpu, bench, ceilings, problemScale(gpu)),
+}));
+const benches: NamedBench[] = [
+  ...kernels,
   transitionStepBench,
+  ...pipelineBenches,
   posteriorTypesBench,
-  linearTrackBench,
+  { name: "linear_track", run: (gpu) => linearTrackBench.run(gpu) },
   lagProductsBench,
   { name: "windows", run: runWindowsBench },
 ];
-/** They take long. */
-const named = [seedScaleBench, seedScalePartBench];
-const wanted = process.argv.slice(2);
-const names = [...benches, ...named].map(({ name }) => name);
-const unknown = wanted.filter((name) => !names.includes(name));
+/** They take long, or want something installed: run when they are named. */
+const named: NamedBench[] = [
+  seedScaleBench,
+  seedScalePartBench,
+  { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
+  { name: "targets", run: runTargets },
+];
+/** Names of several. */
+const groups: Record<string, NamedBench[]> = {
+  // the order of a machine that is lent for minutes: answers and kernels, analyses, then the others
+  gpu: [...kernels, transitionStepBench, ...pipelineBenches, named[2]!],
+  kernels,
+};
+
+const { values: { runtime }, positionals: wanted } = parseArgs({
+  options: { runtime: { type: "string" } },
+  allowPositionals: true,
+});
+if (runtime === "chromium") {
+  const { runInChromium } = await import("./chromium.ts");
+  const names = wanted.filter((name) => name !== "kernels");
+  const { adapter, rows, version } = await runInChromium(names);
+  saveResults(adapter, rows, version);
+  process.exit(0);
+}
+const all = [...benches, ...named];
+const known = [...Object.keys(groups), ...all.map(({ name }) => name)];
+const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(
-    `Cannot run "${unknown.join(", ")}": wanted one of ${names.join(", ")}`,
-  );
+  console.error(`Cannot run "${unknown.join(", ")}": wanted one of ${known.join(", ")}`);
   process.exit(2);
 }
-const gpu = await openGpu({ budget: "1 GiB" });
-const ceilings = await measureCeilings(gpu);
-for (const bench of benches) {
-  if (wanted.length === 0 || wanted.includes(bench.name)) await bench.run(gpu, ceilings);
+const chosen = wanted.length === 0
+  ? benches
+  : wanted.flatMap((name) => groups[name] ?? all.filter((bench) => bench.name === name));
+const gpu = await openGpu({ budget: "4 GiB" });
+const ceilings = await openCeilings(gpu);
+let failed = 0;
+for (const bench of chosen) {
+  try {
+    saveResults(gpu.adapter, await bench.run(gpu, ceilings));
+  } catch (error) {
+    // the others are worth having
+    console.error(`${bench.name} failed: ${(error as Error).stack}`);
+    failed++;
+  }
 }
-for (const bench of named) {
-  if (wanted.includes(bench.name)) await bench.run(gpu);
-}
+ceilings.close();
 gpu.close();
-process.exit(0);
+if (failed > 0) console.error(`${failed} of ${chosen.length} benches failed`);
+process.exit(failed > 0 ? 1 : 0);

@@ -19,6 +19,7 @@ import { chunkBytes, posteriorErrors } from "../test/support/posterior_errors.ts
 import type { TestRecording } from "../test/support/recordings.ts";
 import { runningStretch, TRACK_CASES, trackDecoder } from "../test/support/track.ts";
 import { checkWithin } from "./harness.ts";
+import type { ResultRow } from "./results.ts";
 
 const ROWS = 500;
 const STEP = 0.02;
@@ -104,7 +105,7 @@ async function netcdfBytes(): Promise<number> {
   return sizes[0]! - sizes[1]!;
 }
 
-async function compareTypes(gpu: Gpu, stretch: Stretch): Promise<void> {
+async function compareTypes(gpu: Gpu, stretch: Stretch): Promise<ResultRow[]> {
   const exact = await decode(gpu, stretch, "f32", "none");
   const cases: ({ dtype: PosteriorType; codec: string; bytes: number } & PosteriorErrors)[] = [];
   for (const dtype of POSTERIOR_TYPES) {
@@ -142,24 +143,24 @@ async function compareTypes(gpu: Gpu, stretch: Stretch): Promise<void> {
     ]),
   ];
   const markdown = table.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-  const lines = cases.map((row) =>
-    JSON.stringify({
-      bench: "posterior_types",
-      stretch: stretch.name,
-      rows: ROWS,
-      width: exact.width,
-      ...row,
-    })
-  );
   console.log(
     `posterior_types: ${ROWS} contFrag rows of ${exact.width} bins, ${stretch.name}, ` +
-      `${gpu.adapter.name}\n\n${markdown}\n\n${lines.join("\n")}\n`,
+      `${gpu.adapter.name}\n\n${markdown}\n`,
   );
+  return cases.map(({ dtype, codec, ...row }) => ({
+    bench: "posterior_types",
+    case: `${dtype}, ${codec}, ${stretch.name}`,
+    rows: ROWS,
+    width: exact.width,
+    ...row,
+  }));
 }
 
 export const posteriorTypesBench = {
   name: "posterior_types",
-  async run(gpu: Gpu): Promise<void> {
-    for (const stretch of await openStretches()) await compareTypes(gpu, stretch);
+  async run(gpu: Gpu): Promise<ResultRow[]> {
+    const rows: ResultRow[] = [];
+    for (const stretch of await openStretches()) rows.push(...await compareTypes(gpu, stretch));
+    return rows;
   },
 };

@@ -9,9 +9,10 @@ const CHECKED_ROWS = 20;
 
 export const projectRowsBench: Bench = {
   name: "project_rows",
-  cases: () =>
+  cases: (scale = 1) =>
     [[16384, 512, 8], [4096, 4096, 8], [16384, 192, 64]].map((shape) => {
-      const [rows, features, vectors] = shape as [number, number, number];
+      const [some, features, vectors] = shape as [number, number, number];
+      const rows = some * scale;
       const random = new Random(1);
       const points = Float32Array.from({ length: rows * features }, () => random.uniform() - 0.5);
       const axes = Float32Array.from({ length: vectors * features }, () => random.uniform() - 0.5);

@@ -7,9 +7,10 @@ import { checkWithin } from "./harness.ts";
 
 export const secondMomentsBench: Bench = {
   name: "second_moments",
-  cases: () =>
+  cases: (scale = 1) =>
     ([[4096, 512, PART.whole], [4096, 192, PART.whole], [4096, 192, PART.coarse]] as const).map(
-      ([rows, features, part]) => {
+      ([some, features, part]) => {
+        const rows = some * scale;
         const random = new Random(1);
         const values = Float32Array.from({ length: rows * features }, () => random.uniform() - 0.5);
         const blockRows = kernel.momentBlockRows(features);

@@ -8,12 +8,12 @@
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import type { Gpu } from "../src/gpu/device.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
 import type { DecodeOptions } from "../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatSeconds, formatTable } from "../src/math/format.ts";
 import { openGpu } from "../src/mod.ts";
+import type { ResultRow } from "./results.ts";
 
 const STEP = 0.002;
 const ROWS = 1_976_441;
@@ -41,15 +41,15 @@ const casesOf = (rows: typeof PART): Case[] => [
 
 export const seedScaleBench = {
   name: "seed-scale",
-  run: (gpu: Gpu) => decodeAll(gpu, casesOf({ posterior: ROWS, summaries: ROWS })),
+  run: () => decodeAll(casesOf({ posterior: ROWS, summaries: ROWS })),
 };
 
 export const seedScalePartBench = {
   name: "seed-scale-part",
-  run: (gpu: Gpu) => decodeAll(gpu, casesOf(PART)),
+  run: () => decodeAll(casesOf(PART)),
 };
 
-async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void> {
+async function decodeAll(cases: readonly Case[]): Promise<ResultRow[]> {
   const session = simulateSession({ seed: 1, seconds: (ROWS - 1) * STEP, arena: [146, 146] });
   const decoder = sortedSpikes({
     ...session,
@@ -76,6 +76,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
     "filter and smoother as f32 in memory",
     `${ROWS} rows take`,
   ]];
+  const results: ResultRow[] = [];
   try {
     for (const { name, rows, options } of cases) {
       const out = join(folder, "decode.zarr");
@@ -89,7 +90,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
       const { peakBytes, projectedBytes, seconds, lanes } = result;
       await result.close();
       const files = await bytesOf(out);
-      const resident = 1024 * process.resourceUsage().maxRSS;
+      const resident = peakResidentBytes();
       const total = seconds.total!;
       table.push([
         name,
@@ -103,11 +104,9 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
         formatBytes(2 * 4 * rows * states),
         rows === ROWS ? "" : `${formatSeconds(total * ROWS / rows)}, extrapolated`,
       ]);
-      console.log(JSON.stringify({
+      results.push({
         bench: "seed-scale",
-        name,
-        adapter: adapter.name,
-        rows,
+        case: `${name}, ${rows} rows`,
         states,
         lanes,
         seconds,
@@ -115,7 +114,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
         projectedBytes,
         resident,
         files,
-      }));
+      });
       await rm(out, { recursive: true });
     }
   } finally {
@@ -123,6 +122,7 @@ async function decodeAll({ adapter }: Gpu, cases: readonly Case[]): Promise<void
     gpu.close();
   }
   console.log(`\n${formatTable(table)}\n`);
+  return results;
 }
 
 async function bytesOf(folder: string): Promise<number> {

@@ -20,8 +20,9 @@ import {
 } from "../test/support/hmm_problem.ts";
 import type { KernelCase } from "../test/support/run_kernel.ts";
 import { runKernel } from "../test/support/run_kernel.ts";
-import type { Ceilings } from "./ceilings.ts";
-import { checkWithin, floorMs } from "./harness.ts";
+import type { CeilingMeter, Ceilings } from "./ceilings.ts";
+import { checkWithin, floorMs, median } from "./harness.ts";
+import type { ResultRow } from "./results.ts";
 
 const STRUCTURED_ROWS = 16;
 const REPEATS = 5;
@@ -29,7 +30,7 @@ const REPEATS = 5;
 export const transitionStepBench = {
   name: "transition_step",
 
-  async run(gpu: Gpu, ceilings: Ceilings): Promise<void> {
+  async run(gpu: Gpu, meter: CeilingMeter): Promise<ResultRow[]> {
     const model = contFrag({ movementVar: 1.4 });
     const problem: HmmProblem = {
       name: "box",
@@ -40,8 +41,9 @@ export const transitionStepBench = {
     const layout = hmmLayout(problem);
     const { bins, width, rowLength } = layout;
     const states = model.names.length;
-    const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+    const ceilings: Ceilings[] = [];
     const timed = async (test: KernelCase) => {
+      ceilings.push(await meter.measure());
       const { outputs, milliseconds } = await runKernel(gpu, { ...test, repeats: REPEATS });
       return { outputs, ms: median(milliseconds) };
     };
@@ -148,7 +150,10 @@ export const transitionStepBench = {
     };
     const floor = floorMs(
       { flops: 2 * rows * columns, bytes: matrix.partBytes.reduce((sum, bytes) => sum + bytes) },
-      ceilings,
+      {
+        gflops: median(ceilings.map(({ gflops }) => gflops)),
+        gigabytes: median(ceilings.map(({ gigabytes }) => gigabytes)),
+      },
     );
     const table = [["step", "multiply-adds", "ms a row", "times structured", "of floor"]];
     for (const [name, { ms, multiplyAdds }] of Object.entries(steps)) {
@@ -160,19 +165,17 @@ export const transitionStepBench = {
         name === "dense" ? (floor / ms).toFixed(2) : "",
       ]);
     }
-    const line = {
+    console.log(
+      `transition_step, ${width} states on ${gpu.adapter.name}\n${formatTable(table)}\n`,
+    );
+    return [{
       bench: "transition_step",
+      case: `${width} states`,
       states: width,
       steps,
       differences,
+      denseOverStructured: steps.dense.ms / structuredMs,
       denseOfFloor: floor / steps.dense.ms,
-      adapter: gpu.adapter.name,
-      runtime: gpu.adapter.runtime,
-    };
-    console.log(
-      `transition_step, ${width} states on ${gpu.adapter.name}\n${formatTable(table)}\n${
-        JSON.stringify(line)
-      }\n`,
-    );
+    }];
   },
 };

@@ -9,9 +9,10 @@ const CHECKED_ROWS = 20;
 
 export const vqAssignBench: Bench = {
   name: "vq_assign",
-  cases: () =>
+  cases: (scale = 1) =>
     [[16384, 64, 512], [16384, 256, 512], [16384, 256, 8], [4096, 64, 192]].map((shape) => {
-      const [rows, codes, features] = shape as [number, number, number];
+      const [some, codes, features] = shape as [number, number, number];
+      const rows = some * scale;
       const random = new Random(1);
       const points = Float32Array.from({ length: rows * features }, () => random.uniform() - 0.5);
       const book = Float32Array.from({ length: codes * features }, () => random.uniform() - 0.5);

@@ -7,9 +7,10 @@ import { checkWithin } from "./harness.ts";
 
 export const vqSumsBench: Bench = {
   name: "vq_sums",
-  cases: () =>
+  cases: (scale = 1) =>
     [[16384, 64, 512], [16384, 256, 8]].map((numbers) => {
-      const [rows, codes, features] = numbers as [number, number, number];
+      const [some, codes, features] = numbers as [number, number, number];
+      const rows = some * scale;
       const random = new Random(1);
       const points = Float32Array.from({ length: rows * features }, () => random.uniform() - 0.5);
       const ids = Uint32Array.from({ length: rows }, () => random.integer(codes));

@@ -7,8 +7,8 @@
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { openArray } from "../src/array/array.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { openGpu } from "../src/gpu/device.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
@@ -16,6 +16,7 @@ import type { HostBatchOptions } from "../src/windows/batches.ts";
 import { measureBatches } from "../src/windows/measure.ts";
 import { windows } from "../src/windows/windows.ts";
 import { npyHeader, readBackBeside } from "../test/support/window_frames.ts";
+import type { ResultRow } from "./results.ts";
 
 const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
 /** Frames of which windows are made beforehand too: of all of them they would be 13 GB. */
@@ -49,7 +50,7 @@ interface Case {
   options: Omit<HostBatchOptions, "size">;
 }
 
-export async function runWindowsBench(gpu: Gpu): Promise<void> {
+export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-windows-bench-"));
   const small = await openGpu({ budget: { gpu: 128 * 2 ** 20, host: 128 * 2 ** 20 } });
   try {
@@ -95,7 +96,7 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       "wall / slower",
       "alone ms",
     ]];
-    const lines: string[] = [];
+    const rows: ResultRow[] = [];
     for (const { what, frames, gpu: own, stepMs, options } of cases) {
       const array = await openArray(frames);
       const view = windows(array, { size: SIZE });
@@ -114,19 +115,16 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
       const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
       const row = {
         bench: "windows",
-        case: what,
-        frames: array.shape[0],
-        stepMs,
+        case: `${what}, ${array.shape[0]} frames, steps of ${stepMs} ms`,
         projectedBytes: projected,
         peakBytes: stats.peakBytes,
         eagerBytes,
-        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        peakResidentBytes: peakResidentBytes(),
         ...timing,
         bytesRead: stats.bytesRead,
         readSeconds: stats.readSeconds,
         wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
         aloneMs: 1000 / alone.batchesPerSecond,
-        adapter: own?.adapter.name ?? "none",
       };
       table.push([
         what,
@@ -141,13 +139,14 @@ export async function runWindowsBench(gpu: Gpu): Promise<void> {
         row.wallOverSlower.toFixed(2),
         row.aloneMs.toFixed(2),
       ]);
-      lines.push(JSON.stringify(row));
+      rows.push(row);
       await array.close();
     }
     console.log(
       `windows of ${SIZE} x ${FEATURES} in batches of ${BATCH}, steps of ${STEP_MS} and ` +
-        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n${lines.join("\n")}\n`,
+        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n`,
     );
+    return rows;
   } finally {
     small.close();
     await rm(folder, { recursive: true, force: true });

@@ -16,9 +16,9 @@
 // small rest: part 1 sums h h^T, part 2 sums h l^T + l x^T, and part 0 is x x^T as it is. Source: the
 // error-free splitting of Ozaki, Ogita, Oishi and Rump 2012.
 //
-// A workgroup takes a square, a thread 8 x 8 features of it in registers, and adds rows one after the
-// other, so that sums do not depend on where tiles and dispatches begin. f64 twin:
-// test/reference/second_moments.ts.
+// A workgroup takes a square, a thread 8 x 8 features of it in registers (shared/outer_product.wgsl), and
+// adds rows one after the other, so that sums do not depend on where tiles and dispatches begin. f64
+// twin: test/reference/second_moments.ts.
 
 override DIM: u32;
 override STRIDE4: u32;
@@ -36,19 +36,27 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> rows: array<vec4f>;
+@group(0) @binding(1) var<storage, read> rows: array<mat2x4f>;
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
-@group(0) @binding(3) var<storage, read> grains: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> moments: array<vec4f>;
+@group(0) @binding(3) var<storage, read> grains: array<mat2x4f>;
+@group(0) @binding(4) var<storage, read_write> moments: array<mat2x4f>;
 
 const SQUARE = 64u;
 
 // Where a row of the tile begins.
 fn place(row: u32) -> u32 {
   if (LAGS == 1u) {
-    return row * STRIDE4;
+    return row * (STRIDE4 / 2u);
   }
-  return starts[row] * STRIDE4;
+  return starts[row] * (STRIDE4 / 2u);
+}
+
+// What of 8 features is a whole number of their grains.
+fn coarse(features: mat2x4f, grain: mat2x4f) -> mat2x4f {
+  return mat2x4f(
+    round(features[0] / grain[0]) * grain[0],
+    round(features[1] / grain[1]) * grain[1],
+  );
 }
 
 @compute @workgroup_size(64)
@@ -77,146 +85,71 @@ fn second_moments(
     i = other / across % across;
     j = other % across;
   }
-  let down4 = (SQUARE * i + 8u * (lane / 8u)) / 4u;
-  let along4 = (SQUARE * j + 8u * (lane % 8u)) / 4u;
+  let down8 = 8u * i + lane / 8u;
+  let along8 = 8u * j + lane % 8u;
   let block = (params.array_row + params.first_row) / BLOCK_ROWS + group.y;
   let block_start = block * BLOCK_ROWS;
   let start = max(block_start, params.array_row + params.first_row);
   let end = min(block_start + BLOCK_ROWS, params.array_row + params.end_row);
-  if (4u * down4 >= DIM || 4u * along4 >= DIM || start >= end) {
+  if (8u * down8 >= DIM || 8u * along8 >= DIM || start >= end) {
     return;
   }
-  let out = (block % RING * PAIRS + pair) * 1024u + 128u * (lane / 8u) + 2u * (lane % 8u);
+  let out = (block % RING * PAIRS + pair) * 512u + 64u * (lane / 8u) + lane % 8u;
 
-  var a0 = vec4f();
-  var a1 = vec4f();
-  var a2 = vec4f();
-  var a3 = vec4f();
-  var a4 = vec4f();
-  var a5 = vec4f();
-  var a6 = vec4f();
-  var a7 = vec4f();
-  var b0 = vec4f();
-  var b1 = vec4f();
-  var b2 = vec4f();
-  var b3 = vec4f();
-  var b4 = vec4f();
-  var b5 = vec4f();
-  var b6 = vec4f();
-  var b7 = vec4f();
+  var sums = Tile();
   if (start != block_start) {
-    a0 = moments[out];
-    b0 = moments[out + 1u];
-    a1 = moments[out + 16u];
-    b1 = moments[out + 17u];
-    a2 = moments[out + 32u];
-    b2 = moments[out + 33u];
-    a3 = moments[out + 48u];
-    b3 = moments[out + 49u];
-    a4 = moments[out + 64u];
-    b4 = moments[out + 65u];
-    a5 = moments[out + 80u];
-    b5 = moments[out + 81u];
-    a6 = moments[out + 96u];
-    b6 = moments[out + 97u];
-    a7 = moments[out + 112u];
-    b7 = moments[out + 113u];
+    sums = Tile(
+      moments[out],
+      moments[out + 8u],
+      moments[out + 16u],
+      moments[out + 24u],
+      moments[out + 32u],
+      moments[out + 40u],
+      moments[out + 48u],
+      moments[out + 56u],
+    );
   }
-  let later = lag * STRIDE4 + along4;
+  let later = lag * (STRIDE4 / 2u) + along8;
+  let first = start - params.array_row;
+  let last = end - params.array_row;
   if (params.part == 0u) {
-    for (var row = start; row < end; row++) {
-      let at = place(row - params.array_row);
-      let x = rows[at + down4];
-      let y = rows[at + down4 + 1u];
-      let c = rows[at + later];
-      let e = rows[at + later + 1u];
-      a0 += x.x * c;
-      b0 += x.x * e;
-      a1 += x.y * c;
-      b1 += x.y * e;
-      a2 += x.z * c;
-      b2 += x.z * e;
-      a3 += x.w * c;
-      b3 += x.w * e;
-      a4 += y.x * c;
-      b4 += y.x * e;
-      a5 += y.y * c;
-      b5 += y.y * e;
-      a6 += y.z * c;
-      b6 += y.z * e;
-      a7 += y.w * c;
-      b7 += y.w * e;
+    for (var row = first + 1u; row < last; row += 2u) {
+      let at = place(row - 1u);
+      let next = place(row);
+      let down = rows[at + down8];
+      let along = rows[at + later];
+      let next_down = rows[next + down8];
+      let next_along = rows[next + later];
+      add_outer(&sums, down, along);
+      add_outer(&sums, next_down, next_along);
+    }
+    if ((last - first) % 2u == 1u) {
+      let at = place(last - 1u);
+      add_outer(&sums, rows[at + down8], rows[at + later]);
     }
   } else {
     let rest = params.part == 2u;
-    let grain_x = grains[down4];
-    let grain_y = grains[down4 + 1u];
-    let grain_c = grains[along4];
-    let grain_e = grains[along4 + 1u];
-    for (var row = start; row < end; row++) {
-      let at = place(row - params.array_row);
-      let whole_x = rows[at + down4];
-      let whole_y = rows[at + down4 + 1u];
-      let whole_c = rows[at + later];
-      let whole_e = rows[at + later + 1u];
-      let x = round(whole_x / grain_x) * grain_x;
-      let y = round(whole_y / grain_y) * grain_y;
-      var c = round(whole_c / grain_c) * grain_c;
-      var e = round(whole_e / grain_e) * grain_e;
+    let grain_down = grains[down8];
+    let grain_along = grains[along8];
+    for (var row = first; row < last; row++) {
+      let at = place(row);
+      let whole_down = rows[at + down8];
+      let whole_along = rows[at + later];
+      let down = coarse(whole_down, grain_down);
+      var along = coarse(whole_along, grain_along);
       if (rest) {
-        c = whole_c - c;
-        e = whole_e - e;
-        let less_x = whole_x - x;
-        let less_y = whole_y - y;
-        a0 += less_x.x * whole_c;
-        b0 += less_x.x * whole_e;
-        a1 += less_x.y * whole_c;
-        b1 += less_x.y * whole_e;
-        a2 += less_x.z * whole_c;
-        b2 += less_x.z * whole_e;
-        a3 += less_x.w * whole_c;
-        b3 += less_x.w * whole_e;
-        a4 += less_y.x * whole_c;
-        b4 += less_y.x * whole_e;
-        a5 += less_y.y * whole_c;
-        b5 += less_y.y * whole_e;
-        a6 += less_y.z * whole_c;
-        b6 += less_y.z * whole_e;
-        a7 += less_y.w * whole_c;
-        b7 += less_y.w * whole_e;
+        along = whole_along - along;
+        add_outer(&sums, whole_down - down, whole_along);
       }
-      a0 += x.x * c;
-      b0 += x.x * e;
-      a1 += x.y * c;
-      b1 += x.y * e;
-      a2 += x.z * c;
-      b2 += x.z * e;
-      a3 += x.w * c;
-      b3 += x.w * e;
-      a4 += y.x * c;
-      b4 += y.x * e;
-      a5 += y.y * c;
-      b5 += y.y * e;
-      a6 += y.z * c;
-      b6 += y.z * e;
-      a7 += y.w * c;
-      b7 += y.w * e;
+      add_outer(&sums, down, along);
     }
   }
-  moments[out] = a0;
-  moments[out + 1u] = b0;
-  moments[out + 16u] = a1;
-  moments[out + 17u] = b1;
-  moments[out + 32u] = a2;
-  moments[out + 33u] = b2;
-  moments[out + 48u] = a3;
-  moments[out + 49u] = b3;
-  moments[out + 64u] = a4;
-  moments[out + 65u] = b4;
-  moments[out + 80u] = a5;
-  moments[out + 81u] = b5;
-  moments[out + 96u] = a6;
-  moments[out + 97u] = b6;
-  moments[out + 112u] = a7;
-  moments[out + 113u] = b7;
+  moments[out] = sums[0];
+  moments[out + 8u] = sums[1];
+  moments[out + 16u] = sums[2];
+  moments[out + 24u] = sums[3];
+  moments[out + 32u] = sums[4];
+  moments[out + 40u] = sums[5];
+  moments[out + 48u] = sums[6];
+  moments[out + 56u] = sums[7];
 }

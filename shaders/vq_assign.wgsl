@@ -12,9 +12,10 @@
 // candidates       [books, SPLITS, TILE_ROWS] vec4<f32>, written: the best score, the next best, the
 //                  code as a float, 0
 //
-// A thread holds 8 rows x 8 codes in registers and goes through all features: 64 multiply-adds for 4
-// loads. It needs no barrier, which software adapters pay dearly for. f64 twin:
-// test/reference/vq_assign.ts.
+// A thread holds 8 rows x 8 codes in registers (shared/outer_product.wgsl) and goes through all features. It
+// needs no barrier, which software adapters pay dearly for. What is best so far is three numbers a row, not
+// three for each lane of a vec4: registers are what limits how many threads a GPU has at a time. f64
+// twin: test/reference/vq_assign.ts.
 
 override DIM: u32;
 override CODES4: u32;
@@ -28,52 +29,47 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> points: array<vec4f>;
-@group(0) @binding(2) var<storage, read> codebooks: array<vec4f>;
-@group(0) @binding(3) var<storage, read> code_norms: array<vec4f>;
+@group(0) @binding(1) var<storage, read> points: array<mat2x4f>;
+@group(0) @binding(2) var<storage, read> codebooks: array<mat2x4f>;
+@group(0) @binding(3) var<storage, read> code_norms: array<mat2x4f>;
 @group(0) @binding(4) var<storage, read_write> candidates: array<vec4f>;
 
-// vec4 of a feature in a panel, and threads a panel has
-const PANEL4 = 16u;
-const PANEL_THREADS = 8u;
+// rows of a thread, and threads a panel has
 const ROWS = 8u;
+const PANEL8 = 8u;
 
-// The four codes of each lane so far: the best score, the next best, and the vec4 the best is in.
 struct Best {
-  score: vec4f,
-  next: vec4f,
-  code4: vec4u,
+  score: f32,
+  next: f32,
+  code: u32,
 }
 
-// Two vec4 of codes, ascending.
-fn consider(best: Best, low: vec4f, high: vec4f, code4: u32) -> Best {
-  let smaller = min(low, high);
-  let wins = smaller < best.score;
-  let place = select(vec4u(code4), vec4u(code4 + 1u), high < low);
+fn consider_one(best: Best, score: f32, code: u32) -> Best {
   return Best(
-    min(best.score, smaller),
-    min(best.next, min(max(low, high), max(best.score, smaller))),
-    select(best.code4, place, wins),
+    min(best.score, score),
+    min(best.next, max(best.score, score)),
+    select(best.code, code, score < best.score),
   );
 }
 
+// 8 codes, ascending, by their norms and their products with a row.
+fn consider(best: Best, norms: mat2x4f, products: mat2x4f, code: u32) -> Best {
+  let low = norms[0] - 2.0 * products[0];
+  let high = norms[1] - 2.0 * products[1];
+  var so_far = consider_one(best, low.x, code);
+  so_far = consider_one(so_far, low.y, code + 1u);
+  so_far = consider_one(so_far, low.z, code + 2u);
+  so_far = consider_one(so_far, low.w, code + 3u);
+  so_far = consider_one(so_far, high.x, code + 4u);
+  so_far = consider_one(so_far, high.y, code + 5u);
+  so_far = consider_one(so_far, high.z, code + 6u);
+  return consider_one(so_far, high.w, code + 7u);
+}
+
 fn write_best(row: u32, slot: u32, best: Best) {
-  if (row >= params.end_row) {
-    return;
+  if (row < params.end_row) {
+    candidates[slot * TILE_ROWS + row] = vec4f(best.score, best.next, f32(best.code), 0.0);
   }
-  var score = best.score.x;
-  var next = best.next.x;
-  var code = 4u * best.code4.x;
-  for (var lane = 1u; lane < 4u; lane++) {
-    let rival = best.score[lane];
-    let rival_code = 4u * best.code4[lane] + lane;
-    next = min(min(next, best.next[lane]), max(score, rival));
-    if (rival < score || (rival == score && rival_code < code)) {
-      code = rival_code;
-    }
-    score = min(score, rival);
-  }
-  candidates[slot * TILE_ROWS + row] = vec4f(score, next, f32(code), 0.0);
 }
 
 @compute @workgroup_size(64)
@@ -83,74 +79,50 @@ fn vq_assign(
 ) {
   let split = group.y;
   let book = group.z;
+  let codes8 = CODES4 / 2u;
   let row = (params.first_row / ROWS + 64u * group.x + lane) * ROWS;
   if (row >= params.end_row) {
     return;
   }
   let octet = (params.base_row + row) / ROWS;
-  let start_point = octet / PANEL_THREADS * DIM * PANEL4 + octet % PANEL_THREADS * 2u;
+  let start_point = octet / PANEL8 * DIM * PANEL8 + octet % PANEL8;
 
-  var best0 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best1 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best2 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best3 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best4 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best5 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best6 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  var best7 = Best(vec4f(3.4e38), vec4f(3.4e38), vec4u());
-  for (var code4 = 2u * split; code4 < CODES4; code4 += 2u * SPLITS) {
-    var a0 = vec4f();
-    var a1 = vec4f();
-    var a2 = vec4f();
-    var a3 = vec4f();
-    var a4 = vec4f();
-    var a5 = vec4f();
-    var a6 = vec4f();
-    var a7 = vec4f();
-    var b0 = vec4f();
-    var b1 = vec4f();
-    var b2 = vec4f();
-    var b3 = vec4f();
-    var b4 = vec4f();
-    var b5 = vec4f();
-    var b6 = vec4f();
-    var b7 = vec4f();
+  let none = Best(3.4e38, 3.4e38, 0u);
+  var best0 = none;
+  var best1 = none;
+  var best2 = none;
+  var best3 = none;
+  var best4 = none;
+  var best5 = none;
+  var best6 = none;
+  var best7 = none;
+  for (var code8 = split; code8 < codes8; code8 += SPLITS) {
+    var products = Tile();
     var at_point = start_point;
-    var at_code = book * DIM * CODES4 + code4;
-    for (var d = 0u; d < DIM; d++) {
-      let x = points[at_point];
-      let y = points[at_point + 1u];
-      let c = codebooks[at_code];
-      let e = codebooks[at_code + 1u];
-      a0 += x.x * c;
-      b0 += x.x * e;
-      a1 += x.y * c;
-      b1 += x.y * e;
-      a2 += x.z * c;
-      b2 += x.z * e;
-      a3 += x.w * c;
-      b3 += x.w * e;
-      a4 += y.x * c;
-      b4 += y.x * e;
-      a5 += y.y * c;
-      b5 += y.y * e;
-      a6 += y.z * c;
-      b6 += y.z * e;
-      a7 += y.w * c;
-      b7 += y.w * e;
-      at_point += PANEL4;
-      at_code += CODES4;
+    var at_code = book * DIM * codes8 + code8;
+    for (var d = 1u; d < DIM; d += 2u) {
+      let rows = points[at_point];
+      let codes = codebooks[at_code];
+      let next_rows = points[at_point + PANEL8];
+      let next_codes = codebooks[at_code + codes8];
+      add_outer(&products, rows, codes);
+      add_outer(&products, next_rows, next_codes);
+      at_point += 2u * PANEL8;
+      at_code += 2u * codes8;
     }
-    let norm_a = code_norms[book * CODES4 + code4];
-    let norm_b = code_norms[book * CODES4 + code4 + 1u];
-    best0 = consider(best0, norm_a - 2.0 * a0, norm_b - 2.0 * b0, code4);
-    best1 = consider(best1, norm_a - 2.0 * a1, norm_b - 2.0 * b1, code4);
-    best2 = consider(best2, norm_a - 2.0 * a2, norm_b - 2.0 * b2, code4);
-    best3 = consider(best3, norm_a - 2.0 * a3, norm_b - 2.0 * b3, code4);
-    best4 = consider(best4, norm_a - 2.0 * a4, norm_b - 2.0 * b4, code4);
-    best5 = consider(best5, norm_a - 2.0 * a5, norm_b - 2.0 * b5, code4);
-    best6 = consider(best6, norm_a - 2.0 * a6, norm_b - 2.0 * b6, code4);
-    best7 = consider(best7, norm_a - 2.0 * a7, norm_b - 2.0 * b7, code4);
+    if (DIM % 2u == 1u) {
+      add_outer(&products, points[at_point], codebooks[at_code]);
+    }
+    let norms = code_norms[book * codes8 + code8];
+    let code = 8u * code8;
+    best0 = consider(best0, norms, products[0], code);
+    best1 = consider(best1, norms, products[1], code);
+    best2 = consider(best2, norms, products[2], code);
+    best3 = consider(best3, norms, products[3], code);
+    best4 = consider(best4, norms, products[4], code);
+    best5 = consider(best5, norms, products[5], code);
+    best6 = consider(best6, norms, products[6], code);
+    best7 = consider(best7, norms, products[7], code);
   }
   let slot = book * SPLITS + split;
   write_best(row, slot, best0);

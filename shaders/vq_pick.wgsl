@@ -24,7 +24,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> points: array<f32>;
-@group(0) @binding(2) var<storage, read> codebooks: array<vec4f>;
+@group(0) @binding(2) var<storage, read> codebooks: array<f32>;
 @group(0) @binding(3) var<storage, read> candidates: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(5) var<storage, read_write> nearness: array<vec2f>;
@@ -52,13 +52,13 @@ fn vq_pick(
 
   let point_row = params.base_row + row;
   var at_point = point_row / PANEL_ROWS * DIM * PANEL_ROWS + point_row % PANEL_ROWS;
-  var at_code = book * DIM * CODES4 + code / 4u;
+  var at_code = book * DIM * 4u * CODES4 + code;
   var distance = 0.0;
   for (var d = 0u; d < DIM; d++) {
-    let off = points[at_point] - codebooks[at_code][code % 4u];
+    let off = points[at_point] - codebooks[at_code];
     distance += off * off;
     at_point += PANEL_ROWS;
-    at_code += CODES4;
+    at_code += 4u * CODES4;
   }
   ids[book * TILE_ROWS + row] = code;
   nearness[book * TILE_ROWS + row] = vec2f(distance, best.y - best.x);

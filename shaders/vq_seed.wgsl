@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> points: array<vec4f>;
-@group(0) @binding(2) var<storage, read> seeds: array<vec4f>;
+@group(0) @binding(2) var<storage, read> seeds: array<mat2x4f>;
 @group(0) @binding(3) var<storage, read_write> seed_distances: array<vec4f>;
 
 const PANEL4 = 16u;
@@ -34,37 +34,38 @@ fn vq_seed(
   }
   let point4 = params.base_row / 4u + row4;
   var at = point4 / PANEL4 * DIM * PANEL4 + point4 % PANEL4;
-  var at_seed = group.z * DIM * 2u;
-  var sum0 = vec4f();
-  var sum1 = vec4f();
-  var sum2 = vec4f();
-  var sum3 = vec4f();
-  var sum4 = vec4f();
-  var sum5 = vec4f();
-  var sum6 = vec4f();
-  var sum7 = vec4f();
+  var at_seed = group.z * DIM;
+  // by seed, of 4 rows each
+  var sums = array<vec4f, 8>();
   for (var d = 0u; d < DIM; d++) {
-    let x = points[at];
-    let low = seeds[at_seed];
-    let high = seeds[at_seed + 1u];
-    sum0 += (x - low.x) * (x - low.x);
-    sum1 += (x - low.y) * (x - low.y);
-    sum2 += (x - low.z) * (x - low.z);
-    sum3 += (x - low.w) * (x - low.w);
-    sum4 += (x - high.x) * (x - high.x);
-    sum5 += (x - high.y) * (x - high.y);
-    sum6 += (x - high.z) * (x - high.z);
-    sum7 += (x - high.w) * (x - high.w);
+    let rows = points[at];
+    let places = seeds[at_seed];
+    let off0 = rows - places[0].x;
+    let off1 = rows - places[0].y;
+    let off2 = rows - places[0].z;
+    let off3 = rows - places[0].w;
+    let off4 = rows - places[1].x;
+    let off5 = rows - places[1].y;
+    let off6 = rows - places[1].z;
+    let off7 = rows - places[1].w;
+    sums[0] += off0 * off0;
+    sums[1] += off1 * off1;
+    sums[2] += off2 * off2;
+    sums[3] += off3 * off3;
+    sums[4] += off4 * off4;
+    sums[5] += off5 * off5;
+    sums[6] += off6 * off6;
+    sums[7] += off7 * off7;
     at += PANEL4;
-    at_seed += 2u;
+    at_seed += 1u;
   }
   let out = group.z * 8u * TILE_ROWS4 + row4;
-  seed_distances[out] = sum0;
-  seed_distances[out + TILE_ROWS4] = sum1;
-  seed_distances[out + 2u * TILE_ROWS4] = sum2;
-  seed_distances[out + 3u * TILE_ROWS4] = sum3;
-  seed_distances[out + 4u * TILE_ROWS4] = sum4;
-  seed_distances[out + 5u * TILE_ROWS4] = sum5;
-  seed_distances[out + 6u * TILE_ROWS4] = sum6;
-  seed_distances[out + 7u * TILE_ROWS4] = sum7;
+  seed_distances[out] = sums[0];
+  seed_distances[out + TILE_ROWS4] = sums[1];
+  seed_distances[out + 2u * TILE_ROWS4] = sums[2];
+  seed_distances[out + 3u * TILE_ROWS4] = sums[3];
+  seed_distances[out + 4u * TILE_ROWS4] = sums[4];
+  seed_distances[out + 5u * TILE_ROWS4] = sums[5];
+  seed_distances[out + 6u * TILE_ROWS4] = sums[6];
+  seed_distances[out + 7u * TILE_ROWS4] = sums[7];
 }

@@ -2,7 +2,10 @@
  * Runs a program of this checkout in Node, which cannot read TypeScript before version 22: builds it
  * when its sources have changed, then imports what was built, so that signals and exit codes are its own.
  *
- *   node tools/run.mjs cli|demo|bench|peers [arguments]
+ *   node tools/run.mjs cli|demo|bench [arguments]
+ *   node tools/run.mjs pack cli|demo|bench FOLDER
+ *
+ * `pack` builds one into a folder that needs nothing but Node and the package webgpu.
  */
 
 import { createHash } from "node:crypto";
@@ -24,7 +27,6 @@ const PROGRAMS = {
   cli: "src/cli/main.ts",
   demo: "examples/demo.ts",
   bench: "bench/main.ts",
-  peers: "bench/peers/main.ts",
   // for the tests
   kill_child: "test/support/kill_child.ts",
 };
@@ -35,36 +37,31 @@ const KEPT_MS = 7 * 24 * 3600_000;
 const root = path.dirname(import.meta.dirname);
 const cache = path.join(root, "node_modules/.cache/sluice");
 
-const [program, ...args] = process.argv.slice(2);
+const packs = process.argv[2] === "pack";
+const [program, ...args] = process.argv.slice(packs ? 3 : 2);
 const entry = PROGRAMS[program];
 if (entry === undefined || !existsSync(path.join(root, entry))) {
   console.error(`Cannot run "${program}": wanted one of ${Object.keys(PROGRAMS).join(", ")}`);
   process.exit(2);
 }
-const file = path.join(await freshBuild(), `${program}.js`);
-process.setSourceMapsEnabled(true);
-process.argv = [process.argv[0], file, ...args];
-await import(pathToFileURL(file).href);
+if (packs) {
+  await buildInto(path.resolve(args[0]), {
+    ssr: { noExternal: true, external: ["webgpu", "vite", "playwright"] },
+  });
+} else {
+  const file = path.join(await freshBuild(), `${program}.js`);
+  process.setSourceMapsEnabled(true);
+  process.argv = [process.argv[0], file, ...args];
+  await import(pathToFileURL(file).href);
+}
 
 /** Folder of a build of the sources as they are now. */
 async function freshBuild() {
   const folder = path.join(cache, `${program}-${sourceKey()}`);
   if (!existsSync(folder)) {
-    const { build } = await import("vite");
     mkdirSync(cache, { recursive: true });
     const partial = `${folder}.${process.pid}.partial`;
-    await build({
-      configFile: false,
-      root,
-      logLevel: "warn",
-      build: {
-        ssr: true,
-        target: "node20",
-        outDir: partial,
-        sourcemap: true,
-        rollupOptions: { input: { [program]: path.join(root, entry) } },
-      },
-    });
+    await buildInto(partial);
     try {
       renameSync(partial, folder);
     } catch (error) {
@@ -79,14 +76,33 @@ async function freshBuild() {
   return folder;
 }
 
+async function buildInto(outDir, options = {}) {
+  const { build } = await import("vite");
+  await build({
+    configFile: false,
+    root,
+    logLevel: "warn",
+    ...options,
+    build: {
+      ssr: true,
+      target: "node20",
+      outDir,
+      emptyOutDir: true,
+      sourcemap: true,
+      rollupOptions: { input: { [program]: path.join(root, entry) } },
+    },
+  });
+}
+
 /** Changes when a source, this tool or a dependency does. */
 function sourceKey() {
   const hash = createHash("sha256");
-  const folders = ["src", "shaders", path.dirname(entry)];
+  // benches have the tests' problems and twins
+  const folders = ["src", "shaders", "test", path.dirname(entry)];
   const files = new Set(["package-lock.json", "tools/run.mjs"]);
   for (const folder of folders) {
     for (const name of readdirSync(path.join(root, folder), { recursive: true }).sort()) {
-      if (/\.(ts|wgsl)$/.test(name)) files.add(path.join(folder, name));
+      if (/^(?!.*node_modules).*\.(ts|wgsl)$/.test(name)) files.add(path.join(folder, name));
     }
   }
   for (const name of files) hash.update(name).update(readFileSync(path.join(root, name)));

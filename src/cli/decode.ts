@@ -14,6 +14,7 @@ import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const decodeHelp =
@@ -202,7 +203,7 @@ function summary(result: DecodeResult, adapter: string) {
     projectedBytes: result.projectedBytes,
     peakBytes: result.peakBytes,
     // of the whole process, as the system saw it; software adapters keep GPU memory in it
-    peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+    peakResidentBytes: peakResidentBytes(),
     seconds: result.seconds,
     lanes: result.lanes,
     ...(result.resumed && { resumed: result.resumed }),

@@ -4,12 +4,12 @@
  * @module
  */
 
-import process from "node:process";
 import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
 import { exportNetcdf } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const exportHelp = `Usage: sluice export PLACE FILE [options]
@@ -54,9 +54,11 @@ export async function exportStore({ args, signal }: CommandContext): Promise<voi
     const result = await exportNetcdf(place, file, settings);
     printer.end();
     // of the whole process, as the system saw it
-    const peakResidentBytes = 1024 * process.resourceUsage().maxRSS;
+    const residentBytes = peakResidentBytes();
     console.log(
-      options.flag("json") ? JSON.stringify({ ...result, peakResidentBytes }) : describe(result),
+      options.flag("json")
+        ? JSON.stringify({ ...result, peakResidentBytes: residentBytes })
+        : describe(result),
     );
   } finally {
     printer.end();

@@ -10,6 +10,7 @@ import { openGpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./main.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options } from "./usage.ts";
 
 export const infoHelp = `Usage: sluice info [--adapter NAME] [--json]
@@ -35,7 +36,12 @@ export async function info({ args }: CommandContext): Promise<void> {
   const gpu = await openGpu(adapterPart === undefined ? {} : { adapter: adapterPart });
   const { adapter } = gpu;
   gpu.close();
-  const memory = { totalBytes: os.totalmem(), freeBytes: os.freemem() };
+  const memory = {
+    totalBytes: os.totalmem(),
+    freeBytes: os.freemem(),
+    // of this process, which did nothing but open the GPU
+    peakResidentBytes: peakResidentBytes(),
+  };
   const facts = {
     version: VERSION,
     runtime: adapter.runtime,

@@ -15,6 +15,7 @@ import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { Plan } from "../stream/plan.ts";
 import type { MemoryBytes } from "../types.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { peakResidentBytes } from "./resident.ts";
 import type { Options, OptionTypes } from "./usage.ts";
 import { UsageError } from "./usage.ts";
 
@@ -157,7 +158,7 @@ export async function runFit<Result extends Measured>(
         projectedBytes,
         peakBytes,
         // of the whole process, as the system saw it; software adapters keep GPU memory in it
-        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        peakResidentBytes: peakResidentBytes(),
         seconds,
         adapter: gpu.adapter.name,
       };

@@ -20,6 +20,7 @@ import type { Windows } from "../windows/windows.ts";
 import { windows } from "../windows/windows.ts";
 import type { CommandContext } from "./main.ts";
 import { readFirsts } from "./points.ts";
+import { peakResidentBytes } from "./resident.ts";
 import { Options, UsageError } from "./usage.ts";
 
 export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
@@ -221,7 +222,7 @@ async function bench(
         projectedBytes: batches.projected,
         timing,
         readBytes: batches.stats.bytesRead,
-        peakResidentBytes: 1024 * process.resourceUsage().maxRSS,
+        peakResidentBytes: peakResidentBytes(),
       });
     } catch (error) {
       if (!(error instanceof BudgetError)) throw error;

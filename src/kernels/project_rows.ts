@@ -4,21 +4,22 @@
  * @module
  */
 
+import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import code from "../../shaders/project_rows.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const projectRows: KernelSpec = {
   name: "project_rows",
-  code,
+  code: [code, outerProduct].join("\n"),
   bindings: { params: "uniform", points: "read", vectors: "read", projected: "read_write" },
 };
 
 /** Vectors of a group. */
 export const GROUP = 8;
 
-/** Elements of a vector's products with a tile: 4 rows to a vec4. */
+/** Elements of a vector's products with a tile: a thread takes 8 rows. */
 export function projectedRows(tileRows: number): number {
-  return Math.ceil(tileRows / 4) * 4;
+  return Math.ceil(tileRows / 8) * 8;
 }
 
 /** Bytes of the products with a tile. */
@@ -27,7 +28,7 @@ export function projectedBytes(tileRows: number, vectors: number): number {
 }
 
 export function projectRowsConstants(features: number, tileRows: number): Record<string, number> {
-  return { DIM: features, TILE_ROWS4: projectedRows(tileRows) / 4 };
+  return { DIM: features, TILE_ROWS8: projectedRows(tileRows) / 8 };
 }
 
 /** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
@@ -39,9 +40,9 @@ export function projectRowsParams(
   return Uint32Array.of(from, to, baseRow, 0);
 }
 
-/** A thread 4 rows and a group; one more where the first row is not a multiple of 4. */
+/** A thread 8 rows and a group; one more where the first row is not a multiple of 8. */
 export function projectRowsWorkgroups(rows: number, vectors: number): [number, number, number] {
-  return [Math.ceil((rows + 3) / 256), 1, Math.ceil(vectors / GROUP)];
+  return [Math.ceil((rows + 7) / 512), 1, Math.ceil(vectors / GROUP)];
 }
 
 /** Bytes of {@link packVectors}. */

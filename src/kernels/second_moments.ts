@@ -4,12 +4,13 @@
  * @module
  */
 
+import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import code from "../../shaders/second_moments.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const secondMoments: KernelSpec = {
   name: "second_moments",
-  code,
+  code: [code, outerProduct].join("\n"),
   bindings: {
     params: "uniform",
     rows: "read",

@@ -5,13 +5,14 @@
  * @module
  */
 
+import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import assignCode from "../../shaders/vq_assign.wgsl?raw" with { type: "text" };
 import pickCode from "../../shaders/vq_pick.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const vqAssign: KernelSpec = {
   name: "vq_assign",
-  code: assignCode,
+  code: [assignCode, outerProduct].join("\n"),
   bindings: {
     params: "uniform",
     points: "read",

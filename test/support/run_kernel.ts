@@ -26,7 +26,18 @@ export interface KernelRun {
   deviceTime: boolean;
 }
 
-export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> {
+/** A kernel that was dispatched once, and can be again. */
+export interface OpenKernel {
+  /** What the first dispatch gave. */
+  outputs: Record<string, Float32Array>;
+  deviceTime: boolean;
+  /** Dispatches once more, alone in a submit: milliseconds. */
+  time(): Promise<number>;
+  close(): void;
+}
+
+/** Dispatches a kernel, and keeps its buffers until it is closed. */
+export async function openKernel(gpu: Gpu, test: KernelCase, timed = true): Promise<OpenKernel> {
   const { spec, constants, buffers, workgroups, outputs } = test;
   const kernel = await gpu.kernel(spec, constants);
   const sizeOf = (name: string) => {
@@ -59,7 +70,7 @@ export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> 
       gpu.device.queue.writeBuffer(byName[name]!, 0, padded);
     }
     const group = kernel.bind(byName);
-    const timer = test.repeats ? await GpuTimer.create(gpu, account) : undefined;
+    const timer = timed ? await GpuTimer.create(gpu, account) : undefined;
     const dispatch = () =>
       gpu.submit(spec.name, (encoder) => {
         const { timestampWrites } = timer ?? {};
@@ -83,18 +94,31 @@ export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> 
       read[name] = new Float32Array(staging[i]!.getMappedRange().slice(0));
       staging[i]!.unmap();
     }
-    const milliseconds: number[] = [];
-    for (let i = 0; i < (test.repeats ?? 0); i++) {
-      const started = performance.now();
-      await dispatch();
-      milliseconds.push(timer ? await timer.read() : performance.now() - started);
-    }
-    timer?.destroy(account);
-    for (const buffer of [...device, ...staging]) account.destroyBuffer(buffer);
-    account.close();
-    return { outputs: read, milliseconds, deviceTime: timer !== undefined };
+    return {
+      outputs: read,
+      deviceTime: timer !== undefined,
+      async time() {
+        const started = performance.now();
+        await dispatch();
+        return timer ? await timer.read() : performance.now() - started;
+      },
+      close() {
+        timer?.destroy(account);
+        for (const buffer of [...device, ...staging]) account.destroyBuffer(buffer);
+        account.close();
+      },
+    };
   } catch (error) {
     account.abandon();
     throw error;
   }
+}
+
+export async function runKernel(gpu: Gpu, test: KernelCase): Promise<KernelRun> {
+  const { repeats = 0 } = test;
+  const open = await openKernel(gpu, test, repeats > 0);
+  const milliseconds: number[] = [];
+  for (let i = 0; i < repeats; i++) milliseconds.push(await open.time());
+  open.close();
+  return { outputs: open.outputs, milliseconds, deviceTime: open.deviceTime };
 }

@@ -1,0 +1,209 @@
+/**
+ * Whole analyses: where the time went, how well stages overlap, what memory was promised and taken. Sizes
+ * take seconds in software, and more where the adapter is a GPU.
+ */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fromTypedArray } from "../src/array/array.ts";
+import { peakResidentBytes } from "../src/cli/resident.ts";
+import { KMeans } from "../src/cluster/kmeans.ts";
+import { PCA } from "../src/decompose/pca.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
+import { formatBytes, formatTable } from "../src/math/format.ts";
+import { Random } from "../src/math/random.ts";
+import type { MemoryBytes } from "../src/types.ts";
+import { measureBatches } from "../src/windows/measure.ts";
+import { windows } from "../src/windows/windows.ts";
+import { squaredDistance } from "../test/reference/vq_assign.ts";
+import { checkWithin } from "./harness.ts";
+import type { ResultRow } from "./results.ts";
+
+const STAGES = ["read", "compute", "write"] as const;
+
+interface PipelineReport {
+  seconds: Record<string, number>;
+  projectedBytes: MemoryBytes;
+  peakBytes: MemoryBytes;
+}
+
+export interface PipelineRow extends ResultRow {
+  /** Wall time of its passes over that of the slowest stage of each. */
+  overlap: number;
+  /** Peak of the ledger over the promise. */
+  gpuOfProjected: number;
+  projectedBytes: MemoryBytes;
+}
+
+/** Where the time of a run went, by its report. */
+export function pipelineRow(
+  bench: string,
+  what: string,
+  rows: number,
+  { seconds, projectedBytes, peakBytes }: PipelineReport,
+): PipelineRow {
+  const passes = [...new Set(Object.keys(seconds).map((key) => key.split(".")[0]!))]
+    .filter((pass) => `${pass}.total` in seconds);
+  const spent = { read: 0, compute: 0, write: 0 };
+  let [walls, slowest] = [0, 0];
+  for (const pass of passes) {
+    for (const stage of STAGES) spent[stage] += seconds[`${pass}.${stage}`]!;
+    walls += seconds[`${pass}.total`]!;
+    slowest += Math.max(...STAGES.map((stage) => seconds[`${pass}.${stage}`]!));
+  }
+  return {
+    bench,
+    case: what,
+    rows,
+    ...spent,
+    // around the passes, and where no stage was at work
+    outside: seconds.total! - walls,
+    total: seconds.total!,
+    rowsPerSecond: rows / seconds.total!,
+    overlap: walls / slowest,
+    projectedBytes,
+    peakBytes,
+    gpuOfProjected: peakBytes.gpu / projectedBytes.gpu,
+    peakResidentBytes: peakResidentBytes(),
+  };
+}
+
+function print(gpu: Gpu, { bench, case: what, ...row }: PipelineRow): void {
+  const seconds = (name: string) => `${(row[name] as number).toFixed(2)} s`;
+  const stages = [...STAGES, "outside", "total"];
+  const { gpu: peak } = row.peakBytes as MemoryBytes;
+  console.log(
+    `${bench}, ${what}, on ${gpu.adapter.name}\n${
+      formatTable([
+        [...stages, "wall / slowest stage", "GPU peak", "of promised", "resident"],
+        [
+          ...stages.map(seconds),
+          row.overlap.toFixed(2),
+          formatBytes(peak),
+          row.gpuOfProjected.toFixed(3),
+          formatBytes(row.peakResidentBytes as number),
+        ],
+      ])
+    }\n`,
+  );
+}
+
+/** A simulated session to decode, of so many seconds. */
+export function simulatedDecoder(seconds: number, edge = 60) {
+  const session = simulateSession({ seed: 1, seconds, arena: [edge, edge] });
+  return sortedSpikes({ ...session, states: contFrag({ movementVar: 6 }), binSize: 3 });
+}
+
+const STEP = 0.02;
+
+/** Filter, smoother and a posterior of 16 bits on disk. */
+export async function runDecode(gpu: Gpu): Promise<PipelineRow> {
+  const seconds = gpu.adapter.software ? 60 : 3600;
+  const decoder = simulatedDecoder(seconds);
+  const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+  try {
+    const plan = decoder.smooth(gpu, {
+      time: { step: STEP },
+      out: join(folder, "decode.zarr"),
+      dtype: "u16",
+    });
+    const result = await plan.run();
+    const [rows, width] = result.posterior.shape as [number, number];
+    const first = await result.posterior.read(0, 1) as Float32Array;
+    checkWithin("the sum of a posterior", Math.abs(first.reduce((a, b) => a + b, 0) - 1), 1e-5);
+    const row = pipelineRow("decode", `${rows} rows x ${width} state bins, u16`, rows, result);
+    await result.close();
+    return row;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Rows around some centres, on axes of falling length. */
+function clouds(rows: number, features: number): Float32Array {
+  const random = new Random(3);
+  const centers = Float32Array.from({ length: 64 * features }, () => random.uniform() - 0.5);
+  return Float32Array.from({ length: rows * features }, (_, i) => {
+    const [row, d] = [Math.floor(i / features), i % features];
+    return (centers[row % 64 * features + d]! + 0.2 * (random.uniform() - 0.5)) / (1 + d / 16);
+  });
+}
+
+const FEATURES = 128;
+const pointRows = ({ adapter }: Gpu) => adapter.software ? 8192 : 2 ** 19;
+
+/** A fit of k-means, of few iterations: it is its speed that is asked for. */
+export async function runKMeans(gpu: Gpu): Promise<PipelineRow> {
+  const rows = pointRows(gpu);
+  const values = clouds(rows, FEATURES);
+  const model = new KMeans({ k: 64, seed: 42, maxIterations: 3 });
+  const result = await model.fit(gpu, fromTypedArray(values, [rows, FEATURES])).run();
+  for (let row = 0; row < 100; row++) {
+    const own = squaredDistance(values, row, result.centroids, result.ids[row]!, FEATURES);
+    for (let code = 0; code < 64; code++) {
+      const other = squaredDistance(values, row, result.centroids, code, FEATURES);
+      checkWithin(`row ${row}'s nearest centroid`, own - other, 1e-5);
+    }
+  }
+  return pipelineRow("kmeans", `64 codes x ${FEATURES} features, ${rows} rows`, rows, result);
+}
+
+/** Components of the same rows. */
+export async function runPca(gpu: Gpu): Promise<PipelineRow> {
+  const rows = pointRows(gpu);
+  const values = clouds(rows, FEATURES);
+  const result = await new PCA({ components: 8 }).fit(
+    gpu,
+    fromTypedArray(values, [rows, FEATURES]),
+  ).run();
+  const { components, mean, explainedVariance } = result;
+  let sum = 0;
+  for (let row = 0; row < rows; row++) {
+    let score = 0;
+    for (let d = 0; d < FEATURES; d++) {
+      score += (values[row * FEATURES + d]! - mean[d]!) * components[d]!;
+    }
+    sum += score * score;
+  }
+  const off = Math.abs(sum / (rows - 1) / explainedVariance[0]! - 1);
+  checkWithin("the variance of the first component", off, 1e-5);
+  return pipelineRow("pca", `8 components of ${FEATURES} features, ${rows} rows`, rows, result);
+}
+
+const [FRAMES, FRAME_FEATURES, SIZE, BATCH, STEP_MS] = [20_000, 287, 30, 256, 140];
+
+/** Batches of windows from frames on the device, beside steps of 140 ms. */
+export async function runBatches(gpu: Gpu): Promise<ResultRow> {
+  const random = new Random(5);
+  const values = Float32Array.from({ length: FRAMES * FRAME_FEATURES }, () => random.uniform());
+  const view = windows(fromTypedArray(values, [FRAMES, FRAME_FEATURES]), { size: SIZE });
+  const batches = view.batches(gpu, { size: BATCH, shuffle: 7, framesIn: "device" });
+  const timing = await measureBatches(batches, { gpu, stepMs: STEP_MS, most: 16 });
+  const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
+  const { gpu: peak, host } = batches.stats.peakBytes;
+  return {
+    bench: "batches",
+    case: `${BATCH} x ${SIZE} x ${FRAME_FEATURES} of ${FRAMES} frames`,
+    ...timing,
+    stepMs: STEP_MS,
+    waitOfStep: timing.waitMs / STEP_MS,
+    peakBytes: batches.stats.peakBytes,
+    eagerBytes,
+    memoryOfEager: (peak + host) / eagerBytes,
+    batchBytes: 4 * BATCH * SIZE * FRAME_FEATURES,
+  };
+}
+
+async function printed(gpu: Gpu, row: Promise<PipelineRow>): Promise<ResultRow[]> {
+  print(gpu, await row);
+  return [await row];
+}
+
+export const pipelineBenches = [
+  { name: "decode", run: (gpu: Gpu) => printed(gpu, runDecode(gpu)) },
+  { name: "kmeans", run: (gpu: Gpu) => printed(gpu, runKMeans(gpu)) },
+  { name: "pca", run: (gpu: Gpu) => printed(gpu, runPca(gpu)) },
+  { name: "batches", run: async (gpu: Gpu) => [await runBatches(gpu)] },
+];
