@@ -9,6 +9,7 @@ import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import { openCeilings } from "./ceilings.ts";
+import { runConditioningBench } from "./conditioning_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
@@ -39,6 +40,7 @@ const benches: NamedBench[] = [
   posteriorTypesBench,
   { name: "linear_track", run: (gpu) => linearTrackBench.run(gpu) },
   lagProductsBench,
+  { name: "conditioning", run: runConditioningBench },
   { name: "windows", run: runWindowsBench },
 ];
 /** They take long, or want something installed: run when they are named. */
