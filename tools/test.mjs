@@ -138,7 +138,7 @@ const suites = runtimes.flatMap((runtime) => {
   const shards = runtime === "chromium" || options.long ? ["1/1"] : ["1/2", "2/2"];
   return shards.map((shard) => ({ runtime, shard }));
 });
-const together = options.long ? 1 : availableParallelism() + 1;
+const together = options.long ? 1 : 2 * availableParallelism();
 const title = ({ runtime, shard }) =>
   console.log(`\n=== ${runtime}${shard === "1/1" ? "" : ` ${shard}`} ===`);
 const runs = [];
