@@ -242,6 +242,8 @@ describe("an exported NetCDF file", () => {
     it(`opens in xarray as the store does, expanded or not: ${dtype}`, async (context) => {
       const missing = pythonMissing(["xarray", "zarr", "dask", "h5netcdf", "netCDF4"]);
       if (missing) context.skip(missing);
+      // netcdf_test.ts reads what Deno exports
+      if (runtime === "deno" && dtype !== "u16") context.skip("Deno exports u16; Node all types");
       const out = join(folder, `export-${dtype}.zarr`);
       const decoder = sortedSpikes({
         ...smallRecording({ dimensions: 2, seconds: 6 }),
