@@ -15,6 +15,8 @@ const SAMPLE_STRETCHES = 32;
 const STRETCH_ROWS = 32;
 // squares of it, summed over any number of features, stay far below the largest f32
 const MOST = 1e15;
+/** Bits by which a step of the shift is finer than a feature's deviation. */
+const SHIFT_BITS = 4;
 
 export interface PointsOptions {
   /** What is being done, for errors: `cluster`, `project`. */
@@ -102,10 +104,11 @@ export class Points {
       count += end - start;
     }
     if (this.#normalize) return digests;
-    this.shift = sums.map((sum, d) => origin![d]! + sum / count);
     let most = 0;
     for (let d = 0; d < features; d++) {
-      most = Math.max(most, squares[d]! / count - (sums[d]! / count) ** 2);
+      const variance = squares[d]! / count - (sums[d]! / count) ** 2;
+      most = Math.max(most, variance);
+      this.shift[d] = roundTo(origin![d]! + sums[d]! / count, Math.sqrt(variance));
     }
     const exponent = Math.round(Math.log2(most) / 2);
     // refused when it is read, if it is not finite
@@ -210,4 +213,13 @@ export class Points {
       `Cannot ${this.action}: ${this.#item} ${row}, feature ${feature} is ${value}, wanted ${wanted}`,
     );
   }
+}
+
+/**
+ * The number near `mean` that is a whole number of small steps, powers of two: integers and other short
+ * numbers then stay short, so that f32 holds them and sums of some thousand of them without an error.
+ */
+function roundTo(mean: number, deviation: number): number {
+  const step = 2 ** (Math.round(Math.log2(deviation)) - SHIFT_BITS);
+  return step > 0 && Number.isFinite(step) ? Math.round(mean / step) * step : mean;
 }

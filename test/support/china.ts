@@ -13,13 +13,14 @@ export async function chinaPatches(stride: number): Promise<ChunkedArray> {
   return patches(await openArray(await sharedFile("data/china/rgb.npy")), { size: 8, stride });
 }
 
-/** The rows at which the centroids begin: evenly spread. */
+/** Where the centroids begin: means of three neighbouring rows, evenly spread. */
 export async function firstCentroids(rows: ChunkedArray, k: number): Promise<Float64Array> {
   const [count, features] = rows.shape as [number, number];
   const init = new Float64Array(k * features);
   for (let i = 0; i < k; i++) {
     const row = Math.floor(i * count / k);
-    init.set(await rows.read(row, row + 1) as Uint8Array, i * features);
+    const values = await rows.read(row, row + 3) as Uint8Array;
+    values.forEach((value, at) => init[i * features + at % features]! += value / 3);
   }
   return init;
 }
