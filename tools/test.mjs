@@ -1,7 +1,6 @@
 /**
  * Runs the suite in Node, Deno and Chromium, and adds up what was executed. Suites wait for the device
- * half of their time, so all run side by side, Node's and Deno's in halves; --long ones one after the
- * other.
+ * half of their time, so all run side by side; --long ones one after the other.
  *
  *   node tools/test.mjs [--long] [--runtime node,deno,chromium] [vitest filters]
  */
@@ -47,12 +46,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
-/**
- * @param shard Part of the suite to run, as `1/2`.
- * @param buffered Keeps what the suite prints until it has ended.
- */
-async function runSuite({ runtime, shard }, buffered) {
-  const countsFile = path.join(results, `${runtime}-${shard.replace("/", "-of-")}.json`);
+/** @param buffered Keeps what the suite prints until it has ended. */
+async function runSuite(runtime, buffered) {
+  const countsFile = path.join(results, `${runtime}.json`);
   const env = {
     ...process.env,
     SLUICE_RUNTIME: runtime,
@@ -66,8 +62,8 @@ async function runSuite({ runtime, shard }, buffered) {
   }
   const [program, first] = launcher(runtime);
   const reporters = ["--reporter=default", `--reporter=${reporter}`];
-  const args = [...first, "run", ...reporters, `--shard=${shard}`, ...filters];
-  // a filter may name files that are for other runtimes, or too few for two shards
+  const args = [...first, "run", ...reporters, ...filters];
+  // a filter may name files that are for other runtimes
   if (filters.length > 0) args.push("--passWithNoTests");
   const output = [];
   const code = await new Promise((resolve) => {
@@ -132,39 +128,27 @@ function compareRuntimes() {
 }
 
 rmSync(results, { recursive: true, force: true });
-const suites = runtimes.flatMap((runtime) => {
-  mkdirSync(path.join(results, runtime), { recursive: true });
-  const shards = runtime === "chromium" || options.long ? ["1/1"] : ["1/2", "2/2"];
-  return shards.map((shard) => ({ runtime, shard }));
-});
-const title = ({ runtime, shard }) =>
-  console.log(`\n=== ${runtime}${shard === "1/1" ? "" : ` ${shard}`} ===`);
+const title = (runtime) => console.log(`\n=== ${runtime} ===`);
 const runs = [];
-for (const [i, suite] of suites.entries()) {
+for (const [i, runtime] of runtimes.entries()) {
+  mkdirSync(path.join(results, runtime), { recursive: true });
   // the first of several at once prints as it goes, the others when they are done
   const first = options.long || i === 0;
-  if (first) title(suite);
+  if (first) title(runtime);
   const started = performance.now();
-  const run = runSuite(suite, !first)
+  const run = runSuite(runtime, !first)
     .then((counts) => ({ ...counts, first, seconds: (performance.now() - started) / 1000 }));
   if (options.long) await run;
   runs.push(run);
 }
 const all = {};
-for (const [i, suite] of suites.entries()) {
+for (const [i, runtime] of runtimes.entries()) {
   const { print, first, ...counts } = await runs[i];
   if (!first) {
-    title(suite);
+    title(runtime);
     print();
   }
-  const before = all[suite.runtime];
-  all[suite.runtime] = before === undefined ? counts : {
-    passed: before.passed + counts.passed,
-    failed: before.failed + counts.failed,
-    skipped: [...before.skipped, ...counts.skipped],
-    seconds: Math.max(before.seconds, counts.seconds),
-    note: before.note ?? counts.note,
-  };
+  all[runtime] = counts;
 }
 if (runtimes.length > 1) {
   console.log("\n=== the same numbers in every runtime ===");
