@@ -5,15 +5,7 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/array.ts";
-import { fromTypedArray } from "../array/array.ts";
-import { contexts } from "../array/contexts.ts";
 import { Points } from "../array/points.ts";
-import type { ResultArray } from "../array/result_store.ts";
-import { ResultStore } from "../array/result_store.ts";
-import { KMeans } from "../cluster/kmeans.ts";
-import type { PcaResult } from "../decompose/pca.ts";
-import { PCA } from "../decompose/pca.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
@@ -21,8 +13,7 @@ import { digestOf } from "../math/digest.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
-import type { Plan } from "../stream/plan.ts";
-import type { NumericArray, Progress, RunOptions } from "../types.ts";
+import type { RunOptions } from "../types.ts";
 import { VERSION } from "../version.ts";
 import type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 import { checkConfig } from "./config.ts";
@@ -32,15 +23,17 @@ import type { Check } from "./decision.ts";
 import { decide } from "./decision.ts";
 import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
 import { diagnose, diagnoseBytes, effectiveClusters } from "./diagnose.ts";
+import type { Model } from "./models.ts";
+import { Models } from "./models.ts";
 import type { ClusterMoments } from "./moments.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { deltaNormalizer } from "./normalizer.ts";
-import { quartileEdges, quartileIds } from "./quartiles.ts";
 import { describeResults, parseNumbers, stringifyNumbers } from "./report.ts";
 import type { Rows, Utterance } from "./rows.ts";
-import { countRows, rowCount } from "./rows.ts";
+import { countRows } from "./rows.ts";
 import { medianEnergy, sliceRows } from "./slices.ts";
 import { splitSpeakers } from "./splits.ts";
+import { Steps } from "./steps.ts";
 
 /** A condition at a lag. */
 export interface ConditionResult {
@@ -116,7 +109,7 @@ export async function run(
   options: ConditionOptions = {},
 ): Promise<ConditionReport> {
   const settings = checkConfig(config);
-  const progress = new Steps(settings, options);
+  const progress = new Steps(settings.lags.length * settings.conditions.length + 1, options);
   const store = await openStore(settings.out, { mode: "write" });
   try {
     const unlock = await store.lock(LOCK);
@@ -156,97 +149,16 @@ async function checkPlace(store: Store): Promise<void> {
   }
 }
 
-/** Progress of steps that weigh the same. */
-class Steps {
-  readonly #options: ConditionOptions;
-  readonly #count: number;
-  readonly #began = performance.now();
-  #done = 0;
-  #fraction = 0;
-  #name = "prepare";
-
-  constructor({ lags, conditions }: Settings, options: ConditionOptions) {
-    this.#options = options;
-    this.#count = lags.length * conditions.length + 1;
-  }
-
-  get signal(): AbortSignal | undefined {
-    return this.#options.signal;
-  }
-
-  begin(name: string): void {
-    this.#name = name;
-  }
-
-  end(): void {
-    this.#done++;
-  }
-
-  /** Tells that a share of a stage, which may be part of the step, is done. */
-  show(stage: string, share: number, [from, to] = [0, 1], inner: Partial<Progress> = {}): void {
-    // steps that are found done, and plans that share a part, count as they end
-    const done = (this.#done + from + (to - from) * share) / this.#count;
-    this.#fraction = Math.min(1, Math.max(this.#fraction, done));
-    const elapsedSeconds = (performance.now() - this.#began) / 1000;
-    this.#options.onProgress?.({
-      rows: 0,
-      totalRows: 0,
-      bytesWritten: 0,
-      rowsPerSecond: 0,
-      peakBytes: { gpu: 0, host: 0, disk: 0 },
-      ...inner,
-      plan: "condition",
-      pass: `${this.#name}, ${stage}`,
-      passIndex: this.#done,
-      passCount: this.#count,
-      fraction: this.#fraction,
-      elapsedSeconds,
-      etaSeconds: undefined,
-    });
-  }
-
-  /** Runs a plan as a part of the step. */
-  run<Result>(plan: Plan<Result>, part: [number, number]): Promise<Result> {
-    return plan.run({
-      ...(this.signal && { signal: this.signal }),
-      onProgress: (inner) => this.show(`${plan.name} ${inner.pass}`, inner.fraction, part, inner),
-    });
-  }
-}
-
-/** A fitted condition. */
-interface Model {
-  /** Clusters there are, whether or not they have rows. */
-  clusters: number;
-  /** Ids of train rows. */
-  ids: Int32Array;
-  /** Ids of other rows. */
-  assign(points: ChunkedArray): Promise<Int32Array>;
-  /** What is stored of it. */
-  arrays: Record<string, StoredValues>;
-}
-
-interface StoredValues extends ResultArray {
-  values: NumericArray;
-}
-
-/** Principal components of the train contexts. */
-interface Components {
-  pca: PCA;
-  fit: PcaResult;
-}
-
 class Analysis {
   readonly #gpu: Gpu;
   readonly #settings: Settings;
   readonly #corpus: Corpus;
   readonly #store: Store;
   readonly #steps: Steps;
+  readonly #models: Models;
   readonly #splits: Record<SplitName, Split>;
   readonly #slices: SliceName[];
   #normalizer: Normalizer | undefined;
-  /** Of the lag that is under way, by context and number of components. */
-  readonly #found = new Map<string, Components>();
   #hash = "";
 
   constructor(
@@ -261,6 +173,7 @@ class Analysis {
     this.#corpus = corpus;
     this.#store = store;
     this.#steps = steps;
+    this.#models = new Models(gpu, settings, steps);
     const { energy, utterances, frames } = corpus;
     if (settings.slices?.includes("high_energy") && !energy) {
       throw new RangeError(
@@ -302,7 +215,7 @@ class Analysis {
         results.push(result);
         this.#steps.end();
       }
-      this.#found.clear();
+      this.#models.forget();
     }
     const report = this.#report(results);
     for (const [name, text] of Object.entries(describeResults(report, this.#splitNames()))) {
@@ -320,24 +233,11 @@ class Analysis {
     );
   }
 
-  #view(split: SplitName, lag: number, { context }: Condition): ChunkedArray {
-    const { frames, utterances, firstTarget } = this.#splits[split];
-    const { window: width } = this.#settings;
-    const segments = utterances.filter((utterance) => rowCount(utterance, firstTarget) > 0);
-    return contexts(frames, { width, lag, mode: context, segments, firstTarget });
-  }
-
   /** Plans every fit without running it, so that what does not fit is told before any work. */
   checkBudget(): void {
     const lag = this.#settings.lags[0]!;
     for (const condition of this.#settings.conditions) {
-      const view = this.#view("train", lag, condition);
-      const { components, clusters } = condition;
-      if (components !== undefined) new PCA({ components }).fit(this.#gpu, view);
-      // scores that are yet to come
-      const shape = components === undefined ? view.shape : [view.shape[0]!, components];
-      const points = { ...view, shape, dtype: "float32" as const, read: view.read };
-      if (clusters !== undefined) this.#kmeans(condition).fit(this.#gpu, points);
+      this.#models.check(this.#models.contexts(this.#splits.train, lag, condition), condition);
       this.#openAccount(condition).close();
     }
   }
@@ -416,7 +316,8 @@ class Analysis {
       const others: Partial<Record<SplitName, Diagnosis>> = {};
       for (const name of this.#present) {
         if (name === "train") continue;
-        const ids = await model.assign(await this.#points(name, lag, condition, [0.6, 0.8]));
+        const view = this.#models.contexts(this.#splits[name], lag, condition);
+        const ids = await model.assign(view);
         others[name] = (await this.#diagnose(name, ids, effective, [0.8, 1])).diagnosis;
       }
       return {
@@ -435,16 +336,18 @@ class Analysis {
     }
   }
 
-  /** Fits, stores the model, and scores train rows, of which nothing is left afterwards. */
+  /** Fits, scores train rows, of which nothing is left afterwards, and stores the model. */
   async #train(
     lag: number,
     condition: Condition,
   ): Promise<{ model: Omit<Model, "ids">; effective: EffectiveClusters; train: Diagnosis }> {
-    const points = await this.#points("train", lag, condition, [0, 0.25]);
-    const { ids, ...model } = await this.#fit(points, condition);
+    const view = this.#models.contexts(this.#splits.train, lag, condition);
+    const { ids, ...model } = await this.#models.fit(view, condition);
     const effective = effectiveClusters(ids, this.#settings.minClusterSize);
     const { diagnosis, moments } = await this.#diagnose("train", ids, effective, [0.5, 0.6]);
-    await this.#storeModel(lag, condition, model.arrays, effective, moments);
+    const normalizer = this.#normalizer!;
+    const told = { hash: this.#hash, lag, condition, normalizer, effective, moments };
+    await this.#models.store(model, told);
     return { model, effective, train: diagnosis };
   }
 
@@ -459,95 +362,6 @@ class Analysis {
       slices: this.#slices.length - 1,
     });
     return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
-  }
-
-  /** Contexts of a split, or their scores. */
-  async #points(
-    split: SplitName,
-    lag: number,
-    condition: Condition,
-    part: [number, number],
-  ): Promise<ChunkedArray> {
-    const view = this.#view(split, lag, condition);
-    const { components } = condition;
-    if (components === undefined) return view;
-    const { pca } = await this.#components(lag, condition, part);
-    const scores = await this.#steps.run(pca.transform(this.#gpu, view), part);
-    return fromTypedArray(scores, [view.shape[0]!, components]);
-  }
-
-  /** Components of the train contexts, found once a lag for all conditions that want them. */
-  async #components(
-    lag: number,
-    condition: Condition,
-    part: [number, number],
-  ): Promise<Components> {
-    const { context, components } = condition;
-    const key = `${context} ${components}`;
-    let found = this.#found.get(key);
-    if (!found) {
-      const pca = new PCA({ components: components! });
-      const view = this.#view("train", lag, condition);
-      found = { pca, fit: await this.#steps.run(pca.fit(this.#gpu, view), part) };
-      this.#found.set(key, found);
-    }
-    return found;
-  }
-
-  #kmeans({ clusters, inits, maxIterations }: Condition): KMeans {
-    return new KMeans({
-      k: clusters!,
-      seed: this.#settings.seed,
-      ...(inits !== undefined && { inits }),
-      ...(maxIterations !== undefined && { maxIterations }),
-    });
-  }
-
-  async #fit(points: ChunkedArray, condition: Condition): Promise<Model> {
-    const { components, clusters } = condition;
-    const arrays: Model["arrays"] = {};
-    if (components !== undefined) {
-      const { fit } = this.#found.get(`${condition.context} ${components}`)!;
-      arrays.components = {
-        values: fit.components,
-        dtype: "float32",
-        shape: [components, fit.mean.length],
-        dims: ["component", "context"],
-      };
-      arrays.context_mean = vector(fit.mean, "context");
-      arrays.explained_variance_ratio = vector(fit.explainedVarianceRatio, "component");
-    }
-    if (clusters === undefined) {
-      const scores = points.values as Float32Array;
-      const edges = quartileEdges(scores, components!);
-      arrays.edges = {
-        values: edges,
-        dtype: "float64",
-        shape: [components!, 3],
-        dims: ["component", "quartile"],
-      };
-      return {
-        clusters: 4 ** components!,
-        ids: quartileIds(scores, edges),
-        assign: (others) => Promise.resolve(quartileIds(others.values as Float32Array, edges)),
-        arrays,
-      };
-    }
-    const kmeans = this.#kmeans(condition);
-    const fit = await this.#steps.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
-    arrays.centroids = {
-      values: fit.centroids,
-      dtype: "float32",
-      shape: [clusters, points.shape[1]!],
-      dims: ["code", components === undefined ? "context" : "component"],
-    };
-    return {
-      clusters,
-      ids: fit.ids,
-      assign: async (others) =>
-        (await this.#steps.run(kmeans.predict(this.#gpu, others), [0.75, 0.8])).ids,
-      arrays,
-    };
   }
 
   #diagnose(
@@ -567,40 +381,6 @@ class Analysis {
       minSpeakerRows: this.#settings.minSpeakerRows,
       onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
       ...(this.#steps.signal && { signal: this.#steps.signal }),
-    });
-  }
-
-  async #storeModel(
-    lag: number,
-    condition: Condition,
-    model: Model["arrays"],
-    effective: EffectiveClusters,
-    { counts, sums, squares, dims }: ClusterMoments,
-  ): Promise<void> {
-    const { window, seed, out } = this.#settings;
-    const count = (at: number) => counts[Math.floor(at / dims)]!;
-    const means = Float32Array.from(sums, (sum, at) => sum / count(at));
-    const variances = Float32Array.from(
-      squares,
-      (square, at) => Math.max(0, square / count(at) - (sums[at]! / count(at)) ** 2),
-    );
-    const table = { dtype: "float32" as const, shape: [counts.length, dims] };
-    const arrays: Model["arrays"] = {
-      ...model,
-      normalizer_mean: vector(this.#normalizer!.mean, "feature"),
-      normalizer_std: vector(this.#normalizer!.std, "feature"),
-      cluster_ids: vector(effective.ids, "cluster"),
-      cluster_rows: vector(effective.counts, "cluster"),
-      // of normalised deltas
-      delta_mean: { ...table, values: means, dims: ["cluster", "feature"] },
-      delta_variance: { ...table, values: variances, dims: ["cluster", "feature"] },
-    };
-    const place = siblingPlace(out, `/models/lag${lag}_${condition.name}.zarr`);
-    const store = new ResultStore({ place, overwrite: true, kind: "condition", arrays });
-    const values = Object.entries(arrays).map(([name, array]) => [name, array.values]);
-    await store.write(this.#hash, Object.fromEntries(values), {
-      parameters: { lag, window, seed, ...condition },
-      adapter: this.#gpu.adapter.name,
     });
   }
 
@@ -640,16 +420,4 @@ class Analysis {
   async #write(key: string, text: string): Promise<void> {
     await this.#store.set(key, new TextEncoder().encode(text));
   }
-}
-
-function vector(
-  values: Float32Array | Float64Array | Int32Array,
-  dim: string,
-): StoredValues {
-  const dtype = values instanceof Float32Array
-    ? "float32"
-    : values instanceof Float64Array
-    ? "float64"
-    : "int32";
-  return { values, dtype, shape: [values.length], dims: [dim] };
 }
