@@ -9,6 +9,7 @@ import { parseBytes } from "../math/format.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { createKernel } from "./kernel.ts";
 import { Ledger } from "./ledger.ts";
+import { restUntil } from "./rest.ts";
 import { runSelfTest } from "./self_test.ts";
 
 /** Memory a {@link Gpu} may use: one size for GPU memory, or one for each of GPU and host. */
@@ -212,6 +213,7 @@ export class Gpu {
     let kernel = this.#kernels.get(key);
     if (!kernel) {
       kernel = createKernel(this, spec, constants);
+      if (isNode) restUntil(kernel);
       this.#kernels.set(key, kernel);
       kernel.catch(() => this.#kernels.delete(key));
     }
@@ -239,6 +241,7 @@ export class Gpu {
     }
     const scopes = [device.popErrorScope(), device.popErrorScope()];
     const done = device.queue.onSubmittedWorkDone();
+    if (isNode) restUntil(done);
     return (async () => {
       const errors = await Promise.all(scopes);
       await done;

@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { expect, it } from "vitest";
+import { BufferUsage } from "../../src/gpu/usage.ts";
+import { useGpu } from "../support/gpu.ts";
+import { runtime } from "../support/runtime.ts";
+
+const gpu = useGpu();
+
+/** Processor time of the main thread so far, in ms. */
+function mainThreadMs(): number {
+  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // in hundredths of a second, of the user and of the system
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+const SLOW = `
+@group(0) @binding(0) var<storage, read_write> sums: array<f32>;
+@compute @workgroup_size(64)
+fn slow(@builtin(global_invocation_id) id: vec3u) {
+  var sum = f32(id.x);
+  for (var i = 0u; i < 1000000u; i++) {
+    sum = fma(sum, 0.999, 1.0);
+  }
+  sums[id.x] = sum;
+}`;
+
+it("the main thread rests while the device works", async (context) => {
+  if (runtime === "deno") {
+    context.skip("Deno asks its device for news every few milliseconds alone");
+  }
+  if (process.platform !== "linux") context.skip("threads are measured by Linux's /proc");
+  const { device } = gpu();
+  const module = device.createShaderModule({ code: SLOW });
+  const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module } });
+  const workgroups = 8;
+  const buffer = device.createBuffer({ size: 4 * 64 * workgroups, usage: BufferUsage.STORAGE });
+  const group = device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [{ binding: 0, resource: { buffer } }],
+  });
+  const began = performance.now();
+  const before = mainThreadMs();
+  await gpu().submit("slow", (encoder) => {
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(workgroups);
+    pass.end();
+  });
+  const share = (mainThreadMs() - before) / (performance.now() - began);
+  buffer.destroy();
+  // without rests it is 0.7 to 1 on a machine that does nothing else
+  expect(share).toBeLessThan(0.35);
+});
