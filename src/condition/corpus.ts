@@ -19,7 +19,8 @@ import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec } from "../store/zarr_metadata.ts";
 import { readGroupAttributes } from "../store/zarr_metadata.ts";
-import { ChunkWriter, removeGroup, writeArray, writeGroup } from "../store/zarr_writer.ts";
+import { ChunkWriter } from "../store/chunk_writer.ts";
+import { removeGroup, writeArray, writeGroup } from "../store/zarr_writer.ts";
 import type { Utterance } from "./rows.ts";
 
 /** A zarr store with a group for each utterance. */

@@ -7,19 +7,14 @@
 import { OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
+import type { StoredChunk } from "../store/chunk_writer.ts";
+import { ChunkWriter } from "../store/chunk_writer.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
 import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
-import type { StoredChunk } from "../store/zarr_writer.ts";
-import {
-  ChunkWriter,
-  removeGroup,
-  writeArray,
-  writeGroup,
-  writeGroupAttributes,
-} from "../store/zarr_writer.ts";
+import { removeGroup, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type {
   Commit,

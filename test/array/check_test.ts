@@ -5,7 +5,8 @@ import { openJournal } from "../../src/store/journal.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { ZarrFormat, ZarrGroupSpec } from "../../src/store/zarr_metadata.ts";
-import { ChunkWriter, writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import { ChunkWriter } from "../../src/store/chunk_writer.ts";
+import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
 
 let places = 0;
 

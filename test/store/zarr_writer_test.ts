@@ -4,18 +4,14 @@ import * as zarr from "zarrita";
 import { openArray } from "../../src/array/array.ts";
 import { crc32c } from "../../src/math/crc32c.ts";
 import { decodeFloat16 } from "../../src/math/half.ts";
+import { ChunkWriter } from "../../src/store/chunk_writer.ts";
 import { CODECS } from "../../src/store/codecs.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
 import type { ZarrArraySpec } from "../../src/store/zarr_metadata.ts";
 import { projectedMetadataBytes } from "../../src/store/zarr_metadata.ts";
-import {
-  ChunkWriter,
-  writeArray,
-  writeGroup,
-  writeGroupAttributes,
-} from "../../src/store/zarr_writer.ts";
+import { writeArray, writeGroup, writeGroupAttributes } from "../../src/store/zarr_writer.ts";
 import type { DataType, NumericArray } from "../../src/types.ts";
 import { seeded } from "../support/random.ts";
 import { recordNumbers } from "../support/record.ts";

@@ -2,7 +2,8 @@
 
 import { openStore } from "../../src/store/store.ts";
 import type { ZarrArraySpec } from "../../src/store/zarr_metadata.ts";
-import { ChunkWriter, writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import { ChunkWriter } from "../../src/store/chunk_writer.ts";
+import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
 import { seeded } from "./random.ts";
 
 /** State bins, and bins of the box they are expanded to. */
