@@ -10,6 +10,7 @@ import { openGpu } from "../src/mod.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import { openCeilings } from "./ceilings.ts";
 import { runConditioningBench } from "./conditioning_bench.ts";
+import { runGrowthBench } from "./growth_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
@@ -41,6 +42,7 @@ const benches: NamedBench[] = [
   { name: "linear_track", run: (gpu) => linearTrackBench.run(gpu) },
   lagProductsBench,
   { name: "conditioning", run: runConditioningBench },
+  { name: "growth", run: runGrowthBench },
   { name: "windows", run: runWindowsBench },
 ];
 /** They take long, or want something installed: run when they are named. */

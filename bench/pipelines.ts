@@ -98,16 +98,23 @@ export function simulatedDecoder(seconds: number, edge = 60) {
 
 const STEP = 0.02;
 
-/** Filter, smoother and a posterior of 16 bits on disk. */
-export async function runDecode(gpu: Gpu): Promise<PipelineRow> {
-  const seconds = gpu.adapter.software ? 60 : 3600;
-  const decoder = simulatedDecoder(seconds);
+/** Filter, smoother and a posterior of 16 bits on disk, of so many seconds in a box of an edge in cm. */
+export async function runDecode(
+  gpu: Gpu,
+  { seconds = gpu.adapter.software ? 60 : 3600, edge = 60, chunkRows }: {
+    seconds?: number;
+    edge?: number;
+    chunkRows?: number;
+  } = {},
+): Promise<PipelineRow> {
+  const decoder = simulatedDecoder(seconds, edge);
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   try {
     const plan = decoder.smooth(gpu, {
       time: { step: STEP },
       out: join(folder, "decode.zarr"),
       dtype: "u16",
+      ...(chunkRows !== undefined && { chunkRows }),
     });
     const result = await plan.run();
     const [rows, width] = result.posterior.shape as [number, number];
@@ -131,45 +138,48 @@ function clouds(rows: number, features: number): Float32Array {
   });
 }
 
-const FEATURES = 128;
 const pointRows = ({ adapter }: Gpu) => adapter.software ? 8192 : 2 ** 19;
 
 /** A fit of k-means, of few iterations: it is its speed that is asked for. */
-export async function runKMeans(gpu: Gpu): Promise<PipelineRow> {
-  const rows = pointRows(gpu);
-  const values = clouds(rows, FEATURES);
-  const model = new KMeans({ k: 64, seed: 42, maxIterations: 3 });
-  const result = await model.fit(gpu, fromTypedArray(values, [rows, FEATURES])).run();
+export async function runKMeans(
+  gpu: Gpu,
+  { rows = pointRows(gpu), features = 128, k = 64 } = {},
+): Promise<PipelineRow> {
+  const values = clouds(rows, features);
+  const model = new KMeans({ k, seed: 42, maxIterations: 3, tolerance: 0 });
+  const result = await model.fit(gpu, fromTypedArray(values, [rows, features])).run();
   for (let row = 0; row < 100; row++) {
-    const own = squaredDistance(values, row, result.centroids, result.ids[row]!, FEATURES);
-    for (let code = 0; code < 64; code++) {
-      const other = squaredDistance(values, row, result.centroids, code, FEATURES);
+    const own = squaredDistance(values, row, result.centroids, result.ids[row]!, features);
+    for (let code = 0; code < k; code++) {
+      const other = squaredDistance(values, row, result.centroids, code, features);
       checkWithin(`row ${row}'s nearest centroid`, own - other, 1e-5);
     }
   }
-  return pipelineRow("kmeans", `64 codes x ${FEATURES} features, ${rows} rows`, rows, result);
+  return pipelineRow("kmeans", `${k} codes x ${features} features, ${rows} rows`, rows, result);
 }
 
 /** Components of the same rows. */
-export async function runPca(gpu: Gpu): Promise<PipelineRow> {
-  const rows = pointRows(gpu);
-  const values = clouds(rows, FEATURES);
+export async function runPca(
+  gpu: Gpu,
+  { rows = pointRows(gpu), features = 128 } = {},
+): Promise<PipelineRow> {
+  const values = clouds(rows, features);
   const result = await new PCA({ components: 8 }).fit(
     gpu,
-    fromTypedArray(values, [rows, FEATURES]),
+    fromTypedArray(values, [rows, features]),
   ).run();
   const { components, mean, explainedVariance } = result;
   let sum = 0;
   for (let row = 0; row < rows; row++) {
     let score = 0;
-    for (let d = 0; d < FEATURES; d++) {
-      score += (values[row * FEATURES + d]! - mean[d]!) * components[d]!;
+    for (let d = 0; d < features; d++) {
+      score += (values[row * features + d]! - mean[d]!) * components[d]!;
     }
     sum += score * score;
   }
   const off = Math.abs(sum / (rows - 1) / explainedVariance[0]! - 1);
   checkWithin("the variance of the first component", off, 1e-5);
-  return pipelineRow("pca", `8 components of ${FEATURES} features, ${rows} rows`, rows, result);
+  return pipelineRow("pca", `8 components of ${features} features, ${rows} rows`, rows, result);
 }
 
 const [FRAMES, FRAME_FEATURES, SIZE, BATCH, STEP_MS] = [20_000, 287, 30, 256, 140];
