@@ -29,10 +29,11 @@ export class ProgressPrinter {
     const eta = progress.etaSeconds === undefined
       ? ""
       : `, ${formatSeconds(progress.etaSeconds)} left`;
-    const rate = `${Math.round(progress.rowsPerSecond)} rows/s`;
+    // unknown until a tile of the pass is done
+    const rate = progress.rowsPerSecond > 0 ? `, ${Math.round(progress.rowsPerSecond)} rows/s` : "";
     const text =
       `${pass} (${passIndex + 1}/${passCount}) ${(100 * fraction).toFixed(0).padStart(3)} %` +
-      ` ${rate}${eta}, GPU ${formatBytes(peakBytes.gpu)}, host ${formatBytes(peakBytes.host)}, ` +
+      `${rate}${eta}, GPU ${formatBytes(peakBytes.gpu)}, host ${formatBytes(peakBytes.host)}, ` +
       `${formatBytes(progress.bytesWritten)} written`;
     this.print(text, { pass, fraction, elapsedSeconds });
   };
