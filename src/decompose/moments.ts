@@ -15,9 +15,14 @@ const WHOLE_SIZE = 512;
 export function momentsBytes(features: number, count: number, width = 1): number {
   const size = features * width;
   const vectors = isWhole(size, count) ? 3 * size : 12 * (count + 4 + count / 2);
+  return squaresBytes(features, width) + 8 * size * Math.ceil(vectors);
+}
+
+/** Bytes of {@link Moments.squares}. */
+export function squaresBytes(features: number, width: number): number {
   let elements = 0;
   for (let frame = 0; frame < width; frame++) elements += momentElements(features, width - frame);
-  return 8 * (elements + size * Math.ceil(vectors));
+  return 8 * elements;
 }
 
 function isWhole(size: number, count: number): boolean {
@@ -38,13 +43,14 @@ export class Moments {
   readonly #features: number;
   readonly #width: number;
   /** By frame: lags 0, 1, ... up to the last frame of a row. */
-  readonly #squares: Float64Array[];
+  readonly squares: readonly Float64Array[];
 
-  constructor(features: number, width = 1) {
+  /** @param squares Those of other moments; all 0 when not given. */
+  constructor(features: number, width = 1, squares?: readonly Float64Array[]) {
     this.size = features * width;
     this.#features = features;
     this.#width = width;
-    this.#squares = Array.from(
+    this.squares = squares ?? Array.from(
       { length: width },
       (_, frame) => new Float64Array(momentElements(features, width - frame)),
     );
@@ -52,7 +58,7 @@ export class Moments {
 
   /** Adds the moments of a block, of the first frame and those that follow it. */
   add(block: Float32Array): void {
-    const own = this.#squares[0]!;
+    const own = this.squares[0]!;
     for (let i = 0; i < own.length; i++) own[i]! += block[i]!;
   }
 
@@ -67,7 +73,7 @@ export class Moments {
       const frame = Math.floor(down / across);
       const lag = Math.floor(along / across) - frame;
       const at = squareIndex(this.#features, down % across, along % across, lag);
-      const own = this.#squares[frame + 1]!;
+      const own = this.squares[frame + 1]!;
       for (let i = 0; i < SQUARE * SQUARE; i++) own[at + i]! += weight * block[from + i]!;
     });
   }
@@ -75,7 +81,7 @@ export class Moments {
   /** Makes every frame's part whole, once all are added. */
   addUp(): void {
     for (let frame = 1; frame < this.#width; frame++) {
-      const [before, own] = [this.#squares[frame - 1]!, this.#squares[frame]!];
+      const [before, own] = [this.squares[frame - 1]!, this.squares[frame]!];
       for (let i = 0; i < own.length; i++) own[i]! += before[i]!;
     }
   }
@@ -164,7 +170,7 @@ export class Moments {
       frame * features + first,
       frame * features + Math.min(features, first + SQUARE),
     ];
-    this.#squares.forEach((squares, frame) =>
+    this.squares.forEach((squares, frame) =>
       forEachSquare(features, (at, row, column, lag) => {
         take(squares, at, within(row, frame), within(column, frame + lag));
       }, this.#width - frame)
