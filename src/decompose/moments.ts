@@ -43,22 +43,27 @@ export class Moments {
   readonly #features: number;
   readonly #width: number;
   /** By frame: lags 0, 1, ... up to the last frame of a row. */
-  readonly squares: readonly Float64Array[];
+  readonly #squares: readonly Float64Array[];
 
   /** @param squares Those of other moments; all 0 when not given. */
   constructor(features: number, width = 1, squares?: readonly Float64Array[]) {
     this.size = features * width;
     this.#features = features;
     this.#width = width;
-    this.squares = squares ?? Array.from(
+    this.#squares = squares ?? Array.from(
       { length: width },
       (_, frame) => new Float64Array(momentElements(features, width - frame)),
     );
   }
 
+  /** The sums, by frame. */
+  get squares(): readonly Float64Array[] {
+    return this.#squares;
+  }
+
   /** Adds the moments of a block, of the first frame and those that follow it. */
   add(block: Float32Array): void {
-    const own = this.squares[0]!;
+    const own = this.#squares[0]!;
     for (let i = 0; i < own.length; i++) own[i]! += block[i]!;
   }
 
@@ -73,7 +78,7 @@ export class Moments {
       const frame = Math.floor(down / across);
       const lag = Math.floor(along / across) - frame;
       const at = squareIndex(this.#features, down % across, along % across, lag);
-      const own = this.squares[frame + 1]!;
+      const own = this.#squares[frame + 1]!;
       for (let i = 0; i < SQUARE * SQUARE; i++) own[at + i]! += weight * block[from + i]!;
     });
   }
@@ -81,7 +86,7 @@ export class Moments {
   /** Makes every frame's part whole, once all are added. */
   addUp(): void {
     for (let frame = 1; frame < this.#width; frame++) {
-      const [before, own] = [this.squares[frame - 1]!, this.squares[frame]!];
+      const [before, own] = [this.#squares[frame - 1]!, this.#squares[frame]!];
       for (let i = 0; i < own.length; i++) own[i]! += before[i]!;
     }
   }
@@ -170,7 +175,7 @@ export class Moments {
       frame * features + first,
       frame * features + Math.min(features, first + SQUARE),
     ];
-    this.squares.forEach((squares, frame) =>
+    this.#squares.forEach((squares, frame) =>
       forEachSquare(features, (at, row, column, lag) => {
         take(squares, at, within(row, frame), within(column, frame + lag));
       }, this.#width - frame)

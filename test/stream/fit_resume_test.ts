@@ -15,6 +15,7 @@ import type { Measured, Plan, PlanChoices } from "../../src/stream/plan.ts";
 import { snapshotPace } from "../../src/stream/run.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
+import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
 
 const gpu = useGpu();
@@ -55,8 +56,14 @@ const FITS: Record<string, Fit> = {
       .fit(gpu(), points, { ...options, batchRows: 48, scores: true }),
 };
 
+/** In browsers where tabs are closed, in memory elsewhere: the command line is killed over files. */
 let places = 0;
-const place = () => `memory:fit-resume-test-${places++}`;
+const place = () => `${runtime === "chromium" ? "opfs" : "memory"}:fit-resume-test/${places++}`;
+afterAll(async () => {
+  const store = await openStore(place().replace(/\/\d+$/, ""), { mode: "write" });
+  await store.deleteAll();
+  await store.close();
+});
 
 const SMALL = { tileRows: 64 };
 
@@ -119,7 +126,9 @@ async function uninterrupted(fit: Fit, choices: PlanChoices = {}) {
 
 describe("a fit that was interrupted", () => {
   for (const [name, fit] of Object.entries(FITS)) {
-    it(`goes on from any state it kept, with any tile, to the same bits: ${name}`, async () => {
+    it(`goes on from any state it kept, with any tile, to the same bits: ${name}`, async (context) => {
+      const isShort = name === "k-means" || name === "PCA of flat contexts with a faint component";
+      if (runtime !== "node" && !isShort) context.skip("what is kept is the same in every runtime");
       const { wanted } = await uninterrupted(fit, { tileRows: 400 });
       const { states } = await uninterrupted(fit, SMALL);
       expect(states.length).toBeGreaterThan(1);
