@@ -75,8 +75,8 @@ export interface KMeansResult extends Measured {
 
 /** What a snapshot says beside centres. */
 interface FitFacts {
-  /** Squared movement at which runs end. */
-  tolerance: number;
+  /** Squared movement at which runs end, as text: JSON has no infinities. */
+  tolerance: string;
   runs: LloydFacts[];
   /** Centres found of the run that is being seeded, while there is one. */
   found?: number;
@@ -207,7 +207,7 @@ export class FitJob implements PlanActions<KMeansResult> {
     account.take("host", assignment.assignmentBytes(rows), "ids and distances");
     this.#moments = [new Float64Array(features), new Float64Array(features)];
     const { tolerance, runs = [], found } = (kept?.facts ?? {}) as Partial<FitFacts>;
-    this.#tolerance = tolerance;
+    this.#tolerance = tolerance === undefined ? undefined : Number(tolerance);
     this.#runs = runs.map((known, i) => this.#run(kept!.arrays[i] as Float64Array, known));
     this.#seeding = undefined;
     if (init || runs.length > 0) return;
@@ -220,7 +220,7 @@ export class FitJob implements PlanActions<KMeansResult> {
   snapshot(): HostState {
     const seeding = this.#runs.length > 0 ? undefined : this.#seeding?.state;
     const facts: FitFacts = {
-      tolerance: this.#tolerance!,
+      tolerance: String(this.#tolerance),
       runs: this.#runs.map(({ facts }) => facts),
       ...(seeding && { found: seeding.found }),
     };

@@ -105,7 +105,8 @@ export class PlanRun<Result> {
     const { steps, damaged }: SavedSteps = fresh ? { steps: [] } : await this.#savedSteps();
     let begun = false;
     try {
-      await this.#allocate(tileRows, slots, steps);
+      const goesOn = steps.length > 0 || (!fresh && await this.#journal.hasState());
+      await this.#allocate(tileRows, slots, goesOn);
       this.#signal.throwIfAborted();
       const kept = fresh ? undefined : await this.#loadSnapshot();
       const from = kept ?? await this.#resumption(steps);
@@ -167,15 +168,15 @@ export class PlanRun<Result> {
     return { steps: steps.slice(0, good), ...(problem?.path && { damaged: problem.path }) };
   }
 
-  /** Opens the account and makes every buffer; halves the tile while the driver refuses. */
-  async #allocate(
-    tileRows: number,
-    slots: number,
-    steps: readonly StepRecord[],
-  ): Promise<void> {
+  /**
+   * Opens the account and makes every buffer; halves the tile while the driver refuses.
+   *
+   * @param goesOn Whether room on disk was looked for when an earlier run began.
+   */
+  async #allocate(tileRows: number, slots: number, goesOn: boolean): Promise<void> {
     const gpu = this.#gpu;
     this.#layout = this.#actions.layout(tileRows);
-    await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk, steps);
+    if (!goesOn) await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk);
     for (const pass of this.#layout.passes) {
       for (const { kernel, constants } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
         await gpu.kernel(kernel, constants);
@@ -199,10 +200,9 @@ export class PlanRun<Result> {
   }
 
   /** @throws {QuotaError} If the output place has too little room for what is still to be written. */
-  async #checkRoom(projectedBytes: number, steps: readonly StepRecord[]): Promise<void> {
+  async #checkRoom(projectedBytes: number): Promise<void> {
     const { place, name } = this.#actions;
-    // what is there already was allowed for when that run began
-    if (place === undefined || steps.length > 0) return;
+    if (place === undefined) return;
     const store = await openStore(place);
     const availableBytes = await store.availableBytes();
     await store.close();
