@@ -38,8 +38,8 @@ type Options = PlanChoices & { out: string; overwrite?: boolean };
 type Fit = (options: Options) => Plan<Measured>;
 
 const kmeans = (device = gpu()): Fit => (options) =>
-  new KMeans({ k: 4, seed: 3, inits: 2, maxIterations: 4 }).fit(device, points, options);
-const other: Fit = (options) => new KMeans({ k: 3, inits: 1 }).fit(gpu(), points, options);
+  new KMeans({ k: 3, seed: 3, inits: 2, maxIterations: 3 }).fit(device, points, options);
+const other: Fit = (options) => new KMeans({ k: 2, inits: 1 }).fit(gpu(), points, options);
 const FITS: Record<string, Fit> = {
   "k-means": (options) => kmeans()(options),
   "k-means from given centroids": (options) =>
@@ -65,7 +65,7 @@ afterAll(async () => {
   await store.close();
 });
 
-const SMALL = { tileRows: 64 };
+const SMALL = { tileRows: 128 };
 
 /** Where a state was taken: pass, sweep, and row of it. */
 type Where = [pass: string, sweep: number, row: number | undefined];
@@ -127,12 +127,14 @@ async function uninterrupted(fit: Fit, choices: PlanChoices = {}) {
 describe("a fit that was interrupted", () => {
   for (const [name, fit] of Object.entries(FITS)) {
     it(`goes on from any state it kept, with any tile, to the same bits: ${name}`, async (context) => {
-      const isShort = name === "k-means" || name === "PCA of flat contexts with a faint component";
-      if (runtime !== "node" && !isShort) context.skip("what is kept is the same in every runtime");
+      const others = runtime === "deno" ? ["k-means"] : ["k-means", "PCA of flat contexts"];
+      if (runtime !== "node" && !others.includes(name)) {
+        context.skip("what is kept is the same in every runtime");
+      }
       const { wanted } = await uninterrupted(fit, { tileRows: 400 });
       const { states } = await uninterrupted(fit, SMALL);
       expect(states.length).toBeGreaterThan(1);
-      const step = Math.ceil(states.length / 3);
+      const step = Math.ceil(states.length / (runtime === "node" ? 3 : 2));
       for (let i = states.length; i > 0; i -= step) {
         const out = place();
         await interrupted(fit, out, i, SMALL);
@@ -151,7 +153,7 @@ describe("a fit that was interrupted", () => {
   it("keeps sums of rows where a block of them ends, reading ahead or not", async () => {
     for (const name of ["PCA", "PCA of flat contexts", "PCA with a faint component"]) {
       const { states } = await uninterrupted(FITS[name]!, SMALL);
-      expect(states.filter(([pass, , row]) => pass === "moments" && row).length).toBe(6);
+      expect(states.filter(([pass, , row]) => pass === "moments" && row).length).toBe(3);
     }
   });
 
@@ -160,10 +162,10 @@ describe("a fit that was interrupted", () => {
     const device = await openGpu();
     const out = place();
     const run = () => kmeans(device)({ out }).run();
-    const lose = (_: unknown, count: number) => count === 7 && device.device.destroy();
+    const lose = (_: unknown, count: number) => count === 5 && device.device.destroy();
     const result = await watching(lose, run);
     device.close();
-    expect(result.resumed).toMatchObject({ pass: "seed", sweeps: 6 });
+    expect(result.resumed).toMatchObject({ pass: "seed", sweeps: 4 });
     expect(await outcome(out, result)).toEqual(wanted);
   });
 
