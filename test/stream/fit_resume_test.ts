@@ -150,7 +150,8 @@ describe("a fit that was interrupted", () => {
     });
   }
 
-  it("keeps sums of rows where a block of them ends, reading ahead or not", async () => {
+  it("keeps sums of rows where a block of them ends, reading ahead or not", async (context) => {
+    if (runtime === "deno") context.skip("blocks are the same in every runtime");
     for (const name of ["PCA", "PCA of flat contexts", "PCA with a faint component"]) {
       const { states } = await uninterrupted(FITS[name]!, SMALL);
       expect(states.filter(([pass, , row]) => pass === "moments" && row).length).toBe(3);
