@@ -6,6 +6,7 @@
 
 import process from "node:process";
 import type { ChunkedArray } from "../src/array/array.ts";
+import { fromTypedArray } from "../src/array/array.ts";
 import { contexts } from "../src/array/contexts.ts";
 import { peakResidentBytes } from "../src/cli/resident.ts";
 import { KMeans } from "../src/cluster/kmeans.ts";
@@ -15,6 +16,7 @@ import { PCA } from "../src/decompose/pca.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { openGpu } from "../src/gpu/device.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
+import { checkWithin, median } from "./harness.ts";
 import type { ResultRow } from "./results.ts";
 
 const [WIDTH, LAG, FEATURES, COMPONENTS, CLUSTERS] = [8, 1, 512, 8, 64];
@@ -64,12 +66,14 @@ export async function runConditioningBench({ adapter }: Gpu): Promise<ResultRow[
   const rows = adapter.software ? 10_000 : PUBLISHED_ROWS;
   const gpu = await openGpu({ budget: BUDGET });
   try {
-    const utterances = Array.from({ length: rows / UTTERANCE_FRAMES }, (_, i) => ({
-      id: `u${i}`,
-      speaker: `s${i % 20}`,
-      start: i * UTTERANCE_FRAMES,
-      end: (i + 1) * UTTERANCE_FRAMES,
-    }));
+    const utterancesOf = (frames: number) =>
+      Array.from({ length: frames / UTTERANCE_FRAMES }, (_, i) => ({
+        id: `u${i}`,
+        speaker: `s${i % 20}`,
+        start: i * UTTERANCE_FRAMES,
+        end: (i + 1) * UTTERANCE_FRAMES,
+      }));
+    const utterances = utterancesOf(rows);
     const view = (mode: "mean" | "flat", frames: number) =>
       contexts(syntheticFrames(frames), {
         width: WIDTH,
@@ -147,6 +151,15 @@ export async function runConditioningBench({ adapter }: Gpu): Promise<ResultRow[
       return { gpu: peak };
     });
 
+    const scoring = await timeScoring({
+      frames: fromTypedArray(
+        await syntheticFrames(PUBLISHED_ROWS).read(0, PUBLISHED_ROWS),
+        [PUBLISHED_ROWS, FEATURES],
+      ),
+      utterances: utterancesOf(PUBLISHED_ROWS),
+      firstTarget: WIDTH - 1 + LAG,
+    }, normalizer);
+
     const batch = Math.min(rows, BROADCAST_ROWS);
     const cases: [section: string, what: string, naive: number, Held][] = [
       ["1", "flat features are not held (fit)", rows * FLAT_BYTES, fit],
@@ -202,8 +215,42 @@ export async function runConditioningBench({ adapter }: Gpu): Promise<ResultRow[
       `conditioning, ${rows} rows of ${WIDTH} x ${FEATURES}, budget ${BUDGET}, on ${adapter.name}\n` +
         `${formatTable(table)}\nresident in all: ${formatBytes(peakResidentBytes())}\n`,
     );
-    return results;
+    return [...results, scoring];
   } finally {
     gpu.close();
   }
+}
+
+/** What scores take on a core: two slices, every speaker and the control, of frames in memory. */
+async function timeScoring(
+  rows: condition.Rows,
+  normalizer: condition.Normalizer,
+): Promise<ResultRow> {
+  const { utterances, firstTarget } = rows;
+  const count = utterances.reduce((sum, { start, end }) => sum + end - start - firstTarget, 0);
+  const ids = Int32Array.from({ length: count }, (_, row) => row * 7919 % CLUSTERS);
+  const options = {
+    normalizer,
+    ids,
+    effective: condition.effectiveClusters(ids, 100),
+    slices: { names: ["high_energy", "medial"], members: Uint8Array.from(ids, (id) => id % 4) },
+    permutationSeed: 1042,
+  };
+  const seconds: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const began = performance.now();
+    const { diagnosis: { slices: { all } } } = await condition.diagnose(rows, options);
+    seconds.push((performance.now() - began) / 1000);
+    // ids tell nothing of these frames
+    checkWithin("conditioning", Math.abs(all!.ratio - all!.expectedRatio), 0.01);
+  }
+  const medianSeconds = median(seconds);
+  console.log(
+    `scores of ${count} rows of ${FEATURES} features in ${CLUSTERS} clusters, with two slices, ` +
+      `speakers and control: ${medianSeconds.toFixed(2)} s (${
+        Math.min(...seconds).toFixed(2)
+      } to ` +
+      `${Math.max(...seconds).toFixed(2)})\n`,
+  );
+  return { bench: "conditioning", case: "scores, seconds", rows: count, medianSeconds };
 }

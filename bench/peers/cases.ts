@@ -3,6 +3,7 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
+import { Moments } from "../../src/decompose/moments.ts";
 import { continuous } from "../../src/hmm/states.ts";
 import * as gather from "../../src/kernels/gather_windows.ts";
 import * as moments from "../../src/kernels/second_moments.ts";
@@ -78,6 +79,7 @@ interface Tf {
   tidy(run: () => Tensor): Tensor;
   sum(a: Tensor, axis?: number): Tensor;
   mul(a: Tensor, b: Tensor | number): Tensor;
+  reshape(a: Tensor, shape: number[]): Tensor;
   sub(a: Tensor, b: Tensor): Tensor;
   div(a: Tensor, b: Tensor): Tensor;
   square(a: Tensor): Tensor;
@@ -422,6 +424,7 @@ function covarianceCase(rows: number, features: number): PeerCase {
         {
           params: moments.secondMomentsParams(0, rows, 0, moments.PART.whole),
           rows: points,
+          starts: 4,
           grains: moments.momentGrains(new Float32Array(features).fill(1), shape),
           moments: moments.momentBytes(shape),
         },
@@ -460,6 +463,93 @@ function covarianceCase(rows: number, features: number): PeerCase {
       const tf = library as Tf;
       const x = tf.tensor2d(points, [rows, features]);
       return tensorRun(tf, () => tf.matMul(x, x, true, false));
+    },
+  };
+}
+
+/** Second moments of flat contexts: the peers build their rows on the device, ours are products by lag. */
+function flatCase(rows: number, features: number, width: number): PeerCase {
+  const frames = rows + width - 1;
+  const size = width * features;
+  const table = some(frames * features);
+  const places = Int32Array.from(
+    { length: rows * width },
+    (_, i) => Math.floor(i / width) + i % width,
+  );
+  return {
+    name: "flat contexts",
+    shape: `${width} x ${features} features, ${rows} rows`,
+    // by lags; peers multiply all of a row with all of it
+    flops: rows * features * (features + 1 + 2 * features * (width - 1)),
+    arrays: { frames: table, rows: places },
+    sizes: { frames: [frames, features], rows: [rows, width] },
+    tolerance: 1e-5,
+    difference: relative,
+    async ours(gpu) {
+      const blockRows = moments.momentBlockRows(features, width);
+      const shape = { features, lags: width, blockRows, tileRows: rows };
+      const run = await openChain(
+        gpu,
+        [{
+          spec: moments.secondMoments,
+          constants: moments.secondMomentsConstants(shape),
+          workgroups: moments.secondMomentsWorkgroups(rows, shape),
+        }],
+        {
+          params: moments.secondMomentsParams(0, rows, 0, moments.PART.whole),
+          rows: table,
+          starts: Uint32Array.from({ length: rows }, (_, row) => row),
+          grains: moments.momentGrains(new Float32Array(features).fill(1), shape),
+          moments: moments.momentBytes(shape),
+        },
+        "moments",
+      );
+      const elements = moments.momentElements(features, width);
+      /** Moments of the width - 1 frames from one on; features are whole squares here. */
+      const endAt = (frame: number) => {
+        const end = table.subarray(frame * features, (frame + width - 1) * features);
+        const block = new Float32Array(moments.momentElements(end.length));
+        moments.forEachSquare(end.length, (at, row, column) => {
+          for (let i = 0; i < moments.SQUARE ** 2; i++) {
+            block[at + i] = end[row + Math.floor(i / moments.SQUARE)]! *
+              end[column + i % moments.SQUARE]!;
+          }
+        });
+        return block;
+      };
+      return async () => {
+        const partial = new Float32Array(await run());
+        const all = new Moments(features, width);
+        for (let at = 0; at < Math.ceil(rows / blockRows) * elements; at += elements) {
+          all.add(partial.subarray(at, at + elements));
+        }
+        all.addEnds(endAt(0), -1);
+        all.addEnds(endAt(rows), 1);
+        all.addUp();
+        return all.toMatrix();
+      };
+    },
+    jax: {
+      "": (library) => {
+        const jax = library as Jax;
+        const { numpy } = jax;
+        const x = jaxArray(jax, table, [frames, features]);
+        const at = numpy.array(places, { shape: [rows * width], dtype: numpy.int32 });
+        const run = jax.jit((x: JaxArray, at: JaxArray) => {
+          const flat = numpy.take(x, at, 0).reshape([rows, size]);
+          return numpy.matmul(numpy.transpose(flat.ref), flat);
+        });
+        return () => run(x.ref, at.ref).data();
+      },
+    },
+    tfjs: (library) => {
+      const tf = library as Tf;
+      const x = tf.tensor2d(table, [frames, features]);
+      const at = tf.tensor2d(places, [rows, width], "int32");
+      return tensorRun(tf, () => {
+        const flat = tf.reshape(tf.gather(x, at), [rows, size]);
+        return tf.matMul(flat, flat, true, false);
+      });
     },
   };
 }
@@ -619,6 +709,7 @@ export function peerCases(scale = 1): PeerCase[] {
     stepCase(points),
     projectionCase(2048 * scale, 512, 32),
     covarianceCase(2048 * scale, 192),
+    flatCase(2048 * scale, 64, 8),
     gatherCase(4096 * Math.min(16, scale), 256, 30, 287),
     hmmCase(scale > 1 ? 73 : 32, 16),
   ];

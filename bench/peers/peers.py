@@ -30,6 +30,11 @@ def broadcast(x, c):
     return ((x[:, None] - c[None]) ** 2).sum(2).argmin(1)
 
 
+def flat_moments(x, rows):
+    flat = x[rows].reshape(len(rows), -1)
+    return flat.T @ flat
+
+
 def filtered(matrix, likelihoods, first):
     row = first
     for likelihood in likelihoods:
@@ -55,6 +60,7 @@ CASES = {
     "k-means step": (step, ["points", "book", "eye"]),
     "projection": (lambda x, v: x @ v.T, ["points", "vectors"]),
     "covariance": (lambda x: x.T @ x, ["points"]),
+    "flat contexts": (flat_moments, ["frames", "rows"]),
     "window gather": (lambda x, rows: x[rows], ["frames", "rows"]),
     "HMM rows": (filtered, ["matrix", "likelihoods", "first"]),
 }

@@ -5,6 +5,7 @@
  */
 
 import { ChunkError } from "../errors.ts";
+import type { SnapshotPlace } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import { partialKey } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -34,7 +35,10 @@ export interface StoreCheck {
   state: "whole" | "unfinished" | "damaged";
   zarrFormat: ZarrFormat;
   arrays: ArrayCheck[];
-  /** What is stored for good of a run that has not finished; `undefined` if there is no journal. */
+  /**
+   * What is stored for good of a run that has not finished, `steps` being tiles, or sweeps of a fit;
+   * `undefined` if there is no journal.
+   */
   journal: { steps: number; pass: string; row: number; damagedBytes: number } | undefined;
   /** What to do, in a sentence. */
   advice: string;
@@ -53,6 +57,12 @@ export async function checkStore(
   try {
     const group = await readGroupAttributes(store);
     if (!group) {
+      // a fit writes its result at its end
+      const journal = await checkJournal(place);
+      if (journal) {
+        const advice = advise("unfinished", journal);
+        return { place, state: "unfinished", zarrFormat: 3, arrays: [], journal, advice };
+      }
       throw new ChunkError(`Cannot check ${place}: there is no zarr group, wanted one`, place);
     }
     const { zarrFormat, attributes } = group;
@@ -149,7 +159,12 @@ async function checkJournal(place: string): Promise<StoreCheck["journal"]> {
     if (await journal.planHash() === undefined) return undefined;
     const log = await journal.readLog();
     const last = log.at(-1)?.entry as { pass: string; storedTo: number } | undefined;
-    if (!last) return undefined;
+    if (!last) {
+      const kept = await journal.loadState();
+      if (!kept) return undefined;
+      const { pass, sweep, row = 0 } = kept.state.facts as SnapshotPlace;
+      return { steps: sweep, pass, row, damagedBytes: 0 };
+    }
     const whole = log.reduce((sum, { bytes }) => sum + bytes, 0);
     return {
       steps: log.length,

@@ -105,7 +105,8 @@ export class ContextView implements ChunkedArray {
     const reach = width - 1 + lag;
     const before = Math.max(reach, 1, firstTarget) - reach;
     const segments = segmentsIn(base.shape[0]!, options.segments ?? [0]);
-    this.#windows = new WindowView(base, { size: width, before, after: lag }, segments);
+    const grid = { size: width, before, after: lag };
+    this.#windows = new WindowView(base, grid, segments, "context");
     this.base = base;
     this.width = width;
     this.lag = lag;
@@ -164,7 +165,9 @@ function segmentsIn(
   frames: number,
   segments: ArrayLike<number> | readonly Segment[],
 ): readonly Segment[] {
-  if (typeof segments[0] !== "object") return segmentsOf(segments as ArrayLike<number>, frames);
+  if (typeof segments[0] !== "object") {
+    return segmentsOf(segments as ArrayLike<number>, frames, "context");
+  }
   const own = segments as readonly Segment[];
   own.forEach(({ start, end }, i) => {
     const least = i === 0 ? 0 : own[i - 1]!.end;

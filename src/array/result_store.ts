@@ -6,6 +6,7 @@
  */
 
 import { ChunkError, OutputConflictError } from "../errors.ts";
+import { openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrGroupSpec } from "../store/zarr_metadata.ts";
@@ -63,30 +64,37 @@ export class ResultStore {
   /**
    * Looks at the place.
    *
-   * @param begun Whether what lies there without being finished is this plan's.
+   * @param begun Whether the journal beside it is this plan's.
    * @throws {OutputConflictError} If something else is there.
    */
-  async check(hash: string, begun: boolean): Promise<"nothing" | "finished"> {
+  async check(hash: string, begun: boolean): Promise<"nothing" | "unfinished" | "finished"> {
     const { place, overwrite, kind } = this.#options;
     const store = await openStore(place, { mode: "write" });
     try {
       const group = await readGroupAttributes(store);
-      if (group === undefined) {
-        if (!begun && (await store.list("/")).length > 0) {
-          throw this.#conflict("files that are no result, name another place");
-        }
-        return "nothing";
-      }
-      if (group.attributes.format !== formatOf(kind)) {
+      if (group && group.attributes.format !== formatOf(kind)) {
         throw this.#conflict("another zarr store, name another place");
       }
+      if (!group && !begun && (await store.list("/")).length > 0) {
+        throw this.#conflict("files that are no result, name another place");
+      }
       if (overwrite) return "nothing";
-      if (group.attributes.plan_hash !== hash) {
+      if (group?.attributes.plan_hash === hash) return "finished";
+      // over the result of another plan, if that was allowed when it began
+      if (begun) return "unfinished";
+      if (group) {
         throw this.#conflict(
           "the result of another plan, allow overwriting or name another place",
         );
       }
-      return "finished";
+      const journal = await openJournal(place);
+      const unfinished = await journal.hasState();
+      await journal.close();
+      if (!unfinished) return "nothing";
+      throw this.#conflict(
+        "what another plan, or this one on another adapter, has not finished; run that to its end, " +
+          "allow overwriting or name another place",
+      );
     } finally {
       await store.close();
     }

@@ -50,13 +50,19 @@ export class WindowView implements ChunkedArray {
   readonly #counts: Float64Array;
 
   /**
+   * @param name What a window is called in errors.
    * @throws {RangeError} If size or stride are not whole numbers from 1, segments are not ascending
    * within the frames or one is empty, or there is not one window.
    */
-  constructor(base: ChunkedArray, grid: WindowGrid, segments?: readonly Segment[]) {
+  constructor(
+    base: ChunkedArray,
+    grid: WindowGrid,
+    segments?: readonly Segment[],
+    name = "window",
+  ) {
     const { size, stride = 1, before = 0, after = 0 } = grid;
     const frames = base.shape[0]!;
-    if (base.dtype === "string") throw new TypeError("Cannot make windows: frames are strings");
+    if (base.dtype === "string") throw new TypeError(`Cannot make ${name}s: frames are strings`);
     for (const [name, value, least] of [["size", size, 1], ["stride", stride, 1]] as const) {
       if (!Number.isInteger(value) || value < least) {
         throw new RangeError(
@@ -66,12 +72,12 @@ export class WindowView implements ChunkedArray {
     }
     // starts are u32 in shaders
     if (frames >= 2 ** 32) {
-      throw new RangeError(`Cannot make windows: ${frames} frames, wanted fewer than 2^32`);
+      throw new RangeError(`Cannot make ${name}s: ${frames} frames, wanted fewer than 2^32`);
     }
     this.base = base;
     this.size = size;
     this.stride = stride;
-    this.segments = segments ?? segmentsOf(grid.segments ?? [0], frames);
+    this.segments = segments ?? segmentsOf(grid.segments ?? [0], frames, name);
     this.#before = before;
     this.#counts = new Float64Array(this.segments.length + 1);
     this.segments.forEach(({ start, end }, i) => {
@@ -85,9 +91,9 @@ export class WindowView implements ChunkedArray {
         (most, { start, end }) => Math.max(most, end - start),
         0,
       );
-      const around = before + after > 0 ? ` and ${before + after} frames around it` : "";
+      const around = before + after > 0 ? ` and ${before + after} around it` : "";
       throw new RangeError(
-        `Cannot make windows: a window has ${size} frames${around}, the longest of ` +
+        `Cannot make ${name}s: a ${name} has ${size} frames${around}, the longest of ` +
           `${this.segments.length} segments has ${longest}`,
       );
     }
@@ -202,18 +208,23 @@ export class WindowView implements ChunkedArray {
   }
 }
 
-export function segmentsOf(firsts: ArrayLike<number>, frames: number): Segment[] {
+/** @param name What lies in segments, for errors. */
+export function segmentsOf(
+  firsts: ArrayLike<number>,
+  frames: number,
+  name = "window",
+): Segment[] {
   const starts = Array.from(firsts, Number);
   if (starts[0] !== 0) {
     throw new RangeError(
-      `Cannot make windows: the first segment starts at frame ${starts[0]}, wanted 0`,
+      `Cannot make ${name}s: the first segment starts at frame ${starts[0]}, wanted 0`,
     );
   }
   return starts.map((start, i) => {
     const end = starts[i + 1] ?? frames;
     if (!Number.isInteger(start) || start >= end) {
       throw new RangeError(
-        `Cannot make windows: segment ${i} has the frames from ${start} up to ${end}, wanted at ` +
+        `Cannot make ${name}s: segment ${i} has the frames from ${start} up to ${end}, wanted at ` +
           `least one of the ${frames} frames`,
       );
     }

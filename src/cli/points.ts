@@ -12,8 +12,7 @@ import { patches } from "../array/patches.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openGpu } from "../gpu/device.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
-import type { Plan } from "../stream/plan.ts";
-import type { MemoryBytes } from "../types.ts";
+import type { Measured, Plan } from "../stream/plan.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { Options, OptionTypes } from "./usage.ts";
@@ -30,7 +29,9 @@ export const inputHelp = `Input:
   --segments S         .npy: first frame of every segment, from 0; contexts do not cross
 `;
 
-export const runHelp = `  --overwrite          replace a result that is already there
+export const runHelp =
+  `  --overwrite          replace a result that is already there; without it, an interrupted run of the
+                       same plan goes on where it was, and a finished one is returned
   --tile-rows N        rows on the GPU at a time (default: what the budget allows)
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
   --adapter NAME       part of an adapter's name, or "software"
@@ -109,12 +110,6 @@ interface FitChoices {
   tileRows?: number;
 }
 
-interface Measured {
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  seconds: Record<string, number>;
-}
-
 /** What a command makes of rows. */
 interface Fit<Result> {
   /** Of contexts, when none is given. */
@@ -147,9 +142,11 @@ export async function runFit<Result extends Measured>(
         ...given({ tileRows: options.number("tile-rows") }),
       });
       if (!quiet) process.stderr.write(`${plan.explain()}\n`);
-      const result = await plan.run({ signal, onProgress: printer.show });
+      const result = await plan.run({ signal, onProgress: printer.show }).catch((error) => {
+        throw signal.aborted ? cancelled(options) : error;
+      });
       printer.end();
-      const { projectedBytes, peakBytes, seconds } = result;
+      const { projectedBytes, peakBytes, seconds, resumed } = result;
       const [rows, features] = points.shape;
       const all = {
         rows,
@@ -160,6 +157,7 @@ export async function runFit<Result extends Measured>(
         // of the whole process, as the system saw it; software adapters keep GPU memory in it
         peakResidentBytes: peakResidentBytes(),
         seconds,
+        ...(resumed && { resumed }),
         adapter: gpu.adapter.name,
       };
       const shown = [...lines(result, points.shape), describeRun(result)].join("\n");
@@ -173,10 +171,22 @@ export async function runFit<Result extends Measured>(
   }
 }
 
-/** A last line: time and memory. */
-function describeRun({ seconds, peakBytes, projectedBytes }: Measured): string {
+/** What becomes of a fit that is cancelled. */
+function cancelled(options: Options): DOMException {
+  const what = options.text("out") === undefined
+    ? "nothing was kept, for want of --out"
+    : `run the same command again to go on${
+      options.flag("overwrite") ? ", without --overwrite" : ""
+    }`;
+  return new DOMException(`Cancelled: ${what}`, "AbortError");
+}
+
+/** Last lines: where it went on, time and memory. */
+function describeRun({ seconds, peakBytes, projectedBytes, resumed }: Measured): string {
   if (seconds.total === undefined) return "already finished: nothing had to be computed";
-  return `${formatSeconds(seconds.total)}; GPU peak ${formatBytes(peakBytes.gpu)} of ` +
+  const sweeps = resumed?.sweeps ? ` after ${resumed.sweeps} sweeps` : "";
+  const where = resumed ? `went on in pass "${resumed.pass}"${sweeps} at row ${resumed.row}\n` : "";
+  return `${where}${formatSeconds(seconds.total)}; GPU peak ${formatBytes(peakBytes.gpu)} of ` +
     `${formatBytes(projectedBytes.gpu)} promised, host ${formatBytes(peakBytes.host)} of ` +
     `${formatBytes(projectedBytes.host)}`;
 }

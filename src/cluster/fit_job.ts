@@ -12,24 +12,26 @@ import { GpuError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
 import { PANEL_ROWS, panelElements } from "../math/panels.ts";
+import type { HostState } from "../store/journal.ts";
 import type { Pass, SharedBuffer, Step, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
+  Measured,
   MemoryItem,
   PlanActions,
   PlanLayout,
   RunContext,
   RunReport,
 } from "../stream/plan.ts";
-import type { MemoryBytes } from "../types.ts";
+import { measured } from "../stream/plan.ts";
 import { VERSION } from "../version.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { Assignment } from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
-import type { LloydOptions } from "./lloyd.ts";
+import type { LloydFacts } from "./lloyd.ts";
 import { Lloyd } from "./lloyd.ts";
-import { seedBuffer, Seeding, seedingBytes, seedPass } from "./seeding.ts";
+import { seedBuffer, Seeding, seedingBytes, seedingStateBytes, seedPass } from "./seeding.ts";
 
 /** What decides the result of a fit. */
 export interface FitSettings {
@@ -54,7 +56,7 @@ export interface FitOptions {
 }
 
 /** A fit. */
-export interface KMeansResult {
+export interface KMeansResult extends Measured {
   /** `[k, features]` f32. */
   centroids: Float32Array;
   /** `[rows]` i32: the nearest centroid of every row, the lowest of equals. */
@@ -69,12 +71,18 @@ export interface KMeansResult {
   converged: boolean;
   /** Rows whose two nearest centroids were closer than rounding, and that were decided in f64. */
   nearTies: number;
-  /** Promised and measured bytes; 0 when nothing had to be computed. */
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
-  seconds: Record<string, number>;
 }
+
+/** What a snapshot says beside centres. */
+interface FitFacts {
+  /** Squared movement at which runs end, as text: JSON has no infinities. */
+  tolerance: string;
+  runs: LloydFacts[];
+  /** Centres found of the run that is being seeded, while there is one. */
+  found?: number;
+}
+/** What it takes to say that of a run. */
+const RUN_FACTS_BYTES = 160;
 
 const KIND = "kmeans";
 
@@ -94,7 +102,8 @@ export class FitJob implements PlanActions<KMeansResult> {
   #moments: [Float64Array, Float64Array] = [new Float64Array(0), new Float64Array(0)];
   #seeding: Seeding | undefined;
   #runs: Lloyd[] = [];
-  #runOptions: LloydOptions = { tolerance: 0, maxIterations: 0, spherical: false };
+  /** Squared movement at which runs end, in the device's coordinates; once every row was seen. */
+  #tolerance: number | undefined;
   #assignment: Assignment | undefined;
   /** `[k, features]` f32. */
   #centroids = new Float32Array(0);
@@ -153,8 +162,19 @@ export class FitJob implements PlanActions<KMeansResult> {
       const bytes = this.#store.diskBytes(this.#attributes(LONGEST));
       memory.push({ what: "result", kind: "disk", bytes });
     }
-    // tiles begin with a panel
-    return { rows, shared, passes, memory, alignRows: 64, mostTileRows: 16384, restarts: true };
+    const runs = inits * (8 * k * features + RUN_FACTS_BYTES);
+    const stateBytes = Math.max(runs, init ? 0 : seedingStateBytes(this.#points, k, inits));
+    return {
+      rows,
+      shared,
+      passes,
+      memory,
+      // tiles begin with a panel
+      alignRows: 64,
+      mostTileRows: 16384,
+      restarts: true,
+      ...(this.#store && { stateBytes }),
+    };
   }
 
   async hash(): Promise<string> {
@@ -170,33 +190,47 @@ export class FitJob implements PlanActions<KMeansResult> {
   }
 
   async check(begun: boolean): Promise<FoundOutput<KMeansResult>> {
-    if (!this.#store || await this.#store.check(this.#hash, begun) === "nothing") {
-      return { kind: "nothing" };
-    }
+    const kind = await this.#store?.check(this.#hash, begun) ?? "nothing";
+    if (kind !== "finished") return { kind };
     const result = await openKMeans(this.place!);
     this.#options.onFit(result);
     return { kind: "finished", result };
   }
 
-  async begin({ account, signal }: RunContext): Promise<void> {
+  async begin({ account, signal, state }: RunContext): Promise<void> {
     this.#account = account;
     this.#signal = signal;
-    const { k, seed, inits, init, tolerance, maxIterations, spherical } = this.#settings;
+    const { k, seed, inits, init } = this.#settings;
     const { features, rows } = this.#points;
+    const kept = state as HostState | undefined;
     account.take("host", this.#hostBytes, "centres and sums");
     account.take("host", assignment.assignmentBytes(rows), "ids and distances");
     this.#moments = [new Float64Array(features), new Float64Array(features)];
-    this.#runs = [];
+    const { tolerance, runs = [], found } = (kept?.facts ?? {}) as Partial<FitFacts>;
+    this.#tolerance = tolerance === undefined ? undefined : Number(tolerance);
+    this.#runs = runs.map((known, i) => this.#run(kept!.arrays[i] as Float64Array, known));
     this.#seeding = undefined;
-    if (init) {
-      // the tolerance is known once every row was seen
-      const options = { maxIterations, tolerance, spherical };
-      this.#runs.push(new Lloyd(this.#points, this.#points.toScaled(init), options));
-    } else {
-      account.take("host", seedingBytes(this.#points, k, inits), "distances to first centres");
-      this.#seeding = new Seeding(this.#points, k, inits, seed);
-      await this.#seeding.start(signal);
-    }
+    if (init || runs.length > 0) return;
+    account.take("host", seedingBytes(this.#points, k, inits), "distances to first centres");
+    this.#seeding = new Seeding(this.#points, k, inits, seed);
+    if (kept) this.#seeding.resume({ found: found!, arrays: kept.arrays });
+    else await this.#seeding.start(signal);
+  }
+
+  snapshot(): HostState {
+    const seeding = this.#runs.length > 0 ? undefined : this.#seeding?.state;
+    const facts: FitFacts = {
+      tolerance: String(this.#tolerance),
+      runs: this.#runs.map(({ facts }) => facts),
+      ...(seeding && { found: seeding.found }),
+    };
+    return { facts, arrays: seeding?.arrays ?? this.#runs.map(({ centers }) => centers) };
+  }
+
+  #run(centers: Float64Array, known?: LloydFacts): Lloyd {
+    const { maxIterations, spherical } = this.#settings;
+    const options = { tolerance: this.#tolerance!, maxIterations, spherical };
+    return new Lloyd(this.#points, centers, options, known);
   }
 
   async finish(report: RunReport): Promise<KMeansResult> {
@@ -269,6 +303,7 @@ export class FitJob implements PlanActions<KMeansResult> {
       name: "load",
       direction: "forward",
       cost: 1,
+      fillsDevice: resident,
       slotBuffers: resident ? [{ name: "points", bytes: bytes(tileRows), role: "upload" }] : [],
       steps,
       read: (tile, signal) =>
@@ -303,19 +338,16 @@ export class FitJob implements PlanActions<KMeansResult> {
   }
 
   #setTolerance(): void {
+    // a run that goes on only wants the points on the device again
+    if (this.#tolerance !== undefined) return;
     const { rows } = this.#points;
+    const { init, tolerance } = this.#settings;
     const [first, second] = this.#moments;
     let variance = 0;
     first.forEach((sum, d) => variance += second[d]! / rows - (sum / rows) ** 2);
     const mean = Math.max(0, variance / first.length);
-    this.#runOptions = {
-      tolerance: this.#settings.tolerance * mean,
-      maxIterations: this.#settings.maxIterations,
-      spherical: this.#settings.spherical,
-    };
-    this.#runs = this.#runs.map(({ centers }) =>
-      new Lloyd(this.#points, centers, this.#runOptions)
-    );
+    this.#tolerance = tolerance * mean;
+    if (init) this.#runs = [this.#run(this.#points.toScaled(init))];
   }
 
   #seedPass(tileRows: number): Pass {
@@ -325,9 +357,7 @@ export class FitJob implements PlanActions<KMeansResult> {
       read: (tile, signal) => this.#read(tile, signal),
       again: async () => {
         if (await this.#seeding!.next(this.#signal)) return true;
-        this.#runs = this.#seeding!.centers.map((centers) =>
-          new Lloyd(this.#points, centers, this.#runOptions)
-        );
+        this.#runs = this.#seeding!.centers.map((centers) => this.#run(centers));
         return false;
       },
     });
@@ -431,18 +461,6 @@ function resultArrays(k: number, rows: number, features: number): Record<string,
     ids: { dtype: "int32", shape: [rows], dims: ["row"] },
     distances: { dtype: "float32", shape: [rows], dims: ["row"] },
   };
-}
-
-/** What a report says in a result. */
-export function measured(
-  { projectedBytes, peakBytes, passes, totalSeconds }: RunReport,
-): Pick<KMeansResult, "projectedBytes" | "peakBytes" | "seconds"> {
-  const seconds: Record<string, number> = {};
-  for (const [pass, stages] of Object.entries(passes)) {
-    for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
-  }
-  seconds.total = totalSeconds;
-  return { projectedBytes, peakBytes, seconds };
 }
 
 /**

@@ -44,7 +44,10 @@ export interface KMeansOptions {
 
 /** Options of {@link KMeans.fit}. */
 export interface KMeansFitOptions extends PlanChoices {
-  /** Where the result goes, a zarr group; it is only returned when not given. */
+  /**
+   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
+   * there when it is run again.
+   */
   out?: string;
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;

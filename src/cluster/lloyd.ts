@@ -24,6 +24,9 @@ export interface LloydOptions {
   spherical: boolean;
 }
 
+/** What of a run is kept beside its centres, in a form JSON can hold. */
+export type LloydFacts = Pick<Lloyd, "iterations" | "moving" | "converged"> & { inertia?: number };
+
 /** One run from its first centres to its last. */
 export class Lloyd {
   /** `[codes, features]` f64 in the device's coordinates. */
@@ -45,7 +48,8 @@ export class Lloyd {
   #far: FarRow[] = [];
   #squared = 0;
 
-  constructor(points: Points, centers: Float64Array, options: LloydOptions) {
+  /** @param known Of a run that goes on, between two sweeps. */
+  constructor(points: Points, centers: Float64Array, options: LloydOptions, known?: LloydFacts) {
     this.#points = points;
     this.#options = options;
     this.centers = centers.slice();
@@ -53,6 +57,13 @@ export class Lloyd {
     this.#corrections = new Float64Array(centers.length);
     this.#counts = new Float64Array(centers.length / points.features);
     this.moving = options.maxIterations > 0;
+    Object.assign(this, known);
+  }
+
+  /** Between two sweeps, this and the centres are all there is. */
+  get facts(): LloydFacts {
+    const { iterations, moving, converged, inertia } = this;
+    return { iterations, moving, converged, ...(inertia !== undefined && { inertia }) };
   }
 
   /** Whether a sweep has anything to tell this run. */

@@ -11,11 +11,11 @@ import * as seed from "../kernels/vq_seed.ts";
 import { panelElements } from "../math/panels.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext, RunReport } from "../stream/plan.ts";
+import { measured } from "../stream/plan.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { Assignment } from "./assignment.ts";
 import type { KMeansResult } from "./fit_job.ts";
-import { measured } from "./fit_job.ts";
 
 /** Rows assigned to centroids; fields as in {@link KMeansResult}. */
 export type Prediction = Pick<

@@ -11,6 +11,7 @@ import type { Points } from "../array/points.ts";
 import * as seed from "../kernels/vq_seed.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import { Random } from "../math/random.ts";
+import type { HostState } from "../store/journal.ts";
 import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import { baseRow, pointsBuffer, uploadedPoints } from "./assignment.ts";
@@ -25,6 +26,12 @@ export function seedingBytes({ rows, features }: Points, codes: number, inits: n
   return 4 * rows * (1 + seedTrials(codes)) + 8 * codes * features * inits;
 }
 
+/** Bytes of {@link Seeding.state} at most. */
+export function seedingStateBytes({ rows, features }: Points, codes: number, inits: number) {
+  // of each run's centres an entry that says so, too
+  return 4 * rows + 8 * features * (codes * inits + codes + seedTrials(codes)) + 16 * inits;
+}
+
 /** Chooses the first centres of several runs, one run after the other. */
 export class Seeding {
   /** `[codes, features]` in the device's coordinates, of every run that is complete. */
@@ -34,7 +41,7 @@ export class Seeding {
   readonly #inits: number;
   readonly #seed: number;
   /** Least squared distance of every row to a centre. */
-  readonly #least: Float32Array;
+  #least: Float32Array;
   /** `[candidates, rows]`: what it would be with each candidate. */
   readonly #distances: Float32Array;
   readonly #potentials: Float64Array;
@@ -60,6 +67,28 @@ export class Seeding {
     const values = new Float64Array(this.#candidates.length * features);
     this.#candidates.forEach((point, i) => values.set(point, i * features));
     return values;
+  }
+
+  /** Between two sweeps, all that is needed to go on: centres found of the run, and arrays. */
+  get state(): { found: number; arrays: HostState["arrays"] } {
+    const { candidates } = this;
+    return { found: this.#found, arrays: [this.#least, this.#own, candidates, ...this.centers] };
+  }
+
+  /** Goes on from a {@link state}, in place of {@link start}. */
+  resume({ found, arrays }: Seeding["state"]): void {
+    const [least, own, candidates, ...centers] = arrays as [Float32Array, ...Float64Array[]];
+    const { features } = this.#points;
+    this.centers.push(...centers);
+    this.#least = least;
+    this.#own = own!;
+    this.#found = found;
+    this.#random = new Random(this.#seed, this.centers.length);
+    // a word for the first centre, and one for each candidate since
+    for (let i = 0; i < 1 + found * this.#potentials.length; i++) this.#random.word();
+    for (let at = 0; at < candidates!.length; at += features) {
+      this.#candidates.push(candidates!.slice(at, at + features));
+    }
   }
 
   /** Draws the first centre of a run. */

@@ -120,19 +120,14 @@ function page(report: ConditionReport): string {
   const sizes = Object.entries(splits).map(([name, { speakers, utterances, rows }]) =>
     row([name, speakers, utterances, rows])
   );
-  const checks = results.flatMap(({ lag, condition, checks }) =>
-    checks.map((check) =>
-      `<tr class="${check.passed ? "pass" : "fail"}">${
-        cells([
-          lag,
-          condition,
-          check.name,
-          show(check.value),
-          check.limit,
-          check.passed ? "passed" : "failed",
-        ])
-      }</tr>`
-    )
+  const verdict = (passed: boolean, text: string) =>
+    `<td class="${passed ? "pass" : "fail"}">${text}</td>`;
+  // all are asked the same
+  const asked = results[0]!.checks.map(({ name, limit }) => `${name} ≤\u00a0${limit}`);
+  const decisions = results.map(({ lag, condition, passed, checks }) =>
+    `<tr>${cells([lag, condition])}${
+      checks.map(({ passed, value }) => verdict(passed, show(value))).join("")
+    }${verdict(passed, passed ? "passed" : "failed")}</tr>`
   );
   const numbers = results.flatMap((result) =>
     splitsOf(result).flatMap(([split, { slices, control }]) =>
@@ -156,24 +151,28 @@ function page(report: ConditionReport): string {
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .7rem; text-align: left; border-bottom: 1px solid #ddd; }
-.pass td:last-child { color: #1a7f37; } .fail td:last-child { color: #c62828; }
+th { vertical-align: bottom; line-height: 1.2; } td.number { text-align: right; }
+.pass { color: #1a7f37; } .fail { color: #c62828; } summary { cursor: pointer; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { font-weight: 600; }
 svg { font: 12px system-ui, sans-serif; background: #fff; color: #222; }
 </style></head><body>
-<h1>Context conditioning: ${passed ? "passed" : "failed"}</h1>
+<h1>Context conditioning: <span class="${passed ? "pass" : "fail"}">${
+    passed ? "passed" : "failed"
+  }</span></h1>
 <p>${frames} frames of ${features} features in ${utterances} utterances. The variance ratio is that of
 deltas within clusters of their past to that of all: 1 where the past tells nothing.</p>
 <table>${row(["split", "speakers", "utterances", "rows"], "th")}${sizes.join("")}</table>
+<h2>Decision</h2>
+<p>Passed when a condition passes every check at one of the lags.</p>
+<table>${row(["lag", "condition", ...asked, ""], "th")}${decisions.join("")}</table>
 <h2>Variance ratio by lag</h2>
 <p>Of all rows; dashed, what the decision wants.</p>
 ${names.map((name) => ratioFigure(name, report)).join("\n")}
 <h2>Variance ratio by speaker</h2>
 <p>A dot each; their mean with its 95 % interval; dotted, the mean that ids without meaning would have.</p>
 ${results.map((result) => speakerFigure(result)).join("\n")}
-<h2>Decision</h2>
-<table>${row(["lag", "condition", "check", "value", "limit", ""], "th")}${checks.join("")}</table>
 <h2>All numbers</h2>
-<table>${
+<details><summary>${numbers.length} rows, as in tables.csv</summary><table>${
     row([
       "lag",
       "condition",
@@ -185,13 +184,16 @@ ${results.map((result) => speakerFigure(result)).join("\n")}
       "expected of any ids",
       "entropy reduction, nat",
     ], "th")
-  }${numbers.join("")}</table>
+  }${numbers.join("")}</table></details>
 </body></html>
 `;
 }
 
 function cells(values: readonly (string | number)[], tag = "td"): string {
-  return values.map((value) => `<${tag}>${escape(String(value))}</${tag}>`).join("");
+  return values.map((value) => {
+    const kind = tag === "td" && Number.isFinite(Number(value)) ? ' class="number"' : "";
+    return `<${tag}${kind}>${escape(String(value))}</${tag}>`;
+  }).join("");
 }
 
 function row(values: readonly (string | number)[], tag = "td"): string {
@@ -206,22 +208,25 @@ const COLORS: Record<string, string> = {
 };
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [340, 230, 44, 12, 30];
 
-/** A scale from 0 to a little above the largest value, at least 1.1. */
-function upward(values: readonly number[]): { y: (value: number) => number; axis: string } {
+/** A scale from 0 to a little above the largest value, at least 1.1, with lines up to `right`. */
+function upward(
+  values: readonly number[],
+  right = WIDTH - 8,
+): { y: (value: number) => number; axis: string } {
   const most = Math.max(1.1, ...values.filter(Number.isFinite).map((value) => 1.05 * value));
   const y = (value: number) =>
     TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(most, Math.max(0, value)) / most);
   const step = most > 2.5 ? most / 4 : 0.2;
   let axis = "";
   for (let tick = 0; tick <= most; tick += step) {
-    axis += `<line x1="${LEFT}" x2="${WIDTH - 8}" y1="${y(tick)}" y2="${y(tick)}" stroke="#eee"/>` +
+    axis += `<line x1="${LEFT}" x2="${right}" y1="${y(tick)}" y2="${y(tick)}" stroke="#eee"/>` +
       `<text x="${LEFT - 6}" y="${y(tick) + 4}" text-anchor="end">${tick.toFixed(1)}</text>`;
   }
   return { y, axis };
 }
 
 function level(at: number, color: string, title: string): string {
-  return `<line x1="${LEFT}" x2="${WIDTH - 8}" y1="${at}" y2="${at}" stroke="${color}" ` +
+  return `<line x1="${LEFT}" x2="${WIDTH - 68}" y1="${at}" y2="${at}" stroke="${color}" ` +
     `stroke-dasharray="5 4"><title>${title}</title></line>`;
 }
 
@@ -240,7 +245,8 @@ function ratioFigure(name: string, { results, settings }: ConditionReport): stri
     }
     (lines.permuted ??= []).push(result.eval.control.ratio);
   }
-  const { y, axis } = upward(Object.values(lines).flat());
+  // beside the names of the splits
+  const { y, axis } = upward(Object.values(lines).flat(), WIDTH - 68);
   const x = (i: number) =>
     LEFT + (WIDTH - LEFT - 90) * (own.length === 1 ? 0.5 : i / (own.length - 1)) + 12;
   const ticks = own.map(({ lag }, i) =>

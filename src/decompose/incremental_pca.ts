@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import { largestEigen, symmetricEigen } from "../math/eigen.ts";
+import type { HostState } from "../store/journal.ts";
 import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
@@ -20,13 +21,13 @@ import type {
   RunContext,
   RunReport,
 } from "../stream/plan.ts";
-import { Plan } from "../stream/plan.ts";
+import { measured, Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
 import { projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes } from "./moments.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
 import type { PcaResult } from "./pca_result.ts";
-import { PcaOutput, secondsOf } from "./pca_result.ts";
+import { PcaOutput } from "./pca_result.ts";
 import { RowFrames } from "./row_frames.ts";
 
 /** What {@link IncrementalPCA} is told. */
@@ -45,7 +46,10 @@ export interface IncrementalFitOptions {
   slots?: number;
   /** Projects the rows too, in a second sweep. Default false. */
   scores?: boolean;
-  /** Where the result goes, a zarr group; it is only returned when not given. */
+  /**
+   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
+   * there when it is run again.
+   */
   out?: string;
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
@@ -204,6 +208,9 @@ function explainedVariance({ singularValues, rows }: State): Float64Array {
   return singularValues.map((value) => value * value / (rows - 1));
 }
 
+/** What a snapshot says beside arrays. */
+type BatchFacts = Pick<State, "rows" | "squares"> & { residual: number };
+
 /** A batch on the host: its rows less their mean, as the device has them. */
 interface Batch {
   /** `[rows, features]` f32, in the device's coordinates. */
@@ -249,6 +256,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       name: "batches",
       direction: "forward",
       cost: 1,
+      resumesAt: () => true,
       slotBuffers: [
         { name: "rows", bytes: 4 * stride * this.#shape.tileRows, role: "upload" },
         { name: "moments", bytes, role: "download" },
@@ -271,7 +279,7 @@ class BatchesJob implements PlanActions<PcaResult> {
         return Promise.resolve();
       },
     };
-    const { rows } = this.#points;
+    const { rows, features } = this.#points;
     const { scores, components, batchRows, output } = this.#options;
     const shared: SharedBuffer[] = [
       { name: "grains", bytes: 4 * stride, kind: "storage", scratch: true },
@@ -296,6 +304,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       passes,
       memory,
       restarts: true,
+      ...(output && { stateBytes: 8 * (features + components * (features + 1)) + 256 }),
     };
   }
 
@@ -306,8 +315,9 @@ class BatchesJob implements PlanActions<PcaResult> {
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
-    const result = await this.#options.output?.check(begun);
-    if (!result) return { kind: "nothing" };
+    const found = await this.#options.output?.check(begun) ?? { kind: "nothing" };
+    if (found.kind !== "finished") return found;
+    const { result } = found;
     const { explainedVariance, explainedVarianceRatio } = result;
     this.#options.onFit({
       rows: this.#points.rows,
@@ -316,7 +326,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       components: Float64Array.from(result.components),
       singularValues: result.singularValues,
     });
-    return { kind: "finished", result };
+    return found;
   }
 
   /** A batch as it is read, centred in each of 4 slots at most, and what its eigenvectors take. */
@@ -330,11 +340,12 @@ class BatchesJob implements PlanActions<PcaResult> {
       8 * 6 * kept * features;
   }
 
-  begin({ account }: RunContext): Promise<void> {
+  begin({ account, state }: RunContext): Promise<void> {
     this.#account = account;
     this.#state = this.#options.initial;
     this.#batches.clear();
     this.#residual = 0;
+    if (state) this.#resume(state as HostState);
     account.take("host", this.#hostBytes, "batches and eigenvectors");
     if (this.#options.scores) {
       const elements = this.#points.rows * this.#options.components;
@@ -366,10 +377,21 @@ class BatchesJob implements PlanActions<PcaResult> {
     this.#options.onFit(state);
     return {
       ...fit,
-      projectedBytes: report.projectedBytes,
-      peakBytes: { ...account.peak },
-      seconds: secondsOf(report),
+      ...measured({ ...report, peakBytes: { ...account.peak } }),
     };
+  }
+
+  snapshot(): HostState {
+    const { rows, squares, mean, components, singularValues } = this.#state!;
+    const facts: BatchFacts = { rows, squares, residual: this.#residual };
+    return { facts, arrays: [mean, components, singularValues] };
+  }
+
+  #resume({ facts, arrays }: HostState): void {
+    const { residual, ...counts } = facts as BatchFacts;
+    const [mean, components, singularValues] = arrays as [Float64Array, Float64Array, Float64Array];
+    this.#state = { ...counts, mean, components, singularValues };
+    this.#residual = residual;
   }
 
   release(): Promise<void> {

@@ -15,9 +15,14 @@ const WHOLE_SIZE = 512;
 export function momentsBytes(features: number, count: number, width = 1): number {
   const size = features * width;
   const vectors = isWhole(size, count) ? 3 * size : 12 * (count + 4 + count / 2);
+  return squaresBytes(features, width) + 8 * size * Math.ceil(vectors);
+}
+
+/** Bytes of {@link Moments.squares}. */
+export function squaresBytes(features: number, width: number): number {
   let elements = 0;
   for (let frame = 0; frame < width; frame++) elements += momentElements(features, width - frame);
-  return 8 * (elements + size * Math.ceil(vectors));
+  return 8 * elements;
 }
 
 function isWhole(size: number, count: number): boolean {
@@ -38,16 +43,22 @@ export class Moments {
   readonly #features: number;
   readonly #width: number;
   /** By frame: lags 0, 1, ... up to the last frame of a row. */
-  readonly #squares: Float64Array[];
+  readonly #squares: readonly Float64Array[];
 
-  constructor(features: number, width = 1) {
+  /** @param squares Those of other moments; all 0 when not given. */
+  constructor(features: number, width = 1, squares?: readonly Float64Array[]) {
     this.size = features * width;
     this.#features = features;
     this.#width = width;
-    this.#squares = Array.from(
+    this.#squares = squares ?? Array.from(
       { length: width },
       (_, frame) => new Float64Array(momentElements(features, width - frame)),
     );
+  }
+
+  /** The sums, by frame. */
+  get squares(): readonly Float64Array[] {
+    return this.#squares;
   }
 
   /** Adds the moments of a block, of the first frame and those that follow it. */

@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import { formatBytes } from "../math/format.ts";
+import type { HostState } from "../store/journal.ts";
 import type { KernelStep, Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
@@ -20,12 +21,12 @@ import type {
   RunContext,
   RunReport,
 } from "../stream/plan.ts";
-import { Plan } from "../stream/plan.ts";
+import { measured, Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
 import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
-import { fixSigns, Moments, momentsBytes } from "./moments.ts";
+import { fixSigns, Moments, momentsBytes, squaresBytes } from "./moments.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
-import { PcaOutput, secondsOf } from "./pca_result.ts";
+import { PcaOutput } from "./pca_result.ts";
 import { RowFrames } from "./row_frames.ts";
 import { RunEnds } from "./run_ends.ts";
 
@@ -44,7 +45,10 @@ export interface PcaOptions {
 export interface PcaFitOptions extends PlanChoices {
   /** Projects the rows too, in a second sweep. Default false. */
   scores?: boolean;
-  /** Where the result goes, a zarr group; it is only returned when not given. */
+  /**
+   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
+   * there when it is run again.
+   */
   out?: string;
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
@@ -190,6 +194,9 @@ interface JobOptions {
   onFit(basis: Basis): void;
 }
 
+/** What a snapshot says beside sums. */
+type PcaFacts = { part: kernel.Part; exact?: boolean };
+
 class PcaJob implements PlanActions<PcaResult> {
   readonly name = "pca";
   readonly place?: string;
@@ -203,6 +210,8 @@ class PcaJob implements PlanActions<PcaResult> {
   #sums: Float64Array[] = [];
   /** Largest magnitude of every feature of a frame, in the device's coordinates. */
   #largest = new Float64Array(0);
+  /** Both as they were when a tile had been read, by its end: reading runs ahead. */
+  readonly #seen = new Map<number, { sums: Float64Array; largest: Float64Array }>();
   /** What the sweep under way sums. */
   #part: kernel.Part = kernel.PART.whole;
   /** Whether sums in f32 were too coarse, once they are there. */
@@ -280,8 +289,12 @@ class PcaJob implements PlanActions<PcaResult> {
       passes,
       memory,
       ...(ends && { notes }),
-      alignRows: 64,
+      // the sums of a tile that ends with a block are all on the host
+      alignRows: tileRows < this.#blockRows ? 64 : this.#blockRows,
       restarts: true,
+      ...(this.#output && {
+        stateBytes: squaresBytes(features, width) + (width + 1) * (8 * features + 64),
+      }),
     };
   }
 
@@ -293,23 +306,26 @@ class PcaJob implements PlanActions<PcaResult> {
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
-    const result = await this.#output?.check(begun);
-    if (!result) return { kind: "nothing" };
-    this.#options.onFit(basisOf(result, this.#options.whiten));
-    return { kind: "finished", result };
+    const found = await this.#output?.check(begun) ?? { kind: "nothing" };
+    if (found.kind === "finished") this.#options.onFit(basisOf(found.result, this.#options.whiten));
+    return found;
   }
 
-  begin({ account }: RunContext): Promise<void> {
+  begin({ account, state }: RunContext): Promise<void> {
     const { width, frames: { features }, rows: { rows } } = this.#source;
     const { components, scores } = this.#options;
     this.#account = account;
     account.take("host", momentsBytes(features, components, width), "moments and eigenvectors");
-    this.#moments = new Moments(features, width);
-    this.#sums = Array.from({ length: width }, () => new Float64Array(features));
-    this.#largest = new Float64Array(features);
-    this.#part = kernel.PART.whole;
-    this.#exact = undefined;
+    const { facts, arrays } = (state ?? {}) as Partial<HostState>;
+    const { part = kernel.PART.whole, exact } = (facts ?? {}) as Partial<PcaFacts>;
+    const [largest, ...kept] = (arrays ?? []) as Float64Array<ArrayBuffer>[];
+    this.#largest = largest ?? new Float64Array(features);
+    this.#sums = Array.from({ length: width }, (_, w) => kept[w] ?? new Float64Array(features));
+    this.#moments = new Moments(features, width, state ? kept.slice(width) : undefined);
+    this.#part = part;
+    this.#exact = exact;
     this.#solved = undefined;
+    this.#seen.clear();
     if (scores) {
       account.take("host", 4 * rows * components, "scores");
       this.#scores = new Float32Array(rows * components);
@@ -329,10 +345,20 @@ class PcaJob implements PlanActions<PcaResult> {
     this.#options.onFit(basis);
     return {
       ...fit,
-      projectedBytes: report.projectedBytes,
-      peakBytes: { ...account.peak },
-      seconds: secondsOf(report),
+      ...measured({ ...report, peakBytes: { ...account.peak } }),
     };
+  }
+
+  snapshot(row: number | undefined): HostState | undefined {
+    // once they are solved, moments are no sums any more
+    if (this.#solved) return undefined;
+    const facts: PcaFacts = {
+      part: this.#part,
+      ...(this.#exact !== undefined && { exact: this.#exact }),
+    };
+    const [first, ...others] = this.#sums;
+    const { sums, largest } = this.#seen.get(row!) ?? { sums: first!, largest: this.#largest };
+    return { facts, arrays: [largest, sums, ...others, ...this.#moments!.squares] };
   }
 
   release(): Promise<void> {
@@ -362,6 +388,7 @@ class PcaJob implements PlanActions<PcaResult> {
     return {
       name,
       direction: "forward",
+      resumesAt: (row) => row % this.#blockRows === 0,
       // of exact ones nobody knows beforehand
       cost: first === kernel.PART.whole ? features * source.width : 0,
       ...(first !== kernel.PART.whole && { needed: () => this.#isExact(first!) }),
@@ -400,6 +427,9 @@ class PcaJob implements PlanActions<PcaResult> {
               ...(looks && { look: looking(frames - source.width + 1) }),
             }),
         );
+        if (looks) {
+          this.#seen.set(end, { sums: this.#sums[0]!.slice(), largest: this.#largest.slice() });
+        }
         return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
       },
       write: (tile, downloads) => {
@@ -411,6 +441,7 @@ class PcaJob implements PlanActions<PcaResult> {
           const at = block % ring * length;
           this.#moments!.add(all.subarray(at, at + length));
         }
+        this.#seen.delete(tile.start);
         return Promise.resolve();
       },
     };

@@ -8,12 +8,11 @@ import type { Points } from "../array/points.ts";
 import type { ResultArray } from "../array/result_store.ts";
 import { readResult, ResultStore } from "../array/result_store.ts";
 import { digestOf } from "../math/digest.ts";
-import type { MemoryItem, RunReport } from "../stream/plan.ts";
-import type { MemoryBytes } from "../types.ts";
+import type { FoundOutput, Measured, MemoryItem } from "../stream/plan.ts";
 import { VERSION } from "../version.ts";
 
 /** A fit. */
-export interface PcaResult {
+export interface PcaResult extends Measured {
   /** `[components, features]` f32, of length 1, the element of largest magnitude positive. */
   components: Float32Array;
   /** `[features]` f64. */
@@ -31,11 +30,6 @@ export interface PcaResult {
    * 0 where all were found at once, as for up to 512 features.
    */
   residual: number;
-  /** Promised and measured bytes; 0 when nothing had to be computed. */
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
-  seconds: Record<string, number>;
 }
 
 const KIND = "pca";
@@ -94,10 +88,10 @@ export class PcaOutput {
     return this.#hash;
   }
 
-  /** The result that is there, if it is this plan's. */
-  async check(begun: boolean): Promise<PcaResult | undefined> {
-    const found = await this.#store.check(this.#hash, begun);
-    return found === "nothing" ? undefined : await openPca(this.place);
+  /** Looks at the place. */
+  async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
+    const kind = await this.#store.check(this.#hash, begun);
+    return kind === "finished" ? { kind, result: await openPca(this.place) } : { kind };
   }
 
   /** Returns the bytes written. */
@@ -161,14 +155,4 @@ export async function openPca(place: string): Promise<PcaResult> {
     peakBytes: nothing(),
     seconds: {},
   };
-}
-
-/** Seconds of a report, by pass and stage. */
-export function secondsOf({ passes, totalSeconds }: RunReport): Record<string, number> {
-  const seconds: Record<string, number> = {};
-  for (const [pass, stages] of Object.entries(passes)) {
-    for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
-  }
-  seconds.total = totalSeconds;
-  return seconds;
 }

@@ -1,6 +1,7 @@
 /**
  * What a run keeps beside its output until it is done: which plan it is, a log of the steps that are
- * stored for good, and the state carried from step to step. A run that was interrupted goes on from it.
+ * stored for good, and the state carried from step to step; or, of a run that stores nothing until it is
+ * done, the state of the host now and then. A run that was interrupted goes on from it.
  *
  * The log is a line of JSON a step, behind its CRC-32C. A line that is torn or damaged ends it: what
  * later lines told of is done again, which gives the same bytes.
@@ -17,9 +18,24 @@ import { openStore } from "./store.ts";
 const PLAN_KEY = "/plan.json";
 const LOG_KEY = "/log/steps";
 const LOCK_KEY = "/lock";
+const STATE_KEY = "/state";
 const CRC_BYTES = 4;
 /** Version of the layout written here; another one is not gone on with. */
 const FORMAT_VERSION = 1;
+
+/** What a run needs on the host to go on. */
+export interface HostState {
+  /** Anything JSON can hold. */
+  facts: unknown;
+  arrays: readonly (Float32Array | Float64Array)[];
+}
+
+/** Among the facts of a stored state: where it was taken, at the start of a sweep or at a row of it. */
+export interface SnapshotPlace {
+  pass: string;
+  sweep: number;
+  row?: number;
+}
 
 /** The store `<out>.journal`, opened by {@link openJournal}. */
 export class Journal {
@@ -37,6 +53,11 @@ export class Journal {
   /** Bytes a carry of so many bytes takes. */
   static carryBytes(bytes: number): number {
     return bytes + CRC_BYTES;
+  }
+
+  /** Bytes a state of the host takes. */
+  static stateBytes(state: HostState): number {
+    return Journal.carryBytes(bytesOf([encodeHead(state), ...state.arrays]));
   }
 
   /** Bytes an entry takes in the log. */
@@ -112,10 +133,47 @@ export class Journal {
 
   /** Stores the state a pass has at a row. */
   async saveCarry(pass: string, row: number, carry: Uint8Array): Promise<void> {
-    const bytes = new Uint8Array(Journal.carryBytes(carry.byteLength));
-    bytes.set(carry);
-    new DataView(bytes.buffer).setUint32(carry.byteLength, crc32c(carry), true);
-    await this.#store.set(carryKey(pass, row), bytes, { transfer: true });
+    await this.#seal(carryKey(pass, row), [carry]);
+  }
+
+  /**
+   * Stores a state of the host in place of the one before; at any moment one of them is whole. The state
+   * may change as soon as this has been called.
+   */
+  saveState(state: HostState): Promise<void> {
+    return this.#seal(STATE_KEY, [encodeHead(state), ...state.arrays]);
+  }
+
+  /** The state that was stored last, and its bytes; `undefined` if there is none, or it is damaged. */
+  async loadState(): Promise<{ state: HostState; bytes: number } | undefined> {
+    const sealed = await this.#store.get(STATE_KEY);
+    const bytes = sealed && unseal(sealed);
+    if (!bytes) return undefined;
+    let at = bytes.indexOf(0x0a) + 1;
+    const { facts, types } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, at)));
+    const arrays = (types as [4 | 8, number][]).map(([size, length]) => {
+      const { buffer } = bytes.slice(at, at += size * length);
+      return size === 4 ? new Float32Array(buffer) : new Float64Array(buffer);
+    });
+    return { state: { facts, arrays }, bytes: bytes.byteLength + CRC_BYTES };
+  }
+
+  /** Whether a state of the host is there, whole or not. */
+  async hasState(): Promise<boolean> {
+    return await this.#store.size(STATE_KEY) !== undefined;
+  }
+
+  /** Stores parts, one after the other, with their checksum. */
+  async #seal(key: string, parts: readonly ArrayBufferView[]): Promise<void> {
+    const length = bytesOf(parts);
+    const bytes = new Uint8Array(Journal.carryBytes(length));
+    let at = 0;
+    for (const { buffer, byteOffset, byteLength } of parts) {
+      bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+      at += byteLength;
+    }
+    new DataView(bytes.buffer).setUint32(length, crc32c(bytes.subarray(0, length)), true);
+    await this.#store.set(key, bytes, { transfer: true });
   }
 
   /**
@@ -128,12 +186,8 @@ export class Journal {
     const path = this.#store.place + key;
     const bytes = await this.#store.get(key);
     if (!bytes) throw new ChunkError(`Cannot go on: the carry "${path}" is missing`, path);
-    const body = bytes.subarray(0, Math.max(0, bytes.byteLength - CRC_BYTES));
-    const found = crc32c(body);
-    const stored = bytes.byteLength < CRC_BYTES
-      ? undefined
-      : new DataView(bytes.buffer, bytes.byteOffset).getUint32(body.byteLength, true);
-    if (stored !== found) {
+    const body = unseal(bytes);
+    if (!body) {
       throw new ChunkError(
         `Cannot go on: the carry "${path}" of ${bytes.byteLength} bytes is damaged`,
         path,
@@ -176,6 +230,7 @@ export class Journal {
     this.#log = undefined;
     await this.#store.deleteAll("/log");
     await this.#store.deleteAll("/carry");
+    await this.#store.delete(STATE_KEY);
   }
 
   /** Lets go of the files. What is in them stays. */
@@ -193,6 +248,24 @@ export async function openJournal(outPlace: string, options?: OpenStoreOptions):
 
 function carryKey(pass: string, row: number): string {
   return `/carry/${pass}/${String(row).padStart(12, "0")}`;
+}
+
+/** A line that says what follows it. */
+function encodeHead({ facts, arrays }: HostState): Uint8Array {
+  const types = arrays.map((array) => [array instanceof Float32Array ? 4 : 8, array.length]);
+  return new TextEncoder().encode(`${JSON.stringify({ facts, types })}\n`);
+}
+
+function bytesOf(parts: readonly ArrayBufferView[]): number {
+  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** What was stored before its checksum; `undefined` if they do not belong together. */
+function unseal(bytes: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  if (bytes.byteLength < CRC_BYTES) return undefined;
+  const body = bytes.subarray(0, bytes.byteLength - CRC_BYTES) as Uint8Array<ArrayBuffer>;
+  const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(body.byteLength, true);
+  return stored === crc32c(body) ? body : undefined;
 }
 
 /** Eight hexadecimal digits of checksum, a space, JSON, a line feed. */

@@ -19,7 +19,8 @@ import { CARRY_STAGING } from "./schedule.ts";
 
 // Tables cross in pieces of at most this size.
 const TABLE_STAGING_BYTES = 4 * 2 ** 20;
-// What an entry of the journal's log takes at most, but for what the model puts into it.
+// What an entry of the journal's log takes at most, but for what the model puts into it; a snapshot's
+// place likewise.
 const LOG_ENTRY_BYTES = 400;
 
 /** Bytes of GPU, host and disk a layout needs. */
@@ -36,7 +37,15 @@ export function projectBytes(layout: PlanLayout, tileRows: number, slots: number
 
 /** What the journal holds until the run is done. */
 export function journalMemory(layout: PlanLayout, tileRows: number): MemoryItem[] {
-  const { passes, lanes, alignRows = 1, restarts } = layout;
+  const { passes, lanes, alignRows = 1, restarts, stateBytes } = layout;
+  if (stateBytes !== undefined) {
+    const bytes = stateBytes + LOG_ENTRY_BYTES;
+    return [
+      { what: "state on its way to the journal", kind: "host", bytes },
+      // one takes the place of another
+      { what: "journal, removed at the end", kind: "disk", bytes: 2 * bytes },
+    ];
+  }
   if (restarts) return [];
   const count = lanes?.count ?? 1;
   let carries = 0;

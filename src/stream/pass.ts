@@ -120,6 +120,13 @@ export interface Pass {
    * a pass has no lanes.
    */
   sweeps?: { most: number; again(): boolean | Promise<boolean> };
+  /**
+   * Whether a run whose {@link PlanActions.snapshot} was taken at a row can go on there: the device holds
+   * nothing by then that later rows need.
+   */
+  resumesAt?(row: number): boolean;
+  /** Whether it leaves on the device what later passes need: a run that goes on after it does it again. */
+  fillsDevice?: boolean;
   /** Contents of shared buffers, or of their first bytes, before every sweep. */
   tables?(): Record<string, ArrayBufferView>;
   /** The shared buffer whose contents go from tile to tile, and how many bytes of it each lane has. */

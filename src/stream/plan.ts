@@ -8,7 +8,7 @@ import { BudgetError, DeviceLostError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
-import type { Journal } from "../store/journal.ts";
+import type { HostState, Journal } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
 import type { LaneReport, Lanes } from "./lanes.ts";
@@ -41,8 +41,13 @@ export interface PlanLayout {
   alignRows?: number;
   /** Rows of the largest tile that is worth its memory; 4096 when not given. */
   mostTileRows?: number;
-  /** Whether an interrupted run starts over: nothing is kept in a journal. */
+  /**
+   * Whether the journal knows no tiles: an interrupted run starts over, or from the last
+   * {@link PlanActions.snapshot}.
+   */
   restarts?: boolean;
+  /** Bytes of a snapshot at most, where they are taken. */
+  stateBytes?: number;
 }
 
 /** What an output place holds, before any work. */
@@ -79,7 +84,7 @@ export interface RunContext {
   signal: AbortSignal;
   /** Tiles an earlier run stored for good, in the order they were done; none when it starts. */
   steps: readonly StepRecord[];
-  /** The model's state on the host to go on from; `undefined` when it starts. */
+  /** The model's state or snapshot to go on from; `undefined` when it starts. */
   state: unknown;
 }
 
@@ -113,6 +118,11 @@ export interface PlanActions<Result> {
   redo?(pass: Pass, rows: "all" | "begun" | "none"): void;
   /** The state on the host that tiles change: anything JSON can hold. */
   state?(): unknown;
+  /**
+   * All that tiles and sweeps change on the host: between two sweeps or passes, or at a row of a sweep that
+   * says it resumes there. `undefined` where the one before serves as well.
+   */
+  snapshot?(row: number | undefined): HostState | undefined;
   /** Completes the output. */
   finish(report: RunReport): Promise<Result>;
   /** Lets go of what `begin` opened when the run failed or was cancelled. */
@@ -124,6 +134,8 @@ export interface Resumption {
   pass: string;
   /** First row of every lane, in the pass's direction, that was not stored. */
   row: number;
+  /** Sweeps of the pass that were complete, where it has several. */
+  sweeps?: number;
   /** The file that was damaged or missing, when stored work had to be done again for that. */
   damaged?: string;
 }
@@ -140,6 +152,29 @@ export interface RunReport {
   resumed?: Resumption;
   /** How lanes fitted together, where there are several. */
   lanes?: LaneReport;
+}
+
+/** What a result says of the run that made it. */
+export interface Measured {
+  /** Promised and measured bytes; 0 when nothing had to be computed. */
+  projectedBytes: MemoryBytes;
+  peakBytes: MemoryBytes;
+  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
+  seconds: Record<string, number>;
+  /** Where it went on, if an earlier run of the same plan was interrupted. */
+  resumed?: Resumption;
+}
+
+/** What a report says in a result. */
+export function measured(
+  { projectedBytes, peakBytes, passes, totalSeconds, resumed }: RunReport,
+): Measured {
+  const seconds: Record<string, number> = {};
+  for (const [pass, stages] of Object.entries(passes)) {
+    for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
+  }
+  seconds.total = totalSeconds;
+  return { projectedBytes, peakBytes, seconds, ...(resumed && { resumed }) };
 }
 
 /** Choices that change speed and memory, never results. */

@@ -43,12 +43,17 @@ export class ProgressMeter {
     this.#began = began;
   }
 
-  /** @param row Where the stage goes on; its start when not given. */
-  startStage(stage: Stage, row: number | undefined): void {
+  /**
+   * @param row Where the stage goes on; its start when not given.
+   * @param share Of all its sweeps, what was done before.
+   */
+  startStage(stage: Stage, row: number | undefined, share = 0): void {
     this.#stage = this.#stages.find(({ name }) => name === stage.name)!;
     this.#rowsBefore = row === undefined ? 0 : Math.abs(row - startOf(stage));
     this.#stageBegan = performance.now();
-    this.advance(0, 0, true);
+    // what an earlier run did tells nothing of this one's speed
+    if (row !== undefined || share > 0) this.#fractionBefore = undefined;
+    this.advance(share, 0, true);
   }
 
   finishStage(): void {

@@ -8,6 +8,7 @@ import { GpuError, QuotaError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { formatBytes } from "../math/format.ts";
+import type { SnapshotPlace } from "../store/journal.ts";
 import { Journal } from "../store/journal.ts";
 import { openStore } from "../store/store.ts";
 import type { RunOptions } from "../types.ts";
@@ -34,12 +35,16 @@ interface SavedSteps {
   damaged?: string;
 }
 
-/** Where a run begins: a stage, the row it has a carry for, and the host's state. */
+/** Where a run begins: a stage, its sweep, the row it has a carry for, and the host's state. */
 interface Start {
   stage: Stage;
-  row: number | undefined;
+  sweep?: number;
+  row?: number | undefined;
   state: unknown;
 }
+
+/** Time between two snapshots, at least: milliseconds, and times what the last one took. Tests want none. */
+export const snapshotPace = { everyMs: 2000, times: 20 };
 
 /** A lane that was run again: where it met what it had left, if it did, and what that took. */
 interface Repair {
@@ -70,6 +75,9 @@ export class PlanRun<Result> {
   readonly #carryRows = new Map<string, Set<number>>();
   #repairs: (Repair & { pass: string })[] = [];
   #reports: LaneReport[] = [];
+  /** When the next snapshot may be taken, and the bytes of the one that is there. */
+  #nextSnapshot = performance.now() + snapshotPace.everyMs;
+  #snapshotBytes = 0;
   /** Up to where all is stored, as far as this attempt and those before it know. */
   position: Position;
 
@@ -97,19 +105,23 @@ export class PlanRun<Result> {
     const { steps, damaged }: SavedSteps = fresh ? { steps: [] } : await this.#savedSteps();
     let begun = false;
     try {
-      await this.#allocate(tileRows, slots, steps);
+      const goesOn = steps.length > 0 || (!fresh && await this.#journal.hasState());
+      await this.#allocate(tileRows, slots, goesOn);
       this.#signal.throwIfAborted();
-      const from = await this.#resumption(steps);
+      const kept = fresh ? undefined : await this.#loadSnapshot();
+      const from = kept ?? await this.#resumption(steps);
+      const resumes = kept !== undefined || steps.length > 0;
       const row = from.row ?? startOf(from.stage);
-      if (steps.length > 0) this.position = { pass: from.stage.name, row };
+      if (resumes) this.position = { pass: from.stage.name, row };
       begun = true;
-      if (steps.length === 0) await this.#journal.begin(hash);
+      if (!resumes) await this.#journal.begin(hash);
       await actions.begin({
         account: this.#account,
         signal: this.#signal,
         steps,
         state: from.state,
       });
+      if (kept) this.#account.giveBack("host", this.#snapshotBytes);
       const carries = this.#layout.passes.map((pass) => pass.carry?.buffer);
       const tables = this.#layout.shared.filter(({ name }) => !carries.includes(name));
       await fillTables(this.#gpu, tables, this.#buffers);
@@ -121,10 +133,11 @@ export class PlanRun<Result> {
         passes,
         totalSeconds: (performance.now() - this.#began) / 1000,
         ...(this.#reports.length > 0 && { lanes: sumReports(this.#reports) }),
-        ...(steps.length > 0 && {
+        ...(resumes && {
           resumed: {
             pass: from.stage.name,
             row,
+            ...(from.stage.pass.sweeps && { sweeps: from.sweep ?? 0 }),
             ...(damaged && { damaged }),
           },
         }),
@@ -155,15 +168,15 @@ export class PlanRun<Result> {
     return { steps: steps.slice(0, good), ...(problem?.path && { damaged: problem.path }) };
   }
 
-  /** Opens the account and makes every buffer; halves the tile while the driver refuses. */
-  async #allocate(
-    tileRows: number,
-    slots: number,
-    steps: readonly StepRecord[],
-  ): Promise<void> {
+  /**
+   * Opens the account and makes every buffer; halves the tile while the driver refuses.
+   *
+   * @param goesOn Whether room on disk was looked for when an earlier run began.
+   */
+  async #allocate(tileRows: number, slots: number, goesOn: boolean): Promise<void> {
     const gpu = this.#gpu;
     this.#layout = this.#actions.layout(tileRows);
-    await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk, steps);
+    if (!goesOn) await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk);
     for (const pass of this.#layout.passes) {
       for (const { kernel, constants } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
         await gpu.kernel(kernel, constants);
@@ -187,10 +200,9 @@ export class PlanRun<Result> {
   }
 
   /** @throws {QuotaError} If the output place has too little room for what is still to be written. */
-  async #checkRoom(projectedBytes: number, steps: readonly StepRecord[]): Promise<void> {
+  async #checkRoom(projectedBytes: number): Promise<void> {
     const { place, name } = this.#actions;
-    // what is there already was allowed for when that run began
-    if (place === undefined || steps.length > 0) return;
+    if (place === undefined) return;
     const store = await openStore(place);
     const availableBytes = await store.availableBytes();
     await store.close();
@@ -251,20 +263,42 @@ export class PlanRun<Result> {
     const stages = stagesOf(this.#layout);
     const seconds: Record<string, StageSeconds> = {};
     const first = stages.findIndex(({ name }) => name === from.stage.name);
-    for (const stage of stages.slice(first)) {
-      if (stage.pass.needed?.() === false) continue;
-      const row = stage.name === from.stage.name ? from.row : undefined;
-      this.#progress.startStage(stage, row);
+    for (const [i, stage] of stages.entries()) {
+      const { row, sweep = 0 }: Partial<Start> = i === first ? from : {};
+      const begun = row !== undefined || sweep > 0;
+      if (i < first ? !stage.pass.fillsDevice : !begun && stage.pass.needed?.() === false) continue;
+      this.#progress.startStage(stage, row, sweep / (stage.pass.sweeps?.most ?? 1));
       this.#passing = [];
       seconds[stage.name] = stage.kind === "repair"
         ? await this.#repair(stage)
-        : await this.#runStage(stage, row);
+        : await this.#runStage(stage, row, sweep);
       this.#progress.finishStage();
+      const next = stages[i + 1];
+      if (next && i >= first) await this.#keepSnapshot({ pass: next.name, sweep: 0 });
     }
     return seconds;
   }
 
-  async #runStage(stage: Stage, row: number | undefined): Promise<StageSeconds> {
+  async #runStage(stage: Stage, row: number | undefined, sweep: number): Promise<StageSeconds> {
+    const { sweeps } = stage.pass;
+    const most = sweeps?.most ?? 1;
+    const seconds = { ...NO_TIME };
+    const pace = newPace();
+    for (;; sweep++, row = undefined) {
+      addSeconds(seconds, await this.#runSweep(stage, row, sweep, pace));
+      this.#signal.throwIfAborted();
+      if (!await sweeps?.again() || sweep + 1 === most) return seconds;
+      await this.#keepSnapshot({ pass: stage.name, sweep: sweep + 1 });
+    }
+  }
+
+  /** Runs one of the sweeps of a stage; from a row, if it is given. */
+  async #runSweep(
+    stage: Stage,
+    row: number | undefined,
+    sweep: number,
+    pace: Pace,
+  ): Promise<StageSeconds> {
     const bounds = await this.#boundsOf(stage, row ?? startOf(stage));
     for (const stretch of bounds.missing) await this.#fillCarries(stage, stretch);
     const tiles = tilesBetween(bounds.rows, {
@@ -278,25 +312,58 @@ export class PlanRun<Result> {
       : stage.kind === "burn-in"
       ? this.#initial(stage.pass)
       : await this.#starts(stage.pass);
-    const { sweeps } = stage.pass;
-    const most = sweeps?.most ?? 1;
-    const seconds = { ...NO_TIME };
-    const pace = newPace();
-    for (let sweep = 0;; sweep++) {
-      if (stage.pass.tables) await this.#fillTables(stage.pass.tables());
-      const spent = await this.#sweep(stage.pass, tiles, carry, {
-        writes: stage.kind === "sweep",
-        pace,
-        onTile: async (tile, carry) => {
-          await this.#commit(stage, tile, carry);
-          return false;
-        },
-        onAdvance: (share, rows) => this.#progress.advance((sweep + share) / most, rows),
-      });
-      addSeconds(seconds, spent);
-      this.#signal.throwIfAborted();
-      if (!await sweeps?.again() || sweep + 1 === most) return seconds;
-    }
+    const { sweeps, tables, resumesAt } = stage.pass;
+    if (tables) await this.#fillTables(tables());
+    return await this.#sweep(stage.pass, tiles, carry, {
+      writes: stage.kind === "sweep",
+      pace,
+      onTile: async (tile, carry) => {
+        await this.#commit(stage, tile, carry);
+        const row = boundaryOf(stage.pass, tile);
+        if (row !== endOf(stage) && resumesAt?.(row)) {
+          await this.#keepSnapshot({ pass: stage.name, sweep, row });
+        }
+        return false;
+      },
+      onAdvance: (share, rows) =>
+        this.#progress.advance((sweep + share) / (sweeps?.most ?? 1), rows),
+    });
+  }
+
+  /** Stores what the host needs to go on at a place, unless it did a moment ago. */
+  async #keepSnapshot(place: SnapshotPlace): Promise<void> {
+    const began = performance.now();
+    if (this.#layout.stateBytes === undefined || began < this.#nextSnapshot) return;
+    const state = this.#actions.snapshot!(place.row);
+    if (!state) return;
+    const account = this.#account;
+    const snapshot = { facts: { ...place, facts: state.facts }, arrays: state.arrays };
+    const bytes = Journal.stateBytes(snapshot);
+    account.take("host", bytes, "snapshot");
+    account.take("disk", bytes, "snapshot");
+    await this.#journal.saveState(snapshot);
+    account.giveBack("host", bytes);
+    account.giveBack("disk", this.#snapshotBytes);
+    this.#snapshotBytes = bytes;
+    this.position = { pass: place.pass, row: place.row ?? 0 };
+    const ended = performance.now();
+    const { everyMs, times } = snapshotPace;
+    this.#nextSnapshot = ended + Math.max(everyMs, times * (ended - began));
+  }
+
+  /** Where the last snapshot leads; its host bytes are counted until the model has taken it. */
+  async #loadSnapshot(): Promise<Start | undefined> {
+    const found = this.#layout.stateBytes === undefined
+      ? undefined
+      : await this.#journal.loadState();
+    if (!found) return undefined;
+    const { state: { facts: place, arrays }, bytes } = found;
+    const { pass, sweep, row, facts } = place as SnapshotPlace & { facts: unknown };
+    this.#account.take("host", bytes, "snapshot");
+    this.#account.take("disk", bytes, "snapshot");
+    this.#snapshotBytes = bytes;
+    const stage = stagesOf(this.#layout).find(({ name }) => name === pass)!;
+    return { stage, sweep, row, state: { facts, arrays } };
   }
 
   async #fillTables(contents: Record<string, ArrayBufferView>): Promise<void> {

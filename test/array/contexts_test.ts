@@ -103,12 +103,17 @@ describe("contexts()", () => {
     expect(make({ lag: -1 })).toThrow("lag is -1, wanted a whole number from 0");
     expect(make({ firstTarget: 0.5 })).toThrow("firstTarget is 0.5, wanted a whole number from 0");
     expect(make({ mode: "max" })).toThrow('mode is "max", wanted "mean" or "flat"');
-    expect(make({ width: 31 })).toThrow("has 31 frames and 1 frames around it, the longest of 1");
+    expect(make({ width: 31 })).toThrow(
+      "Cannot make contexts: a context has 31 frames and 1 around it, the longest of 1",
+    );
     const [early, late] = [{ start: 2, end: 9 }, { start: 9, end: 20 }];
     expect(make({ segments: [early, late] })).not.toThrow();
     expect(make({ segments: [late, early] })).toThrow("segment 1 is [2, 9), wanted some of the");
     expect(make({ segments: [{ start: 2, end: 32 }] })).toThrow("frames from 0 to 31");
-    expect(make({ segments: [0, 40] })).toThrow("segment 1 has the frames from 40 up to 31");
+    expect(make({ segments: [0, 40] })).toThrow(
+      "Cannot make contexts: segment 1 has the frames from 40 up to 31",
+    );
+    expect(make({ segments: [1, 4] })).toThrow("Cannot make contexts: the first segment starts at");
     expect(() => contexts(fromTypedArray(values), { width: 2, lag: 1, mode: "mean" }))
       .toThrow("frames have shape [93], wanted [frames, features]");
   });

@@ -95,7 +95,7 @@ describe("a view of windows", () => {
     expect(make({ stride: 0 })).toThrow(/stride is 0, wanted a whole number from 1/);
     expect(make({ size: 11 })).toThrow(/a window has 11 frames, the longest of 1 segments has 10/);
     expect(make({ size: 5, segments: [0, 3, 6] })).toThrow(/the longest of 3 segments has 4/);
-    expect(make({ size: 8, after: 3 })).toThrow(/a window has 8 frames and 3 frames around it/);
+    expect(make({ size: 8, after: 3 })).toThrow(/a window has 8 frames and 3 around it/);
     expect(make({ segments: [0, 4, 4] })).toThrow(/segment 1 has the frames from 4 up to 4/);
     expect(make({ segments: [0, 10] })).toThrow(/segment 1 has the frames from 10 up to 10/);
     expect(make({ segments: [0, 6, 4] })).toThrow(/segment 1 has the frames from 6 up to 4/);

@@ -142,9 +142,18 @@ async function residualOf(view: ContextView, { components, mean, explainedVarian
   return worst;
 }
 
+/** Says what is made smaller, and why. */
+function smaller<Size>(what: string, size: Size): Size {
+  console.log(`${runtime}, ${gpu().adapter.name}: ${what}`);
+  return size;
+}
+
 describe("contexts of 8 frames of 512 features, under 256 MiB", () => {
   it("have the same components whatever the chunks, exactly those of the definition", async () => {
-    const [rows, features] = [100_000, 512];
+    const features = 512;
+    const rows = runtime === "chromium" && /SwiftShader/i.test(gpu().adapter.name)
+      ? smaller("10,000 rows instead of 100,000, as those take half a minute a fit", 10_000)
+      : 100_000;
     const [first, residual] = await fit(
       rows,
       features,
@@ -155,17 +164,20 @@ describe("contexts of 8 frames of 512 features, under 256 MiB", () => {
     console.log(`${runtime}: |C v - variance v| is ${residual} of the largest variance`);
     expect(residual).toBeLessThan(1e-6);
     expect(first.peakBytes.gpu).toBeLessThanOrEqual(256 * 2 ** 20);
-    const second = await fit(rows, features, 50_000, { tileRows: 1000 }, (got) => got);
+    const second = await fit(rows, features, rows / 2, { tileRows: 1000 }, (got) => got);
     expect(second.components).toEqual(first.components);
     expect(second.mean).toEqual(first.mean);
     expect(second.explainedVariance).toEqual(first.explainedVariance);
   });
 });
 
-describe("contexts of 8 frames of 64 features", () => {
+describe("contexts of 8 frames", () => {
   it("take as much memory for 400,000 rows as for 100,000", async () => {
-    const few = await fit(100_000, 64, 1000, {}, (got) => got);
-    const many = await fit(400_000, 64, 1000, {}, (got) => got);
+    const features = /SwiftShader/i.test(gpu().adapter.name)
+      ? smaller("64 features instead of 512, of which 10,000 rows take half a minute", 64)
+      : 512;
+    const few = await fit(100_000, features, 1000, {}, (got) => got);
+    const many = await fit(400_000, features, 1000, {}, (got) => got);
     expect(many.peakBytes).toEqual(few.peakBytes);
     expect(many.projectedBytes).toEqual(few.projectedBytes);
   });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { vqAssign } from "../reference/vq_assign.ts";
 import { blobs } from "../support/blobs.ts";
 import { runCli } from "../support/cli.ts";
 import { runtime } from "../support/runtime.ts";
+import { contents } from "../support/small_decode.ts";
 
 const [ROWS, FEATURES, K] = [200, 4, 3];
 const problem = blobs({ rows: ROWS, features: FEATURES, blobs: K, spread: 0.2 });
@@ -64,6 +66,60 @@ describe("sluice kmeans", () => {
       5,
       /another/,
     );
+  });
+
+  it("goes on where it was killed, to the same bytes", async (context) => {
+    if (runtime === "deno") context.skip("a fit is killed in Node; what goes on is the same");
+    const args = (inits: number, out: string) => [
+      ...["kmeans", "--input", file("points.npy"), "--k", "24", "--max-iter", "5"],
+      ...["--n-init", String(inits), "--out", out],
+    ];
+    // one that takes seconds, on any machine
+    let [inits, out, killed] = [7, "", false];
+    while (!killed) {
+      inits *= 2;
+      out = file(`killed-${inits}.zarr`);
+      let timer: ReturnType<typeof setInterval> | undefined;
+      const run = await runCli(args(inits, out), {
+        onStderr(_, kill) {
+          timer ??= setInterval(() => existsSync(`${out}.journal/state`) && kill("SIGKILL"), 20);
+        },
+      });
+      clearInterval(timer);
+      killed = run.code === null;
+    }
+    const between = await runCli(["check", out]);
+    expect(between.stdout).toMatch(
+      /unfinished: run the same plan again, it goes on in pass "seed"/,
+    );
+    expect(between.code).toBe(1);
+    const again = await runCli(args(inits, out));
+    expect(again.code).toBe(0);
+    expect(again.stdout).toMatch(/went on in pass "seed" after \d+ sweeps at row 0/);
+    expect(existsSync(`${out}.journal`)).toBe(false);
+    const whole = file("never-killed.zarr");
+    await runCli(args(inits, whole));
+    expect(await contents(out)).toEqual(await contents(whole));
+  });
+
+  it("says on SIGINT whether it can go on", async () => {
+    const args = ["kmeans", "--input", file("points.npy"), "--k", "24", "--n-init", "100"];
+    const interrupted = async (...more: string[]) => {
+      let sent = false;
+      const run = await runCli([...args, ...more], {
+        onStderr(text, kill) {
+          if (sent || !/seed \(2\/4\)/.test(text)) return;
+          sent = true;
+          kill("SIGINT");
+        },
+      });
+      expect(run.code).toBe(130);
+      return run.stderr;
+    };
+    const out = ["--out", file("interrupted.zarr")];
+    expect(await interrupted()).toMatch(/Cancelled: nothing was kept, for want of --out/);
+    expect(await interrupted(...out)).toMatch(/run the same command again to go on\n/);
+    expect(await interrupted(...out, "--overwrite")).toMatch(/to go on, without --overwrite\n/);
   });
 
   it("says what is wrong with its options: code 2; over budget: code 3", async () => {

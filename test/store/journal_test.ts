@@ -34,6 +34,30 @@ describe("a journal", () => {
     expect(await (await openStore(again.place)).list("/")).toEqual([]);
   });
 
+  it("keeps one state of the host, the last, if it is whole", async () => {
+    const journal = await openJournal("memory:journal_test/state.zarr");
+    await journal.begin("abc");
+    expect(await journal.loadState()).toBeUndefined();
+    const states = [1, 2].map((sweep) => ({
+      facts: { sweep, text: "Zürich 🐀" },
+      arrays: [
+        Float32Array.of(Infinity, 1.5, -0),
+        Float64Array.of(),
+        Float64Array.of(1 / 3, 1e300 * sweep),
+      ],
+    }));
+    for (const state of states) await journal.saveState(state);
+    const store = await openStore(journal.place);
+    const bytes = Journal.stateBytes(states[1]!);
+    expect(await store.size("/state")).toBe(bytes);
+    expect(await journal.loadState()).toEqual({ state: states[1], bytes });
+    await store.set("/state", (await store.get("/state"))!.subarray(0, bytes - 1));
+    expect(await journal.hasState()).toBe(true);
+    expect(await journal.loadState()).toBeUndefined();
+    await journal.clear();
+    expect(await journal.hasState()).toBe(false);
+  });
+
   it("takes the bytes it said it would", async () => {
     const journal = await openJournal("memory:journal_test/size.zarr");
     await journal.begin("abc");

@@ -1,0 +1,242 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fromTypedArray } from "../../src/array/array.ts";
+import { checkStore } from "../../src/array/check.ts";
+import { contexts } from "../../src/array/contexts.ts";
+import { KMeans } from "../../src/cluster/kmeans.ts";
+import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
+import { PCA } from "../../src/decompose/pca.ts";
+import { OutputConflictError } from "../../src/errors.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/gpu/device.ts";
+import type { HostState, SnapshotPlace } from "../../src/store/journal.ts";
+import { Journal } from "../../src/store/journal.ts";
+import { openStore } from "../../src/store/store.ts";
+import type { Measured, Plan, PlanChoices } from "../../src/stream/plan.ts";
+import { snapshotPace } from "../../src/stream/run.ts";
+import { blobs } from "../support/blobs.ts";
+import { useGpu } from "../support/gpu.ts";
+import { runtime } from "../support/runtime.ts";
+import { contents } from "../support/small_decode.ts";
+
+const gpu = useGpu();
+const pace = { ...snapshotPace };
+beforeAll(() => Object.assign(snapshotPace, { everyMs: 0, times: 0 }));
+afterAll(() => Object.assign(snapshotPace, pace));
+
+const [ROWS, FEATURES] = [400, 5];
+const { points: values } = blobs({ rows: ROWS, features: FEATURES, blobs: 4, spread: 0.4 });
+const points = fromTypedArray(values, [ROWS, FEATURES]);
+const flat = contexts(points, { width: 3, lag: 1, mode: "flat", segments: [0, 150, 333] });
+/** With a component so faint that moments are summed a second time, exactly. */
+const faint = fromTypedArray(
+  values.map((value, i) => i % FEATURES === 0 ? 1e-4 * value : 10 * value),
+  [ROWS, FEATURES],
+);
+const faintFlat = contexts(faint, { width: 3, lag: 1, mode: "flat", segments: [0, 150, 333] });
+
+type Options = PlanChoices & { out: string; overwrite?: boolean };
+type Fit = (options: Options) => Plan<Measured>;
+
+const kmeans = (device = gpu()): Fit => (options) =>
+  new KMeans({ k: 3, seed: 3, inits: 2, maxIterations: 3 }).fit(device, points, options);
+const other: Fit = (options) => new KMeans({ k: 2, inits: 1 }).fit(gpu(), points, options);
+const FITS: Record<string, Fit> = {
+  "k-means": (options) => kmeans()(options),
+  "k-means from given centroids": (options) =>
+    new KMeans({ k: 4, init: values.slice(0, 4 * FEATURES), spherical: true })
+      .fit(gpu(), points, options),
+  "PCA": (options) => new PCA({ components: 2 }).fit(gpu(), points, { ...options, scores: true }),
+  "PCA of flat contexts": (options) => new PCA({ components: 2 }).fit(gpu(), flat, options),
+  "PCA with a faint component": (options) =>
+    new PCA({ components: FEATURES }).fit(gpu(), faint, options),
+  "PCA of flat contexts with a faint component": (options) =>
+    new PCA({ components: 3 * FEATURES }).fit(gpu(), faintFlat, options),
+  "IncrementalPCA": ({ tileRows: _, ...options }) =>
+    new IncrementalPCA({ components: 2 })
+      .fit(gpu(), points, { ...options, batchRows: 48, scores: true }),
+};
+
+/** In browsers where tabs are closed, in memory elsewhere: the command line is killed over files. */
+let places = 0;
+const place = () => `${runtime === "chromium" ? "opfs" : "memory"}:fit-resume-test/${places++}`;
+afterAll(async () => {
+  const store = await openStore(place().replace(/\/\d+$/, ""), { mode: "write" });
+  await store.deleteAll();
+  await store.close();
+});
+
+const SMALL = { tileRows: 128 };
+
+/** Where a state was taken: pass, sweep, and row of it. */
+type Where = [pass: string, sweep: number, row: number | undefined];
+
+/** Calls back after every state that is stored, with where it was taken and how many there are. */
+async function watching<Value>(
+  onState: (where: Where, count: number) => void,
+  run: () => Promise<Value>,
+): Promise<Value> {
+  const save = Journal.prototype.saveState;
+  let count = 0;
+  Journal.prototype.saveState = async function (state: HostState) {
+    await save.call(this, state);
+    const { pass, sweep, row } = state.facts as SnapshotPlace;
+    onState([pass, sweep, row], ++count);
+  };
+  try {
+    return await run();
+  } finally {
+    Journal.prototype.saveState = save;
+  }
+}
+
+/** Cancels a fit once it has stored so many states, if it ever does. */
+async function interrupted(
+  fit: Fit,
+  out: string,
+  states: number,
+  choices: Partial<Options> = {},
+) {
+  const cancel = new AbortController();
+  await watching(
+    (_, count) => count === states && cancel.abort(new Error("interrupted")),
+    () =>
+      expect(fit({ out, ...choices }).run({ signal: cancel.signal })).rejects.toThrow(
+        "interrupted",
+      ),
+  );
+}
+
+/** A result without what differs from run to run, and what is stored of it. */
+async function outcome(out: string, { seconds: _, resumed: __, ...result }: Measured) {
+  const { peakBytes, projectedBytes, ...fit } = result;
+  expect(peakBytes.host).toBeLessThanOrEqual(projectedBytes.host);
+  expect(peakBytes.disk).toBeLessThanOrEqual(projectedBytes.disk);
+  return { fit, stored: await contents(out) };
+}
+
+async function uninterrupted(fit: Fit, choices: PlanChoices = {}) {
+  const out = place();
+  const states: Where[] = [];
+  const result = await watching(
+    (where) => states.push(where),
+    () => fit({ out, ...choices }).run(),
+  );
+  return { states, wanted: await outcome(out, result) };
+}
+
+describe("a fit that was interrupted", () => {
+  for (const [name, fit] of Object.entries(FITS)) {
+    it(`goes on from any state it kept, with any tile, to the same bits: ${name}`, async (context) => {
+      const others = runtime === "deno" ? ["k-means"] : ["k-means", "PCA of flat contexts"];
+      if (runtime !== "node" && !others.includes(name)) {
+        context.skip("what is kept is the same in every runtime");
+      }
+      const { wanted } = await uninterrupted(fit, { tileRows: 400 });
+      const { states } = await uninterrupted(fit, SMALL);
+      expect(states.length).toBeGreaterThan(1);
+      const step = Math.ceil(states.length / (runtime === "node" ? 3 : 2));
+      for (let i = states.length; i > 0; i -= step) {
+        const out = place();
+        await interrupted(fit, out, i, SMALL);
+        expect(await (await openStore(out)).list("/")).toEqual([]);
+        // k-means keeps its points on the device now
+        const result = await fit({ out, ...(i % 2 === 0 && SMALL) }).run();
+        const [pass, sweep, row = 0] = states[i - 1]!;
+        expect(result.resumed).toMatchObject({ pass, row });
+        expect(result.resumed!.sweeps ?? 0).toBe(sweep);
+        expect(await outcome(out, result)).toEqual(wanted);
+        expect(await (await openStore(`${out}.journal`)).list("/")).toEqual([]);
+      }
+    });
+  }
+
+  it("keeps sums of rows where a block of them ends, reading ahead or not", async (context) => {
+    if (runtime === "deno") context.skip("blocks are the same in every runtime");
+    for (const name of ["PCA", "PCA of flat contexts", "PCA with a faint component"]) {
+      const { states } = await uninterrupted(FITS[name]!, SMALL);
+      expect(states.filter(([pass, , row]) => pass === "moments" && row).length).toBe(3);
+    }
+  });
+
+  it("goes on where it was when its device is lost", async () => {
+    const { wanted } = await uninterrupted(kmeans());
+    const device = await openGpu();
+    const out = place();
+    const run = () => kmeans(device)({ out }).run();
+    const lose = (_: unknown, count: number) => count === 5 && device.device.destroy();
+    const result = await watching(lose, run);
+    device.close();
+    expect(result.resumed).toMatchObject({ pass: "seed", sweeps: 4 });
+    expect(await outcome(out, result)).toEqual(wanted);
+  });
+
+  it("starts over where its state is damaged, or that is asked for", async () => {
+    const { wanted } = await uninterrupted(kmeans());
+    const out = place();
+    await interrupted(kmeans(), out, 5);
+    const journal = await openStore(`${out}.journal`);
+    const state = (await journal.get("/state"))!;
+    state[state.length >> 1]! ^= 1;
+    await journal.set("/state", state);
+    const damaged = await kmeans()({ out }).run();
+    expect(damaged.resumed).toBeUndefined();
+    expect(await outcome(out, damaged)).toEqual(wanted);
+    // over the finished result, too
+    await interrupted(kmeans(), out, 5, { overwrite: true });
+    expect((await kmeans()({ out, overwrite: true }).run()).resumed).toBeUndefined();
+  });
+
+  it("goes on over the result it was allowed to replace", async () => {
+    const { wanted } = await uninterrupted(kmeans());
+    const out = place();
+    await other({ out }).run();
+    await interrupted(kmeans(), out, 5, { overwrite: true });
+    const result = await kmeans()({ out }).run();
+    expect(result.resumed).toBeDefined();
+    expect(await outcome(out, result)).toEqual(wanted);
+  });
+
+  it("does not give way to another plan or adapter unless that is allowed", async () => {
+    const { wanted } = await uninterrupted(kmeans());
+    const out = place();
+    await interrupted(kmeans(), out, 5);
+    const refusal = /what another plan, or this one on another adapter, has not finished/;
+    await expect(other({ out }).run()).rejects.toThrow(OutputConflictError);
+    await expect(other({ out }).run()).rejects.toThrow(refusal);
+    const device = gpu() as { adapter: Gpu["adapter"] };
+    const { adapter } = device;
+    device.adapter = { ...adapter, name: "another adapter" };
+    try {
+      await expect(kmeans()({ out }).run()).rejects.toThrow(refusal);
+    } finally {
+      device.adapter = adapter;
+    }
+    expect(await checkStore(out)).toMatchObject({
+      state: "unfinished",
+      journal: { pass: "seed", steps: 4 },
+    });
+    expect(await outcome(out, await kmeans()({ out }).run())).toEqual(wanted);
+    await interrupted(kmeans(), out, 5, { overwrite: true });
+    expect((await other({ out, overwrite: true }).run()).resumed).toBeUndefined();
+  });
+});
+
+describe("a fit", () => {
+  it("keeps nothing without a place, nor more often than every two seconds", async () => {
+    const count = async (run: () => Promise<unknown>) => {
+      let states = 0;
+      await watching(() => states++, run);
+      return states;
+    };
+    const model = new KMeans({ k: 4, maxIterations: 3 });
+    const plan = model.fit(gpu(), points);
+    expect(await count(() => plan.run())).toBe(0);
+    expect(plan.projected.disk).toBe(0);
+    Object.assign(snapshotPace, pace);
+    try {
+      expect(await count(() => kmeans()({ out: place() }).run())).toBeLessThan(3);
+    } finally {
+      Object.assign(snapshotPace, { everyMs: 0, times: 0 });
+    }
+  });
+});
