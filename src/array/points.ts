@@ -15,8 +15,6 @@ const SAMPLE_STRETCHES = 32;
 const STRETCH_ROWS = 32;
 // squares of it, summed over any number of features, stay far below the largest f32
 const MOST = 1e15;
-/** Bits by which a step of the shift is finer than a feature's deviation. */
-const SHIFT_BITS = 4;
 
 export interface PointsOptions {
   /** What is being done, for errors: `cluster`, `project`. */
@@ -88,6 +86,7 @@ export class Points {
     let origin: Float64Array | undefined;
     const sums = new Float64Array(features);
     const squares = new Float64Array(features);
+    const whole = new Uint8Array(features).fill(1);
     let count = 0;
     for (let i = 0; i < stretches; i++) {
       const start = Math.floor(i * rows / stretches);
@@ -100,6 +99,7 @@ export class Points {
         const value = values[at]! - origin[d]!;
         sums[d]! += value;
         squares[d]! += value * value;
+        if (!Number.isInteger(values[at])) whole[d] = 0;
       }
       count += end - start;
     }
@@ -108,7 +108,9 @@ export class Points {
     for (let d = 0; d < features; d++) {
       const variance = squares[d]! / count - (sums[d]! / count) ** 2;
       most = Math.max(most, variance);
-      this.shift[d] = roundTo(origin![d]! + sums[d]! / count, Math.sqrt(variance));
+      const mean = origin![d]! + sums[d]! / count;
+      // integers stay integers: f32 holds them, and sums of some thousand, without an error
+      this.shift[d] = whole[d] ? Math.round(mean) : mean;
     }
     const exponent = Math.round(Math.log2(most) / 2);
     // refused when it is read, if it is not finite
@@ -213,13 +215,4 @@ export class Points {
       `Cannot ${this.action}: ${this.#item} ${row}, feature ${feature} is ${value}, wanted ${wanted}`,
     );
   }
-}
-
-/**
- * The number near `mean` that is a whole number of small steps, powers of two: integers and other short
- * numbers then stay short, so that f32 holds them and sums of some thousand of them without an error.
- */
-function roundTo(mean: number, deviation: number): number {
-  const step = 2 ** (Math.round(Math.log2(deviation)) - SHIFT_BITS);
-  return step > 0 && Number.isFinite(step) ? Math.round(mean / step) * step : mean;
 }
