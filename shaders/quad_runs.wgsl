@@ -1,6 +1,6 @@
 enable subgroups; // What it costs that all threads of a quad have the same 8 numbers: two ways, for their time.
 //
-// params   rounds; 0 when every thread loads them all, 1 when each loads two for all four
+// params   rounds, a multiple of 4; 0 when every thread loads them all, 1 when each loads two for all four
 // numbers  [16] mat2x4<f32>
 // sums     [64] mat2x4<f32>, written: of the numbers of all rounds
 //
@@ -27,12 +27,18 @@ fn shared_element(at: u32, column: u32, row: u32) -> f32 {
 fn quad_runs(@builtin(local_invocation_index) lane: u32) {
   var sum = mat2x4f();
   if (params.by_quad == 0u) {
-    for (var round = 0u; round < params.rounds; round++) {
-      sum += shared_run(round % 16u);
+    for (var round = 0u; round < params.rounds; round += 4u) {
+      sum += shared_run(round & 15u);
+      sum += shared_run((round + 1u) & 15u);
+      sum += shared_run((round + 2u) & 15u);
+      sum += shared_run((round + 3u) & 15u);
     }
   } else {
-    for (var round = 0u; round < params.rounds; round++) {
-      sum += take_run(round % 16u, lane);
+    for (var round = 0u; round < params.rounds; round += 4u) {
+      sum += take_run(round & 15u, lane);
+      sum += take_run((round + 1u) & 15u, lane);
+      sum += take_run((round + 2u) & 15u, lane);
+      sum += take_run((round + 3u) & 15u, lane);
     }
   }
   sums[lane] = sum;

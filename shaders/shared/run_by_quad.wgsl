@@ -3,8 +3,9 @@
 // shared_element(); all threads of a quad have to take the same at the same time.
 
 fn take_run(at: u32, lane: u32) -> mat2x4f {
-  let column = lane / 2u % 2u;
-  let row = 2u * (lane % 2u);
+  // by bits: SwiftShader divides one thread after the other
+  let column = (lane >> 1u) & 1u;
+  let row = 2u * (lane & 1u);
   let own = vec2f(shared_element(at, column, row), shared_element(at, column, row + 1u));
   return mat2x4f(
     vec4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u)),
