@@ -6,7 +6,7 @@
 // projected        [groups, 8, TILE_ROWS8] mat2x4<f32>, 8 rows a matrix, written
 //
 // A thread takes 8 rows and the 8 vectors of a group (z of the workgroup), in registers
-// (shared/outer_product.wgsl). f64 twin: test/reference/project_rows.ts.
+// (shared/outer_product.wgsl); quads may share the vectors. f64 twin: test/reference/project_rows.ts.
 
 override DIM: u32;
 override TILE_ROWS8: u32;
@@ -24,13 +24,22 @@ struct Params {
 
 const PANEL8 = 8u;
 
+fn shared_run(at: u32) -> mat2x4f {
+  return vectors[at];
+}
+
+fn shared_element(at: u32, column: u32, row: u32) -> f32 {
+  return vectors[at][column][row];
+}
+
 @compute @workgroup_size(64)
 fn project_rows(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let row8 = params.first_row / 8u + 64u * group.x + lane;
-  if (8u * row8 >= params.end_row) {
+  // as a whole quad: those that are left need what the others load
+  if (8u * (row8 - lane % 4u) >= params.end_row) {
     return;
   }
   let point8 = params.base_row / 8u + row8;
@@ -38,17 +47,19 @@ fn project_rows(
   var at_vector = group.z * DIM;
   var products = Tile();
   for (var d = 1u; d < DIM; d += 2u) {
-    let elements = vectors[at_vector];
+    let elements = take_run(at_vector, lane);
     let rows = points[at];
-    let next_elements = vectors[at_vector + 1u];
+    let next_elements = take_run(at_vector + 1u, lane);
     let next_rows = points[at + PANEL8];
-    add_outer(&products, elements, rows);
-    add_outer(&products, next_elements, next_rows);
+    add_outers(&products, elements, rows, next_elements, next_rows);
     at += 2u * PANEL8;
     at_vector += 2u;
   }
   if (DIM % 2u == 1u) {
-    add_outer(&products, vectors[at_vector], points[at]);
+    add_outer(&products, take_run(at_vector, lane), points[at]);
+  }
+  if (8u * row8 >= params.end_row) {
+    return;
   }
   let out = group.z * 8u * TILE_ROWS8 + row8;
   projected[out] = products[0];

@@ -8,8 +8,9 @@
 // grains           [STRIDE4] vec4<f32>, powers of two: a row's coarse part is a multiple of these
 // moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features. Of lag 0 those on and above
 //                  the diagonal, (0, 0), (0, 1), ..., (1, 1), ...; then all of lag 1, (0, 0), (0, 1),
-//                  ..., and so on. What lies outside DIM is not written. Block b is in entry b % RING,
-//                  and goes on there when a tile ends inside it
+//                  ..., and so on. What lies outside DIM is not written, and what lies below the
+//                  diagonal is not to be read. Block b is in entry b % RING, and goes on there when
+//                  a tile ends inside it
 //
 // Sums in f32 lose what is a ten-millionth of them. Where that counts, x = h + l is cut into a coarse
 // part h, whose products are whole numbers of so few bits that a block of them sums up exactly, and a
@@ -17,8 +18,9 @@
 // error-free splitting of Ozaki, Ogita, Oishi and Rump 2012.
 //
 // A workgroup takes a square, a thread 8 x 8 features of it in registers (shared/outer_product.wgsl), and
-// adds rows one after the other, so that sums do not depend on where tiles and dispatches begin. f64
-// twin: test/reference/second_moments.ts.
+// adds rows one after the other, so that sums do not depend on where tiles and dispatches begin. Threads
+// of a quad have the same features down, so they may share them. f64 twin:
+// test/reference/second_moments.ts.
 
 override DIM: u32;
 override STRIDE4: u32;
@@ -49,6 +51,14 @@ fn place(row: u32) -> u32 {
     return row * (STRIDE4 / 2u);
   }
   return starts[row] * (STRIDE4 / 2u);
+}
+
+fn shared_run(at: u32) -> mat2x4f {
+  return rows[at];
+}
+
+fn shared_element(at: u32, column: u32, row: u32) -> f32 {
+  return rows[at][column][row];
 }
 
 // What of 8 features is a whole number of their grains.
@@ -91,7 +101,10 @@ fn second_moments(
   let block_start = block * BLOCK_ROWS;
   let start = max(block_start, params.array_row + params.first_row);
   let end = min(block_start + BLOCK_ROWS, params.array_row + params.end_row);
-  if (8u * down8 >= DIM || 8u * along8 >= DIM || start >= end) {
+  // as a whole quad: those that are left need what the others load
+  let first_along = 8u * (along8 - lane % 4u);
+  let below = lag == 0u && along8 - lane % 4u + 3u < down8;
+  if (8u * down8 >= DIM || first_along >= DIM || below || start >= end) {
     return;
   }
   let out = (block % RING * PAIRS + pair) * 512u + 64u * (lane / 8u) + lane % 8u;
@@ -116,16 +129,15 @@ fn second_moments(
     for (var row = first + 1u; row < last; row += 2u) {
       let at = place(row - 1u);
       let next = place(row);
-      let down = rows[at + down8];
+      let down = take_run(at + down8, lane);
       let along = rows[at + later];
-      let next_down = rows[next + down8];
+      let next_down = take_run(next + down8, lane);
       let next_along = rows[next + later];
-      add_outer(&sums, down, along);
-      add_outer(&sums, next_down, next_along);
+      add_outers(&sums, down, along, next_down, next_along);
     }
     if ((last - first) % 2u == 1u) {
       let at = place(last - 1u);
-      add_outer(&sums, rows[at + down8], rows[at + later]);
+      add_outer(&sums, take_run(at + down8, lane), rows[at + later]);
     }
   } else {
     let rest = params.part == 2u;
@@ -133,7 +145,7 @@ fn second_moments(
     let grain_along = grains[along8];
     for (var row = first; row < last; row++) {
       let at = place(row);
-      let whole_down = rows[at + down8];
+      let whole_down = take_run(at + down8, lane);
       let whole_along = rows[at + later];
       let down = coarse(whole_down, grain_down);
       var along = coarse(whole_along, grain_along);
@@ -143,6 +155,9 @@ fn second_moments(
       }
       add_outer(&sums, down, along);
     }
+  }
+  if (8u * along8 >= DIM) {
+    return;
   }
   moments[out] = sums[0];
   moments[out + 8u] = sums[1];

@@ -13,9 +13,10 @@
 //                  code as a float, 0
 //
 // A thread holds 8 rows x 8 codes in registers (shared/outer_product.wgsl) and goes through all features. It
-// needs no barrier, which software adapters pay dearly for. What is best so far is three numbers a row, not
-// three for each lane of a vec4: registers are what limits how many threads a GPU has at a time. f64
-// twin: test/reference/vq_assign.ts.
+// needs no barrier, which software adapters pay dearly for. All threads of a workgroup take the same
+// codes, so quads may share them. What is best so far is three numbers a row, not three for each lane of
+// a vec4: registers are what limits how many threads a GPU has at a time. f64 twin:
+// test/reference/vq_assign.ts.
 
 override DIM: u32;
 override CODES4: u32;
@@ -66,6 +67,14 @@ fn consider(best: Best, norms: mat2x4f, products: mat2x4f, code: u32) -> Best {
   return consider_one(so_far, high.w, code + 7u);
 }
 
+fn shared_run(at: u32) -> mat2x4f {
+  return codebooks[at];
+}
+
+fn shared_element(at: u32, column: u32, row: u32) -> f32 {
+  return codebooks[at][column][row];
+}
+
 fn write_best(row: u32, slot: u32, best: Best) {
   if (row < params.end_row) {
     candidates[slot * TILE_ROWS + row] = vec4f(best.score, best.next, f32(best.code), 0.0);
@@ -81,7 +90,8 @@ fn vq_assign(
   let book = group.z;
   let codes8 = CODES4 / 2u;
   let row = (params.first_row / ROWS + 64u * group.x + lane) * ROWS;
-  if (row >= params.end_row) {
+  // as a whole quad: those that are left need what the others load
+  if (row - lane % 4u * ROWS >= params.end_row) {
     return;
   }
   let octet = (params.base_row + row) / ROWS;
@@ -102,16 +112,15 @@ fn vq_assign(
     var at_code = book * DIM * codes8 + code8;
     for (var d = 1u; d < DIM; d += 2u) {
       let rows = points[at_point];
-      let codes = codebooks[at_code];
+      let codes = take_run(at_code, lane);
       let next_rows = points[at_point + PANEL8];
-      let next_codes = codebooks[at_code + codes8];
-      add_outer(&products, rows, codes);
-      add_outer(&products, next_rows, next_codes);
+      let next_codes = take_run(at_code + codes8, lane);
+      add_outers(&products, rows, codes, next_rows, next_codes);
       at_point += 2u * PANEL8;
       at_code += 2u * codes8;
     }
     if (DIM % 2u == 1u) {
-      add_outer(&products, points[at_point], codebooks[at_code]);
+      add_outer(&products, points[at_point], take_run(at_code, lane));
     }
     let norms = code_norms[book * codes8 + code8];
     let code = 8u * code8;

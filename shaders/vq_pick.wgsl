@@ -54,7 +54,17 @@ fn vq_pick(
   var at_point = point_row / PANEL_ROWS * DIM * PANEL_ROWS + point_row % PANEL_ROWS;
   var at_code = book * DIM * 4u * CODES4 + code;
   var distance = 0.0;
-  for (var d = 0u; d < DIM; d++) {
+  // several at a time, one after the other: a round of a loop takes software adapters as long as its loads
+  for (var d = 3u; d < DIM; d += 4u) {
+    let off0 = points[at_point] - codebooks[at_code];
+    let off1 = points[at_point + PANEL_ROWS] - codebooks[at_code + 4u * CODES4];
+    let off2 = points[at_point + 2u * PANEL_ROWS] - codebooks[at_code + 8u * CODES4];
+    let off3 = points[at_point + 3u * PANEL_ROWS] - codebooks[at_code + 12u * CODES4];
+    distance = distance + off0 * off0 + off1 * off1 + off2 * off2 + off3 * off3;
+    at_point += 4u * PANEL_ROWS;
+    at_code += 16u * CODES4;
+  }
+  for (var d = DIM - DIM % 4u; d < DIM; d++) {
     let off = points[at_point] - codebooks[at_code];
     distance += off * off;
     at_point += PANEL_ROWS;

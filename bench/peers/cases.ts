@@ -441,7 +441,11 @@ function covarianceCase(rows: number, features: number): PeerCase {
         const matrix = new Float64Array(features * features);
         moments.forEachSquare(features, (at, row, column) => {
           for (let i = row; i < Math.min(features, row + moments.SQUARE); i++) {
-            for (let j = column; j < Math.min(features, column + moments.SQUARE); j++) {
+            for (
+              let j = Math.max(i, column);
+              j < Math.min(features, column + moments.SQUARE);
+              j++
+            ) {
               const value = all[at + (i - row) * moments.SQUARE + j - column]!;
               matrix[i * features + j] = matrix[j * features + i] = value;
             }

@@ -30,7 +30,7 @@ function isWhole(size: number, count: number): boolean {
 }
 
 /**
- * Sum of x x^T over rows, in the squares that the kernel has. Where a row is `width` frames, the part of
+ * Sum of x x^T over rows, in the squares that the kernel has, of which nothing below the diagonal is read. Where a row is `width` frames, the part of
  * frames w and w + lag of all rows is a sum over nearly the same pairs of frames for every w: over those
  * of w = 0, without the first w of every run of rows, and with the w that follow its last. So it is kept
  * as the part of w = 0, and what every further w adds to the one before: as many numbers as the part on
@@ -149,11 +149,11 @@ export class Moments {
           const own = at + (i - row) * SQUARE - column;
           const value = vectors[from + i]!;
           let sum = 0;
-          for (let j = column; j < columnEnd; j++) {
+          for (let j = Math.max(i, column); j < columnEnd; j++) {
             const moment = squares[own + j]!;
             sum += moment * vectors[from + j]!;
-            // a square above the diagonal stands for the one below it too
-            if (row !== column) products[from + j]! += moment * value;
+            // what is above the diagonal stands for what is below it too
+            if (j !== i) products[from + j]! += moment * value;
           }
           products[from + i]! += sum;
         }

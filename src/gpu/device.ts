@@ -9,6 +9,7 @@ import { parseBytes } from "../math/format.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { createKernel } from "./kernel.ts";
 import { Ledger } from "./ledger.ts";
+import { quadsPay } from "./quads.ts";
 import { restUntil } from "./rest.ts";
 import { runSelfTest } from "./self_test.ts";
 
@@ -48,6 +49,12 @@ export interface AdapterDescription {
 const WANTED_LIMITS = [
   "maxStorageBufferBindingSize", // rows of a tile are one binding
   "maxBufferSize", // and one buffer
+] as const;
+
+// Features asked for where there are any: nothing needs them.
+const WANTED_FEATURES = [
+  "timestamp-query", // times of kernels
+  "subgroups", // threads that share loads
 ] as const;
 
 const DEFAULT_BUDGET = 2 ** 30;
@@ -95,8 +102,7 @@ async function openDevice(options: OpenGpuOptions): Promise<OpenDevice> {
   const adapter = describeAdapter(found);
   const requiredLimits: Record<string, number> = {};
   for (const name of WANTED_LIMITS) requiredLimits[name] = found.adapter.limits[name];
-  const requiredFeatures: GPUFeatureName[] = [];
-  if (found.adapter.features.has("timestamp-query")) requiredFeatures.push("timestamp-query");
+  const requiredFeatures = WANTED_FEATURES.filter((name) => found.adapter.features.has(name));
   const device = await found.adapter.requestDevice({ requiredLimits, requiredFeatures });
   for (const name in device.limits) {
     const value = (device.limits as unknown as Record<string, unknown>)[name];
@@ -212,12 +218,18 @@ export class Gpu {
     const key = `${spec.name} ${JSON.stringify(constants)}`;
     let kernel = this.#kernels.get(key);
     if (!kernel) {
-      kernel = createKernel(this, spec, constants);
+      kernel = this.#createKernel(spec, constants);
       if (isNode) restUntil(kernel);
       this.#kernels.set(key, kernel);
       kernel.catch(() => this.#kernels.delete(key));
     }
     return kernel;
+  }
+
+  async #createKernel(spec: KernelSpec, constants: Record<string, number>): Promise<Kernel> {
+    const { quadCode } = spec;
+    const byQuads = quadCode !== undefined && await quadsPay(this);
+    return await createKernel(this, byQuads ? { ...spec, code: quadCode } : spec, constants);
   }
 
   /**

@@ -4,13 +4,13 @@
  * @module
  */
 
-import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import code from "../../shaders/project_rows.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { withProducts } from "./outer_product.ts";
 
 export const projectRows: KernelSpec = {
   name: "project_rows",
-  code: [code, outerProduct].join("\n"),
+  ...withProducts(code),
   bindings: { params: "uniform", points: "read", vectors: "read", projected: "read_write" },
 };
 

@@ -4,13 +4,13 @@
  * @module
  */
 
-import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import code from "../../shaders/second_moments.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { withProducts } from "./outer_product.ts";
 
 export const secondMoments: KernelSpec = {
   name: "second_moments",
-  code: [code, outerProduct].join("\n"),
+  ...withProducts(code),
   bindings: {
     params: "uniform",
     rows: "read",

@@ -5,14 +5,14 @@
  * @module
  */
 
-import outerProduct from "../../shaders/shared/outer_product.wgsl?raw" with { type: "text" };
 import assignCode from "../../shaders/vq_assign.wgsl?raw" with { type: "text" };
 import pickCode from "../../shaders/vq_pick.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { withProducts } from "./outer_product.ts";
 
 export const vqAssign: KernelSpec = {
   name: "vq_assign",
-  code: [assignCode, outerProduct].join("\n"),
+  ...withProducts(assignCode),
   bindings: {
     params: "uniform",
     points: "read",
