@@ -56,12 +56,22 @@ const notRun = (row: number, what: string, target: string, reason: string): Targ
   passed: undefined,
 });
 
-/** Runs all that can be run here. */
-export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultRow[]> {
+/**
+ * Runs all that can be run here.
+ *
+ * @param rows The rows of the table that are wanted; all when not given.
+ */
+export async function runTargets(
+  gpu: Gpu,
+  meter: CeilingMeter,
+  rows?: readonly number[],
+): Promise<ResultRow[]> {
   const { software } = gpu.adapter;
   const results: ResultRow[] = [];
   const targets: Target[] = [];
+  const wanted = (row: number) => rows === undefined || rows.includes(row);
   const add = async (row: number, what: string, measure: () => Promise<Target[]>) => {
+    if (!wanted(row)) return;
     const began = performance.now();
     try {
       targets.push(...await measure());
@@ -74,35 +84,36 @@ export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultR
 
   // before anything else has compiled a kernel here
   await add(13, "cold start", () => coldStart());
-  const pipelines: PipelineRow[] = [];
-  await add(1, "GPU peak", async () => {
-    for (const run of [runDecode, runKMeans, runPca]) pipelines.push(await run(gpu));
-    results.push(...pipelines);
-    return await memoryPromise(pipelines);
+  const pipelines = once(async () => {
+    const rows: PipelineRow[] = [];
+    for (const run of [runDecode, runKMeans, runPca]) rows.push(await run(gpu));
+    results.push(...rows);
+    return rows;
   });
+  await add(1, "GPU peak", async () => await memoryPromise(await pipelines()));
   await add(2, "host peak", hostPeak);
-  const peers: PeerRow[] = [];
-  await add(3, "assign, k-means step", async () => {
-    peers.push(...await runPeers(gpu, meter, problemScale(gpu)));
-    results.push(...peers);
-    return [
-      await productTarget(gpu, meter, results, peers, {
-        row: 3,
-        what: "assign",
-        kernels: ["vq_assign"],
-      }),
-      peerTarget(gpu, peers, 3, "k-means step"),
-      broadcastTarget(peers),
-      memoryPerRow(gpu),
-    ];
+  const peers = once(async () => {
+    const rows = await runPeers(gpu, meter, problemScale(gpu));
+    results.push(...rows);
+    return rows;
   });
+  await add(3, "assign, k-means step", async () => [
+    await productTarget(gpu, meter, results, await peers(), {
+      row: 3,
+      what: "assign",
+      kernels: ["vq_assign"],
+    }),
+    peerTarget(gpu, await peers(), 3, "k-means step"),
+    broadcastTarget(await peers()),
+    memoryPerRow(gpu),
+  ]);
   await add(4, "covariance, projection", async () => [
-    await productTarget(gpu, meter, results, peers, {
+    await productTarget(gpu, meter, results, await peers(), {
       row: 4,
       what: "covariance",
       kernels: ["second_moments"],
     }),
-    await productTarget(gpu, meter, results, peers, {
+    await productTarget(gpu, meter, results, await peers(), {
       row: 4,
       what: "projection",
       kernels: ["project_rows"],
@@ -131,12 +142,14 @@ export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultR
         ? [notRun(6, "HMM lanes on a GPU", ">= 20x lanes: 1", "needs a GPU")]
         : [await lanesTarget(gpu)],
   );
-  targets.push(notRun(
-    7,
-    "HMM end to end, writing the posterior",
-    ">= 0.8 of the store's write rate",
-    software ? "needs a GPU" : "not measured by this bench",
-  ));
+  if (wanted(7)) {
+    targets.push(notRun(
+      7,
+      "HMM end to end, writing the posterior",
+      ">= 0.8 of the store's write rate",
+      software ? "needs a GPU" : "not measured by this bench",
+    ));
+  }
   await add(8, "HMM beside scipy", async () => {
     const data = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
     if (!existsSync(data)) {
@@ -160,7 +173,7 @@ export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultR
       passed: secondsPerRow < scipySecondsPerRow,
     }];
   });
-  await add(9, "overlap", () => overlap(gpu, pipelines));
+  await add(9, "overlap", async () => await overlap(gpu, await pipelines()));
   await add(10, "windows", async () => {
     const row = await runBatches(gpu);
     results.push(row);
@@ -187,8 +200,13 @@ export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultR
       passed: wait <= 0.05,
     }];
   });
-  targets.push(notRun(11, "activations", "bytes read <= 1.05 of needed", "system not built"));
-  targets.push(notRun(12, "perturbation predict", "peak <= 1/20", "system not built"));
+  const unbuilt = [
+    [11, "activations", "bytes read <= 1.05 of needed"],
+    [12, "perturbation predict", "peak <= 1/20"],
+  ] as const;
+  for (const [row, what, target] of unbuilt) {
+    if (wanted(row)) targets.push(notRun(row, what, target, "system not built"));
+  }
   await add(14, "cancel", () => cancelling(gpu));
 
   targets.sort((a, b) => a.row - b.row);
@@ -224,6 +242,12 @@ export async function runTargets(gpu: Gpu, meter: CeilingMeter): Promise<ResultR
       };
     }),
   ];
+}
+
+/** Several rows of the table may want what takes long: it is run for the first of them. */
+function once<Value>(run: () => Promise<Value>): () => Promise<Value> {
+  let value: Promise<Value> | undefined;
+  return () => value ??= run();
 }
 
 // ---------------------------------------------------------------- 1, 2: memory

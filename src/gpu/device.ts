@@ -239,6 +239,7 @@ export class Gpu {
     }
     const scopes = [device.popErrorScope(), device.popErrorScope()];
     const done = device.queue.onSubmittedWorkDone();
+    if (watchedUntil !== undefined) watchedUntil = performance.now() + WATCH_MS;
     return (async () => {
       const errors = await Promise.all(scopes);
       await done;
@@ -269,6 +270,43 @@ export class Gpu {
  * while one is held.
  */
 const dawnInstances = new Map<string, { gpu: GPU; users: number }>();
+
+/** How long Dawn looks without a pause for what a submit has done, and the pause from then on. */
+const WATCH_MS = 1;
+const PAUSE_MS = 1;
+/** Until when Dawn looks without a pause; `undefined` where it always does. */
+let watchedUntil: number | undefined;
+
+/**
+ * Lets Dawn pause between two looks at what the device has done. While anything is under way it looks once
+ * in every turn of Node's loop, by `setImmediate`: 125,000 times a second, and all of a core, which a
+ * software adapter computes with.
+ */
+function letDawnPause(): void {
+  if (watchedUntil !== undefined) return;
+  watchedUntil = 0;
+  const { setImmediate } = globalThis;
+  let looking = false;
+  const schedule = (task: (...args: unknown[]) => void, ...args: unknown[]) => {
+    // Dawn's has no name and no source
+    if (task.name !== "" || !String(task).includes("[native code]")) {
+      return setImmediate(task, ...args);
+    }
+    const look = () => {
+      looking = true;
+      try {
+        task();
+      } finally {
+        looking = false;
+      }
+    };
+    const now = performance.now();
+    // not asked for by the look before: something new is under way
+    if (!looking) watchedUntil = now + WATCH_MS;
+    return now < watchedUntil! ? setImmediate(look) : setTimeout(look, PAUSE_MS);
+  };
+  globalThis.setImmediate = Object.assign(schedule, setImmediate);
+}
 
 /** How long the last user's instance is kept for what Dawn may still report. */
 const INSTANCE_LINGER_MS = 50;
@@ -340,6 +378,7 @@ async function findNativeAdapter(options: OpenGpuOptions): Promise<FoundAdapter>
         // Dawn throws where others answer null, when no adapter has the name asked for
       }
       if (adapter && matchesName(adapter, options.adapter)) {
+        if (isNode && isSoftware(adapter)) letDawnPause();
         return { adapter, runtime, driver: driver.name, release };
       }
       release();
