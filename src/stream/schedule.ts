@@ -89,6 +89,13 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   const ready = new Channel<{ tile: Tile; uploads: Staging }>();
   const computed = new Channel<{ tile: Tile; downloads: Staging; mapped: Promise<unknown> }>();
   const mappings = new Map<Staging, Promise<unknown>>();
+  const map = (staging: Staging, names: readonly string[], mode: number): Promise<unknown> => {
+    const mapped = Promise.all(names.map((name) => staging[name]!.mapAsync(mode)));
+    // whoever awaits it sees the failure; until then it is not "unhandled"
+    mapped.catch(() => {});
+    mappings.set(staging, mapped);
+    return mapped;
+  };
   for (const { uploads, downloads } of slots) {
     freeUploads.put(uploads);
     freeDownloads.put(downloads);
@@ -124,23 +131,21 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     for (const tile of tiles) {
       const uploads = await freeUploads.take();
       signal.throwIfAborted();
+      const mapped = map(uploads, uploadNames, MapMode.WRITE);
       const started = performance.now();
       const contents = await pass.read(tile, signal);
       if (pass.startsFrom) contents[pass.startsFrom.upload] = await run.carryAt(tile);
       const waited = performance.now();
-      const parts = Object.entries(contents);
-      // the device may still have to take what these held before
-      await Promise.all(
-        parts.map(([name, data]) =>
-          uploads[name]!.mapAsync(MapMode.WRITE, 0, bufferBytes(data.byteLength))
-        ),
-      );
+      // the device may still have to take what they held before
+      await mapped;
       const filled = performance.now();
-      for (const [name, data] of parts) {
-        const staging = uploads[name]!;
-        new Uint8Array(staging.getMappedRange(0, bufferBytes(data.byteLength)))
-          .set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-        staging.unmap();
+      for (const name of uploadNames) {
+        const data = contents[name];
+        if (data) {
+          new Uint8Array(uploads[name]!.getMappedRange(0, bufferBytes(data.byteLength)))
+            .set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        }
+        uploads[name]!.unmap();
       }
       seconds.read += (waited - started + performance.now() - filled) / 1000;
       ready.put({ tile, uploads });
@@ -170,11 +175,7 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
         }
       });
       await submitter.flush();
-      const mapped = Promise.all(
-        downloadNames.map((name) => downloads[name]!.mapAsync(MapMode.READ)),
-      );
-      mapped.catch(() => {});
-      mappings.set(downloads, mapped);
+      const mapped = map(downloads, downloadNames, MapMode.READ);
       computed.put({ tile, downloads, mapped });
     }
     await submitter.drain();
