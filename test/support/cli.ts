@@ -22,7 +22,10 @@ const PROGRAM = runtime === "deno"
 
 export function runCli(
   args: readonly string[],
-  { onStderr }: { onStderr?: (text: string, kill: (signal: Signal) => void) => void } = {},
+  { onStderr, env = {} }: {
+    onStderr?: (text: string, kill: (signal: Signal) => void) => void;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROGRAM, ...args], {
@@ -30,7 +33,7 @@ export function runCli(
       // a test that has run out of time leaves nothing running
       timeout: 30 * 60_000,
       // V8 sizes its nursery by the pace of allocation; fixed, resident memory can be compared
-      env: { ...process.env, NODE_OPTIONS: "--max-semi-space-size=2" },
+      env: { ...process.env, NODE_OPTIONS: "--max-semi-space-size=2", ...env },
     });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (data) => stdout += data);
