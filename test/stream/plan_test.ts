@@ -285,6 +285,21 @@ describe("Plan", () => {
     await expect(toyPlan(gpu(), toy(10, { forget: true })).run()).rejects.toThrow(LedgerError);
   });
 
+  it("is cancelled at once while kernels compile", async () => {
+    const device = gpu();
+    device.kernel = () => new Promise(() => {});
+    try {
+      const cancel = new AbortController();
+      const run = toyPlan(device, toy(65)).run({ signal: cancel.signal });
+      setTimeout(() => cancel.abort(new Error("enough")), 10);
+      await expect(run).rejects.toThrow("enough");
+      expect(device.ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
+    } finally {
+      // the class has its own
+      Reflect.deleteProperty(device, "kernel");
+    }
+  });
+
   it("overlaps reading, computing and writing", async () => {
     // long enough that filling and draining the pipeline, two stages' time, is little
     const tiles = 40;
@@ -301,7 +316,7 @@ describe("Plan", () => {
       write: () => pause("write"),
       finish: (seen) => report = seen,
     });
-    const plan = toyPlan(gpu(), job, { tileRows: 10, slots: 4 });
+    const plan = toyPlan(gpu(), job, { tileRows: 10 });
     const started = performance.now();
     try {
       expect(await plan.run()).toEqual(wanted(10 * tiles));
