@@ -86,8 +86,10 @@ const gpu = await openGpu({ budget: "4 GiB" });
 const ceilings = await openCeilings(gpu);
 let failed = 0;
 for (const bench of chosen) {
+  const began = performance.now();
   try {
     saveResults(gpu.adapter, await bench.run(gpu, ceilings));
+    console.log(`${bench.name} took ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   } catch (error) {
     // the others are worth having
     console.error(`${bench.name} failed: ${(error as Error).stack}`);

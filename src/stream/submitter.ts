@@ -20,7 +20,7 @@ const FIRST_ROWS = 8;
 const GROWTH = 4;
 
 /**
- * Of how much of what was timed before is kept when more is. Devices tell of several submits at once, so
+ * How much of what was timed before still counts when more is. Devices tell of several submits at once, so
  * that one alone may seem to take no time.
  */
 const MEMORY = 0.75;
