@@ -422,6 +422,7 @@ function covarianceCase(rows: number, features: number): PeerCase {
         {
           params: moments.secondMomentsParams(0, rows, 0, moments.PART.whole),
           rows: points,
+          starts: 4,
           grains: moments.momentGrains(new Float32Array(features).fill(1), shape),
           moments: moments.momentBytes(shape),
         },
