@@ -22,7 +22,7 @@ import type { PlanChoices, RunReport } from "../src/stream/plan.ts";
 import { Plan } from "../src/stream/plan.ts";
 import type { PlanSpec } from "../test/stream/random_plan.ts";
 import { planSpec, randomPlan } from "../test/stream/random_plan.ts";
-import { runCli, writeRecording } from "../test/support/cli.ts";
+import { NOTHING_KEPT, runCli, writeRecording } from "../test/support/cli.ts";
 import { smallRecording } from "../test/support/recordings.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import multiplyAdd from "./multiply_add.wgsl?raw" with { type: "text" };
@@ -333,7 +333,7 @@ async function hostPeak(): Promise<Target[]> {
     await runCli(["info", "--json"]);
     const idle = await runCli(["info", "--json"]);
     const idleBytes = JSON.parse(idle.stdout).memory.peakResidentBytes as number;
-    const decode = async (seconds: number, env: Record<string, string>) => {
+    const decode = async (seconds: number, env: Record<string, string> = NOTHING_KEPT) => {
       const options = await writeRecording(folder, smallRecording({ seconds, dimensions: 2 }));
       const out = ["--out", join(folder, "out.zarr"), "--overwrite", "--lanes", "1"];
       const sizes = ["--budget", "8MiB", "--chunk-rows", "500", "--bin-size", "1.5"];
@@ -347,12 +347,10 @@ async function hostPeak(): Promise<Target[]> {
         posterior: 4 * rows * states,
       };
     };
-    // glibc keeps what was freed once larger blocks were, unless it is told from which size not to
-    const env = { MALLOC_MMAP_THRESHOLD_: "131072" };
     // a second is over at once: what it takes are kernels, which software adapters compile in the process
-    const second = await decode(1, env);
-    const once = await decode(40, env);
-    const tenfold = await decode(400, env);
+    const second = await decode(1);
+    const once = await decode(40);
+    const tenfold = await decode(400);
     const untold = await decode(400, {});
     const over = tenfold.resident - idleBytes;
     return [{
@@ -363,7 +361,7 @@ async function hostPeak(): Promise<Target[]> {
         `${formatBytes(once.resident)}, then ${formatBytes(tenfold.resident)} (posteriors ` +
         `of ${formatBytes(once.posterior)} and ${formatBytes(tenfold.posterior)}); ` +
         `${formatBytes(over)} over idle, ${formatBytes(second.resident - idleBytes)} of it for a ` +
-        `second of recording; slots ${formatBytes(tenfold.slots)}; with malloc's own threshold ` +
+        `second of recording; slots ${formatBytes(tenfold.slots)}; with what V8 and malloc keep ` +
         `${formatBytes(untold.resident - idleBytes)} over idle`,
       passed: over <= tenfold.slots + 64 * MIB &&
         tenfold.resident - once.resident <= (tenfold.posterior - once.posterior) / 2,
