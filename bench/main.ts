@@ -1,6 +1,7 @@
 /**
  * Benches of the kernels, of whole analyses, beside other libraries, and of what this package sets itself:
- * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels in a headless browser.
+ * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels in a headless browser,
+ * `targets --rows 9,14` some rows of that table.
  */
 
 import process from "node:process";
@@ -24,6 +25,13 @@ import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
 import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
+
+const { values: { runtime, rows }, positionals: wanted } = parseArgs({
+  options: { runtime: { type: "string" }, rows: { type: "string" } },
+  allowPositionals: true,
+});
+/** Rows of the table of targets; all when none are named. */
+const targetRows = rows?.split(",").map(Number);
 
 interface NamedBench {
   name: string;
@@ -50,7 +58,7 @@ const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
-  { name: "targets", run: runTargets },
+  { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];
 /** Names of several. */
 const groups: Record<string, NamedBench[]> = {
@@ -59,10 +67,6 @@ const groups: Record<string, NamedBench[]> = {
   kernels,
 };
 
-const { values: { runtime }, positionals: wanted } = parseArgs({
-  options: { runtime: { type: "string" } },
-  allowPositionals: true,
-});
 if (runtime === "chromium") {
   const { runInChromium } = await import("./chromium.ts");
   const names = wanted.filter((name) => name !== "kernels");
@@ -84,8 +88,10 @@ const gpu = await openGpu({ budget: "4 GiB" });
 const ceilings = await openCeilings(gpu);
 let failed = 0;
 for (const bench of chosen) {
+  const began = performance.now();
   try {
     saveResults(gpu.adapter, await bench.run(gpu, ceilings));
+    console.log(`${bench.name} took ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   } catch (error) {
     // the others are worth having
     console.error(`${bench.name} failed: ${(error as Error).stack}`);

@@ -14,6 +14,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
 import { Random } from "../src/math/random.ts";
+import { openStore } from "../src/store/store.ts";
 import type { MemoryBytes } from "../src/types.ts";
 import { measureBatches } from "../src/windows/measure.ts";
 import { windows } from "../src/windows/windows.ts";
@@ -128,8 +129,65 @@ export async function runDecode(
   }
 }
 
+const WRITE_BYTES = 2 ** 26;
+
+/**
+ * A decode that writes its posterior, and the same bytes written in order into files of as many bytes by
+ * the same store, each synced, without anything else.
+ */
+export async function runPosteriorWrite(gpu: Gpu): Promise<ResultRow> {
+  // on a GPU 1.2 GiB of posterior; in software a few files
+  const decoder = gpu.adapter.software ? simulatedDecoder(40, 100) : simulatedDecoder(720, 200);
+  const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+  try {
+    const plan = decoder.smooth(gpu, { time: { step: STEP }, out: join(folder, "decode.zarr") });
+    const result = await plan.run();
+    const [rows, width] = result.posterior.shape as [number, number];
+    const first = await result.posterior.read(0, 1) as Float32Array;
+    checkWithin("the sum of a posterior", Math.abs(first.reduce((a, b) => a + b, 0) - 1), 1e-5);
+    await result.close();
+    const bytes = 4 * rows * width;
+    const seconds = result.seconds.total!;
+    await rm(join(folder, "decode.zarr"), { recursive: true });
+    const rawSeconds = await writeInOrder(join(folder, "raw"), bytes);
+    return {
+      bench: "posterior_write",
+      case: `${rows} rows x ${width} state bins, f32`,
+      rows,
+      bytes,
+      seconds,
+      rawSeconds,
+      bytesPerSecond: bytes / seconds,
+      rawBytesPerSecond: bytes / rawSeconds,
+      ofRawRate: rawSeconds / seconds,
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Seconds that a store takes for so many bytes, in files of {@link WRITE_BYTES} made of 4 MiB each. */
+async function writeInOrder(place: string, bytes: number): Promise<number> {
+  const random = new Random(9);
+  const chunk = Uint8Array.from({ length: 2 ** 22 }, () => 256 * random.uniform());
+  const store = await openStore(place, { mode: "write" });
+  const began = performance.now();
+  for (let written = 0; written < bytes;) {
+    const file = await store.append(`/${written}`);
+    while (file.size < WRITE_BYTES && written < bytes) {
+      const part = chunk.subarray(0, Math.min(chunk.length, bytes - written));
+      await file.append(part);
+      written += part.length;
+    }
+    await file.finish();
+  }
+  const seconds = (performance.now() - began) / 1000;
+  await store.close();
+  return seconds;
+}
+
 /** Rows around some centres, on axes of falling length. */
-function clouds(rows: number, features: number): Float32Array {
+export function clouds(rows: number, features: number): Float32Array {
   const random = new Random(3);
   const centers = Float32Array.from({ length: 64 * features }, () => random.uniform() - 0.5);
   return Float32Array.from({ length: rows * features }, (_, i) => {
@@ -215,5 +273,6 @@ export const pipelineBenches = [
   { name: "decode", run: (gpu: Gpu) => printed(gpu, runDecode(gpu)) },
   { name: "kmeans", run: (gpu: Gpu) => printed(gpu, runKMeans(gpu)) },
   { name: "pca", run: (gpu: Gpu) => printed(gpu, runPca(gpu)) },
+  { name: "posterior_write", run: async (gpu: Gpu) => [await runPosteriorWrite(gpu)] },
   { name: "batches", run: async (gpu: Gpu) => [await runBatches(gpu)] },
 ];

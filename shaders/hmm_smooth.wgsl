@@ -16,7 +16,8 @@
 // transition, grid_table, row_scale, field   as in hmm_filter.wgsl
 // predicted        [lanes, tile_rows + 1, S, CELLS] vec4<f32>
 // filtered         [lanes, tile_rows, S, CELLS] vec4<f32>; filtered in, smoothed out
-// smoothed_carry   [lanes, S, CELLS] vec4<f32>, smoothed row t + 1 in, smoothed row first_row out
+// smoothed_carry   [lanes, S, CELLS] vec4<f32>, smoothed row t + 1 in, smoothed row first_row out; holds
+//                  r in between, made once: quotients are what takes long to compile
 // smooth_sums      [lanes, tile_rows, S] f32, written: the smoothed probability of each state
 //
 // f64 twin: test/reference/hmm_smooth.ts.
@@ -85,8 +86,9 @@ fn hmm_smooth(
         let base = state * CELLS;
         var sum = 0.0;
         for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-          sum += dot(
-            ratio(smoothed_carry[carry + base + cell], predicted[next + base + cell]), vec4f(1.0));
+          let quotient = ratio(smoothed_carry[carry + base + cell], predicted[next + base + cell]);
+          smoothed_carry[carry + base + cell] = quotient;
+          sum += dot(quotient, vec4f(1.0));
         }
         partial[state * WORKGROUP + thread] = sum;
       }
@@ -94,9 +96,8 @@ fn hmm_smooth(
         for (var job = 0u; job < JOBS; job++) {
           var source = vec4f();
           for (var state = 0u; state < STATES; state++) {
-            let at = state * CELLS + cell;
             source += transition.weights[job * MAX_STATES + state].y *
-              ratio(smoothed_carry[carry + at], predicted[next + at]);
+              smoothed_carry[carry + state * CELLS + cell];
           }
           field[source_at(job) + grid_table[cell]] = source;
         }
@@ -116,9 +117,8 @@ fn hmm_smooth(
               row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
           }
           for (var to = 0u; to < STATES; to++) {
-            let at = to * CELLS + cell;
             sum += transition.weights[state * MAX_STATES + to].w *
-              ratio(smoothed_carry[carry + at], predicted[next + at]);
+              smoothed_carry[carry + to * CELLS + cell];
           }
           filtered[here + state * CELLS + cell] *= sum;
         }

@@ -98,13 +98,6 @@ fn summarize_rows(
   let total = max(sums.x, 1e-30);
   let mean = sums.yz / total;
 
-  var spread = vec4f();
-  for (var column = lane; column < params.width; column += WORKGROUP) {
-    let off = positions[column] - mean;
-    spread += vec4f(packed[start + column] * off * off, 0.0, 0.0);
-  }
-  let variance = sum_of(lane, spread).xy / total;
-
   // sums of what is at least `low` reach the coverage, those of what is at least `high` do not
   var low = 0u;
   var high = peak.x + 1u;
@@ -123,11 +116,15 @@ fn summarize_rows(
     low = max(max(below.x, below.y), max(below.z, below.w));
     high = min(min(above.x, above.y), min(above.z, above.w));
   }
-  var size = 0.0;
+  // the variance's sums and the size together: every call of sum_of is compiled by itself
+  var rest = vec4f();
   for (var column = lane; column < params.width; column += WORKGROUP) {
-    size += select(0.0, 1.0, bitcast<u32>(packed[start + column]) >= low);
+    let value = packed[start + column];
+    let off = positions[column] - mean;
+    rest += vec4f(value * off * off, select(0.0, 1.0, bitcast<u32>(value) >= low), 0.0);
   }
-  let bins = sum_of(lane, vec4f(size)).x;
+  rest = sum_of(lane, rest);
+  let variance = rest.xy / total;
 
   if (lane == 0u) {
     let out = row * SUMMARIES;
@@ -139,6 +136,6 @@ fn summarize_rows(
     summaries[out + 5u] = variance.x;
     summaries[out + 6u] = variance.y;
     summaries[out + 7u] = bitcast<f32>(low);
-    summaries[out + 8u] = bins;
+    summaries[out + 8u] = rest.z;
   }
 }

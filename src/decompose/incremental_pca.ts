@@ -22,6 +22,7 @@ import type {
   RunReport,
 } from "../stream/plan.ts";
 import { measured, Plan } from "../stream/plan.ts";
+import { tilesAlive } from "../stream/schedule.ts";
 import type { Basis } from "./basis.ts";
 import { projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes } from "./moments.ts";
@@ -178,6 +179,7 @@ export class IncrementalPCA {
       initial: state,
       scores,
       output,
+      slots: slots ?? 2,
       onFit: (next) => this.#state = next,
     });
     return new Plan(gpu, job, { tileRows: batchRows, ...(slots !== undefined && { slots }) });
@@ -201,6 +203,8 @@ interface JobOptions {
   initial: State | undefined;
   scores: boolean;
   output: PcaOutput | undefined;
+  /** Of the plan, at most. */
+  slots: number;
   onFit(state: State): void;
 }
 
@@ -329,15 +333,15 @@ class BatchesJob implements PlanActions<PcaResult> {
     return found;
   }
 
-  /** A batch as it is read, centred in each of 4 slots at most, and what its eigenvectors take. */
+  /** A batch as it is read, those that are centred, and what the eigenvectors of one take. */
   get #hostBytes(): number {
     const { features } = this.#points;
     const kept = this.#options.components;
     const stack = this.#options.batchRows + kept + 1;
     const eigen = this.#tall ? momentsBytes(features, kept) : 8 * 4 * stack * stack;
     const batch = 4 * this.#options.batchRows * features;
-    return 2 * rowBytes(new RowFrames(this.#points), this.#options.batchRows) + 5 * batch + eigen +
-      8 * 6 * kept * features;
+    return 2 * rowBytes(new RowFrames(this.#points), this.#options.batchRows) + eigen +
+      (1 + tilesAlive(this.#options.slots)) * batch + 8 * 6 * kept * features;
   }
 
   begin({ account, state }: RunContext): Promise<void> {

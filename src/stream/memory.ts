@@ -11,10 +11,10 @@ import { BufferUsage, MapMode } from "../gpu/usage.ts";
 import { Journal } from "../store/journal.ts";
 import type { MemoryBytes } from "../types.ts";
 import { MEETING_ROWS, stagesOf } from "./lanes.ts";
-import type { Pass, SharedBuffer, SlotBuffer } from "./pass.ts";
+import type { Pass, SharedBuffer } from "./pass.ts";
 import { namedSteps } from "./pass.ts";
 import type { MemoryItem, PlanLayout } from "./plan.ts";
-import type { Slot } from "./schedule.ts";
+import type { Slot, Workspace } from "./schedule.ts";
 import { CARRY_STAGING } from "./schedule.ts";
 
 // Tables cross in pieces of at most this size.
@@ -29,7 +29,7 @@ export function projectBytes(layout: PlanLayout, tileRows: number, slots: number
   const sum = (kind: "host" | "disk") =>
     items.reduce((bytes, item) => bytes + (item.kind === kind ? item.bytes : 0), 0);
   return {
-    gpu: tableBytes(layout.shared) + slots * slotBytes(layout.passes, layout.lanes?.count ?? 1),
+    gpu: tableBytes(layout.shared) + ringBytes(layout.passes, layout.lanes?.count ?? 1, slots),
     host: sum("host"),
     disk: sum("disk"),
   };
@@ -94,55 +94,54 @@ function tableStagingBytes(shared: readonly SharedBuffer[]): number {
   return largest === 0 ? 0 : bufferBytes(Math.min(largest, TABLE_STAGING_BYTES));
 }
 
-export function slotBytes(passes: readonly Pass[], lanes: number): number {
-  return slotRequests(passes, lanes).reduce(
-    (bytes, request) => bytes + bufferBytes(request.bytes),
+/** Bytes of what the device works in, and of the slots. */
+export function ringBytes(passes: readonly Pass[], lanes: number, slots: number): number {
+  return ringRequests(passes, lanes).reduce(
+    (sum, { place, bytes }) => sum + (isStaging(place) ? slots : 1) * bufferBytes(bytes),
     0,
   );
 }
 
-interface SlotRequest extends BufferRequest {
+interface RingRequest extends BufferRequest {
   name: string;
-  place: keyof Slot;
+  place: keyof Workspace | keyof Slot;
 }
 
-/** The buffers of one slot: passes run one after the other, so equal names share a buffer. */
-function slotRequests(passes: readonly Pass[], lanes: number): SlotRequest[] {
-  const requests = new Map<string, SlotRequest>();
-  const add = (request: SlotRequest) => {
+/** Every slot has its own of these; of the others there is one. */
+const isStaging = (place: RingRequest["place"]) => place === "uploads" || place === "downloads";
+
+/** Buffers of the workspace and of a slot: passes run one after the other, so equal names share one. */
+function ringRequests(passes: readonly Pass[], lanes: number): RingRequest[] {
+  const requests = new Map<string, RingRequest>();
+  const add = (request: RingRequest) => {
     const key = `${request.place} ${request.name}`;
-    const before = requests.get(key);
-    requests.set(key, {
-      ...request,
-      bytes: Math.max(request.bytes, before?.bytes ?? 0),
-      usage: request.usage | (before?.usage ?? 0),
-    });
+    const bytes = Math.max(request.bytes, requests.get(key)?.bytes ?? 0);
+    requests.set(key, { ...request, bytes });
   };
-  const addBuffer = ({ name, bytes, role }: SlotBuffer) => {
-    const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
-    add({ name, label: name, bytes, usage, place: "device" });
-    if (role === "scratch") return;
+  const addUpload = (name: string, bytes: number) =>
     add({
       name,
-      label: `${name} staging`,
+      label: `${name} upload`,
       bytes,
-      usage: role === "upload"
-        ? BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC
-        : BufferUsage.MAP_READ | BufferUsage.COPY_DST,
-      place: "staging",
+      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
+      place: "uploads",
     });
-  };
+  const addDownload = (name: string, bytes: number) =>
+    add({
+      name,
+      label: `${name} download`,
+      bytes,
+      usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+      place: "downloads",
+    });
   for (const pass of passes) {
-    for (const buffer of pass.slotBuffers) addBuffer(buffer);
-    if (pass.carry) {
-      add({
-        name: CARRY_STAGING,
-        label: "carry staging",
-        bytes: lanes * pass.carry.bytes,
-        usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
-        place: "staging",
-      });
+    for (const { name, bytes, role } of pass.slotBuffers) {
+      const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
+      add({ name, label: name, bytes, usage, place: "device" });
+      if (role === "upload") addUpload(name, bytes);
+      if (role === "download") addDownload(name, bytes);
     }
+    if (pass.carry) addDownload(CARRY_STAGING, lanes * pass.carry.bytes);
     for (const { params, paramsBytes } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
       add({
         name: params,
@@ -158,6 +157,7 @@ function slotRequests(passes: readonly Pass[], lanes: number): SlotRequest[] {
 
 export interface PlanBuffers {
   shared: Record<string, GPUBuffer>;
+  workspace: Workspace;
   slots: Slot[];
   tableStaging: GPUBuffer | undefined;
   all: GPUBuffer[];
@@ -169,30 +169,43 @@ export async function allocate(
   slotCount: number,
 ): Promise<PlanBuffers> {
   const transfer = BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
-  const requests: BufferRequest[] = shared.map(({ name, bytes, kind }) => ({
+  const tables: BufferRequest[] = shared.map(({ name, bytes, kind }) => ({
     label: name,
     bytes,
     usage: transfer | (kind === "uniform" ? BufferUsage.UNIFORM : BufferUsage.STORAGE),
   }));
   const stagingBytes = tableStagingBytes(shared);
-  if (stagingBytes > 0) {
-    requests.push({
-      label: "table staging",
-      bytes: stagingBytes,
-      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
-    });
-  }
-  const perSlot = slotRequests(passes, lanes?.count ?? 1);
-  for (let i = 0; i < slotCount; i++) requests.push(...perSlot);
-  const all = await account.createBuffers(requests);
-  const remaining = [...all];
-  const buffers: PlanBuffers = { shared: {}, slots: [], tableStaging: undefined, all };
-  for (const { name } of shared) buffers.shared[name] = remaining.shift()!;
-  if (stagingBytes > 0) buffers.tableStaging = remaining.shift()!;
-  for (let i = 0; i < slotCount; i++) {
-    const slot: Slot = { device: {}, staging: {}, params: {} };
-    for (const { name, place } of perSlot) slot[place][name] = remaining.shift()!;
-    buffers.slots.push(slot);
+  const tableStaging: BufferRequest[] = stagingBytes === 0 ? [] : [{
+    label: "table staging",
+    bytes: stagingBytes,
+    usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
+  }];
+  const ring = ringRequests(passes, lanes?.count ?? 1);
+  const placed = [
+    ...ring.filter(({ place }) => !isStaging(place)).map((request) => ({ request, slot: 0 })),
+    ...Array.from(
+      { length: slotCount },
+      (_, slot) =>
+        ring.filter(({ place }) => isStaging(place)).map((request) => ({ request, slot })),
+    ).flat(),
+  ];
+  const all = await account.createBuffers([
+    ...tables,
+    ...tableStaging,
+    ...placed.map(({ request }) => request),
+  ]);
+  const made = all.values();
+  const next = () => made.next().value!;
+  const buffers: PlanBuffers = {
+    shared: Object.fromEntries(shared.map(({ name }) => [name, next()])),
+    tableStaging: tableStaging.map(next)[0],
+    workspace: { device: {}, params: {} },
+    slots: Array.from({ length: slotCount }, () => ({ uploads: {}, downloads: {} })),
+    all,
+  };
+  for (const { request: { place, name }, slot } of placed) {
+    const places: Workspace & Slot = { ...buffers.workspace, ...buffers.slots[slot]! };
+    places[place][name] = next();
   }
   return buffers;
 }
@@ -202,12 +215,14 @@ export async function fillTables(
   gpu: Gpu,
   shared: readonly SharedBuffer[],
   { shared: targets, tableStaging }: PlanBuffers,
+  signal: AbortSignal,
 ): Promise<void> {
   for (const { name, data: given } of shared) {
     if (!given) continue;
     const data = typeof given === "function" ? given() : given;
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     for (let offset = 0; offset < bytes.length; offset += tableStaging!.size) {
+      signal.throwIfAborted();
       const piece = bytes.subarray(offset, offset + tableStaging!.size);
       await tableStaging!.mapAsync(MapMode.WRITE);
       new Uint8Array(tableStaging!.getMappedRange()).set(piece);
@@ -226,8 +241,10 @@ export async function fillTables(
 }
 
 export function largestBuffer({ shared, passes }: PlanLayout): number {
-  return Math.max(
-    ...shared.map(({ bytes }) => bytes),
-    ...passes.flatMap((pass) => pass.slotBuffers.map(({ bytes }) => bytes)),
-  );
+  return Math.max(...shared.map(({ bytes }) => bytes), largestTileBuffer(passes));
+}
+
+/** Bytes of the largest buffer that grows with the tile. */
+export function largestTileBuffer(passes: readonly Pass[]): number {
+  return Math.max(...passes.flatMap(({ slotBuffers }) => slotBuffers.map(({ bytes }) => bytes)));
 }

@@ -13,7 +13,14 @@ import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
 import type { LaneReport, Lanes } from "./lanes.ts";
 import { laneRows } from "./lanes.ts";
-import { journalMemory, largestBuffer, projectBytes, slotBytes, tableBytes } from "./memory.ts";
+import {
+  journalMemory,
+  largestBuffer,
+  largestTileBuffer,
+  projectBytes,
+  ringBytes,
+  tableBytes,
+} from "./memory.ts";
 import type { Pass, SharedBuffer, Tile } from "./pass.ts";
 import type { Position } from "./run.ts";
 import { PlanRun } from "./run.ts";
@@ -181,12 +188,18 @@ export function measured(
 export interface PlanChoices {
   /** Rows of a tile; the largest that fits the budget when not given. */
   tileRows?: number;
-  /** Slots in the ping-pong, 1 to 4; 2 when not given, 1 when two would not fit. */
+  /**
+   * Slots in the ping-pong, 1 to 4: staging for so many tiles on their way in, and for as many on their way
+   * out. 2 when not given, 1 when two would not fit.
+   */
   slots?: number;
 }
 
 // A tile larger than this gains nothing: the device is busy, and cancelling wants small steps.
 const MAX_TILE_ROWS = 4096;
+// Drivers clear buffers when they are first used. In software that takes a second for some hundred MiB,
+// which no cancel interrupts and nothing is gained by.
+const MAX_SOFTWARE_TILE_BYTES = 32 * 2 ** 20;
 /** Journals of plans that have no output place. */
 let unnamedJournals = 0;
 
@@ -229,7 +242,7 @@ export class Plan<Result> {
         `${pass.name} (${pass.direction}, ${this.slots} slots${sweeps})`,
         String(Math.ceil((pass.rows ?? own) / this.tileRows)),
         `${count > 1 ? `${count} x ` : ""}${Math.min(pass.rows ?? own, this.tileRows)}`,
-        size(this.slots * slotBytes([pass], count)),
+        size(ringBytes([pass], count, this.slots)),
         "",
         "",
       ]);
@@ -247,7 +260,7 @@ export class Plan<Result> {
       ]);
     }
     const { gpu, host, disk } = this.projected;
-    table.push(["in all (passes share slots)", "", "", size(gpu), size(host), size(disk)]);
+    table.push(["in all (passes share buffers)", "", "", size(gpu), size(host), size(disk)]);
     const cut = count > 1
       ? `, ${count} lanes of ${own} that start ${lanes!.burnInRows} rows early`
       : "";
@@ -372,12 +385,14 @@ function chooseTile<Result>(
   };
   const largest = Math.min(rows, choices.tileRows ?? mostTileRows);
   const smallest = choices.tileRows === undefined ? 1 : largest;
+  const mostTileBytes = gpu.adapter.software ? MAX_SOFTWARE_TILE_BYTES : Infinity;
   for (const slots of choices.slots === undefined ? [2, 1] : [choices.slots]) {
     if (!fits(smallest, slots)) continue;
     let [low, high] = [smallest, largest];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (fits(middle, slots)) low = middle;
+      const { passes } = actions.layout(middle);
+      if (fits(middle, slots) && largestTileBuffer(passes) <= mostTileBytes) low = middle;
       else high = middle - 1;
     }
     const { alignRows = 1 } = actions.layout(low);

@@ -124,7 +124,7 @@ export class PlanRun<Result> {
       if (kept) this.#account.giveBack("host", this.#snapshotBytes);
       const carries = this.#layout.passes.map((pass) => pass.carry?.buffer);
       const tables = this.#layout.shared.filter(({ name }) => !carries.includes(name));
-      await fillTables(this.#gpu, tables, this.#buffers);
+      await fillTables(this.#gpu, tables, this.#buffers, this.#signal);
       const passes = await this.#runStages(from);
       for (const buffer of this.#buffers.all) this.#account.destroyBuffer(buffer);
       const result = await actions.finish({
@@ -177,11 +177,12 @@ export class PlanRun<Result> {
     const gpu = this.#gpu;
     this.#layout = this.#actions.layout(tileRows);
     if (!goesOn) await this.#checkRoom(projectBytes(this.#layout, tileRows, slots).disk);
-    for (const pass of this.#layout.passes) {
-      for (const { kernel, constants } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
-        await gpu.kernel(kernel, constants);
-      }
-    }
+    const kernels = this.#layout.passes.flatMap(namedSteps).flatMap(({ kernels }) => kernels);
+    // drivers compile for longer than a cancel may take, side by side where they can
+    await unlessAborted(
+      this.#signal,
+      Promise.all(kernels.map(({ kernel, constants }) => gpu.kernel(kernel, constants))),
+    );
     for (;;) {
       const projected = projectBytes(this.#layout, tileRows, slots);
       this.#account = gpu.ledger.open(this.#actions.name, projected);
@@ -369,7 +370,7 @@ export class PlanRun<Result> {
   async #fillTables(contents: Record<string, ArrayBufferView>): Promise<void> {
     const tables = this.#layout.shared.filter(({ name }) => name in contents)
       .map((table) => ({ ...table, data: contents[table.name]! }));
-    await fillTables(this.#gpu, tables, this.#buffers);
+    await fillTables(this.#gpu, tables, this.#buffers, this.#signal);
   }
 
   /**
@@ -435,12 +436,13 @@ export class PlanRun<Result> {
   ): Promise<StageSeconds> {
     if (pass.carry && carry && tiles.length > 0) {
       const target = this.#layout.shared.find(({ name }) => name === pass.carry!.buffer)!;
-      await fillTables(this.#gpu, [{ ...target, data: carry }], this.#buffers);
+      await fillTables(this.#gpu, [{ ...target, data: carry }], this.#buffers, this.#signal);
     }
     return await runPass({
       gpu: this.#gpu,
       pass,
       tiles,
+      workspace: this.#buffers.workspace,
       slots: this.#buffers.slots,
       shared: this.#buffers.shared,
       signal: this.#signal,
@@ -689,7 +691,22 @@ export class PlanRun<Result> {
   }
 }
 
-const newPace = (): Pace => ({ msPerRow: new Map(), largest: new Map() });
+const newPace = (): Pace => new Map();
+
+/** Rejects when the signal does; what was waited for goes on. */
+async function unlessAborted<Value>(signal: AbortSignal, value: Promise<Value>): Promise<Value> {
+  let stop!: () => void;
+  try {
+    return await new Promise<Value>((resolve, reject) => {
+      stop = () => reject(signal.reason);
+      signal.addEventListener("abort", stop);
+      if (signal.aborted) stop();
+      value.then(resolve, reject);
+    });
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
 
 function addSeconds(sum: StageSeconds, spent: StageSeconds): void {
   for (const key of Object.keys(sum) as (keyof StageSeconds)[]) sum[key] += spent[key];

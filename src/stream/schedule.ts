@@ -3,6 +3,10 @@
  * before is being read back and written. Three loops, joined by channels through which a fixed
  * number of slots circulates; a slow stage therefore holds the others back.
  *
+ * A slot is staging alone. The device works on one tile after the other, in one set of buffers, and
+ * copies what it needs in and out: an upload is free once its tile's work is submitted, a download once
+ * its tile is written. Two of each keep all three stages busy.
+ *
  * @module
  */
 
@@ -12,18 +16,25 @@ import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { MapMode } from "../gpu/usage.ts";
 import { Channel } from "./channel.ts";
-import type { CopyStep, KernelStep, LoopStep, Pass, Tile } from "./pass.ts";
+import type { CopyStep, KernelStep, LoopStep, Pass, SlotBuffer, Tile } from "./pass.ts";
 import { LOOP_ROWS, namedSteps, tileSize, workOf } from "./pass.ts";
 import type { Pace } from "./submitter.ts";
 import { Submitter } from "./submitter.ts";
 
-/** The buffers of one slot, by name. Staging buffers are named after what they serve. */
-export interface Slot {
+/** Buffers the device works in, by name. */
+export interface Workspace {
   device: Record<string, GPUBuffer>;
-  staging: Record<string, GPUBuffer>;
   /** One uniform for each kernel step, by {@link namedSteps}. */
   params: Record<string, GPUBuffer>;
 }
+
+/** Staging buffers of a tile on its way in and of one on its way out, named after what they serve. */
+export interface Slot {
+  uploads: Staging;
+  downloads: Staging;
+}
+
+type Staging = Record<string, GPUBuffer>;
 
 /** Time in seconds that each stage of a pass was at work. */
 export interface StageSeconds {
@@ -37,6 +48,7 @@ export interface PassRun {
   gpu: Gpu;
   pass: Pass;
   tiles: readonly Tile[];
+  workspace: Workspace;
   slots: readonly Slot[];
   shared: Record<string, GPUBuffer>;
   signal: AbortSignal;
@@ -55,28 +67,44 @@ export interface PassRun {
   onAdvance(computedShare: number, writtenRows: number): void;
 }
 
-/** The staging buffer of a slot that brings back the carry. */
+/** The download of a slot that brings back the carry. */
 export const CARRY_STAGING = "carry";
+
+/**
+ * Tiles that were begun to be read and are not written yet, at most: in uploads, at work, and in downloads.
+ */
+export const tilesAlive = (slots: number): number => 2 * slots + 1;
 
 /** Ends the loops early, without a failure. */
 const STOPPED = Symbol("stopped");
 
 /** Drives one pass over its tiles. Rejects with the first failure, when all loops have stopped. */
 export async function runPass(run: PassRun): Promise<StageSeconds> {
-  const { gpu, pass, slots, signal } = run;
+  const { gpu, pass, workspace, slots, signal } = run;
   const tiles = pass.direction === "forward" ? run.tiles : [...run.tiles].reverse();
   const seconds: StageSeconds = { read: 0, compute: 0, write: 0, total: 0 };
   const began = performance.now();
-  const free = new Channel<Slot>();
-  const ready = new Channel<{ tile: Tile; slot: Slot }>();
-  const computed = new Channel<{ tile: Tile; slot: Slot; mapped: Promise<unknown> }>();
-  const mappings = new Map<Slot, Promise<unknown>>();
-  for (const slot of slots) free.put(slot);
+  const freeUploads = new Channel<Staging>();
+  const freeDownloads = new Channel<Staging>();
+  const ready = new Channel<{ tile: Tile; uploads: Staging }>();
+  const computed = new Channel<{ tile: Tile; downloads: Staging; mapped: Promise<unknown> }>();
+  const mappings = new Map<Staging, Promise<unknown>>();
+  const map = (staging: Staging, names: readonly string[], mode: number): Promise<unknown> => {
+    const mapped = Promise.all(names.map((name) => staging[name]!.mapAsync(mode)));
+    // whoever awaits it sees the failure; until then it is not "unhandled"
+    mapped.catch(() => {});
+    mappings.set(staging, mapped);
+    return mapped;
+  };
+  for (const { uploads, downloads } of slots) {
+    freeUploads.put(uploads);
+    freeDownloads.put(downloads);
+  }
 
-  const downloads = pass.slotBuffers
-    .filter(({ role }) => role === "download")
-    .map(({ name }) => name);
-  if (pass.carry) downloads.push(CARRY_STAGING);
+  const ofRole = (role: SlotBuffer["role"]) =>
+    pass.slotBuffers.filter((buffer) => buffer.role === role).map(({ name }) => name);
+  const [uploadNames, resultNames] = [ofRole("upload"), ofRole("download")];
+  const downloadNames = pass.carry ? [...resultNames, CARRY_STAGING] : resultNames;
   const totalRows = tiles.reduce((sum, tile) => sum + tile.end - tile.start, 0);
   const lanes = tiles[0]?.lanes ?? 1;
   const workSteps = pass.steps.filter((step) => !("copy" in step)) as (KernelStep | LoopStep)[];
@@ -94,83 +122,79 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
   const prepared = await prepareSteps(run);
 
   const fail = (reason: unknown) => {
-    for (const channel of [free, ready, computed]) channel.fail(reason);
+    for (const channel of [freeUploads, freeDownloads, ready, computed]) channel.fail(reason);
   };
   const onAbort = () => fail(signal.reason);
   signal.addEventListener("abort", onAbort);
 
   async function readTiles(): Promise<void> {
     for (const tile of tiles) {
-      const slot = await free.take();
+      const uploads = await freeUploads.take();
       signal.throwIfAborted();
+      const mapped = map(uploads, uploadNames, MapMode.WRITE);
       const started = performance.now();
-      const uploads = await pass.read(tile, signal);
-      if (pass.startsFrom) uploads[pass.startsFrom.upload] = await run.carryAt(tile);
-      for (const [name, data] of Object.entries(uploads)) {
-        const staging = slot.staging[name]!;
-        await staging.mapAsync(MapMode.WRITE, 0, bufferBytes(data.byteLength));
-        new Uint8Array(staging.getMappedRange(0, bufferBytes(data.byteLength)))
-          .set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-        staging.unmap();
+      const contents = await pass.read(tile, signal);
+      if (pass.startsFrom) contents[pass.startsFrom.upload] = await run.carryAt(tile);
+      const waited = performance.now();
+      // the device may still have to take what they held before
+      await mapped;
+      const filled = performance.now();
+      for (const name of uploadNames) {
+        const data = contents[name];
+        if (data) {
+          new Uint8Array(uploads[name]!.getMappedRange(0, bufferBytes(data.byteLength)))
+            .set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        }
+        uploads[name]!.unmap();
       }
-      seconds.read += (performance.now() - started) / 1000;
-      ready.put({ tile, slot });
+      seconds.read += (waited - started + performance.now() - filled) / 1000;
+      ready.put({ tile, uploads });
     }
   }
 
   async function computeTiles(): Promise<void> {
     for (let i = 0; i < tiles.length; i++) {
-      const { tile, slot } = await ready.take();
+      const { tile, uploads } = await ready.take();
       submitter.record((encoder) => {
-        for (const { name, role } of pass.slotBuffers) {
-          if (role !== "upload") continue;
-          const { size } = slot.device[name]!;
-          encoder.copyBufferToBuffer(slot.staging[name]!, 0, slot.device[name]!, 0, size);
+        for (const name of uploadNames) {
+          const staging = uploads[name]!;
+          encoder.copyBufferToBuffer(staging, 0, workspace.device[name]!, 0, staging.size);
         }
-      });
-      for (const step of prepared.get(slot)!) await step(tile, submitter, signal);
+      }, () => freeUploads.put(uploads));
+      for (const step of prepared) await step(tile, submitter, signal);
+      const downloads = await freeDownloads.take();
       submitter.record((encoder) => {
-        for (const { name, role } of pass.slotBuffers) {
-          if (role !== "download") continue;
-          const { size } = slot.device[name]!;
-          encoder.copyBufferToBuffer(slot.device[name]!, 0, slot.staging[name]!, 0, size);
+        for (const name of resultNames) {
+          const staging = downloads[name]!;
+          encoder.copyBufferToBuffer(workspace.device[name]!, 0, staging, 0, staging.size);
         }
         if (pass.carry) {
           const { buffer, bytes } = pass.carry;
-          encoder.copyBufferToBuffer(
-            run.shared[buffer]!,
-            0,
-            slot.staging[CARRY_STAGING]!,
-            0,
-            tile.lanes * bytes,
-          );
+          const carry = downloads[CARRY_STAGING]!;
+          encoder.copyBufferToBuffer(run.shared[buffer]!, 0, carry, 0, tile.lanes * bytes);
         }
       });
       await submitter.flush();
-      const mapped = Promise.all(
-        downloads.map((name) => slot.staging[name]!.mapAsync(MapMode.READ)),
-      );
-      mapped.catch(() => {});
-      mappings.set(slot, mapped);
-      computed.put({ tile, slot, mapped });
+      const mapped = map(downloads, downloadNames, MapMode.READ);
+      computed.put({ tile, downloads, mapped });
     }
     await submitter.drain();
   }
 
   async function writeTiles(): Promise<void> {
     for (let i = 0; i < tiles.length; i++) {
-      const { tile, slot, mapped } = await computed.take();
+      const { tile, downloads, mapped } = await computed.take();
       await mapped;
       gpu.throwIfFailed();
       signal.throwIfAborted();
       const started = performance.now();
       const arrived: Record<string, ArrayBuffer> = {};
-      for (const name of downloads) arrived[name] = slot.staging[name]!.getMappedRange();
+      for (const name of downloadNames) arrived[name] = downloads[name]!.getMappedRange();
       if (run.writes) await pass.write(tile, arrived, signal);
       const carry = pass.carry &&
         new Uint8Array(arrived[CARRY_STAGING]!.slice(0, tile.lanes * pass.carry.bytes));
-      for (const name of downloads) slot.staging[name]!.unmap();
-      free.put(slot);
+      for (const name of downloadNames) downloads[name]!.unmap();
+      freeDownloads.put(downloads);
       const enough = await run.onTile(tile, carry);
       seconds.write += (performance.now() - started) / 1000;
       writtenRows += tile.end - tile.start;
@@ -206,35 +230,35 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
 
 /** Staging buffers of tiles that nobody took are free again. */
 function unmapAll(slots: readonly Slot[]): void {
-  for (const buffer of slots.flatMap(({ staging }) => Object.values(staging))) {
-    if (buffer.mapState !== "unmapped") buffer.unmap();
+  for (const { uploads, downloads } of slots) {
+    for (const buffer of [...Object.values(uploads), ...Object.values(downloads)]) {
+      if (buffer.mapState !== "unmapped") buffer.unmap();
+    }
   }
 }
 
 type PreparedStep = (tile: Tile, submitter: Submitter, signal: AbortSignal) => Promise<void>;
 
-/** Compiles the kernels and binds them to every slot. */
-async function prepareSteps({ gpu, pass, slots, shared }: PassRun) {
-  const prepared = new Map<Slot, PreparedStep[]>(slots.map((slot) => [slot, []]));
-  for (const { step, kernels } of namedSteps(pass)) {
-    const compiled: Kernel[] = [];
-    for (const { kernel, constants } of kernels) compiled.push(await gpu.kernel(kernel, constants));
-    for (const slot of slots) {
-      const bound = (i: number, buffers: Record<string, string> | undefined): BoundKernel => {
-        const kernel = compiled[i]!;
-        const uniform = slot.params[kernels[i]!.params]!;
-        return { kernel, uniform, group: bindKernel(kernel, uniform, buffers, slot, shared) };
+/** Compiles the kernels and binds their buffers. */
+async function prepareSteps({ gpu, pass, workspace, shared }: PassRun): Promise<PreparedStep[]> {
+  return await Promise.all(
+    namedSteps(pass).map(async ({ step, kernels }) => {
+      const bound = async (
+        i: number,
+        buffers: Record<string, string> | undefined,
+      ): Promise<BoundKernel> => {
+        const { kernel: spec, constants, params } = kernels[i]!;
+        const kernel = await gpu.kernel(spec, constants);
+        const uniform = workspace.params[params]!;
+        const group = bindKernel(kernel, uniform, buffers, { ...workspace.device, ...shared });
+        return { kernel, uniform, group };
       };
-      prepared.get(slot)!.push(
-        "copy" in step
-          ? prepareCopy(step, slot, shared)
-          : "loop" in step
-          ? prepareLoop(gpu, step, step.loop.map(({ buffers }, i) => bound(i, buffers)))
-          : prepareKernel(gpu, step, bound(0, step.buffers)),
-      );
-    }
-  }
-  return prepared;
+      if ("copy" in step) return prepareCopy(step, { ...workspace.device, ...shared });
+      if (!("loop" in step)) return prepareKernel(gpu, step, await bound(0, step.buffers));
+      const all = await Promise.all(step.loop.map(({ buffers }, i) => bound(i, buffers)));
+      return prepareLoop(gpu, step, all);
+    }),
+  );
 }
 
 interface BoundKernel {
@@ -247,27 +271,21 @@ function bindKernel(
   kernel: Kernel,
   uniform: GPUBuffer,
   names: Record<string, string> | undefined,
-  slot: Slot,
-  shared: Record<string, GPUBuffer>,
+  known: Record<string, GPUBuffer>,
 ): GPUBindGroup {
   const buffers: Record<string, GPUBuffer> = { params: uniform };
   for (const binding of Object.keys(kernel.spec.bindings)) {
     if (binding === "params") continue;
     const name = names?.[binding] ?? binding;
-    const buffer = shared[name] ?? slot.device[name];
+    const buffer = known[name];
     if (!buffer) throw new TypeError(`Cannot bind "${kernel.name}": no buffer is named "${name}"`);
     buffers[binding] = buffer;
   }
   return kernel.bind(buffers);
 }
 
-function prepareCopy(
-  step: CopyStep,
-  slot: Slot,
-  shared: Record<string, GPUBuffer>,
-): PreparedStep {
-  const find = (name: string) => shared[name] ?? slot.device[name] ?? slot.staging[name]!;
-  const [from, to] = [find(step.copy.from), find(step.copy.to)];
+function prepareCopy(step: CopyStep, known: Record<string, GPUBuffer>): PreparedStep {
+  const [from, to] = [known[step.copy.from]!, known[step.copy.to]!];
   return (tile, submitter) => {
     const ranges = step.ranges(tile);
     submitter.record((encoder) => {
@@ -291,7 +309,7 @@ function prepareKernel(
       signal,
       rows,
       step.order,
-      () => submitter.roomFor(kernel.name),
+      () => submitter.roomFor(kernel.name, [uniform]),
       async (from, to) => {
         const uniforms = [[uniform, step.params(tile, from, to)]] as const;
         await submitter.dispatch(kernel.name, to - from, uniforms, (encoder) => {
@@ -306,20 +324,21 @@ function prepareKernel(
 
 function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): PreparedStep {
   return async (tile, submitter, signal) => {
-    const room = () => Math.min(LOOP_ROWS, submitter.roomFor(step.name));
+    const uniforms = bound.map(({ uniform }) => uniform);
+    const room = async () => Math.min(LOOP_ROWS, await submitter.roomFor(step.name, uniforms));
     await inPieces(gpu, signal, tile.end - tile.start, step.order, room, async (from, to) => {
       const rows = Array.from(
         { length: to - from },
         (_, i) => step.order === "ascending" ? from + i : to - 1 - i,
       );
-      const uniforms = bound.map(({ uniform }, k) => {
+      const contents = uniforms.map((uniform, k) => {
         const table = new Uint32Array(rows.length * PARAMS_STRIDE / 4);
         rows.forEach((row, entry) =>
           table.set(step.loop[k]!.params(tile, row), entry * PARAMS_STRIDE / 4)
         );
         return [uniform, table] as const;
       });
-      await submitter.dispatch(step.name, rows.length, uniforms, (encoder) => {
+      await submitter.dispatch(step.name, rows.length, contents, (encoder) => {
         const pass = encoder.beginComputePass({ label: step.name });
         for (let entry = 0; entry < rows.length; entry++) {
           bound.forEach(({ kernel, group }, k) =>
@@ -338,13 +357,13 @@ async function inPieces(
   signal: AbortSignal,
   rows: number,
   order: KernelStep["order"],
-  room: () => number,
+  room: () => Promise<number>,
   submit: (from: number, to: number) => Promise<void>,
 ): Promise<void> {
   for (let done = 0; done < rows;) {
     signal.throwIfAborted();
     gpu.throwIfFailed();
-    const some = Math.min(rows - done, room());
+    const some = Math.min(rows - done, await room());
     const from = order === "descending" ? rows - done - some : done;
     await submit(from, from + some);
     done += some;

@@ -19,6 +19,17 @@ describe("openGpu()", () => {
     expect(adapter.limits.maxStorageBufferBindingSize).toBeGreaterThanOrEqual(2 ** 27);
   });
 
+  it("leaves setImmediate to others as it was", async () => {
+    // browsers have none
+    if (!("setImmediate" in globalThis)) return;
+    expect(await new Promise((resolve) => setImmediate((...all) => resolve(all), 1, 2)))
+      .toEqual([1, 2]);
+    let called = false;
+    clearImmediate(setImmediate(() => called = true));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(called).toBe(false);
+  });
+
   it("asks questions whose answers it knows", async () => {
     const seed = selfTestSeed();
     const answers = selfTestAnswers(seed);

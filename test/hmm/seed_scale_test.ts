@@ -5,7 +5,7 @@ import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { parseBytes } from "../../src/math/format.ts";
 import { useGpu } from "../support/gpu.ts";
 
-const gpu = useGpu({ budget: "1 GiB" });
+const gpu = useGpu({ budget: "160 MiB" });
 
 const ROWS = 1_976_441;
 const STEP = 0.002;
@@ -23,7 +23,7 @@ function everywhere() {
 }
 
 describe("a plan for a recording of hours", () => {
-  it("is explained in a table that adds up, under 1 GiB", () => {
+  it("is explained in a table that adds up, under 160 MiB", () => {
     const decoder = sortedSpikes({
       ...everywhere(),
       states: contFrag({ movementVar: 6 }),
@@ -38,8 +38,8 @@ describe("a plan for a recording of hours", () => {
       lanes: 16,
     });
     const { projected } = plan;
-    expect(projected.gpu).toBeLessThanOrEqual(2 ** 30);
-    expect(projected.gpu).toBeGreaterThan(0.9 * 2 ** 30);
+    expect(projected.gpu).toBeLessThanOrEqual(160 * 2 ** 20);
+    expect(projected.gpu).toBeGreaterThan(0.9 * 160 * 2 ** 20);
     expect(projected.host).toBeLessThan(2 ** 30);
     // two bytes a probability and four a row; the rest is state probabilities, journal and metadata
     const posterior = ROWS * (2 * states + 4);
@@ -64,7 +64,7 @@ describe("a plan for a recording of hours", () => {
       expect(Math.abs(sum / total - 1)).toBeLessThan(0.01);
       expect(Math.abs(column(lines.at(-1)!, heading) / total - 1)).toBeLessThan(0.01);
     }
-    // passes share their slots: the larger one counts
+    // passes share their buffers: the larger one counts
     const [tables, filter, smooth] = lines.map((line) => column(line, "GPU"));
     expect(Math.abs((tables! + Math.max(filter!, smooth!)) / projected.gpu - 1)).toBeLessThan(0.02);
   });

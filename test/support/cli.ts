@@ -20,9 +20,25 @@ const PROGRAM = runtime === "deno"
   ? ["run", "--allow-all", "src/cli/main.ts"]
   : ["tools/run.mjs", "cli"];
 
+const NURSERY = "--max-semi-space-size=2";
+
+/**
+ * In {@link runCli}'s `env`: no room for what V8 and glibc keep of what was freed, which they keep more of the
+ * longer a run takes. What a run needs shows then.
+ */
+export const NOTHING_KEPT = {
+  NODE_OPTIONS: `${NURSERY} --max-old-space-size=32`,
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+};
+
 export function runCli(
   args: readonly string[],
-  { onStderr }: { onStderr?: (text: string, kill: (signal: Signal) => void) => void } = {},
+  { onStderr, env = {} }: {
+    onStderr?: (text: string, kill: (signal: Signal) => void) => void;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROGRAM, ...args], {
@@ -30,7 +46,7 @@ export function runCli(
       // a test that has run out of time leaves nothing running
       timeout: 30 * 60_000,
       // V8 sizes its nursery by the pace of allocation; fixed, resident memory can be compared
-      env: { ...process.env, NODE_OPTIONS: "--max-semi-space-size=2" },
+      env: { ...process.env, NODE_OPTIONS: NURSERY, ...env },
     });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (data) => stdout += data);

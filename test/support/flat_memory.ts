@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { runCli, writeRecording } from "./cli.ts";
+import { NOTHING_KEPT, runCli, writeRecording } from "./cli.ts";
 import { smallRecording } from "./recordings.ts";
 import { runtime } from "./runtime.ts";
 
@@ -40,7 +40,7 @@ export async function expectFlatMemory(): Promise<void> {
         join(place, "out.zarr"),
         "--json",
         "--quiet",
-      ]);
+      ], { env: NOTHING_KEPT });
       const summary = JSON.parse(run.stdout);
       resident.push(summary.peakResidentBytes);
       posteriorBytes.push(4 * summary.rows * summary.states);
