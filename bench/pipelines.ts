@@ -216,10 +216,10 @@ export async function runKMeans(
   return pipelineRow("kmeans", `${k} codes x ${features} features, ${rows} rows`, rows, result);
 }
 
-/** Components of the same rows. */
+/** Components of such rows, more of them: they take a single sweep. */
 export async function runPca(
   gpu: Gpu,
-  { rows = pointRows(gpu), features = 128 } = {},
+  { rows = Math.max(pointRows(gpu), 2 ** 16), features = 128 } = {},
 ): Promise<PipelineRow> {
   const values = clouds(rows, features);
   const result = await new PCA({ components: 8 }).fit(
