@@ -4,7 +4,8 @@ import path from "node:path";
 import process from "node:process";
 import type { Plugin } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
-import type { BrowserConfigOptions } from "vitest/node";
+import type { BrowserConfigOptions, TestSpecification } from "vitest/node";
+import { BaseSequencer } from "vitest/node";
 
 // tools/test.mjs sets these; plain `npx vitest` is the Node suite
 const runtime = process.env.SLUICE_RUNTIME ?? "node";
@@ -36,6 +37,15 @@ async function browser(): Promise<BrowserConfigOptions> {
       persistentContext: profile,
     }),
   };
+}
+
+/** Begins what takes longest first, so that no worker is left with it at the end. */
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const long = /\/(linear_track|lanes|cli|resume|decoder|xarray|operators|disk)_test\.ts$/;
+    const rank = ({ moduleId }: TestSpecification) => long.test(moduleId) ? 0 : 1;
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
 }
 
 // a notebook may import the built file from a blob or from another origin, where a worker in a file of
@@ -89,6 +99,7 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
     ],
     provide: { sharedData, resultsFolder: path.join(root, "test-results", runtime) },
     // tests wait for the device half of their time, but a long one takes what there is
+    sequence: { sequencer: LongFilesFirst },
     maxWorkers: long || runtime === "chromium" ? 1 : 3,
     testTimeout: long ? 4 * 3600_000 : 120_000,
     hookTimeout: 60_000,

@@ -5,7 +5,9 @@ import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import { Moments } from "../../src/decompose/moments.ts";
 import { continuous } from "../../src/hmm/states.ts";
+import { denseParts } from "../../src/hmm/dense_transition.ts";
 import * as gather from "../../src/kernels/gather_windows.ts";
+import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as moments from "../../src/kernels/second_moments.ts";
 import * as project from "../../src/kernels/project_rows.ts";
 import * as assign from "../../src/kernels/vq_assign.ts";
@@ -611,6 +613,74 @@ function gatherCase(frames: number, windows: number, size: number, features: num
   };
 }
 
+/** Products of one matrix with a vector of each lane, as of a transition that nothing is known of. */
+function matmulCase(size: number, lanes: number): PeerCase {
+  const [matrix, vectors] = [some(size * size), some(lanes * size)];
+  return {
+    name: "matmul",
+    shape: `${size} x ${size}, ${lanes} vectors`,
+    flops: 2 * size * size * lanes,
+    arrays: { matrix, vectors },
+    sizes: { matrix: [size, size], vectors: [lanes, size] },
+    tolerance: 1e-5,
+    difference: relative,
+    async ours(gpu) {
+      const shape = {
+        rows: size,
+        columns: size,
+        partRows: dense.DENSE_BLOCK * Math.ceil(size / dense.DENSE_BLOCK),
+        lanes,
+        transposed: false,
+      };
+      const rowAt = (row: number) => matrix.subarray(row * size, (row + 1) * size);
+      const run = await openChain(
+        gpu,
+        [{
+          spec: dense.multiplyDense,
+          constants: dense.multiplyDenseConstants(shape),
+          workgroups: dense.multiplyDenseWorkgroups(shape, 0),
+        }],
+        {
+          params: dense.multiplyDenseParams(shape, 0, 0, size),
+          matrix: denseParts(size, size, rowAt).next().value!,
+          vectors,
+          partial: dense.densePartialBytes(shape),
+        },
+        "partial",
+      );
+      const kept = dense.denseKept(shape);
+      return async () => {
+        const partial = new Float32Array(await run());
+        const all = new Float64Array(lanes * size);
+        for (let block = 0; block < dense.denseBlocks(shape); block++) {
+          for (let lane = 0; lane < lanes; lane++) {
+            const from = (block * lanes + lane) * kept;
+            for (let i = 0; i < size; i++) all[lane * size + i]! += partial[from + i]!;
+          }
+        }
+        return all;
+      };
+    },
+    jax: {
+      "": (library) => {
+        const jax = library as Jax;
+        const { numpy } = jax;
+        const [m, v] = [
+          jaxArray(jax, matrix, [size, size]),
+          jaxArray(jax, vectors, [lanes, size]),
+        ];
+        const run = jax.jit((m: JaxArray, v: JaxArray) => numpy.matmul(v, m));
+        return () => run(m.ref, v.ref).data();
+      },
+    },
+    tfjs: (library) => {
+      const tf = library as Tf;
+      const [m, v] = [tf.tensor2d(matrix, [size, size]), tf.tensor2d(vectors, [lanes, size])];
+      return tensorRun(tf, () => tf.matMul(v, m));
+    },
+  };
+}
+
 const MOVEMENT_VAR = 1.4;
 const CUT_SIGMAS = 8;
 
@@ -714,6 +784,7 @@ export function peerCases(scale = 1): PeerCase[] {
     projectionCase(2048 * scale, 512, 32),
     covarianceCase(2048 * scale, 192),
     flatCase(2048 * scale, 64, 8),
+    matmulCase(1024, 16),
     gatherCase(4096 * Math.min(16, scale), 256, 30, 287),
     hmmCase(scale > 1 ? 73 : 32, 16),
   ];

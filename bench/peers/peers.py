@@ -61,6 +61,7 @@ CASES = {
     "projection": (lambda x, v: x @ v.T, ["points", "vectors"]),
     "covariance": (lambda x: x.T @ x, ["points"]),
     "flat contexts": (flat_moments, ["frames", "rows"]),
+    "matmul": (lambda matrix, x: x @ matrix, ["matrix", "vectors"]),
     "window gather": (lambda x, rows: x[rows], ["frames", "rows"]),
     "HMM rows": (filtered, ["matrix", "likelihoods", "first"]),
 }
