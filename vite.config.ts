@@ -98,8 +98,8 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       runtime === "chromium" ? "test/node/**" : "test/browser/**",
     ],
     provide: { sharedData, resultsFolder: path.join(root, "test-results", runtime) },
-    // tests wait for the device half of their time, but a long one takes what there is
     sequence: { sequencer: LongFilesFirst },
+    // tests wait for the device half of their time, but a long one takes what there is
     maxWorkers: long || runtime === "chromium" ? 1 : 3,
     testTimeout: long ? 4 * 3600_000 : 120_000,
     hookTimeout: 60_000,
