@@ -21,3 +21,12 @@ export async function sharedFile(relativePath: string): Promise<string | Blob> {
   if (!response.ok) throw new Error(`Cannot fetch ${path}: ${response.status}`);
   return await response.blob();
 }
+
+/** What a file of JSON says. */
+export async function sharedJson(relativePath: string): Promise<unknown> {
+  const source = await sharedFile(relativePath);
+  const text = typeof source === "string"
+    ? await (await import("node:fs/promises")).readFile(source, "utf8")
+    : await source.text();
+  return JSON.parse(text);
+}
