@@ -42,7 +42,7 @@ async function browser(): Promise<BrowserConfigOptions> {
 /** Begins what takes longest first, so that no worker is left with it at the end. */
 class LongFilesFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const long = /\/(linear_track|lanes|cli|resume|decoder|xarray|operators|disk)_test\.ts$/;
+    const long = /\/(linear_track|lanes|fuzz|cli|resume|decoder|xarray|operators|disk)_test\.ts$/;
     const rank = ({ moduleId }: TestSpecification) => long.test(moduleId) ? 0 : 1;
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
