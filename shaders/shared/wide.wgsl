@@ -16,6 +16,9 @@ const WIDE_ZERO: i32 = -1048576;
 // Exponents of products of two numbers stay above it, those with a zero below.
 const WIDE_LEAST: i32 = -65536;
 const WIDE_DEEP: u32 = 0x80000000u;
+// What stands for the least number with its top bit clear, and half of the scale of those.
+const WIDE_NEAR: f32 = 3.7252903e-9;
+const HALF_SCALE: f32 = 8.8817842e-16;
 
 struct WideParts {
   // in [1, 2), of zero too
@@ -47,7 +50,7 @@ fn wide_of(value: vec4f, exponent: vec4i) -> vec4u {
   let mantissa = bits & vec4u(0x7fffffu);
   let near = (vec4u(power + 227) << vec4u(23u)) | mantissa;
   let deep = (vec4u(clamp(power, vec4i(-8191), vec4i(-128)) + 8191) << vec4u(18u)) |
-    min((mantissa + 16u) >> vec4u(5u), vec4u(0x3ffffu)) | WIDE_DEEP;
+    min((mantissa + 16u) >> vec4u(5u), vec4u(0x3ffffu)) | vec4u(WIDE_DEEP);
   let nothing = (value == vec4f()) | (exponent < vec4i(WIDE_LEAST));
   return select(select(near, deep, power < vec4i(-128)), vec4u(), nothing);
 }
@@ -60,18 +63,26 @@ fn scaled(value: vec4f, power: vec4i) -> vec4f {
 
 // The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
 fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
-  let is_deep = wide >= vec4u(WIDE_DEEP);
   if (level == 0u) {
-    return bitcast<vec4f>(select(wide, vec4u(), is_deep));
+    return near_value(wide);
   }
+  let is_deep = wide >= vec4u(WIDE_DEEP);
   let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
   let own = is_deep & ((depth >> vec4u(7u)) == vec4u(level));
   let bits = ((227u + 128u * level - depth) << vec4u(23u)) | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
   return bitcast<vec4f>(select(vec4u(), bits, own));
 }
 
+// p * 2^100 for the numbers of level 0; 0 for those of others.
+fn near_value(wide: vec4u) -> vec4f {
+  return bitcast<vec4f>(select(wide, vec4u(), wide >= vec4u(WIDE_DEEP)));
+}
+
 // What was summed at a level, as a number again.
 fn wide_from_level(value: vec4f, level: u32) -> vec4u {
+  if (level == 0u && all((value >= vec4f(WIDE_NEAR)) | (value == vec4f()))) {
+    return bitcast<vec4u>(value);
+  }
   return wide_of(value, vec4i(-100 - 128 * i32(level)));
 }
 
