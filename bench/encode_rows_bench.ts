@@ -1,6 +1,7 @@
 import * as encode from "../src/kernels/encode_rows.ts";
 import { Random } from "../src/math/random.ts";
-import { encodeRows, findPeaks } from "../test/reference/encode_rows.ts";
+import { encodeRows } from "../test/reference/encode_rows.ts";
+import { findPeaks } from "../test/reference/find_peaks.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";

@@ -1,6 +1,6 @@
 import * as peaks from "../src/kernels/find_peaks.ts";
 import { Random } from "../src/math/random.ts";
-import { findPeaks } from "../test/reference/encode_rows.ts";
+import { findPeaks } from "../test/reference/find_peaks.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";

@@ -28,7 +28,7 @@ export const hmmSmoothBench: Bench = {
         logLikelihoods: overStates(randomLogLikelihoods(CHECKED_ROWS, bins, 1), bins, states),
       });
       const repeated = (values: Float64Array, kept: number) => {
-        const all = new Float32Array((rows - CHECKED_ROWS + kept) * rowLength);
+        const all = new Uint32Array((rows - CHECKED_ROWS + kept) * rowLength);
         const placed = layout.perState(values);
         for (let row = 0; row < rows - CHECKED_ROWS; row++) {
           all.set(placed.subarray(0, rowLength), row * rowLength);
@@ -39,8 +39,8 @@ export const hmmSmoothBench: Bench = {
       return {
         ...smoothCase(
           layout,
-          repeated(forward.filtered, CHECKED_ROWS),
-          repeated(forward.predicted, CHECKED_ROWS + 1),
+          repeated(forward.logFiltered, CHECKED_ROWS),
+          repeated(forward.logPredicted, CHECKED_ROWS + 1),
         ),
         shape: `${problem.name}: ${width} state bins x ${rows} rows`,
         rows,
@@ -49,7 +49,8 @@ export const hmmSmoothBench: Bench = {
         check({ filtered }) {
           const last = filtered!.subarray((rows - CHECKED_ROWS) * rowLength);
           const twin = hmmSmooth(forward, transition);
-          checkWithin("hmm_smooth", largestDifference(layout.unplace(last), twin), 1e-6);
+          const smoothed = layout.unplace(last).map(Math.exp);
+          checkWithin("hmm_smooth", largestDifference(smoothed, twin), 1e-6);
         },
       };
     }),

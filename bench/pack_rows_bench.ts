@@ -1,5 +1,6 @@
 import * as pack from "../src/kernels/pack_rows.ts";
 import { Random } from "../src/math/random.ts";
+import { toWide } from "../src/math/wide.ts";
 import { packRows } from "../test/reference/pack_rows.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import type { Bench } from "./harness.ts";
@@ -10,7 +11,10 @@ export const packRowsBench: Bench = {
   cases: () =>
     [[1000, 1324, 993], [200, 11096, 10650]].map(([rows, stride, width]) => {
       const random = new Random(1);
-      const unpacked = Float32Array.from({ length: rows! * stride! }, () => random.uniform());
+      const unpacked = Uint32Array.from(
+        { length: rows! * stride! },
+        () => toWide(random.uniform()),
+      );
       const table = Uint32Array.from(
         { length: width! },
         (_, i) => Math.floor(i * stride! / width!),

@@ -1,6 +1,8 @@
 import * as poisson from "../src/kernels/poisson_likelihood.ts";
 import { Random } from "../src/math/random.ts";
+import { wideLog2 } from "../src/math/wide.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
+import { wideBits } from "../test/support/hmm_problem.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 
@@ -19,32 +21,37 @@ export const poissonLikelihoodBench: Bench = {
       }
       const spikes = rowStarts[rows!]!;
       const units = Uint32Array.from({ length: Math.max(1, spikes) }, () => random.integer(UNITS));
-      const silence = Float32Array.from({ length: bins! }, (_, bin) => {
-        let sum = 0;
-        for (let unit = 0; unit < UNITS; unit++) sum += rates[unit * bins! + bin]!;
-        return -sum;
-      });
       const cells = bins! / 4;
+      const { logRates, silence, unitConstants, silenceConstant } = poisson.packRates(
+        rates,
+        bins!,
+        {
+          cells,
+          toCells: (values) => Float64Array.from({ length: bins! }, (_, bin) => values(bin)),
+        },
+      );
       return {
         spec: poisson.poissonLikelihood,
         constants: poisson.poissonLikelihoodConstants(cells),
         shape: `${bins} bins x ${rows} rows, ${spikesPerRow} spikes a row`,
         rows: rows!,
-        // a gathered addition a spike, and an exponential of some 16 operations
-        flops: bins! * (spikes + 17 * rows!),
-        bytes: 4 * bins! * (spikes + 4 * rows!),
+        // four operations on integers a spike, twice, and an exponential of some 40 operations
+        flops: bins! * (8 * spikes + 40 * rows!),
+        bytes: 4 * bins! * (2 * spikes + 5 * rows!),
         buffers: {
           params: poisson.poissonLikelihoodParams(0, rows!),
           spike_starts: rowStarts,
           spike_units: units,
-          log_rates: Float32Array.from(rates, Math.log),
+          log_rates: logRates,
           silence,
           likelihood: 4 * bins! * rows!,
-          row_maximum: 4 * rows!,
+          row_maximum: poisson.ROW_MAXIMUM_BYTES * rows!,
         },
         workgroups: poisson.poissonLikelihoodWorkgroups(rows!),
-        outputs: ["likelihood"],
-        check({ likelihood }) {
+        outputs: ["likelihood", "row_maximum"],
+        check({ likelihood, row_maximum }) {
+          const wide = wideBits(likelihood!);
+          const maxima = new Int32Array(row_maximum!.buffer);
           const twin = poissonLikelihood(rates, bins!, {
             rowStarts: rowStarts.subarray(0, CHECKED_ROWS + 1),
             units,
@@ -52,13 +59,17 @@ export const poissonLikelihoodBench: Bench = {
           let worst = 0;
           for (let row = 0; row < CHECKED_ROWS; row++) {
             const own = twin.subarray(row * bins!, (row + 1) * bins!);
-            const highest = own.reduce((most, value) => Math.max(most, value), -Infinity);
+            let constant = silenceConstant;
+            for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+              constant += unitConstants[units[spike]!]!;
+            }
+            const highest = constant + poisson.fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!);
             own.forEach((value, bin) => {
-              const wanted = Math.exp(value - highest);
-              worst = Math.max(worst, Math.abs(likelihood![row * bins! + bin]! - wanted));
+              const got = wideLog2(wide[row * bins! + bin]!) * Math.LN2 + highest;
+              worst = Math.max(worst, Math.abs(got - value));
             });
           }
-          checkWithin("poisson_likelihood", worst, 2e-5);
+          checkWithin("poisson_likelihood", worst, 5e-6);
         },
       };
     }),

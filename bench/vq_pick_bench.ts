@@ -1,7 +1,8 @@
 import * as assign from "../src/kernels/vq_assign.ts";
+import * as pick from "../src/kernels/vq_pick.ts";
 import { toPanels } from "../src/math/panels.ts";
 import { Random } from "../src/math/random.ts";
-import { squaredDistance } from "../test/reference/vq_assign.ts";
+import { vqPick } from "../test/reference/vq_pick.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 
@@ -22,7 +23,7 @@ export const vqPickBench: Bench = {
         candidates.set([score, score + 1, random.integer(codes), 0], 4 * i);
       }
       return {
-        spec: assign.vqPick,
+        spec: pick.vqPick,
         constants: assign.vqAssignConstants(features, codes, rows),
         shape: `${codes} codes x ${features} features, ${rows} rows`,
         rows,
@@ -36,21 +37,17 @@ export const vqPickBench: Bench = {
           ids: 4 * rows,
           nearness: 8 * rows,
         },
-        workgroups: assign.vqPickWorkgroups(rows, 1),
+        workgroups: pick.vqPickWorkgroups(rows, 1),
         outputs: ["ids", "nearness"],
         check({ ids, nearness }) {
           const got = new Uint32Array(ids!.buffer);
-          for (let row = 0; row < rows; row += 101) {
-            let best = row;
-            for (let split = 1; split < splits; split++) {
-              if (candidates[4 * (split * rows + row)]! < candidates[4 * best]!) {
-                best = split * rows + row;
-              }
-            }
-            const code = candidates[4 * best + 2]!;
-            checkWithin("vq_pick's code", Math.abs(got[row]! - code), 0);
-            const distance = squaredDistance(points, row, book, code, features);
-            checkWithin("vq_pick's distance", Math.abs(nearness![2 * row]! - distance), 1e-3);
+          const twin = vqPick(candidates, points, book, features);
+          for (let row = 0; row < rows; row++) {
+            checkWithin("vq_pick's code", Math.abs(got[row]! - twin.ids[row]!), 0);
+            const off = Math.abs(nearness![2 * row]! - twin.distances[row]!);
+            checkWithin("vq_pick's distance", off, 1e-3);
+            const margin = Math.abs(nearness![2 * row + 1]! - twin.margins[row]!);
+            checkWithin("vq_pick's margin", margin, 1e-6);
           }
         },
       };

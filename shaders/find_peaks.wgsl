@@ -4,7 +4,7 @@
 // packed           [rows, width] f32, not negative
 // row_peaks        [rows] f32, written
 //
-// One workgroup a row. Twin: test/reference/encode_rows.ts.
+// One workgroup a row. Twin: test/reference/find_peaks.ts.
 
 override WORKGROUP: u32;
 

@@ -1,11 +1,14 @@
 // Forward filter of a hidden Markov model: one workgroup walks through time.
 //
-//   q = predicted * likelihood, c = sum q, filtered = q / (c + 1e-15), predicted' = filtered @ T
+//   q = predicted * likelihood, c = sum q, filtered = q / c, predicted' = filtered @ T
+//   where c is 0 the row is impossible: filtered = predicted
 //
-// T is kept as an operator over S discrete states that share one grid:
+// Probabilities are wide numbers (wide.wgsl): no bin's is lost beside larger ones. T is kept as an operator
+// over S discrete states that share one grid:
 //   random walk: scale each bin by 1 / its masked row sum, convolve, mask  (JOBS convolutions)
 //   uniform:     a weight times the sum over a state                        (rank 1)
 //   identity:    a weight times the bin itself
+// It is linear, and applied to one level of filtered after the other; nearly all rows have one.
 //
 // A cell is 4 neighbouring bins along y, of which at least one is interior; lanes of a cell outside
 // the interior hold 0 throughout.
@@ -18,14 +21,15 @@
 // transition       taps and weights, linear probabilities
 // grid_table       [CELLS] padded index of each cell, then the group tables of random_walk.wgsl
 // row_scale        [JOBS, CELLS] vec4<f32>, 1 / masked row sum, 0 outside the interior
-// likelihood       [lanes, tile_rows, CELLS] vec4<f32>, exp(log-likelihood - row maximum)
-// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<f32>; row r in, row r + 1 out
-// filtered         [lanes, tile_rows, S, CELLS] vec4<f32>, written
-// filter_sums      [lanes, tile_rows, 2 + S] f32, written: c, 1 / (c + 1e-15) as it was used, then the
-//                  filtered probability of each state
+// likelihood       [lanes, tile_rows, CELLS] vec4<u32>, wide: exp(log-likelihood - row maximum)
+// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<u32>, wide; row r in, row r + 1 out
+// filtered         [lanes, tile_rows, S, CELLS] vec4<u32>, wide, written
+// filter_sums      [lanes, tile_rows, 2 + S] f32, written: a shift and a quotient, c = 2^shift / quotient
+//                  with the quotient as it was used, 0 where c is 0; then the filtered probability of
+//                  each state
 // field            scratch of random_walk.wgsl
 //
-// Threads own cells (thread, thread + WORKGROUP, ...), so only the convolutions and the two sums need
+// Threads own cells (thread, thread + WORKGROUP, ...), so only the convolutions and the reductions need
 // barriers. f64 twin: test/reference/hmm_filter.ts.
 
 // overrides stand here rather than in random_walk.wgsl: naga 29 fails on one used before its line
@@ -53,14 +57,84 @@ struct Params {
 @group(0) @binding(1) var<uniform> transition: Transition;
 @group(0) @binding(2) var<storage, read> grid_table: array<u32>;
 @group(0) @binding(3) var<storage, read> row_scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> likelihood: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> predicted: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> filtered: array<vec4f>;
+@group(0) @binding(4) var<storage, read> likelihood: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> predicted: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> filtered: array<vec4u>;
 @group(0) @binding(7) var<storage, read_write> filter_sums: array<f32>;
 @group(0) @binding(8) var<storage, read_write> field: array<vec4f>;
 
-var<workgroup> partial: array<f32, STATES * WORKGROUP>;
-var<workgroup> totals: array<f32, STATES>;
+// predicted times likelihood; predicted alone in a row that is impossible.
+fn joint(predicted_at: u32, likelihood_at: u32, possible: bool) -> WideParts {
+  let before = wide_parts(predicted[predicted_at]);
+  let data = wide_parts(likelihood[likelihood_at]);
+  return WideParts(
+    before.mantissa * select(vec4f(1.0), data.mantissa, possible),
+    before.exponent + select(vec4i(), data.exponent, possible),
+  );
+}
+
+fn find_shifts(thread: u32, here: u32, row_cells: u32, possible: bool) -> i32 {
+  for (var state = 0u; state < STATES; state++) {
+    var highest = WIDE_ZERO;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let data = select(vec4i(), wide_exponents(likelihood[row_cells + cell]), possible);
+      let exponent = wide_exponents(predicted[here + state * CELLS + cell]) + data;
+      highest = max(highest, highest_of(exponent));
+    }
+    exponents[state * WORKGROUP + thread] = highest;
+  }
+  return reduce_exponents(thread);
+}
+
+// Weighs a row in f32, all of whose weights have to be near 1: nearly every row. Returns 1, or 2 where some
+// weight is too deep; weigh_wide() then does it again.
+fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> u32 {
+  var deepest = 0u;
+  for (var state = 0u; state < STATES; state++) {
+    let base = state * CELLS;
+    var sum = 0.0;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let before = predicted[here + base + cell];
+      let data = likelihood[row_cells + cell];
+      // halves of the scale first: together they would overflow
+      let weight = (near_value(before) * HALF_SCALE) * (near_value(data) * HALF_SCALE);
+      let deep = (before != vec4u()) & (data != vec4u()) & (weight < vec4f(WIDE_NEAR));
+      deepest = max(deepest, select(0u, 1u, any(deep)));
+      filtered[out + base + cell] = bitcast<vec4u>(weight);
+      sum += dot(weight, vec4f(1.0));
+    }
+    partial[state * WORKGROUP + thread] = sum;
+  }
+  depths[thread] = deepest;
+  return reduce_states(thread);
+}
+
+// Weighs a row, however deep its weights lie; returns the number of levels.
+fn weigh_wide(
+  thread: u32,
+  here: u32,
+  row_cells: u32,
+  out: u32,
+  shift: i32,
+  possible: bool,
+) -> u32 {
+  var deepest = 0u;
+  for (var state = 0u; state < STATES; state++) {
+    let base = state * CELLS;
+    let own = max(shifts[state], WIDE_LEAST);
+    var sum = 0.0;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let weight = joint(here + base + cell, row_cells + cell, possible);
+      let wide = wide_of(weight.mantissa, weight.exponent - shift);
+      filtered[out + base + cell] = wide;
+      deepest = max(deepest, wide_deepest(wide));
+      sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
+    }
+    partial[state * WORKGROUP + thread] = sum;
+  }
+  depths[thread] = deepest;
+  return reduce_states(thread);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn hmm_filter(
@@ -73,65 +147,84 @@ fn hmm_filter(
     let here = lane * params.predicted_lane_stride + row * params.predicted_stride;
     let next = here + params.predicted_stride;
     let tile_row = lane * params.tile_rows + row;
+    let row_cells = tile_row * CELLS;
     let out = tile_row * STATES * CELLS;
 
-    for (var state = 0u; state < STATES; state++) {
-      let base = state * CELLS;
-      var sum = 0.0;
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        let weight = predicted[here + base + cell] * likelihood[tile_row * CELLS + cell];
-        filtered[out + base + cell] = weight;
-        sum += dot(weight, vec4f(1.0));
+    var possible = true;
+    var shift = 0;
+    // the sum of the weights, over 2^shift
+    var levels = weigh(thread, here, row_cells, out);
+    let near = levels == 1u;
+    if (near) {
+      set_shifts(thread, -100);
+    } else {
+      shift = find_shifts(thread, here, row_cells, true);
+      if (shift < WIDE_LEAST) {
+        possible = false;
+        shift = find_shifts(thread, here, row_cells, false);
       }
-      partial[state * WORKGROUP + thread] = sum;
+      levels = weigh_wide(thread, here, row_cells, out, shift, possible);
     }
-    reduce_states(thread);
-    var norm = 0.0;
-    for (var state = 0u; state < STATES; state++) {
-      norm += totals[state];
-    }
-    let inverse = 1.0 / (norm + SUM_FLOOR);
+    let norm = total_of_states(shift);
+    let inverse = 1.0 / norm;
     if (thread == 0u) {
       let sums = tile_row * (2u + STATES);
-      filter_sums[sums] = norm;
-      filter_sums[sums + 1u] = inverse;
+      filter_sums[sums] = select(0.0, f32(shift), possible);
+      filter_sums[sums + 1u] = select(0.0, inverse, possible);
       for (var state = 0u; state < STATES; state++) {
-        filter_sums[sums + 2u + state] = totals[state] * inverse;
+        filter_sums[sums + 2u + state] = state_share(state, shift) * inverse;
       }
     }
 
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      for (var state = 0u; state < STATES; state++) {
-        filtered[out + state * CELLS + cell] *= inverse;
-      }
-      for (var job = 0u; job < JOBS; job++) {
-        var source = vec4f();
-        for (var state = 0u; state < STATES; state++) {
-          source += transition.weights[job * MAX_STATES + state].x *
-            filtered[out + state * CELLS + cell];
-        }
-        field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
-      }
-    }
-    convolve_all(thread);
-
-    for (var to = 0u; to < STATES; to++) {
-      var spread = 0.0;
-      for (var state = 0u; state < STATES; state++) {
-        spread += transition.weights[state * MAX_STATES + to].z * totals[state] * inverse;
-      }
+    for (var level = 0u; level < levels; level++) {
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        var sum = vec4f(spread);
         for (var job = 0u; job < JOBS; job++) {
-          sum += transition.weights[job * MAX_STATES + to].y *
-            field[result_at(job) + grid_table[cell]];
+          var source = vec4f();
+          for (var state = 0u; state < STATES; state++) {
+            source += transition.weights[job * MAX_STATES + state].x *
+              wide_at_level(filtered[out + state * CELLS + cell], level);
+          }
+          field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
         }
+      }
+      convolve_all(thread);
+
+      for (var to = 0u; to < STATES; to++) {
+        var spread = 0.0;
         for (var state = 0u; state < STATES; state++) {
-          sum += transition.weights[state * MAX_STATES + to].w *
-            filtered[out + state * CELLS + cell];
+          spread += transition.weights[state * MAX_STATES + to].z *
+            state_total_at_level(state, shift, level);
         }
-        predicted[next + to * CELLS + cell] = select(
-          vec4f(), sum, row_scale[cell] > vec4f());
+        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+          var sum = vec4f(spread);
+          for (var job = 0u; job < JOBS; job++) {
+            sum += transition.weights[job * MAX_STATES + to].y *
+              field[result_at(job) + grid_table[cell]];
+          }
+          for (var state = 0u; state < STATES; state++) {
+            sum += transition.weights[state * MAX_STATES + to].w *
+              wide_at_level(filtered[out + state * CELLS + cell], level);
+          }
+          let inside = row_scale[cell] > vec4f();
+          let at = next + to * CELLS + cell;
+          let wide = wide_from_level(select(vec4f(), sum * inverse, inside), level);
+          if (level == 0u) {
+            predicted[at] = wide;
+          } else {
+            predicted[at] = wide_sum(predicted[at], wide);
+          }
+        }
+      }
+    }
+    for (var state = 0u; state < STATES; state++) {
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+        let at = out + state * CELLS + cell;
+        if (near) {
+          filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
+        } else {
+          let weight = wide_parts(filtered[at]);
+          filtered[at] = wide_of(weight.mantissa * inverse, weight.exponent);
+        }
       }
     }
   }

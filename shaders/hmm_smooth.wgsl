@@ -1,10 +1,12 @@
 // Backward smoother of a hidden Markov model: one workgroup walks back through time.
 //
-//   r = smoothed(t + 1) / predicted(t + 1)  (0 where predicted is 0)
-//   smoothed(t) = filtered(t) * (T r), divided by its sum + 1e-15
-//   last row of the recording: smoothed = filtered, divided by its sum + 1e-15
+//   r = smoothed(t + 1) / predicted(t + 1)  (0 where either is 0)
+//   smoothed(t) = filtered(t) * (T r), divided by its sum
+//   last row of the recording: smoothed = filtered
 //
-// T as in hmm_filter.wgsl, here applied to a column: mask, convolve, scale.
+// Wide numbers and T as in hmm_filter.wgsl, T here applied to a column: mask, convolve, scale. Mass goes from
+// smoothed(t + 1) to smoothed(t) bin by bin: a bin with less than 2^-104 of it may be left behind, and r need
+// not be exact there. So f32 does where the others have no r above 2^60, which is nearly everywhere.
 //
 // One workgroup a lane, as in hmm_filter.wgsl. A lane starts at its newest row: the one that ends the
 // recording, or the one its burn-in starts from as if it did.
@@ -14,10 +16,10 @@
 //                  first_end - lane * lane_length of a lane; burn_in_end, the row of every lane that
 //                  starts a burn-in; rows outside the tile never match
 // transition, grid_table, row_scale, field   as in hmm_filter.wgsl
-// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<f32>
-// filtered         [lanes, tile_rows, S, CELLS] vec4<f32>; filtered in, smoothed out
-// smoothed_carry   [lanes, S, CELLS] vec4<f32>, smoothed row t + 1 in, smoothed row first_row out; holds
-//                  r in between, made once: quotients are what takes long to compile
+// predicted        [lanes, tile_rows + 1, S, CELLS] vec4<u32>, wide; row t + 1 becomes T r
+// filtered         [lanes, tile_rows, S, CELLS] vec4<u32>, wide; filtered in, smoothed out
+// smoothed_carry   [lanes, S, CELLS] vec4<u32>, wide, smoothed row t + 1 in, smoothed row first_row out
+// ratio            [lanes, S, CELLS] vec4<u32>, scratch for r: f32 in nearly every row, wide in others
 // smooth_sums      [lanes, tile_rows, S] f32, written: the smoothed probability of each state
 //
 // f64 twin: test/reference/hmm_smooth.ts.
@@ -35,8 +37,12 @@ override RESULT_GROUPS: u32;
 override HALFWAY_TABLE: u32;
 override RESULT_TABLE: u32;
 
-// below it a quotient could overflow, and adapters may flush such numbers to zero anyway
-const SMALLEST_NORMAL: f32 = 1.1754944e-38;
+// exponent of the smallest smoothed probability that has to be followed, and what stands for it
+const RELEVANT: i32 = -104;
+const RELEVANT_NEAR: f32 = 0.0625;
+// r above 2^60 is not summed in f32
+const INVERSE_MOST_RATIO: f32 = 8.6736174e-19;
+const SCALE: f32 = 1.2676506e30;
 
 struct Params {
   first_row: u32,
@@ -51,18 +57,148 @@ struct Params {
 @group(0) @binding(1) var<uniform> transition: Transition;
 @group(0) @binding(2) var<storage, read> grid_table: array<u32>;
 @group(0) @binding(3) var<storage, read> row_scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> predicted: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> filtered: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> smoothed_carry: array<vec4f>;
-@group(0) @binding(7) var<storage, read_write> smooth_sums: array<f32>;
-@group(0) @binding(8) var<storage, read_write> field: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> predicted: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> filtered: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> smoothed_carry: array<vec4u>;
+@group(0) @binding(7) var<storage, read_write> ratio: array<vec4u>;
+@group(0) @binding(8) var<storage, read_write> smooth_sums: array<f32>;
+@group(0) @binding(9) var<storage, read_write> field: array<vec4f>;
 
-var<workgroup> partial: array<f32, STATES * WORKGROUP>;
-var<workgroup> totals: array<f32, STATES>;
+// smoothed(t + 1) / predicted(t + 1); 2^WIDE_ZERO where either is 0.
+fn quotient(above: vec4u, below: vec4u) -> WideParts {
+  let one = wide_parts(above);
+  let other = wide_parts(below);
+  let nothing = (one.exponent < vec4i(WIDE_LEAST)) | (other.exponent < vec4i(WIDE_LEAST));
+  return WideParts(
+    one.mantissa / other.mantissa,
+    select(one.exponent - other.exponent, vec4i(WIDE_ZERO), nothing),
+  );
+}
 
-fn ratio(above: vec4f, below: vec4f) -> vec4f {
-  let usable = below >= vec4f(SMALLEST_NORMAL);
-  return select(vec4f(), above / select(vec4f(1.0), below, usable), usable);
+// filtered times T r; filtered alone in a row that a lane starts from.
+fn product(filtered_at: u32, back_at: u32, alone: bool) -> WideParts {
+  let before = wide_parts(filtered[filtered_at]);
+  let after = wide_parts(predicted[back_at]);
+  return WideParts(
+    before.mantissa * select(after.mantissa, vec4f(1.0), alone),
+    before.exponent + select(after.exponent, vec4i(), alone),
+  );
+}
+
+fn find_shifts(thread: u32, here: u32, next: u32, alone: bool) -> i32 {
+  for (var state = 0u; state < STATES; state++) {
+    var highest = WIDE_ZERO;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let at = state * CELLS + cell;
+      let back = select(wide_exponents(predicted[next + at]), vec4i(), alone);
+      highest = max(highest, highest_of(wide_exponents(filtered[here + at]) + back));
+    }
+    exponents[state * WORKGROUP + thread] = highest;
+  }
+  return reduce_exponents(thread);
+}
+
+// r in f32. Returns 1, or 2 where that loses mass; divide_wide() then does it again.
+fn divide(thread: u32, carry: u32, next: u32) -> u32 {
+  var deepest = 0u;
+  for (var state = 0u; state < STATES; state++) {
+    var sum = 0.0;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let at = state * CELLS + cell;
+      let above = near_value(smoothed_carry[carry + at]);
+      let below_wide = predicted[next + at];
+      let below = near_value(below_wide);
+      let large = above * INVERSE_MOST_RATIO > below;
+      let usable = (below > vec4f()) & !large;
+      let value = select(vec4f(), above / select(vec4f(1.0), below, usable), usable);
+      let lost = (above >= vec4f(RELEVANT_NEAR)) & large & (below_wide != vec4u());
+      deepest = max(deepest, select(0u, 1u, any(lost)));
+      ratio[carry + at] = bitcast<vec4u>(value);
+      sum += dot(value, vec4f(1.0));
+    }
+    partial[state * WORKGROUP + thread] = sum;
+  }
+  depths[thread] = deepest;
+  return reduce_states(thread);
+}
+
+// r over 2^shift; returns the number of levels.
+fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
+  var deepest = 0u;
+  for (var state = 0u; state < STATES; state++) {
+    let own = max(shifts[state], WIDE_LEAST);
+    var sum = 0.0;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let at = state * CELLS + cell;
+      let above = smoothed_carry[carry + at];
+      let value = quotient(above, predicted[next + at]);
+      let wide = wide_of(value.mantissa, value.exponent - shift);
+      ratio[carry + at] = wide;
+      let relevant = wide_exponents(above) >= vec4i(RELEVANT);
+      deepest = max(deepest, wide_deepest(select(vec4u(), wide, relevant)));
+      sum += dot(scaled(value.mantissa, value.exponent - own), vec4f(1.0));
+    }
+    partial[state * WORKGROUP + thread] = sum;
+  }
+  depths[thread] = deepest;
+  return reduce_states(thread);
+}
+
+fn find_ratio_shifts(thread: u32, carry: u32, next: u32) -> i32 {
+  for (var state = 0u; state < STATES; state++) {
+    var highest = WIDE_ZERO;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let at = state * CELLS + cell;
+      let exponent = quotient(smoothed_carry[carry + at], predicted[next + at]).exponent;
+      highest = max(highest, highest_of(exponent));
+    }
+    exponents[state * WORKGROUP + thread] = highest;
+  }
+  return reduce_exponents(thread);
+}
+
+// T r, into predicted[next]: f32 where `near`, wide otherwise.
+fn step_back(thread: u32, carry: u32, next: u32, shift: i32, levels: u32, near: bool) {
+  for (var level = 0u; level < levels; level++) {
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      for (var job = 0u; job < JOBS; job++) {
+        var source = vec4f();
+        for (var state = 0u; state < STATES; state++) {
+          source += transition.weights[job * MAX_STATES + state].y *
+            wide_at_level(ratio[carry + state * CELLS + cell], level);
+        }
+        field[source_at(job) + grid_table[cell]] = source;
+      }
+    }
+    convolve_all(thread);
+
+    for (var state = 0u; state < STATES; state++) {
+      var spread = 0.0;
+      for (var to = 0u; to < STATES; to++) {
+        let total = select(state_total_at_level(to, shift, level), totals[to], near);
+        spread += transition.weights[state * MAX_STATES + to].z * total;
+      }
+      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+        var sum = vec4f(spread);
+        for (var job = 0u; job < JOBS; job++) {
+          sum += transition.weights[job * MAX_STATES + state].x *
+            row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
+        }
+        for (var to = 0u; to < STATES; to++) {
+          sum += transition.weights[state * MAX_STATES + to].w *
+            wide_at_level(ratio[carry + to * CELLS + cell], level);
+        }
+        let at = next + state * CELLS + cell;
+        if (near) {
+          predicted[at] = bitcast<vec4u>(sum);
+        } else if (level == 0u) {
+          predicted[at] = wide_from_level(sum, level);
+        } else {
+          predicted[at] = wide_sum(predicted[at], wide_from_level(sum, level));
+        }
+      }
+    }
+  }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -81,72 +217,67 @@ fn hmm_smooth(
     let next = (tile_row + lane + 1u) * STATES * CELLS;
     let this_row = i32(row) - 1;
 
-    if (this_row != recording_end && this_row != params.burn_in_end) {
-      for (var state = 0u; state < STATES; state++) {
-        let base = state * CELLS;
-        var sum = 0.0;
-        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-          let quotient = ratio(smoothed_carry[carry + base + cell], predicted[next + base + cell]);
-          smoothed_carry[carry + base + cell] = quotient;
-          sum += dot(quotient, vec4f(1.0));
-        }
-        partial[state * WORKGROUP + thread] = sum;
+    var alone = this_row == recording_end || this_row == params.burn_in_end;
+    var near = !alone;
+    if (!alone) {
+      var shift = 0;
+      var levels = divide(thread, carry, next);
+      near = levels == 1u;
+      if (!near) {
+        shift = find_ratio_shifts(thread, carry, next);
+        levels = divide_wide(thread, carry, next, shift);
       }
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        for (var job = 0u; job < JOBS; job++) {
-          var source = vec4f();
-          for (var state = 0u; state < STATES; state++) {
-            source += transition.weights[job * MAX_STATES + state].y *
-              smoothed_carry[carry + state * CELLS + cell];
-          }
-          field[source_at(job) + grid_table[cell]] = source;
-        }
-      }
-      reduce_states(thread);
-      convolve_all(thread);
-
-      for (var state = 0u; state < STATES; state++) {
-        var spread = 0.0;
-        for (var to = 0u; to < STATES; to++) {
-          spread += transition.weights[state * MAX_STATES + to].z * totals[to];
-        }
-        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-          var sum = vec4f(spread);
-          for (var job = 0u; job < JOBS; job++) {
-            sum += transition.weights[job * MAX_STATES + state].x *
-              row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
-          }
-          for (var to = 0u; to < STATES; to++) {
-            sum += transition.weights[state * MAX_STATES + to].w *
-              smoothed_carry[carry + to * CELLS + cell];
-          }
-          filtered[here + state * CELLS + cell] *= sum;
-        }
-      }
+      step_back(thread, carry, next, shift, levels, near);
     }
 
+    // weights over 2^shift
+    var shift = -100;
+    if (!near) {
+      shift = find_shifts(thread, here, next, alone);
+      if (shift < WIDE_LEAST) {
+        // nothing of what comes after is left: all that is known is what came before
+        alone = true;
+        shift = find_shifts(thread, here, next, alone);
+      }
+    }
     for (var state = 0u; state < STATES; state++) {
       var sum = 0.0;
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        sum += dot(filtered[here + state * CELLS + cell], vec4f(1.0));
+        let at = state * CELLS + cell;
+        if (near) {
+          let weight = near_value(filtered[here + at]) * bitcast<vec4f>(predicted[next + at]);
+          predicted[next + at] = bitcast<vec4u>(weight);
+          sum += dot(weight, vec4f(1.0));
+        } else {
+          let own = max(shifts[state], WIDE_LEAST);
+          let weight = product(here + at, next + at, alone);
+          sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
+        }
       }
       partial[state * WORKGROUP + thread] = sum;
     }
+    depths[thread] = 0u;
     reduce_states(thread);
-    var norm = 0.0;
-    for (var state = 0u; state < STATES; state++) {
-      norm += totals[state];
+    if (near) {
+      set_shifts(thread, shift);
     }
-    let inverse = 1.0 / (norm + SUM_FLOOR);
+    let inverse = 1.0 / total_of_states(shift);
     if (thread < STATES) {
-      smooth_sums[tile_row * STATES + thread] = totals[thread] * inverse;
+      smooth_sums[tile_row * STATES + thread] = state_share(thread, shift) * inverse;
     }
+    let factor = inverse * SCALE;
     for (var state = 0u; state < STATES; state++) {
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         let at = state * CELLS + cell;
-        let value = filtered[here + at] * inverse;
-        filtered[here + at] = value;
-        smoothed_carry[carry + at] = value;
+        var wide = vec4u();
+        if (near) {
+          wide = wide_from_level(bitcast<vec4f>(predicted[next + at]) * factor, 0u);
+        } else {
+          let weight = product(here + at, next + at, alone);
+          wide = wide_of(weight.mantissa * inverse, weight.exponent - shift);
+        }
+        filtered[here + at] = wide;
+        smoothed_carry[carry + at] = wide;
       }
     }
   }

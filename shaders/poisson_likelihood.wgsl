@@ -2,21 +2,31 @@
 //
 //   log-likelihood = sum over the row's spikes of log rate(unit, bin) - sum over units of rate(bin)
 //
-// Log rates come centred (their maximum over bins is 0 for every unit, and so for the silence
-// term), which keeps f32 exact where it matters; the host adds the constants back in f64.
+// Logarithms are to base 2, in integers of 2^-24: a row of 1,650 spikes then adds up without an error, where
+// f32 errs by 1e-3, and the whole part is the exponent. Log rates come centred (their maximum over bins is
+// 0 for every unit, and so for the silence term); the host adds the constants back in f64.
 //
 // params           rows [first_row, end_row) of the tile
-// spike_starts     [rows + 1] u32, first spike of each row in spike_units
+// spike_starts     [rows + 1] u32, first spike of each row in spike_units; the top bit is set in rows that
+//                  say nothing, whose likelihood is 1 everywhere
 // spike_units      [spikes] u32
-// log_rates        [units, CELLS] vec4<f32>, natural logarithm, centred
-// silence          [CELLS] vec4<f32>, minus the summed rate, centred; -1e30 outside the interior
-// likelihood       [rows, CELLS] vec4<f32>, written: exp(log-likelihood - row maximum)
-// row_maximum      [rows] f32, written, natural logarithm, of the centred log-likelihood
+// log_rates        [units, CELLS] vec4<i32> in 2^-24, at most 0, base 2
+// silence          [CELLS, 2] vec4<i32>, minus the summed rate over ln 2, centred: whole part, then what
+//                  is above it in 2^-24; OUTSIDE and 0 outside the interior
+// likelihood       [rows, CELLS] vec4<u32> of wide.wgsl, written: exp(log-likelihood - row maximum)
+// row_maximum      [rows] vec2<i32>, written, of the centred log-likelihood: whole part and 2^-24
 //
 // f64 twin: test/reference/poisson_likelihood.ts.
 
 override WORKGROUP: u32;
 override CELLS: u32;
+
+// far below any sum, and no sum of it and spikes overflows
+const OUTSIDE: i32 = -1073741824;
+const FRACTION: i32 = 0xffffff;
+const SILENT: u32 = 0x80000000u;
+// spikes after which fractions are carried, lest they overflow
+const CARRY: u32 = 64u;
 
 struct Params {
   first_row: u32,
@@ -26,12 +36,60 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> spike_starts: array<u32>;
 @group(0) @binding(2) var<storage, read> spike_units: array<u32>;
-@group(0) @binding(3) var<storage, read> log_rates: array<vec4f>;
-@group(0) @binding(4) var<storage, read> silence: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> likelihood: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> row_maximum: array<f32>;
+@group(0) @binding(3) var<storage, read> log_rates: array<vec4i>;
+@group(0) @binding(4) var<storage, read> silence: array<vec4i>;
+@group(0) @binding(5) var<storage, read_write> likelihood: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> row_maximum: array<vec2i>;
 
-var<workgroup> partial: array<f32, WORKGROUP>;
+var<workgroup> partial: array<vec2i, WORKGROUP>;
+
+struct Sums {
+  whole: vec4i,
+  // in 2^-24, from 0 to 1
+  fraction: vec4i,
+}
+
+fn sums_of(cell: u32, first_spike: u32, end_spike: u32) -> Sums {
+  var whole = silence[2u * cell];
+  var fraction = silence[2u * cell + 1u];
+  for (var spike = first_spike; spike < end_spike; spike++) {
+    let rate = log_rates[spike_units[spike] * CELLS + cell];
+    whole += rate >> vec4u(24u);
+    fraction += rate & vec4i(FRACTION);
+    if ((spike - first_spike) % CARRY == CARRY - 1u) {
+      whole += fraction >> vec4u(24u);
+      fraction &= vec4i(FRACTION);
+    }
+  }
+  return Sums(whole + (fraction >> vec4u(24u)), fraction & vec4i(FRACTION));
+}
+
+fn larger(a: vec2i, b: vec2i) -> vec2i {
+  return select(a, b, b.x > a.x || (b.x == a.x && b.y > a.y));
+}
+
+// 2^-(whole + fraction / 2^24) for whole from 0, to a unit in the last place.
+//
+// WGSL's own exp errs by 3 + 2 |x| units, always to the same side on some adapters: over the rows of a
+// recording that adds up in the log-likelihood. Coefficients: Cephes, exp2f.
+fn power_of_two(whole: vec4i, fraction: vec4i) -> vec4u {
+  let part = vec4f(fraction) * 5.9604645e-8;
+  let up = round(part);
+  let rest = up - part;
+  var sum = vec4f(1.535336188e-4);
+  sum = sum * rest + 1.339887440e-3;
+  sum = sum * rest + 9.618437357e-3;
+  sum = sum * rest + 5.550332471e-2;
+  sum = sum * rest + 2.402264791e-1;
+  sum = sum * rest + 6.931472029e-1;
+  sum = sum * rest + 1.0;
+  let power = whole + vec4i(up);
+  if (all(power < vec4i(127))) {
+    return bitcast<vec4u>(sum) + (vec4u(100 - power) << vec4u(23u));
+  }
+  // beyond 2^-8191, and no sum of exponents overflows
+  return wide_of(sum, -min(power, vec4i(16384)));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn poisson_likelihood(
@@ -44,32 +102,42 @@ fn poisson_likelihood(
   if (row >= params.end_row) {
     return;
   }
-  let first_spike = spike_starts[row];
-  let end_spike = spike_starts[row + 1u];
+  let silent = spike_starts[row] >= SILENT;
+  let first_spike = spike_starts[row] & ~SILENT;
+  let end_spike = spike_starts[row + 1u] & ~SILENT;
   let out = row * CELLS;
 
-  var highest = -1e30;
-  for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
-    var sum = silence[cell];
-    for (var spike = first_spike; spike < end_spike; spike++) {
-      sum += log_rates[spike_units[spike] * CELLS + cell];
+  var highest = vec2i(OUTSIDE, 0);
+  if (first_spike == end_spike) {
+    // the largest of the silence term
+    highest = vec2i();
+  }
+  for (var cell = lane; cell < CELLS && first_spike < end_spike; cell += WORKGROUP) {
+    let sums = sums_of(cell, first_spike, end_spike);
+    for (var i = 0u; i < 4u; i++) {
+      highest = larger(highest, vec2i(sums.whole[i], sums.fraction[i]));
     }
-    likelihood[out + cell] = sum;
-    highest = max(highest, max(max(sum.x, sum.y), max(sum.z, sum.w)));
   }
   partial[lane] = highest;
   workgroupBarrier();
   for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
     if (lane < width) {
-      partial[lane] = max(partial[lane], partial[lane + width]);
+      partial[lane] = larger(partial[lane], partial[lane + width]);
     }
     workgroupBarrier();
   }
   highest = partial[0];
   if (lane == 0u) {
-    row_maximum[row] = highest;
+    row_maximum[row] = select(highest, vec2i(), silent);
   }
   for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
-    likelihood[out + cell] = exponential(likelihood[out + cell] - highest);
+    let sums = sums_of(cell, first_spike, end_spike);
+    // a fraction that is borrowed from
+    let fraction = vec4i(highest.y) - sums.fraction;
+    let below = vec4i(highest.x) - sums.whole + (fraction >> vec4u(24u));
+    let value = power_of_two(below, fraction & vec4i(FRACTION));
+    let inside = silence[2u * cell] > vec4i(OUTSIDE);
+    let even = wide_of(vec4f(1.0), vec4i());
+    likelihood[out + cell] = select(vec4u(), select(value, even, silent), inside);
   }
 }

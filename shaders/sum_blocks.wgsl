@@ -10,7 +10,7 @@
 // product          f32, written
 //
 // Blocks are added 8 by 8, then those sums: the order is fixed, and the error of f32 stays small.
-// Workgroups: x bins / WORKGROUP, y lanes. f64 twin: test/reference/multiply_dense.ts.
+// Workgroups: x bins / WORKGROUP, y lanes. f64 twin: test/reference/sum_blocks.ts.
 
 override WORKGROUP: u32;
 override LANES: u32;

@@ -9,7 +9,7 @@
 // nearness         [books, TILE_ROWS] vec2<f32>, written: the squared distance to that code, summed
 //                  from differences, and by how much the next best score is larger
 //
-// A thread a row. f64 twin: test/reference/vq_assign.ts.
+// A thread a row. f64 twin: test/reference/vq_pick.ts.
 
 override DIM: u32;
 override CODES4: u32;

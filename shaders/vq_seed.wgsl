@@ -5,7 +5,7 @@
 // seeds            [groups, DIM, 8] f32, a column a point
 // seed_distances   [groups, 8, TILE_ROWS4] vec4<f32>, 4 rows a vec4, written
 //
-// A thread takes 4 rows and the 8 points of a group (z of the workgroup). f64 twin: squaredDistance() in test/reference/vq_assign.ts.
+// A thread takes 4 rows and the 8 points of a group (z of the workgroup). f64 twin: squaredDistance() in test/reference/vq_seed.ts.
 
 override DIM: u32;
 override TILE_ROWS4: u32;

@@ -11,6 +11,7 @@ import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as moments from "../../src/kernels/second_moments.ts";
 import * as project from "../../src/kernels/project_rows.ts";
 import * as assign from "../../src/kernels/vq_assign.ts";
+import * as pick from "../../src/kernels/vq_pick.ts";
 import * as sums from "../../src/kernels/vq_sums.ts";
 import { toPanels } from "../../src/math/panels.ts";
 import { Random } from "../../src/math/random.ts";
@@ -196,7 +197,7 @@ function assignment({ rows, codes, features, points, book }: Clusters) {
   const { codebooks, norms } = assign.packCodebooks([book], features);
   const stages: Stage[] = [
     { spec: assign.vqAssign, constants, workgroups: assign.vqAssignWorkgroups(rows, codes, 1) },
-    { spec: assign.vqPick, constants, workgroups: assign.vqPickWorkgroups(rows, 1) },
+    { spec: pick.vqPick, constants, workgroups: pick.vqPickWorkgroups(rows, 1) },
   ];
   const contents = {
     params: assign.vqAssignParams(0, rows, 0),

@@ -6,9 +6,8 @@
 // the callers, who write sources at interior cells alone.
 //
 // A thread makes GROUP_ROWS consecutive grid rows of one vec4 column: taps are then read once for
-// four rows, which makes uniform taps as fast as literals. Appended to the kernels that use it.
-
-const SUM_FLOOR: f32 = 1e-15;
+// four rows, which makes uniform taps as fast as literals. Appended, with wide.wgsl, to the kernels that use
+// it.
 
 // Where this workgroup's lane begins in field; set once by the entry points.
 var<private> field_start: u32;
@@ -101,21 +100,84 @@ fn convolve_all(thread: u32) {
   }
 }
 
-// Sums partial[state, thread] over threads into totals[state], in a fixed order. Uniform control flow.
-fn reduce_states(thread: u32) {
+var<workgroup> exponents: array<i32, STATES * WORKGROUP>;
+var<workgroup> partial: array<f32, STATES * WORKGROUP>;
+var<workgroup> depths: array<u32, WORKGROUP>;
+// Exponent of the largest weight of each state, and the sum of its weights over 2 to it.
+var<workgroup> shifts: array<i32, STATES>;
+var<workgroup> totals: array<f32, STATES>;
+var<workgroup> highest_shift: i32;
+var<workgroup> level_count: u32;
+
+// Finds the highest of exponents[state, thread] over threads, into shifts[state]; returns the highest of
+// all. Uniform control flow, as below.
+fn reduce_exponents(thread: u32) -> i32 {
   workgroupBarrier();
-  for (var width = WORKGROUP / 2u; width > 1u; width /= 2u) {
+  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
     if (thread < width) {
       for (var state = 0u; state < STATES; state++) {
-        partial[state * WORKGROUP + thread] += partial[state * WORKGROUP + thread + width];
+        let at = state * WORKGROUP + thread;
+        exponents[at] = max(exponents[at], exponents[at + width]);
       }
     }
     workgroupBarrier();
   }
-  // totals is written one barrier after partial may be, so a slow thread still reads the old totals
-  // safely while a fast one starts the next sum
+  if (thread == 0u) {
+    highest_shift = WIDE_ZERO;
+    for (var state = 0u; state < STATES; state++) {
+      shifts[state] = exponents[state * WORKGROUP];
+      highest_shift = max(highest_shift, shifts[state]);
+    }
+  }
+  return workgroupUniformLoad(&highest_shift);
+}
+
+// Sums partial[state, thread] over threads into totals[state], in a fixed order; returns how many levels
+// there are, by the deepest of depths[thread]. Sums near the end of f32 count as a second one.
+fn reduce_states(thread: u32) -> u32 {
+  workgroupBarrier();
+  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
+    if (thread < width) {
+      for (var state = 0u; state < STATES; state++) {
+        partial[state * WORKGROUP + thread] += partial[state * WORKGROUP + thread + width];
+      }
+      depths[thread] = max(depths[thread], depths[thread + width]);
+    }
+    workgroupBarrier();
+  }
+  if (thread == 0u) {
+    var sum = 0.0;
+    for (var state = 0u; state < STATES; state++) {
+      totals[state] = partial[state * WORKGROUP];
+      sum += totals[state];
+    }
+    level_count = 1u + max(depths[0], select(0u, 1u, sum < 1e-6));
+  }
+  return workgroupUniformLoad(&level_count);
+}
+
+// Says that totals are those of weights over 2^shift, for all states, and uniformly.
+fn set_shifts(thread: u32, shift: i32) {
   if (thread < STATES) {
-    totals[thread] = partial[thread * WORKGROUP] + partial[thread * WORKGROUP + 1u];
+    shifts[thread] = shift;
   }
   workgroupBarrier();
+}
+
+// The sum of a state's weights over 2^shift, after both reductions.
+fn state_share(state: u32, shift: i32) -> f32 {
+  return scaled(vec4f(totals[state]), vec4i(shifts[state] - shift)).x;
+}
+
+fn total_of_states(shift: i32) -> f32 {
+  var sum = 0.0;
+  for (var state = 0u; state < STATES; state++) {
+    sum += state_share(state, shift);
+  }
+  return sum;
+}
+
+// The same sum where it belongs to a level, times the level's scale.
+fn state_total_at_level(state: u32, shift: i32, level: u32) -> f32 {
+  return wide_at_level(wide_of(vec4f(totals[state]), vec4i(shifts[state] - shift)), level).x;
 }

@@ -199,6 +199,7 @@ function summary(result: DecodeResult, adapter: string) {
     states: result.posterior.shape[1],
     discreteStates: result.states.shape[1],
     marginalLogLikelihood: result.marginalLogLikelihood,
+    impossibleRows: result.impossibleRows,
     droppedSpikes: result.droppedSpikes,
     projectedBytes: result.projectedBytes,
     peakBytes: result.peakBytes,
@@ -220,6 +221,11 @@ function describe(result: DecodeResult, out: string): string {
     lines.push(
       `${lanes.count} lanes of ${lanes.rows} rows that meet within ` +
         `${lanes.largestDistance.toExponential(1)}; ${lanes.redoneRows} rows run again`,
+    );
+  }
+  if (result.impossibleRows > 0) {
+    lines.push(
+      `${result.impossibleRows} rows are impossible under the model and keep the prediction`,
     );
   }
   if (result.droppedSpikes > 0) lines.push(`${result.droppedSpikes} spikes outside the time grid`);

@@ -7,7 +7,8 @@
 
 import type { Points } from "../array/points.ts";
 import * as assign from "../kernels/vq_assign.ts";
-import { packCodebooks, vqAssign, vqPick } from "../kernels/vq_assign.ts";
+import { packCodebooks, vqAssign } from "../kernels/vq_assign.ts";
+import { vqPick, vqPickWorkgroups } from "../kernels/vq_pick.ts";
 import { PANEL_ROWS, panelElements } from "../math/panels.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
 import { NearTies } from "./near_ties.ts";
@@ -107,7 +108,7 @@ export function assignmentSteps(
       kernel: vqAssign,
       workgroups: (rows) => assign.vqAssignWorkgroups(rows, codes, books()),
     },
-    { ...common, kernel: vqPick, workgroups: (rows) => assign.vqPickWorkgroups(rows, books()) },
+    { ...common, kernel: vqPick, workgroups: (rows) => vqPickWorkgroups(rows, books()) },
   ];
 }
 

@@ -8,6 +8,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { FILTER_SUMS_HEAD, logNormaliser } from "../kernels/hmm_filter.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
 import { hilbertDistance } from "../math/hilbert.ts";
+import { toWideRow } from "../math/wide.ts";
 import type { Codec } from "../store/codecs.ts";
 import { CODECS } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
@@ -103,8 +104,6 @@ export interface DecodeOptions extends PlanChoices {
 const CHUNK_BYTES = 4 * 2 ** 20;
 const SHARD_BYTES = 64 * 2 ** 20;
 const SUMMARY_CHUNK_ROWS = 4096;
-/** What the likelihood kernel reads outside the interior: exp() of it is 0, and it is finite. */
-const OUTSIDE_LOG = -1e30;
 
 /** How a transition is applied, and why, in a line for people. */
 export interface Operator {
@@ -134,13 +133,16 @@ export class DecodeJob implements PlanActions<DecodeResult> {
   readonly #states: number;
   readonly #recursion: Recursion;
   readonly #operator: Operator;
-  readonly #tables: LikelihoodTables;
-  readonly #initial: Float32Array;
+  readonly #tables: poisson.RateTables;
+  /** A row of wide numbers. */
+  readonly #initial: Uint32Array<ArrayBuffer>;
   readonly #output: DecodeOutput;
   readonly #tableBytes: number;
   readonly #lanes: LaneCuts;
   /** Log-likelihood of every lane so far, natural logarithm, f64. */
   #logLikelihoods: Float64Array;
+  /** Rows in which nothing that is expected agrees with the spikes. */
+  #impossibleRows = 0;
   #account: RunContext["account"] | undefined;
 
   constructor(
@@ -156,8 +158,8 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     const interior = grid.interiorIndex.length;
     this.#states = model.names.length;
     this.#recursion = recursion;
-    this.#tables = likelihoodTables(rates, interior, this.#recursion);
-    this.#initial = this.#recursion.toRow((state) => model.initial[state]! / interior);
+    this.#tables = poisson.packRates(rates, interior, this.#recursion);
+    this.#initial = toWideRow(this.#recursion.toRow((state) => model.initial[state]! / interior));
     this.#lanes = lanes;
     this.#logLikelihoods = new Float64Array(lanes.count);
     const width = this.#states * interior;
@@ -242,7 +244,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     const { rows } = this.#time;
     const lanes = this.#lanes;
     const stateBytes = this.#initial.byteLength;
-    const starts = new Float32Array(lanes.count * this.#initial.length);
+    const starts = new Uint32Array(lanes.count * this.#initial.length);
     for (let lane = 0; lane < lanes.count; lane++) {
       starts.set(this.#initial, lane * this.#initial.length);
     }
@@ -266,7 +268,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
       ...(lanes.count > 1 && {
         lanes: {
           ...lanes,
-          distance: (a: Uint8Array, b: Uint8Array) => hilbertDistance(asFloats(a), asFloats(b)),
+          distance: (a: Uint8Array, b: Uint8Array) => hilbertDistance(asWide(a), asWide(b)),
         },
       }),
       alignRows: this.#chunkRows,
@@ -290,6 +292,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     this.#account = context.account;
     const sums = context.state as readonly string[] | undefined;
     this.#logLikelihoods.forEach((_, lane, all) => all[lane] = Number(sums?.[lane] ?? 0));
+    this.#impossibleRows = Number(sums?.[this.#lanes.count] ?? 0);
     context.account.take("host", this.#tableBytes, "spikes and rate tables");
     await this.#output.begin(context);
   }
@@ -302,15 +305,15 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     this.#output.redo(rows);
   }
 
-  /** Text: JSON has no infinities. */
+  /** Log-likelihoods of the lanes, then the number of impossible rows. Text: JSON has no infinities. */
   state(): string[] {
-    return Array.from(this.#logLikelihoods, String);
+    return Array.from([...this.#logLikelihoods, this.#impossibleRows], String);
   }
 
   async finish(report: RunReport): Promise<DecodeResult> {
     this.#account!.giveBack("host", this.#tableBytes);
     const logLikelihood = this.#logLikelihoods.reduce((sum, own) => sum + own, 0);
-    return await this.#output.finish(logLikelihood, report);
+    return await this.#output.finish(logLikelihood, this.#impossibleRows, report);
   }
 
   release(): Promise<void> {
@@ -330,7 +333,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
       { name: "spike_units", bytes: 4 * this.#mostSpikes(tileRows), role: "upload" },
       { name: "likelihood", bytes: 16 * cells * rows, role: "scratch" },
       { name: "filtered", bytes: 4 * rowLength * rows, role: "scratch" },
-      { name: "row_maximum", bytes: 4 * rows, role: "scratch" },
+      { name: "row_maximum", bytes: poisson.ROW_MAXIMUM_BYTES * rows, role: "scratch" },
       { name: "filter_sums", bytes: 4 * this.#sumsWidth * rows, role: "scratch" },
     ];
   }
@@ -452,13 +455,14 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     const states = this.#states;
     const rows = tileSize(tile);
     const width = this.#sumsWidth;
-    const maxima = new Float32Array(downloads.row_maximum!, 0, rows);
+    const maxima = new Int32Array(downloads.row_maximum!, 0, 2 * rows);
     const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
     const probabilities = new Float32Array(rows * states);
     const normalisers = new Float64Array(rows);
     this.#forEachRow(tile, (row, i) => {
-      const [norm, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
-      normalisers[i] = logNormaliser(norm!, inverse!) + maxima[i]! + this.#constantOf(row);
+      const [shift, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
+      normalisers[i] = logNormaliser(shift!, inverse!) +
+        poisson.fromFixed(maxima[2 * i]!, maxima[2 * i + 1]!) + this.#constantOf(row);
       probabilities.set(shares, i * states);
     });
     return { normalisers, probabilities };
@@ -466,7 +470,10 @@ export class DecodeJob implements PlanActions<DecodeResult> {
 
   /** Adds rows from the last to the first, whatever the tiles are. */
   #countLogLikelihood(tile: Tile, normalisers: Float64Array): void {
-    this.#forEachRow(tile, (_row, i, lane) => this.#logLikelihoods[lane]! += normalisers[i]!);
+    this.#forEachRow(tile, (_row, i, lane) => {
+      this.#logLikelihoods[lane]! += normalisers[i]!;
+      if (normalisers[i] === -Infinity) this.#impossibleRows++;
+    });
   }
 
   /** Visits the rows of a tile that are rows of the recording, every lane from its last. */
@@ -517,7 +524,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
 
   /** Spikes of a tile, lane after lane, as offsets into the tile's own list. */
   #spikesOf({ start, end, firstLane, lanes }: Tile): Record<string, ArrayBufferView> {
-    const { rowStarts, units } = this.#spikes;
+    const { rowStarts, units, missing } = this.#spikes;
     const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), this.#time.rows)]!;
     const rows = end - start;
     const starts = new Uint32Array(lanes * rows + 1);
@@ -528,6 +535,9 @@ export class DecodeJob implements PlanActions<DecodeResult> {
       const before = spikesBefore(first);
       for (let row = 0; row <= rows; row++) {
         starts[lane * rows + row] = count + spikesBefore(first + row) - before;
+      }
+      for (let row = 0; missing && row < rows; row++) {
+        if (missing[first + row]) starts[lane * rows + row]! |= poisson.SILENT_ROW;
       }
       own.push(units.subarray(before, spikesBefore(first + rows)));
       count = starts[(lane + 1) * rows]!;
@@ -543,7 +553,8 @@ export class DecodeJob implements PlanActions<DecodeResult> {
 
   /** What centring took out of a row's log-likelihood. */
   #constantOf(row: number): number {
-    const { rowStarts, units } = this.#spikes;
+    const { rowStarts, units, missing } = this.#spikes;
+    if (missing?.[row]) return 0;
     let constant = this.#tables.silenceConstant;
     for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
       constant += this.#tables.unitConstants[units[spike]!]!;
@@ -557,49 +568,6 @@ function divisorFor({ count }: LaneCuts, whole: number, most: number): number {
   return count === 1 ? Math.min(whole, most) : largestDivisor(whole, most);
 }
 
-function asFloats({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array {
-  return new Float32Array(buffer, byteOffset, byteLength / 4);
-}
-
-interface LikelihoodTables {
-  /** [units, cells, 4] f32, natural logarithm; each unit's maximum over interior bins is 0. */
-  logRates: Float32Array;
-  /** [cells, 4] f32, minus the rate summed over units; its maximum is 0. */
-  silence: Float32Array;
-  /** What was subtracted, f64. */
-  unitConstants: Float64Array;
-  silenceConstant: number;
-}
-
-/** Centres log rates in f64 before they become f32: near the maximum, sums then lose nothing. */
-function likelihoodTables(
-  rates: Float64Array,
-  interior: number,
-  { cells, toCells }: Recursion,
-): LikelihoodTables {
-  const units = rates.length / interior;
-  const logRates = new Float32Array(units * cells * 4);
-  const unitConstants = new Float64Array(units);
-  const total = new Float64Array(interior);
-  for (let unit = 0; unit < units; unit++) {
-    const own = rates.subarray(unit * interior, (unit + 1) * interior);
-    let highest = 0;
-    for (let bin = 0; bin < interior; bin++) {
-      highest = Math.max(highest, own[bin]!);
-      total[bin]! += own[bin]!;
-    }
-    const constant = Math.log(highest);
-    unitConstants[unit] = constant;
-    logRates.set(
-      toCells((bin) => Math.log(own[bin]!) - constant, 0),
-      unit * cells * 4,
-    );
-  }
-  const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
-  return {
-    logRates,
-    silence: toCells((bin) => lowest - total[bin]!, OUTSIDE_LOG),
-    unitConstants,
-    silenceConstant: -lowest,
-  };
+function asWide({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }

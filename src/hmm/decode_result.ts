@@ -53,8 +53,16 @@ export interface DecodeResult extends StoredProbabilities {
    * finished. The rest is NaN.
    */
   storedRows: [from: number, to: number][];
-  /** Natural logarithm, summed over rows in f64. NaN for a decode that has not finished. */
+  /**
+   * Natural logarithm, summed over rows in f64; -Infinity where a row is impossible. NaN for a decode that
+   * has not finished.
+   */
   marginalLogLikelihood: number;
+  /**
+   * Rows of which the model says that they cannot be: no bin that can be reached agrees with them. They
+   * keep the prediction. NaN for a decode that has not finished.
+   */
+  impossibleRows: number;
   /** Spikes outside the decoded time grid. */
   droppedSpikes: number;
   /** Promised and measured bytes; 0 when nothing had to be computed. */
@@ -200,6 +208,7 @@ async function openFrom(
     marginalLogLikelihood: complete
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
       : NaN,
+    impossibleRows: complete ? attributes.impossible_rows as number ?? 0 : NaN,
     droppedSpikes: attributes.dropped_spikes as number,
     projectedBytes: nothing(),
     peakBytes: nothing(),

@@ -120,6 +120,7 @@ export class DecodeOutput {
     const longest = this.#attributes({
       complete: false,
       marginal_log_likelihoods: [-Number.MAX_VALUE],
+      impossible_rows: Number.MAX_VALUE,
       lanes: { largest_distance: -Number.MAX_VALUE, redone_rows: Number.MAX_VALUE },
     });
     this.#metadataBytes = projectedMetadataBytes(this.#group(longest));
@@ -302,7 +303,11 @@ export class DecodeOutput {
   }
 
   /** Completes the store and opens it. */
-  async finish(marginalLogLikelihood: number, report: RunReport): Promise<DecodeResult> {
+  async finish(
+    marginalLogLikelihood: number,
+    impossibleRows: number,
+    report: RunReport,
+  ): Promise<DecodeResult> {
     for (const writer of Object.values(this.#writers)) await writer.finish();
     this.#countWriters();
     await writeGroupAttributes(
@@ -310,6 +315,7 @@ export class DecodeOutput {
       this.#group(this.#attributes({
         complete: true,
         marginal_log_likelihoods: [jsonNumber(marginalLogLikelihood)],
+        impossible_rows: impossibleRows,
         ...(report.lanes && {
           lanes: {
             largest_distance: report.lanes.largestDistance,

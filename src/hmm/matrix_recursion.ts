@@ -86,7 +86,7 @@ export function matrixRecursion(
     ),
     hostBytes: 4 * bins + product.hostBytes,
     toCells(values, outside) {
-      const cells = new Float32Array(likelihoods).fill(outside);
+      const cells = new Float64Array(likelihoods).fill(outside);
       for (let bin = 0; bin < interior; bin++) cells[bin] = values(bin);
       return cells;
     },

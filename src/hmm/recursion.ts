@@ -14,7 +14,7 @@ import type { Grid } from "./grid.ts";
 import type { StateModel } from "./states.ts";
 import { transitionOperator } from "./transition.ts";
 
-/** Where the predictions of a tile lie, in f32: a row after the other, or all in place of one. */
+/** Where the predictions of a tile lie, in elements: a row after the other, or all in place of one. */
 export interface PredictedLayout {
   /** Another name of the buffer than `predicted`. */
   buffer?: string;
@@ -24,11 +24,12 @@ export interface PredictedLayout {
 
 /**
  * A transition on the device. Its steps work on `likelihood` [rows, cells, 4], `predicted`, `filtered`
- * [rows, rowLength], `filter_sums` [rows, 2 + states], `smoothed_carry` [lanes, rowLength] and
- * `smooth_sums` [rows, states]; rows are those of a tile, lane after lane.
+ * [rows, rowLength] and `smoothed_carry` [lanes, rowLength], all of them wide numbers (math/wide.ts), and on
+ * `filter_sums` [rows, 2 + states] and `smooth_sums` [rows, states], f32; rows are those of a tile, lane after
+ * lane.
  */
 export interface Recursion {
-  /** f32 of a row of probabilities of all states. */
+  /** Elements of a row of probabilities of all states. */
   rowLength: number;
   /** Cells of 4 bins in a row of likelihoods, which all states share. */
   cells: number;
@@ -39,7 +40,7 @@ export interface Recursion {
   /** Bytes of tables the host holds. */
   hostBytes: number;
   /** Places values of a state's interior bins into cells, with `outside` elsewhere. */
-  toCells(values: (bin: number) => number, outside: number): Float32Array;
+  toCells(values: (bin: number) => number, outside: number): Float64Array;
   /** Places values of every state's interior bins into a row of probabilities. */
   toRow(values: (state: number, bin: number) => number): Float32Array;
   /** Tables and scratch. */
@@ -94,6 +95,7 @@ export function convolutionRecursion(grid: Grid, model: StateModel): Recursion {
       tableBuffer("grid_table", gridTable),
       tableBuffer("row_scale", rowScale),
       { name: "field", bytes: lanes * fieldBytes(shape), kind: "storage", scratch: true },
+      { name: "ratio", bytes: 4 * lanes * rowLength, kind: "storage", scratch: true },
     ],
     filterStep: (_lanes, { buffer = "predicted", rowStride, laneStride }) => ({
       kernel: hmmFilter,

@@ -19,6 +19,8 @@ export interface SpikeBins {
   units: Uint32Array;
   /** Spikes outside the grid. */
   dropped: number;
+  /** [rows] 1 for rows that carry no evidence; none when not given. */
+  missing?: Uint8Array;
 }
 
 /** More rows than a u32 can count, and than anyone has recorded. */

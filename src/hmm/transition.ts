@@ -44,7 +44,7 @@ export interface TransitionOperator {
   /** Multiply-adds of one application, summed over the padded groups that are computed. */
   multiplyAdds: number;
   /** Places values [interior] of one state into cells [cells, 4], with `outside` elsewhere. */
-  toCells(values: (bin: number) => number, outside: number): Float32Array;
+  toCells(values: (bin: number) => number, outside: number): Float64Array;
 }
 
 interface Box {
@@ -142,7 +142,7 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
     }
   }
   const toCells = (values: (bin: number) => number, outside: number) => {
-    const placed = new Float32Array(4 * cells.length).fill(outside);
+    const placed = new Float64Array(4 * cells.length).fill(outside);
     for (let bin = 0; bin < interior; bin++) placed[packOffsets[bin]!] = values(bin);
     return placed;
   };

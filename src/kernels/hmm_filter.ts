@@ -7,11 +7,12 @@
 import code from "../../shaders/hmm_filter.wgsl?raw" with { type: "text" };
 import randomWalk from "../../shaders/shared/random_walk.wgsl?raw" with { type: "text" };
 import transition from "../../shaders/shared/transition.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const hmmFilter: KernelSpec = {
   name: "hmm_filter",
-  code: [code, transition, randomWalk].join("\n"),
+  code: [code, transition, wide, randomWalk].join("\n"),
   bindings: {
     params: "uniform",
     transition: "uniform",
@@ -39,12 +40,11 @@ export function hmmFilterParams(
 }
 
 /**
- * Logarithm of a row's normaliser `c`, natural.
+ * Logarithm of a row's sum `c` of weights, natural; -Infinity for a row that is impossible.
  *
  * Taken from the quotient that the kernel multiplied by: whatever f32 made of c, the next row starts
- * from what that quotient left, so that rounding cancels between rows instead of adding up. Only
- * where the kernel's 1e-15 shows in c itself, c is used.
+ * from what that quotient left, so that rounding cancels between rows instead of adding up.
  */
-export function logNormaliser(norm: number, inverse: number): number {
-  return norm > 1e-6 ? -Math.log(inverse) : Math.log(norm);
+export function logNormaliser(shift: number, inverse: number): number {
+  return inverse === 0 ? -Infinity : shift * Math.LN2 - Math.log(inverse);
 }

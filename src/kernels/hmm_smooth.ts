@@ -7,19 +7,21 @@
 import code from "../../shaders/hmm_smooth.wgsl?raw" with { type: "text" };
 import randomWalk from "../../shaders/shared/random_walk.wgsl?raw" with { type: "text" };
 import transition from "../../shaders/shared/transition.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const hmmSmooth: KernelSpec = {
   name: "hmm_smooth",
-  code: [code, transition, randomWalk].join("\n"),
+  code: [code, transition, wide, randomWalk].join("\n"),
   bindings: {
     params: "uniform",
     transition: "uniform",
     grid_table: "read",
     row_scale: "read",
-    predicted: "read",
+    predicted: "read_write",
     filtered: "read_write",
     smoothed_carry: "read_write",
+    ratio: "read_write",
     smooth_sums: "read_write",
     field: "read_write",
   },

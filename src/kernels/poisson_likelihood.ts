@@ -5,13 +5,13 @@
  */
 
 import code from "../../shaders/poisson_likelihood.wgsl?raw" with { type: "text" };
-import exponential from "../../shaders/shared/exponential.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const poissonLikelihood: KernelSpec = {
   name: "poisson_likelihood",
-  code: [code, exponential].join("\n"),
+  code: [code, wide].join("\n"),
   bindings: {
     params: "uniform",
     spike_starts: "read",
@@ -22,6 +22,87 @@ export const poissonLikelihood: KernelSpec = {
     row_maximum: "read_write",
   },
 };
+
+/** What stands for 1 in the integers that logarithms are kept in. */
+export const FIXED_ONE = 2 ** 24;
+/** Whole part of the silence term where there is no bin. */
+export const OUTSIDE = -(2 ** 30);
+/** Set in `spike_starts` of a row that says nothing. */
+export const SILENT_ROW = 0x80000000;
+export const ROW_MAXIMUM_BYTES = 8;
+
+/** The largest quotient of rates of a unit that the kernel's integers hold, as a power of 2. */
+const MOST_BINADES = 127;
+
+/** What the kernel reads of rates, and what was left out of it. */
+export interface RateTables {
+  /** [units, cells, 4] logarithm to base 2 in 2^-24; each unit's maximum over bins is 0. */
+  logRates: Int32Array<ArrayBuffer>;
+  /** [cells, 2, 4] minus the rate summed over units, over ln 2: whole and in 2^-24; its maximum is 0. */
+  silence: Int32Array<ArrayBuffer>;
+  /** Natural logarithms that were subtracted, f64: of every unit, and of the silence. */
+  unitConstants: Float64Array;
+  silenceConstant: number;
+}
+
+/**
+ * Centres log rates in f64 before they become integers.
+ *
+ * @param rates [units, bins] f64, spikes per row, above 0.
+ * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
+ */
+export function packRates(
+  rates: Float64Array,
+  bins: number,
+  { cells, toCells }: {
+    cells: number;
+    toCells(values: (bin: number) => number, outside: number): Float64Array;
+  },
+): RateTables {
+  const units = rates.length / bins;
+  const logRates = new Int32Array(units * cells * 4);
+  const unitConstants = new Float64Array(units);
+  const total = new Float64Array(bins);
+  for (let unit = 0; unit < units; unit++) {
+    const own = rates.subarray(unit * bins, (unit + 1) * bins);
+    let highest = 0;
+    let lowest = Infinity;
+    for (let bin = 0; bin < bins; bin++) {
+      highest = Math.max(highest, own[bin]!);
+      lowest = Math.min(lowest, own[bin]!);
+      total[bin]! += own[bin]!;
+    }
+    if (!(highest / lowest < 2 ** MOST_BINADES)) {
+      throw new RangeError(
+        `Cannot tabulate rates: those of unit ${unit} lie between ${lowest} and ${highest}, wanted ` +
+          `a factor below 2^${MOST_BINADES}`,
+      );
+    }
+    unitConstants[unit] = Math.log(highest);
+    logRates.set(
+      toCells((bin) => Math.round(Math.log2(own[bin]! / highest) * FIXED_ONE), 0),
+      unit * cells * 4,
+    );
+  }
+  const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
+  const silenceOf = (bin: number) => (lowest - total[bin]!) / Math.LN2;
+  const whole = toCells((bin) => Math.floor(silenceOf(bin)), OUTSIDE);
+  const fraction = toCells(
+    (bin) => Math.floor((silenceOf(bin) - Math.floor(silenceOf(bin))) * FIXED_ONE),
+    0,
+  );
+  const silence = new Int32Array(cells * 8);
+  for (let cell = 0; cell < cells; cell++) {
+    silence.set(whole.subarray(4 * cell, 4 * cell + 4), 8 * cell);
+    silence.set(fraction.subarray(4 * cell, 4 * cell + 4), 8 * cell + 4);
+  }
+  return { logRates, silence, unitConstants, silenceConstant: -lowest };
+}
+
+/** Natural logarithm that a sum of the kernel's stands for. */
+export function fromFixed(whole: number, fraction: number): number {
+  return (whole + fraction / FIXED_ONE) * Math.LN2;
+}
 
 /** `cells` of 4 bins. */
 export function poissonLikelihoodConstants(cells: number): Record<string, number> {

@@ -1,12 +1,11 @@
 /**
- * The nearest code of every row, in two kernels. See `shaders/vq_assign.wgsl` and
- * `shaders/vq_pick.wgsl`.
+ * The best codes of every row, a stretch of codes each; vq_pick.ts chooses among them. See
+ * `shaders/vq_assign.wgsl`.
  *
  * @module
  */
 
 import assignCode from "../../shaders/vq_assign.wgsl?raw" with { type: "text" };
-import pickCode from "../../shaders/vq_pick.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { withProducts } from "./outer_product.ts";
 
@@ -22,26 +21,12 @@ export const vqAssign: KernelSpec = {
   },
 };
 
-export const vqPick: KernelSpec = {
-  name: "vq_pick",
-  code: pickCode,
-  bindings: {
-    params: "uniform",
-    points: "read",
-    codebooks: "read",
-    candidates: "read",
-    ids: "read_write",
-    nearness: "read_write",
-  },
-};
-
 /** Norm of the codes that fill a codebook up: larger than any score, and finite. */
 const NO_CODE_NORM = 3e38;
 /** Codes a thread takes at a time. */
 const CODES = 8;
-/** Rows of a workgroup of each kernel. */
-const ASSIGN_ROWS = 512;
-const PICK_ROWS = 64;
+/** Rows of a workgroup. */
+const ROWS = 512;
 // enough threads for a large GPU from tiles of some thousand rows
 const MOST_SPLITS = 8;
 
@@ -55,7 +40,7 @@ export function codeSplits(codes: number): number {
   return Math.min(MOST_SPLITS, paddedCodes(codes) / CODES);
 }
 
-/** Constants of both kernels. */
+/** Constants of `vq_assign` and of `vq_pick`. */
 export function vqAssignConstants(
   features: number,
   codes: number,
@@ -84,12 +69,7 @@ export function vqAssignWorkgroups(
   codes: number,
   books: number,
 ): [number, number, number] {
-  return [Math.ceil((rows + 7) / ASSIGN_ROWS), codeSplits(codes), books];
-}
-
-/** A thread a row. */
-export function vqPickWorkgroups(rows: number, books: number): [number, number, number] {
-  return [Math.ceil(rows / PICK_ROWS), 1, books];
+  return [Math.ceil((rows + 7) / ROWS), codeSplits(codes), books];
 }
 
 /** Bytes of what one kernel leaves the other. */

@@ -9,24 +9,26 @@
  * @module
  */
 
+import { wideLog2 } from "./wide.ts";
+
 /** Below this mass nothing is compared: it is far from any probability that matters. */
-const LEAST_MASS = 1e-30;
+const LEAST_LOG2 = -100;
 
 /**
- * Distance between two vectors of the same length, natural logarithm, from 0 to infinity: the latter
- * where one has mass and the other has none.
+ * Distance between two vectors of wide numbers of the same length, natural logarithm, from 0 to infinity:
+ * the latter where one has mass and the other has none, and where neither has any.
  */
-export function hilbertDistance(a: Float32Array, b: Float32Array): number {
-  let largest = 0;
+export function hilbertDistance(a: Uint32Array, b: Uint32Array): number {
+  let largest = -Infinity;
   let smallest = Infinity;
   for (let i = 0; i < a.length; i++) {
-    const [one, other] = [a[i]!, b[i]!];
-    if (one <= LEAST_MASS && other <= LEAST_MASS) continue;
-    if (!(one > 0 && other > 0)) return Infinity;
-    const quotient = one / other;
+    // what is the same has the same logarithm
+    const one = wideLog2(a[i]!);
+    const other = a[i] === b[i] ? one : wideLog2(b[i]!);
+    if (one < LEAST_LOG2 && other < LEAST_LOG2) continue;
+    const quotient = one - other;
     if (quotient > largest) largest = quotient;
     if (quotient < smallest) smallest = quotient;
   }
-  if (largest === 0) return 0;
-  return Math.log(largest / smallest);
+  return largest === -Infinity ? Infinity : (largest - smallest) * Math.LN2;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import * as encode from "../../src/kernels/encode_rows.ts";
 import * as peaks from "../../src/kernels/find_peaks.ts";
-import { encodeRows, findPeaks } from "../reference/encode_rows.ts";
+import { encodeRows } from "../reference/encode_rows.ts";
+import { findPeaks } from "../reference/find_peaks.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";

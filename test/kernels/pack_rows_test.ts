@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as pack from "../../src/kernels/pack_rows.ts";
 import { packRows } from "../reference/pack_rows.ts";
+import { toWide } from "../../src/math/wide.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";
@@ -13,7 +14,11 @@ describe("pack_rows", () => {
   ) {
     it(`gathers ${width} of ${stride} elements of ${rows} rows, bit for bit`, async () => {
       const random = seeded(rows + width);
-      const source = Float32Array.from({ length: rows * stride }, random);
+      // from 1 to far below what f32 holds
+      const source = Uint32Array.from(
+        { length: rows * stride },
+        () => toWide(random(), -Math.floor(300 * random() ** 3)),
+      );
       const table = Uint32Array.from({ length: width }, () => Math.floor(random() * stride));
       const { outputs } = await runKernel(gpu(), {
         spec: pack.packRows,

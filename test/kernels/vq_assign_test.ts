@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as assign from "../../src/kernels/vq_assign.ts";
+import * as pick from "../../src/kernels/vq_pick.ts";
 import { toPanels } from "../../src/math/panels.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -45,7 +46,7 @@ async function assigned(
     outputs: ["candidates"],
   })).outputs;
   const { outputs } = await runKernel(gpu(), {
-    spec: assign.vqPick,
+    spec: pick.vqPick,
     constants,
     buffers: {
       ...inputs,
@@ -53,7 +54,7 @@ async function assigned(
       ids: 4 * rows * books.length,
       nearness: 8 * rows * books.length,
     },
-    workgroups: assign.vqPickWorkgroups(end - first, books.length),
+    workgroups: pick.vqPickWorkgroups(end - first, books.length),
     outputs: ["ids", "nearness"],
   });
   return { ids: new Uint32Array(outputs.ids!.buffer), nearness: outputs.nearness! };

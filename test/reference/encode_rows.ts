@@ -1,14 +1,7 @@
-/** Twin of `find_peaks` and `encode_rows`, in f64 where the shader is in f32. */
+/** Twin of `encode_rows`, in f64 where the shader is in f32. */
 
 import { encodeFloat16 } from "../../src/math/half.ts";
 import { toRootScaled, toUint16 } from "../../src/math/quantize.ts";
-
-export function findPeaks(packed: Float32Array, width: number): Float32Array {
-  return Float32Array.from(
-    { length: packed.length / width },
-    (_, row) => Math.max(...packed.subarray(row * width, (row + 1) * width)),
-  );
-}
 
 export function encodeRows(
   packed: Float32Array,

@@ -1,25 +1,26 @@
 /**
- * f64 twin of `hmm_filter`: the forward filter of a hidden Markov model.
+ * f64 twin of `hmm_filter`: the forward filter of a hidden Markov model, in natural logarithms.
  */
 
 import type { Transition } from "./transition.ts";
-
-/** Keeps a division by an impossible row finite, as the original does. */
-export const SUM_FLOOR = 1e-15;
+import { applyLog } from "./transition.ts";
 
 export interface FilterResult {
   /** [rows, states] p(state | everything up to and including the row). */
   filtered: Float64Array;
   /** [rows + 1, states] p(state | everything before the row); the last is one past the end. */
   predicted: Float64Array;
-  /** [rows] sum of predicted x likelihood, and the row's largest log-likelihood. */
-  normalisers: Float64Array;
-  maxima: Float64Array;
-  /** Natural logarithm. */
+  /** Natural logarithms of both. */
+  logFiltered: Float64Array;
+  logPredicted: Float64Array;
+  /** [rows] log p(row | rows before it), natural; -Infinity for an impossible row. */
+  logNormalisers: Float64Array;
   marginalLogLikelihood: number;
 }
 
 /**
+ * An impossible row, in which no bin that can be reached has a likelihood, keeps the prediction.
+ *
  * @param initial [states]
  * @param logLikelihoods [rows, states], natural logarithm.
  */
@@ -32,26 +33,33 @@ export function hmmFilter(
 ): FilterResult {
   const states = transition.size;
   const rows = logLikelihoods.length / states;
-  const filtered = new Float64Array(rows * states);
-  const predicted = new Float64Array((rows + 1) * states);
-  const normalisers = new Float64Array(rows);
-  const maxima = new Float64Array(rows);
-  let marginalLogLikelihood = 0;
-  let prediction = initial;
+  const logFiltered = new Float64Array(rows * states);
+  const logPredicted = new Float64Array((rows + 1) * states);
+  const logNormalisers = new Float64Array(rows);
+  let prediction: Float64Array = initial.map(Math.log);
   for (let row = 0; row < rows; row++) {
-    predicted.set(prediction, row * states);
-    const own = logLikelihoods.subarray(row * states, (row + 1) * states);
-    let highest = own.reduce((most, value) => Math.max(most, value), -Infinity);
-    if (!Number.isFinite(highest)) highest = 0;
-    const weights = prediction.map((p, state) => p * Math.exp(own[state]! - highest));
-    const norm = weights.reduce((sum, weight) => sum + weight, 0);
-    const posterior = weights.map((weight) => weight / (norm + SUM_FLOOR));
-    filtered.set(posterior, row * states);
-    normalisers[row] = norm;
-    maxima[row] = highest;
-    marginalLogLikelihood += Math.log(norm) + highest;
-    prediction = transition.apply(posterior);
+    logPredicted.set(prediction, row * states);
+    const joint = prediction.map((log, state) => log + logLikelihoods[row * states + state]!);
+    const evidence = logSum(joint);
+    logNormalisers[row] = evidence;
+    const posterior = evidence === -Infinity ? prediction : joint.map((log) => log - evidence);
+    logFiltered.set(posterior, row * states);
+    prediction = applyLog(transition.apply, posterior);
   }
-  predicted.set(prediction, rows * states);
-  return { filtered, predicted, normalisers, maxima, marginalLogLikelihood };
+  logPredicted.set(prediction, rows * states);
+  return {
+    filtered: logFiltered.map(Math.exp),
+    predicted: logPredicted.map(Math.exp),
+    logFiltered,
+    logPredicted,
+    logNormalisers,
+    marginalLogLikelihood: logNormalisers.reduce((sum, log) => sum + log, 0),
+  };
+}
+
+/** Logarithm of the sum of what logarithms are given of. */
+export function logSum(logs: Float64Array): number {
+  const highest = logs.reduce((most, log) => Math.max(most, log), -Infinity);
+  if (highest === -Infinity) return -Infinity;
+  return highest + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - highest), 0));
 }

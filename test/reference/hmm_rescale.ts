@@ -1,6 +1,6 @@
 /** Twin of `hmm_rescale`: a row of the backward smoother of one lane, in f64. */
 
-import { SUM_FLOOR } from "./hmm_filter.ts";
+const SUM_FLOOR = 1e-15;
 
 /** @param back What came back through the transition; `undefined` for the recording's last row. */
 export function hmmRescale(

@@ -1,32 +1,32 @@
 /**
- * f64 twin of `hmm_smooth`: the backward smoother of a hidden Markov model.
+ * f64 twin of `hmm_smooth`: the backward smoother of a hidden Markov model, in natural logarithms.
  */
 
 import type { FilterResult } from "./hmm_filter.ts";
-import { SUM_FLOOR } from "./hmm_filter.ts";
+import { logSum } from "./hmm_filter.ts";
 import type { Transition } from "./transition.ts";
+import { applyLog } from "./transition.ts";
 
 /** @returns [rows, states] p(state | everything). */
 export function hmmSmooth(
-  { filtered, predicted }: Pick<FilterResult, "filtered" | "predicted">,
+  { logFiltered, logPredicted }: Pick<FilterResult, "logFiltered" | "logPredicted">,
   transition: Transition,
 ): Float64Array {
   const states = transition.size;
-  const rows = filtered.length / states;
+  const rows = logFiltered.length / states;
   const smoothed = new Float64Array(rows * states);
   for (let row = rows - 1; row >= 0; row--) {
-    let weights = filtered.slice(row * states, (row + 1) * states);
+    let weights = logFiltered.slice(row * states, (row + 1) * states);
     if (row < rows - 1) {
-      const ratio = new Float64Array(states);
-      for (let state = 0; state < states; state++) {
-        const below = predicted[(row + 1) * states + state]!;
-        ratio[state] = below === 0 ? 0 : smoothed[(row + 1) * states + state]! / below;
-      }
-      const back = transition.applyTranspose(ratio);
-      weights = weights.map((weight, state) => weight * back[state]!);
+      const ratio = smoothed.subarray((row + 1) * states, (row + 2) * states).map((log, state) => {
+        const below = logPredicted[(row + 1) * states + state]!;
+        return below === -Infinity ? -Infinity : log - below;
+      });
+      const back = applyLog(transition.applyTranspose, ratio);
+      weights = weights.map((log, state) => log + back[state]!);
     }
-    const sum = weights.reduce((total, weight) => total + weight, 0);
-    smoothed.set(weights.map((weight) => weight / (sum + SUM_FLOOR)), row * states);
+    const sum = logSum(weights);
+    smoothed.set(weights.map((log) => log - sum), row * states);
   }
-  return smoothed;
+  return smoothed.map(Math.exp);
 }

@@ -1,6 +1,6 @@
 /** Twin of `hmm_weigh`: a row of the forward filter of one lane, in f64. */
 
-import { SUM_FLOOR } from "./hmm_filter.ts";
+const SUM_FLOOR = 1e-15;
 
 /** @param starts [states + 1] first bin of each state, and the number of bins. */
 export function hmmWeigh(

@@ -217,3 +217,27 @@ function sparseTransition(rows: readonly SparseRow[]): Transition {
     },
   };
 }
+
+/** Nats that are applied at a time: f64 ends at e^-745. */
+const RUN_NATS = 300;
+
+/** A linear map of numbers, on natural logarithms of any size; -Infinity is 0. */
+export function applyLog(
+  apply: (v: Float64Array) => Float64Array,
+  logs: Float64Array,
+): Float64Array {
+  const result = new Float64Array(logs.length).fill(-Infinity);
+  for (let below = Infinity;;) {
+    const highest = logs.reduce((most, log) => log < below ? Math.max(most, log) : most, -Infinity);
+    if (highest === -Infinity) return result;
+    const lowest = highest - RUN_NATS;
+    const run = logs.map((log) => log < below && log >= lowest ? Math.exp(log - highest) : 0);
+    apply(run).forEach((value, i) => {
+      if (value === 0) return;
+      const own = Math.log(value) + highest;
+      const [more, less] = [Math.max(own, result[i]!), Math.min(own, result[i]!)];
+      result[i] = more + Math.log1p(Math.exp(less - more));
+    });
+    below = lowest;
+  }
+}

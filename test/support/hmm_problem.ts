@@ -7,6 +7,7 @@ import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/
 import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { transitionOperator } from "../../src/hmm/transition.ts";
+import { toWide, wideLog2 } from "../../src/math/wide.ts";
 import { seeded } from "./random.ts";
 
 /** A grid with unit bins whose interior is what `inside` says. */
@@ -116,10 +117,15 @@ export function hmmProblems(): HmmProblem[] {
   ];
 }
 
-/** Likelihoods in (0, 1] with 1 in some bin of every row, shared by all states. */
-export function randomLogLikelihoods(rows: number, bins: number, seed: number): Float64Array {
+/** Log-likelihoods from 0 to `-depth`, with 0 in some bin of every row, shared by all states. */
+export function randomLogLikelihoods(
+  rows: number,
+  bins: number,
+  seed: number,
+  depth = 8,
+): Float64Array {
   const random = seeded(seed);
-  const values = Float64Array.from({ length: rows * bins }, () => -8 * random());
+  const values = Float64Array.from({ length: rows * bins }, () => -depth * random());
   for (let row = 0; row < rows; row++) values[row * bins + Math.floor(random() * bins)] = 0;
   return values;
 }
@@ -148,34 +154,53 @@ export function hmmLayout({ grid, model }: Pick<HmmProblem, "grid" | "model">) {
       { length: states * bins },
       (_, i) => model.initial[Math.floor(i / bins)]! / bins,
     ),
-    /** [rows, bins] to [rows, cells, 4]. */
-    perBin(values: Float64Array): Float32Array {
-      const rows = values.length / bins;
-      const placed = new Float32Array(rows * cells * 4);
+    /** Natural logarithms [rows, bins] to wide [rows, cells, 4]. */
+    perBin(logs: Float64Array): Uint32Array {
+      const rows = logs.length / bins;
+      const placed = new Uint32Array(rows * cells * 4);
       for (let row = 0; row < rows; row++) {
-        placed.set(operator.toCells((bin) => values[row * bins + bin]!, 0), row * cells * 4);
+        placed.set(
+          operator.toCells((bin) => wideOf(logs[row * bins + bin]!), 0),
+          row * cells * 4,
+        );
       }
       return placed;
     },
-    /** [rows, states * bins] to [rows, states, cells, 4]. */
-    perState(values: Float64Array): Float32Array {
-      const rows = values.length / (states * bins);
-      const placed = new Float32Array(rows * rowLength);
+    /** Natural logarithms [rows, states * bins] to wide [rows, states, cells, 4]. */
+    perState(logs: Float64Array): Uint32Array {
+      const rows = logs.length / (states * bins);
+      const placed = new Uint32Array(rows * rowLength);
       for (let i = 0; i < rows * states; i++) {
-        placed.set(operator.toCells((bin) => values[i * bins + bin]!, 0), i * cells * 4);
+        placed.set(operator.toCells((bin) => wideOf(logs[i * bins + bin]!), 0), i * cells * 4);
       }
       return placed;
     },
-    /** [rows, states, cells, 4] to [rows, states * bins]. */
-    unplace(placed: Float32Array): Float32Array {
+    /** Wide [rows, states, cells, 4], in whichever array, to natural logarithms [rows, states * bins]. */
+    unplace(placed: Float32Array): Float64Array {
       const rows = placed.length / rowLength;
       const table = operator.packTable;
-      return Float32Array.from(
+      const wide = wideBits(placed);
+      return Float64Array.from(
         { length: rows * table.length },
-        (_, i) => placed[Math.floor(i / table.length) * rowLength + table[i % table.length]!]!,
+        (_, i) => {
+          const at = Math.floor(i / table.length) * rowLength + table[i % table.length]!;
+          return wideLog2(wide[at]!) * Math.LN2;
+        },
       );
     },
   };
+}
+
+/** The wide number nearest to e^`log`. */
+export function wideOf(log: number): number {
+  if (log === -Infinity) return 0;
+  const power = Math.floor(log / Math.LN2);
+  return toWide(Math.exp(log - power * Math.LN2), power);
+}
+
+/** What was read back, as what it is. */
+export function wideBits({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }
 
 type HmmLayout = ReturnType<typeof hmmLayout>;
@@ -191,9 +216,9 @@ const operatorBuffers = ({ operator }: HmmLayout, lanes: number) => ({
 export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array, lanes = 1) {
   const { operator, bins, rowLength } = layout;
   const rows = logLikelihoods.length / bins / lanes;
-  const predicted = new Float32Array(lanes * (rows + 1) * rowLength);
+  const predicted = new Uint32Array(lanes * (rows + 1) * rowLength);
   for (let lane = 0; lane < lanes; lane++) {
-    predicted.set(layout.perState(layout.initial), lane * (rows + 1) * rowLength);
+    predicted.set(layout.perState(layout.initial.map(Math.log)), lane * (rows + 1) * rowLength);
   }
   return {
     spec: hmmFilter,
@@ -204,7 +229,7 @@ export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array, lane
         rowStride: rowLength / 4,
         laneStride: (rows + 1) * rowLength / 4,
       }),
-      likelihood: layout.perBin(logLikelihoods.map(Math.exp)),
+      likelihood: layout.perBin(logLikelihoods),
       predicted,
       filtered: 4 * lanes * rows * rowLength,
       filter_sums: 4 * lanes * rows * (FILTER_SUMS_HEAD + operator.shape.states),
@@ -217,8 +242,8 @@ export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array, lane
 /** `hmm_smooth` over rows as the filter leaves them, the last of which, of each lane, is its start. */
 export function smoothCase(
   layout: HmmLayout,
-  filtered: Float32Array,
-  predicted: Float32Array,
+  filtered: Uint32Array,
+  predicted: Uint32Array,
   lanes = 1,
 ) {
   const { operator, rowLength } = layout;
@@ -236,6 +261,7 @@ export function smoothCase(
       predicted,
       filtered,
       smoothed_carry: 4 * lanes * rowLength,
+      ratio: 4 * lanes * rowLength,
       smooth_sums: 4 * lanes * rows * operator.shape.states,
     },
     workgroups: [lanes],
@@ -243,12 +269,12 @@ export function smoothCase(
   };
 }
 
-/** Largest absolute difference. */
+/** Largest absolute difference; equal infinities do not differ. */
 export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) throw new RangeError(`lengths differ: ${a.length} and ${b.length}`);
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
-    const difference = Math.abs(a[i]! - b[i]!);
+    const difference = a[i] === b[i] ? 0 : Math.abs(a[i]! - b[i]!);
     if (!(difference <= largest)) largest = difference;
   }
   return largest;

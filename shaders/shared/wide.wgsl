@@ -1,0 +1,106 @@
+// Probabilities from 1 down to 2^-8191, four at a time, each in 32 bits with an exponent of its own.
+//
+// f32 ends at 2^-126. A recording that rules a place out for a while and then comes back to it needs
+// what is left there, however little that is: relative to the rest it may be e^-1000. A u32 is
+//
+//   0                  zero
+//   top bit clear      the bits of f32(p * 2^100); p is at least 2^-128
+//   top bit set        13 bits 8191 - depth, then 18 bits of mantissa: p = (1 + mantissa / 2^18) / 2^depth
+//
+// Numbers that matter now keep all of f32's digits, the others 5. Levels are runs of 128 binades: level k
+// holds 2^-(128 k + 127) to 2^-(128 k), and is summed in f32 as p * 2^(100 + 128 k), so that weights down
+// to 2^-60 lose nothing. Host twin: src/math/wide.ts. Appended to the kernels that use it.
+
+// What stands for the exponent of zero, and of anything it is multiplied with.
+const WIDE_ZERO: i32 = -1048576;
+// Exponents of products of two numbers stay above it, those with a zero below.
+const WIDE_LEAST: i32 = -65536;
+const WIDE_DEEP: u32 = 0x80000000u;
+// What stands for the least number with its top bit clear, and half of the scale of those.
+const WIDE_NEAR: f32 = 3.7252903e-9;
+const HALF_SCALE: f32 = 8.8817842e-16;
+
+struct WideParts {
+  // in [1, 2), of zero too
+  mantissa: vec4f,
+  exponent: vec4i,
+}
+
+fn wide_exponents(wide: vec4u) -> vec4i {
+  let deep = wide >= vec4u(WIDE_DEEP);
+  let exponent = select(
+    vec4i(wide >> vec4u(23u)) - 227,
+    vec4i((wide >> vec4u(18u)) & vec4u(0x1fffu)) - 8191,
+    deep,
+  );
+  return select(exponent, vec4i(WIDE_ZERO), wide == vec4u());
+}
+
+fn wide_parts(wide: vec4u) -> WideParts {
+  let deep = wide >= vec4u(WIDE_DEEP);
+  let bits = select(wide & vec4u(0x7fffffu), (wide & vec4u(0x3ffffu)) << vec4u(5u), deep);
+  return WideParts(bitcast<vec4f>(bits | vec4u(0x3f800000u)), wide_exponents(wide));
+}
+
+// value * 2^exponent, for normal values or 0. Zero below WIDE_LEAST; the smallest number that is not,
+// rather than zero, below 2^-8191.
+fn wide_of(value: vec4f, exponent: vec4i) -> vec4u {
+  let bits = bitcast<vec4u>(value);
+  let power = vec4i(bits >> vec4u(23u)) - 127 + exponent;
+  let mantissa = bits & vec4u(0x7fffffu);
+  let near = (vec4u(power + 227) << vec4u(23u)) | mantissa;
+  let deep = (vec4u(clamp(power, vec4i(-8191), vec4i(-128)) + 8191) << vec4u(18u)) |
+    min((mantissa + 16u) >> vec4u(5u), vec4u(0x3ffffu)) | vec4u(WIDE_DEEP);
+  let nothing = (value == vec4f()) | (exponent < vec4i(WIDE_LEAST));
+  return select(select(near, deep, power < vec4i(-128)), vec4u(), nothing);
+}
+
+// value * 2^power for powers up to 127; 0 below -126.
+fn scaled(value: vec4f, power: vec4i) -> vec4f {
+  let factor = bitcast<vec4f>((clamp(power, vec4i(-126), vec4i(127)) + 127) << vec4u(23u));
+  return select(value * factor, vec4f(), power < vec4i(-126));
+}
+
+// The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
+fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
+  if (level == 0u) {
+    return near_value(wide);
+  }
+  let is_deep = wide >= vec4u(WIDE_DEEP);
+  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+  let own = is_deep & ((depth >> vec4u(7u)) == vec4u(level));
+  let bits = ((227u + 128u * level - depth) << vec4u(23u)) | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
+  return bitcast<vec4f>(select(vec4u(), bits, own));
+}
+
+// p * 2^100 for the numbers of level 0; 0 for those of others.
+fn near_value(wide: vec4u) -> vec4f {
+  return bitcast<vec4f>(select(wide, vec4u(), wide >= vec4u(WIDE_DEEP)));
+}
+
+// What was summed at a level, as a number again.
+fn wide_from_level(value: vec4f, level: u32) -> vec4u {
+  if (level == 0u && all((value >= vec4f(WIDE_NEAR)) | (value == vec4f()))) {
+    return bitcast<vec4u>(value);
+  }
+  return wide_of(value, vec4i(-100 - 128 * i32(level)));
+}
+
+// The deepest level of four numbers.
+fn wide_deepest(wide: vec4u) -> u32 {
+  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+  let level = select(vec4u(), depth >> vec4u(7u), wide >= vec4u(WIDE_DEEP));
+  return max(max(level.x, level.y), max(level.z, level.w));
+}
+
+fn wide_sum(a: vec4u, b: vec4u) -> vec4u {
+  let one = wide_parts(a);
+  let other = wide_parts(b);
+  let top = max(one.exponent, other.exponent);
+  let sum = scaled(one.mantissa, one.exponent - top) + scaled(other.mantissa, other.exponent - top);
+  return wide_of(sum, top);
+}
+
+fn highest_of(exponent: vec4i) -> i32 {
+  return max(max(exponent.x, exponent.y), max(exponent.z, exponent.w));
+}
