@@ -16,7 +16,7 @@ import { largestDifference } from "./hmm_problem.ts";
 import { seeded } from "./random.ts";
 import { runtime } from "./runtime.ts";
 
-/** Where the animal goes: `#`. Few shapes, since kernels are compiled for each. */
+/** Where the animal goes: `#`. */
 const TRACKS = {
   bin: ["#"],
   pair: ["##"],
@@ -25,7 +25,6 @@ const TRACKS = {
   gaps: ["####.###..########.#...####"],
   // further apart than the shorter walks reach
   rooms: ["##########" + ".".repeat(24) + "#########"],
-  box: ["#######", "#######", "#######", "#######", "#######"],
   ring: ["#########", "#########", "##.....##", "##.....##", "##.....##", "#########", "#########"],
   halls: ["####............####", "####............####", "####............####"],
 } as const;
@@ -71,10 +70,8 @@ export interface FuzzCase {
 
 // ---------------------------------------------------------------------------- what may be drawn
 
-const VARIANCES = [0.05, 0.8, 3, 400];
-
-const tuples = <Value>(length: number, value: fc.Arbitrary<Value>) =>
-  fc.array(value, { minLength: length, maxLength: length });
+// kernels are compiled for a shape and for the reach of walks: few of both
+const VARIANCES = [0.05, 0.8, 400];
 
 const SIMPLICES: Record<number, number[][]> = {
   1: [[1]],
@@ -85,38 +82,54 @@ const SIMPLICES: Record<number, number[][]> = {
   3: [[1, 0, 0], [0, 0.5, 0.5], [0.9, 0.06, 0.04], [0.2, 0.1, 0.7], [1e-12, 1, 0], [0, 1e-20, 1]],
 };
 
-const customModel: fc.Arbitrary<FuzzModel> = fc.constantFrom(1, 2, 2, 3).chain((states) =>
-  fc.record({
-    kind: fc.constant("custom" as const),
-    initial: fc.constantFrom(...SIMPLICES[states]!),
-    discrete: tuples(states, fc.constantFrom(...SIMPLICES[states]!)),
-    blocks: tuples(states, tuples(states, fc.constantFrom<Block>("stays", "jumps", 0.8, 3))),
-  })
-);
+const CUSTOM_BLOCKS: Block[][][] = [
+  [["stays"]],
+  [["jumps"]],
+  [[0.8, "stays"], ["jumps", 0.05]],
+  [["stays", "jumps", 0.8], ["jumps", 0.05, "stays"], [0.8, "stays", 0.8]],
+];
 
-const model: fc.Arbitrary<FuzzModel> = fc.oneof(
+/** Where, and what moves how. */
+const scene: fc.Arbitrary<{ track: Track; model: FuzzModel }> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constant("continuous" as const),
-      variance: fc.constantFrom(...VARIANCES),
+      track: fc.constantFrom<Track>("bin", "pair", "gaps", "long", "ring"),
+      model: fc.oneof(
+        fc.constantFrom(...VARIANCES)
+          .map((variance): FuzzModel => ({ kind: "continuous", variance })),
+        fc.record({
+          kind: fc.constant("contFrag" as const),
+          variance: fc.constantFrom(...VARIANCES),
+          stay: fc.constantFrom(0.98, 0.5, 1 - 1e-6, 1, 1),
+        }),
+      ),
     }),
   },
   {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant("contFrag" as const),
-      variance: fc.constantFrom(...VARIANCES),
-      stay: fc.constantFrom(0.98, 0.5, 1 - 1e-6, 1, 1),
+    weight: 2,
+    arbitrary: fc.constantFrom(...CUSTOM_BLOCKS).chain((blocks) => {
+      const probabilities = fc.constantFrom(...SIMPLICES[blocks.length]!);
+      return fc.record({
+        track: fc.constantFrom<Track>("pair", "gaps", "ring"),
+        model: fc.record({
+          kind: fc.constant("custom" as const),
+          initial: probabilities,
+          discrete: fc.tuple(...blocks.map(() => probabilities)),
+          blocks: fc.constant(blocks),
+        }),
+      });
     }),
   },
-  { weight: 3, arbitrary: customModel },
   {
     weight: 1,
     arbitrary: fc.record({
-      kind: fc.constant("oneWay" as const),
-      go: fc.constantFrom(0.5, 0.1, 1e-12, 1),
-      closed: fc.boolean(),
+      track: fc.constantFrom<Track>("gaps", "halls"),
+      model: fc.record({
+        kind: fc.constant("oneWay" as const),
+        go: fc.constantFrom(0.5, 0.1, 1e-12, 1),
+        closed: fc.boolean(),
+      }),
     }),
   },
 );
@@ -198,14 +211,13 @@ const operator = fc.constantFrom<OperatorKind | "auto">("auto", "convolution", "
 
 /** Anything. */
 const anyCase = fc.record({
-  track: fc.constantFrom(...Object.keys(TRACKS) as Track[]),
+  scene,
   fields: fc.record({
     units: fc.constantFrom(1, 2, 3, 7, 20, 60, 400),
     places: fc.constantFrom(1, 1, 2, 6),
   }),
   std: fc.constantFrom(0.3, 1, 3, 20),
   seed: fc.nat(2 ** 31),
-  model,
   step: fc.constantFrom(0.001, 0.02, 0.25, 1),
   timed: timed(stretch),
   operator,
@@ -213,23 +225,25 @@ const anyCase = fc.record({
 
 /** Few units with fields of their own, in bins that hardly lead to each other: rows unsay each other. */
 const divided = fc.record({
-  track: fc.constantFrom<Track>("rooms", "halls", "gaps", "long", "pair"),
+  scene: fc.record({
+    track: fc.constantFrom<Track>("rooms", "halls", "long", "pair"),
+    model: fc.constantFrom<FuzzModel>(
+      { kind: "continuous", variance: 0.05 },
+      { kind: "continuous", variance: 0.8 },
+      { kind: "contFrag", variance: 0.8, stay: 1 },
+      { kind: "custom", initial: [1], discrete: [[1]], blocks: [["stays"]] },
+      {
+        kind: "custom",
+        initial: [1e-20, 1],
+        discrete: [[1, 0], [0, 1]],
+        blocks: CUSTOM_BLOCKS[2]!,
+      },
+      { kind: "oneWay", go: 0.1, closed: false },
+    ),
+  }),
   fields: fc.record({ units: fc.constantFrom(2, 3, 7), places: fc.constant(1) }),
   std: fc.constantFrom(0.3, 1, 3),
   seed: fc.nat(2 ** 31),
-  model: fc.constantFrom<FuzzModel>(
-    { kind: "continuous", variance: 0.05 },
-    { kind: "continuous", variance: 0.8 },
-    { kind: "contFrag", variance: 0.8, stay: 1 },
-    { kind: "custom", initial: [1], discrete: [[1]], blocks: [["stays"]] },
-    {
-      kind: "custom",
-      initial: [1e-20, 1],
-      discrete: [[1, 0], [0, 1]],
-      blocks: [[0.8, 0.8], [3, "stays"]],
-    },
-    { kind: "oneWay", go: 0.1, closed: false },
-  ),
   step: fc.constantFrom(0.02, 0.25),
   timed: timed(fc.oneof(conflict, conflict, stretch)),
   operator,
@@ -238,12 +252,12 @@ const divided = fc.record({
 export const fuzzCase: fc.Arbitrary<FuzzCase> = fc.oneof(
   { weight: 3, arbitrary: anyCase },
   { weight: 2, arbitrary: divided },
-).map(({ timed: { rows, options }, operator, ...rest }) => {
-  const convolution = rest.model.kind !== "oneWay";
+).map(({ scene, timed: { rows, options }, operator, ...rest }) => {
+  const convolution = scene.model.kind !== "oneWay";
   const chosen = operator === "convolution" && !convolution ? "auto" : operator;
   const given = Object.entries({ ...options, operator: chosen })
     .filter(([, value]) => value !== undefined);
-  return { ...rest, rows, options: Object.fromEntries(given) };
+  return { ...scene, ...rest, rows, options: Object.fromEntries(given) };
 });
 
 // ---------------------------------------------------------------------------- from data to a decoder
