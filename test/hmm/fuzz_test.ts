@@ -8,9 +8,9 @@ import { runtime } from "../support/runtime.ts";
 
 const gpu = useGpu();
 
-// other runtimes put the same kernels through other compilers: fewer cases tell as much, and Deno takes a
-// second for each on a software adapter
-const CASES = { node: 200, deno: 30, chromium: 60 }[runtime];
+// other runtimes put the same kernels through other compilers: fewer cases tell as much, and Deno takes
+// seconds for each on a software adapter
+const CASES = { node: 200, deno: 12, chromium: 60 }[runtime];
 /** Most a run may take with the shrinking of what fails, ms: fifteen times what it takes in Node. */
 const MOST = 500_000;
 
