@@ -73,12 +73,13 @@ export interface FuzzCase {
 // kernels are compiled for a shape and for the reach of walks: few of both
 const VARIANCES = [0.05, 0.8, 400];
 
+/** Probabilities of one, two and three states: many zeros, and what f32 nearly loses. */
 const SIMPLICES: Record<number, number[][]> = {
   1: [[1]],
-  2: [[1, 0], [1, 0], [0, 1], [0, 1], [0.5, 0.5], [0.98, 0.02], [1e-6, 1 - 1e-6], [1e-20, 1], [
-    1,
-    1e-30,
-  ]],
+  2: [
+    ...[[1, 0], [1, 0], [0, 1], [0, 1]],
+    ...[[0.5, 0.5], [0.98, 0.02], [1e-6, 1 - 1e-6], [1e-20, 1], [1, 1e-30]],
+  ],
   3: [[1, 0, 0], [0, 0.5, 0.5], [0.9, 0.06, 0.04], [0.2, 0.1, 0.7], [1e-12, 1, 0], [0, 1e-20, 1]],
 };
 
