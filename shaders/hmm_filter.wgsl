@@ -53,6 +53,9 @@ struct Params {
   predicted_lane_stride: u32,
 }
 
+// times 2^100, what a weight may be in f32: sums then have quotients in f32
+const LEAST_WEIGHT: f32 = 5.9604645e-8;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> transition: Transition;
 @group(0) @binding(2) var<storage, read> grid_table: array<u32>;
@@ -86,27 +89,25 @@ fn find_shifts(thread: u32, here: u32, row_cells: u32, possible: bool) -> i32 {
   return reduce_exponents(thread);
 }
 
-// Weighs a row in f32, all of whose weights have to be near 1: nearly every row. Returns 1, or 2 where some
-// weight is too deep; weigh_wide() then does it again.
-fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> u32 {
-  var deepest = 0u;
+// Weighs a row in f32, all of whose weights have to be near 1 for that: nearly every row. Returns whether they
+// are; weigh_wide() takes the others.
+fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
+  var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
     let base = state * CELLS;
     var sum = 0.0;
     for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
       let before = predicted[here + base + cell];
-      let data = likelihood[row_cells + cell];
-      // halves of the scale first: together they would overflow
-      let weight = (near_value(before) * HALF_SCALE) * (near_value(data) * HALF_SCALE);
-      let deep = (before != vec4u()) & (data != vec4u()) & (weight < vec4f(WIDE_NEAR));
-      deepest = max(deepest, select(0u, 1u, any(deep)));
+      // a deep number is negative as an f32, and finite. Halves of the scale, lest products overflow
+      let weight = (bitcast<vec4f>(before) * HALF_SCALE) *
+        (near_value(likelihood[row_cells + cell]) * HALF_SCALE);
+      deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
       filtered[out + base + cell] = bitcast<vec4u>(weight);
       sum += dot(weight, vec4f(1.0));
     }
     partial[state * WORKGROUP + thread] = sum;
   }
-  depths[thread] = deepest;
-  return reduce_states(thread);
+  return reduce_near(thread, any(deep), -100);
 }
 
 // Weighs a row, however deep its weights lie; returns the number of levels.
@@ -133,7 +134,7 @@ fn weigh_wide(
     partial[state * WORKGROUP + thread] = sum;
   }
   depths[thread] = deepest;
-  return reduce_states(thread);
+  return reduce_wide(thread);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -151,13 +152,11 @@ fn hmm_filter(
     let out = tile_row * STATES * CELLS;
 
     var possible = true;
+    // of the weights in filtered, which are f32 times 2^100 where all are near, and wide where not
     var shift = 0;
-    // the sum of the weights, over 2^shift
-    var levels = weigh(thread, here, row_cells, out);
-    let near = levels == 1u;
-    if (near) {
-      set_shifts(thread, -100);
-    } else {
+    var levels = 1u;
+    let near = weigh(thread, here, row_cells, out);
+    for (var deep = !near; deep; deep = false) {
       shift = find_shifts(thread, here, row_cells, true);
       if (shift < WIDE_LEAST) {
         possible = false;
@@ -165,8 +164,7 @@ fn hmm_filter(
       }
       levels = weigh_wide(thread, here, row_cells, out, shift, possible);
     }
-    let norm = total_of_states(shift);
-    let inverse = 1.0 / norm;
+    let inverse = 1.0 / total_of_states(shift);
     if (thread == 0u) {
       let sums = tile_row * (2u + STATES);
       filter_sums[sums] = select(0.0, f32(shift), possible);
@@ -178,6 +176,12 @@ fn hmm_filter(
 
     for (var level = 0u; level < levels; level++) {
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+        if (near) {
+          for (var state = 0u; state < STATES; state++) {
+            let at = out + state * CELLS + cell;
+            filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
+          }
+        }
         for (var job = 0u; job < JOBS; job++) {
           var source = vec4f();
           for (var state = 0u; state < STATES; state++) {
@@ -189,14 +193,17 @@ fn hmm_filter(
       }
       convolve_all(thread);
 
+      // near weights have been divided
+      let factor = select(inverse, 1.0, near);
       for (var to = 0u; to < STATES; to++) {
         var spread = 0.0;
         for (var state = 0u; state < STATES; state++) {
           spread += transition.weights[state * MAX_STATES + to].z *
-            state_total_at_level(state, shift, level);
+            state_total_at_level(state, shift, level, near);
         }
+        spread *= inverse;
         for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-          var sum = vec4f(spread);
+          var sum = vec4f();
           for (var job = 0u; job < JOBS; job++) {
             sum += transition.weights[job * MAX_STATES + to].y *
               field[result_at(job) + grid_table[cell]];
@@ -207,21 +214,18 @@ fn hmm_filter(
           }
           let inside = row_scale[cell] > vec4f();
           let at = next + to * CELLS + cell;
-          let wide = wide_from_level(select(vec4f(), sum * inverse, inside), level);
-          if (level == 0u) {
-            predicted[at] = wide;
-          } else {
-            predicted[at] = wide_sum(predicted[at], wide);
+          var wide = wide_from_level(select(vec4f(), sum * factor + spread, inside), level);
+          for (var deep = level > 0u; deep; deep = false) {
+            wide = wide_sum(predicted[at], wide);
           }
+          predicted[at] = wide;
         }
       }
     }
-    for (var state = 0u; state < STATES; state++) {
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        let at = out + state * CELLS + cell;
-        if (near) {
-          filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
-        } else {
+    for (var deep = !near; deep; deep = false) {
+      for (var state = 0u; state < STATES; state++) {
+        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+          let at = out + state * CELLS + cell;
           let weight = wide_parts(filtered[at]);
           filtered[at] = wide_of(weight.mantissa * inverse, weight.exponent);
         }

@@ -98,9 +98,9 @@ fn find_shifts(thread: u32, here: u32, next: u32, alone: bool) -> i32 {
   return reduce_exponents(thread);
 }
 
-// r in f32. Returns 1, or 2 where that loses mass; divide_wide() then does it again.
-fn divide(thread: u32, carry: u32, next: u32) -> u32 {
-  var deepest = 0u;
+// r in f32. Returns whether that follows all mass; divide_wide() is for where it does not.
+fn divide(thread: u32, carry: u32, next: u32) -> bool {
+  var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
     for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
@@ -111,15 +111,13 @@ fn divide(thread: u32, carry: u32, next: u32) -> u32 {
       let large = above * INVERSE_MOST_RATIO > below;
       let usable = (below > vec4f()) & !large;
       let value = select(vec4f(), above / select(vec4f(1.0), below, usable), usable);
-      let lost = (above >= vec4f(RELEVANT_NEAR)) & large & (below_wide != vec4u());
-      deepest = max(deepest, select(0u, 1u, any(lost)));
+      deep = deep | (large & (above >= vec4f(RELEVANT_NEAR)) & (below_wide != vec4u()));
       ratio[carry + at] = bitcast<vec4u>(value);
       sum += dot(value, vec4f(1.0));
     }
     partial[state * WORKGROUP + thread] = sum;
   }
-  depths[thread] = deepest;
-  return reduce_states(thread);
+  return reduce_near(thread, any(deep), 0);
 }
 
 // r over 2^shift; returns the number of levels.
@@ -141,7 +139,7 @@ fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
     partial[state * WORKGROUP + thread] = sum;
   }
   depths[thread] = deepest;
-  return reduce_states(thread);
+  return reduce_wide(thread);
 }
 
 fn find_ratio_shifts(thread: u32, carry: u32, next: u32) -> i32 {
@@ -157,8 +155,9 @@ fn find_ratio_shifts(thread: u32, carry: u32, next: u32) -> i32 {
   return reduce_exponents(thread);
 }
 
-// T r, into predicted[next]: f32 where `near`, wide otherwise.
-fn step_back(thread: u32, carry: u32, next: u32, shift: i32, levels: u32, near: bool) {
+// T r, into predicted[next]. Where r is f32, times filtered, and partial_products has the
+// sums of that.
+fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: u32, near: bool) {
   for (var level = 0u; level < levels; level++) {
     for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
       for (var job = 0u; job < JOBS; job++) {
@@ -175,9 +174,10 @@ fn step_back(thread: u32, carry: u32, next: u32, shift: i32, levels: u32, near: 
     for (var state = 0u; state < STATES; state++) {
       var spread = 0.0;
       for (var to = 0u; to < STATES; to++) {
-        let total = select(state_total_at_level(to, shift, level), totals[to], near);
-        spread += transition.weights[state * MAX_STATES + to].z * total;
+        spread += transition.weights[state * MAX_STATES + to].z *
+          state_total_at_level(to, shift, level, near);
       }
+      var weights = 0.0;
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         var sum = vec4f(spread);
         for (var job = 0u; job < JOBS; job++) {
@@ -189,16 +189,34 @@ fn step_back(thread: u32, carry: u32, next: u32, shift: i32, levels: u32, near: 
             wide_at_level(ratio[carry + to * CELLS + cell], level);
         }
         let at = next + state * CELLS + cell;
-        if (near) {
-          predicted[at] = bitcast<vec4u>(sum);
-        } else if (level == 0u) {
-          predicted[at] = wide_from_level(sum, level);
-        } else {
-          predicted[at] = wide_sum(predicted[at], wide_from_level(sum, level));
+        let weight = near_value(filtered[here + state * CELLS + cell]) * sum;
+        weights += dot(weight, vec4f(1.0));
+        var result = bitcast<vec4u>(weight);
+        for (var deep = !near; deep; deep = false) {
+          let before = select(predicted[at], vec4u(), level == 0u);
+          result = wide_sum(before, wide_from_level(sum, level));
         }
+        predicted[at] = result;
       }
+      partial_products[state * WORKGROUP + thread] = weights;
     }
   }
+}
+
+// Sums filtered times T r, however deep that lies.
+fn weigh_wide(thread: u32, here: u32, next: u32, alone: bool) {
+  for (var state = 0u; state < STATES; state++) {
+    let own = max(shifts[state], WIDE_LEAST);
+    var sum = 0.0;
+    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      let at = state * CELLS + cell;
+      let weight = product(here + at, next + at, alone);
+      sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
+    }
+    partial[state * WORKGROUP + thread] = sum;
+  }
+  depths[thread] = 0u;
+  reduce_wide(thread);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -218,61 +236,40 @@ fn hmm_smooth(
     let this_row = i32(row) - 1;
 
     var alone = this_row == recording_end || this_row == params.burn_in_end;
-    var near = !alone;
-    if (!alone) {
-      var shift = 0;
-      var levels = divide(thread, carry, next);
-      near = levels == 1u;
-      if (!near) {
-        shift = find_ratio_shifts(thread, carry, next);
-        levels = divide_wide(thread, carry, next, shift);
-      }
-      step_back(thread, carry, next, shift, levels, near);
-    }
-
-    // weights over 2^shift
+    // of weights: in predicted[next], f32 times 2^100, where near
     var shift = -100;
-    if (!near) {
+    var near = false;
+    if (!alone) {
+      near = divide(thread, carry, next);
+      var ratio_shift = 0;
+      var levels = 1u;
+      for (var deep = !near; deep; deep = false) {
+        ratio_shift = find_ratio_shifts(thread, carry, next);
+        levels = divide_wide(thread, carry, next, ratio_shift);
+      }
+      step_back(thread, here, carry, next, ratio_shift, levels, near);
+      reduce_products(shift);
+    }
+    for (var deep = !near; deep; deep = false) {
       shift = find_shifts(thread, here, next, alone);
       if (shift < WIDE_LEAST) {
         // nothing of what comes after is left: all that is known is what came before
         alone = true;
         shift = find_shifts(thread, here, next, alone);
       }
-    }
-    for (var state = 0u; state < STATES; state++) {
-      var sum = 0.0;
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        let at = state * CELLS + cell;
-        if (near) {
-          let weight = near_value(filtered[here + at]) * bitcast<vec4f>(predicted[next + at]);
-          predicted[next + at] = bitcast<vec4u>(weight);
-          sum += dot(weight, vec4f(1.0));
-        } else {
-          let own = max(shifts[state], WIDE_LEAST);
-          let weight = product(here + at, next + at, alone);
-          sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
-        }
-      }
-      partial[state * WORKGROUP + thread] = sum;
-    }
-    depths[thread] = 0u;
-    reduce_states(thread);
-    if (near) {
-      set_shifts(thread, shift);
+      weigh_wide(thread, here, next, alone);
     }
     let inverse = 1.0 / total_of_states(shift);
-    if (thread < STATES) {
-      smooth_sums[tile_row * STATES + thread] = state_share(thread, shift) * inverse;
-    }
-    let factor = inverse * SCALE;
+    let factor = select(0.0, inverse * SCALE, near);
     for (var state = 0u; state < STATES; state++) {
+      if (thread == 0u) {
+        smooth_sums[tile_row * STATES + state] = state_share(state, shift) * inverse;
+      }
       for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
         let at = state * CELLS + cell;
-        var wide = vec4u();
-        if (near) {
-          wide = wide_from_level(bitcast<vec4f>(predicted[next + at]) * factor, 0u);
-        } else {
+        let value = select(vec4u(), predicted[next + at], near);
+        var wide = wide_from_level(bitcast<vec4f>(value) * factor, 0u);
+        for (var deep = !near; deep; deep = false) {
           let weight = product(here + at, next + at, alone);
           wide = wide_of(weight.mantissa * inverse, weight.exponent - shift);
         }

@@ -84,11 +84,12 @@ fn power_of_two(whole: vec4i, fraction: vec4i) -> vec4u {
   sum = sum * rest + 6.931472029e-1;
   sum = sum * rest + 1.0;
   let power = whole + vec4i(up);
-  if (all(power < vec4i(127))) {
-    return bitcast<vec4u>(sum) + (vec4u(100 - power) << vec4u(23u));
+  var wide = bitcast<vec4u>(sum) + (vec4u(100 - power) << vec4u(23u));
+  for (var deep = !all(power < vec4i(127)); deep; deep = false) {
+    // 16384 is beyond 2^-8191, and no sum of exponents overflows
+    wide = wide_of(sum, -min(power, vec4i(16384)));
   }
-  // beyond 2^-8191, and no sum of exponents overflows
-  return wide_of(sum, -min(power, vec4i(16384)));
+  return wide;
 }
 
 @compute @workgroup_size(WORKGROUP)

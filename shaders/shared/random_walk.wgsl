@@ -102,69 +102,92 @@ fn convolve_all(thread: u32) {
 
 var<workgroup> exponents: array<i32, STATES * WORKGROUP>;
 var<workgroup> partial: array<f32, STATES * WORKGROUP>;
+// As partial, for a second sum of the same row: threads may still be reading the first.
+var<workgroup> partial_products: array<f32, STATES * WORKGROUP>;
 var<workgroup> depths: array<u32, WORKGROUP>;
-// Exponent of the largest weight of each state, and the sum of its weights over 2 to it.
-var<workgroup> shifts: array<i32, STATES>;
-var<workgroup> totals: array<f32, STATES>;
 var<workgroup> highest_shift: i32;
 var<workgroup> level_count: u32;
+// Whether some thread has met what f32 does not hold.
+var<workgroup> is_deep: u32;
+// Of each state: the sum of its weights over 2 to its shift. Every thread adds them up for itself, in the
+// same order: on software adapters that takes less time than one barrier.
+var<private> totals: array<f32, 8>;
+var<private> shifts: array<i32, 8>;
 
-// Finds the highest of exponents[state, thread] over threads, into shifts[state]; returns the highest of
-// all. Uniform control flow, as below.
+// Sums partial[state, thread] over threads, after a barrier.
+fn add_up() {
+  for (var state = 0u; state < STATES; state++) {
+    var sum = 0.0;
+    for (var thread = 0u; thread < WORKGROUP; thread++) {
+      sum += partial[state * WORKGROUP + thread];
+    }
+    totals[state] = sum;
+  }
+}
+
+// Sums weights over 2^shift, f32 where all are near enough for it; returns whether they are, and `deep` that
+// a thread's are not. Uniform control flow, as in what follows.
+fn reduce_near(thread: u32, deep: bool, shift: i32) -> bool {
+  if (deep) {
+    is_deep = 1u;
+  }
+  let near = workgroupUniformLoad(&is_deep) == 0u;
+  if (thread == 0u) {
+    is_deep = 0u;
+  }
+  add_up();
+  for (var state = 0u; state < STATES; state++) {
+    shifts[state] = shift;
+  }
+  return near;
+}
+
+// Sums partial_products, f32 over 2^shift.
+fn reduce_products(shift: i32) {
+  workgroupBarrier();
+  for (var state = 0u; state < STATES; state++) {
+    var sum = 0.0;
+    for (var thread = 0u; thread < WORKGROUP; thread++) {
+      sum += partial_products[state * WORKGROUP + thread];
+    }
+    totals[state] = sum;
+    shifts[state] = shift;
+  }
+}
+
+// Finds the highest of exponents[state, thread] over threads; returns the highest of all states.
 fn reduce_exponents(thread: u32) -> i32 {
   workgroupBarrier();
-  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-    if (thread < width) {
-      for (var state = 0u; state < STATES; state++) {
-        let at = state * WORKGROUP + thread;
-        exponents[at] = max(exponents[at], exponents[at + width]);
-      }
+  var highest = WIDE_ZERO;
+  for (var state = 0u; state < STATES; state++) {
+    var own = WIDE_ZERO;
+    for (var other = 0u; other < WORKGROUP; other++) {
+      own = max(own, exponents[state * WORKGROUP + other]);
     }
-    workgroupBarrier();
+    shifts[state] = own;
+    highest = max(highest, own);
   }
   if (thread == 0u) {
-    highest_shift = WIDE_ZERO;
-    for (var state = 0u; state < STATES; state++) {
-      shifts[state] = exponents[state * WORKGROUP];
-      highest_shift = max(highest_shift, shifts[state]);
-    }
+    highest_shift = highest;
   }
   return workgroupUniformLoad(&highest_shift);
 }
 
-// Sums partial[state, thread] over threads into totals[state], in a fixed order; returns how many levels
-// there are, by the deepest of depths[thread]. Sums near the end of f32 count as a second one.
-fn reduce_states(thread: u32) -> u32 {
+// Sums weights of each state over 2 to its own shift; returns how many levels there are, by the deepest of
+// depths[thread].
+fn reduce_wide(thread: u32) -> u32 {
   workgroupBarrier();
-  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-    if (thread < width) {
-      for (var state = 0u; state < STATES; state++) {
-        partial[state * WORKGROUP + thread] += partial[state * WORKGROUP + thread + width];
-      }
-      depths[thread] = max(depths[thread], depths[thread + width]);
-    }
-    workgroupBarrier();
-  }
+  add_up();
   if (thread == 0u) {
-    var sum = 0.0;
-    for (var state = 0u; state < STATES; state++) {
-      totals[state] = partial[state * WORKGROUP];
-      sum += totals[state];
+    level_count = 1u;
+    for (var other = 0u; other < WORKGROUP; other++) {
+      level_count = max(level_count, 1u + depths[other]);
     }
-    level_count = 1u + max(depths[0], select(0u, 1u, sum < 1e-6));
   }
   return workgroupUniformLoad(&level_count);
 }
 
-// Says that totals are those of weights over 2^shift, for all states, and uniformly.
-fn set_shifts(thread: u32, shift: i32) {
-  if (thread < STATES) {
-    shifts[thread] = shift;
-  }
-  workgroupBarrier();
-}
-
-// The sum of a state's weights over 2^shift, after both reductions.
+// The sum of a state's weights over 2^shift.
 fn state_share(state: u32, shift: i32) -> f32 {
   return scaled(vec4f(totals[state]), vec4i(shifts[state] - shift)).x;
 }
@@ -177,7 +200,11 @@ fn total_of_states(shift: i32) -> f32 {
   return sum;
 }
 
-// The same sum where it belongs to a level, times the level's scale.
-fn state_total_at_level(state: u32, shift: i32, level: u32) -> f32 {
-  return wide_at_level(wide_of(vec4f(totals[state]), vec4i(shifts[state] - shift)), level).x;
+// The same sum where it belongs to a level, times the level's scale; as it is where all are near.
+fn state_total_at_level(state: u32, shift: i32, level: u32, near: bool) -> f32 {
+  var total = totals[state];
+  for (var deep = !near; deep; deep = false) {
+    total = wide_at_level(wide_of(vec4f(total), vec4i(shifts[state] - shift)), level).x;
+  }
+  return total;
 }

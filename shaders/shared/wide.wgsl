@@ -10,6 +10,9 @@
 // Numbers that matter now keep all of f32's digits, the others 5. Levels are runs of 128 binades: level k
 // holds 2^-(128 k + 127) to 2^-(128 k), and is summed in f32 as p * 2^(100 + 128 k), so that weights down
 // to 2^-60 lose nothing. Host twin: src/math/wide.ts. Appended to the kernels that use it.
+//
+// What only deep numbers need stands in loops of one turn: SwiftShader runs both sides of an if, whatever
+// its condition, but leaves out a loop that no thread enters.
 
 // What stands for the exponent of zero, and of anything it is multiplied with.
 const WIDE_ZERO: i32 = -1048576;
@@ -61,29 +64,32 @@ fn scaled(value: vec4f, power: vec4i) -> vec4f {
   return select(value * factor, vec4f(), power < vec4i(-126));
 }
 
-// The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
-fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
-  if (level == 0u) {
-    return near_value(wide);
-  }
-  let is_deep = wide >= vec4u(WIDE_DEEP);
-  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
-  let own = is_deep & ((depth >> vec4u(7u)) == vec4u(level));
-  let bits = ((227u + 128u * level - depth) << vec4u(23u)) | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
-  return bitcast<vec4f>(select(vec4u(), bits, own));
-}
-
 // p * 2^100 for the numbers of level 0; 0 for those of others.
 fn near_value(wide: vec4u) -> vec4f {
   return bitcast<vec4f>(select(wide, vec4u(), wide >= vec4u(WIDE_DEEP)));
 }
 
+// The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
+fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
+  var value = near_value(wide);
+  for (var deep = level > 0u; deep; deep = false) {
+    let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+    let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
+    let exponent = (227u + 128u * level - depth) << vec4u(23u);
+    let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
+    value = bitcast<vec4f>(select(vec4u(), bits, own));
+  }
+  return value;
+}
+
 // What was summed at a level, as a number again.
 fn wide_from_level(value: vec4f, level: u32) -> vec4u {
-  if (level == 0u && all((value >= vec4f(WIDE_NEAR)) | (value == vec4f()))) {
-    return bitcast<vec4u>(value);
+  var wide = bitcast<vec4u>(value);
+  let is_near = (value >= vec4f(WIDE_NEAR)) | (value == vec4f());
+  for (var deep = level > 0u || !all(is_near); deep; deep = false) {
+    wide = wide_of(value, vec4i(-100 - 128 * i32(level)));
   }
-  return wide_of(value, vec4i(-100 - 128 * i32(level)));
+  return wide;
 }
 
 // The deepest level of four numbers.
