@@ -11,8 +11,8 @@
 // holds 2^-(128 k + 127) to 2^-(128 k), and is summed in f32 as p * 2^(100 + 128 k), so that weights down
 // to 2^-60 lose nothing. Host twin: src/math/wide.ts. Appended to the kernels that use it.
 //
-// What only deep numbers need stands in loops of one turn: SwiftShader runs both sides of an if, whatever
-// its condition, but leaves out a loop that no thread enters.
+// What only deep numbers need stands in loops of its own, over no cells in most rows: SwiftShader runs both
+// sides of every if, and the first turn of every loop.
 
 // What stands for the exponent of zero, and of anything it is multiplied with.
 const WIDE_ZERO: i32 = -1048576;
@@ -69,27 +69,23 @@ fn near_value(wide: vec4u) -> vec4f {
   return bitcast<vec4f>(select(wide, vec4u(), wide >= vec4u(WIDE_DEEP)));
 }
 
-// The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
-fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
-  var value = near_value(wide);
-  for (var deep = level > 0u; deep; deep = false) {
-    let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
-    let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
-    let exponent = (227u + 128u * level - depth) << vec4u(23u);
-    let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
-    value = bitcast<vec4f>(select(vec4u(), bits, own));
-  }
-  return value;
+// The numbers of a level from 1 on, times 2^(100 + 128 level); 0 for those of others.
+fn deep_value(wide: vec4u, level: u32) -> vec4f {
+  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+  let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
+  let exponent = (227u + 128u * level - depth) << vec4u(23u);
+  let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
+  return bitcast<vec4f>(select(vec4u(), bits, own));
 }
 
 // What was summed at a level, as a number again.
 fn wide_from_level(value: vec4f, level: u32) -> vec4u {
-  var wide = bitcast<vec4u>(value);
-  let is_near = (value >= vec4f(WIDE_NEAR)) | (value == vec4f());
-  for (var deep = level > 0u || !all(is_near); deep; deep = false) {
-    wide = wide_of(value, vec4i(-100 - 128 * i32(level)));
-  }
-  return wide;
+  return wide_of(value, vec4i(-100 - 128 * i32(level)));
+}
+
+// Whether f32 times 2^100 are no wide numbers yet, being too small for it.
+fn is_small(value: vec4f) -> vec4<bool> {
+  return (value < vec4f(WIDE_NEAR)) & (value != vec4f());
 }
 
 // The deepest level of four numbers.
