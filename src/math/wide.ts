@@ -13,6 +13,8 @@ const MOST_DEPTH = 8191;
 /** Nearest wide number to `value` * 2^`exponent`; positive numbers below 2^-8191 become the smallest. */
 export function toWide(value: number, exponent = 0): number {
   if (value === 0) return 0;
+  // f64's subnormal numbers have too few digits to be brought to [1, 2) at once
+  if (value < 2 ** -1022) return toWide(value * 2 ** 52, exponent - 52);
   let power = Math.floor(Math.log2(value));
   let mantissa = value * 2 ** -power;
   // log2 may err where a power of two is near
