@@ -247,8 +247,7 @@ function denseProduct(transition: DenseTransition & GeneralTransition): Product 
             transposed ? firstRow : firstColumn,
           ),
           buffers: { product: result.buffer, ...spreadBuffers(transposed) },
-          params: (tile, row) =>
-            blocks.sumBlocksParams(result.at(tile, row), result.stride(tile)),
+          params: (tile, row) => blocks.sumBlocksParams(result.at(tile, row), result.stride(tile)),
           workgroups: (tile) => blocks.sumBlocksWorkgroups(bins, tile.lanes),
         },
       ];

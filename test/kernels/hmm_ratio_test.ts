@@ -54,7 +54,9 @@ async function check(
     expect(wide.largestError(ratio, scaled)).toBeLessThan(TOLERANCE);
     const sums = wide.asWide(outputs.state_sums!)
       .subarray(lane * (1 + states), (lane + 1) * (1 + states));
-    expect(wide.largestError(sums.subarray(1), logSumsOfStates(scaled, starts))).toBeLessThan(TOLERANCE);
+    expect(wide.largestError(sums.subarray(1), logSumsOfStates(scaled, starts))).toBeLessThan(
+      TOLERANCE,
+    );
     levels.push(sums[0]!);
   }
   return levels;

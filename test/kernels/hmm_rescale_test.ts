@@ -76,9 +76,9 @@ describe("hmm_rescale", () => {
     for (const lastLane of [undefined, lanes! - 1]) {
       for (const [depth, zeros] of [[8, 0], [1000, 0.2], [2800, 0.6]] as const) {
         it(
-          `agrees with its twin: ${lanes} lanes, states at ${starts.join(", ")}, to exp(-${depth}), ${
-            lastLane === undefined ? "within the recording" : "at its end"
-          }`,
+          `agrees with its twin: ${lanes} lanes, states at ${
+            starts.join(", ")
+          }, to exp(-${depth}), ${lastLane === undefined ? "within the recording" : "at its end"}`,
           async () => {
             const random = seeded(lanes! + depth);
             const length = lanes! * starts.at(-1)!;

@@ -79,7 +79,9 @@ async function check(
     else expect(Math.abs(evidence - twin.evidence)).toBeLessThan(TOLERANCE);
     const totals = logSumsOfStates(twin.filtered, starts);
     totals.forEach((total, state) =>
-      expect(Math.abs(shares[state]! - Math.exp(total))).toBeLessThan(TOLERANCE * Math.exp(total) + 2e-38)
+      expect(Math.abs(shares[state]! - Math.exp(total))).toBeLessThan(
+        TOLERANCE * Math.exp(total) + 2e-38,
+      )
     );
     const sums = stateSums.subarray(lane * (1 + states), (lane + 1) * (1 + states));
     expect(wide.largestError(sums.subarray(1), totals)).toBeLessThan(TOLERANCE);

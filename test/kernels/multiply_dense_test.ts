@@ -91,9 +91,9 @@ describe("multiply_dense and sum_blocks", () => {
     for (const transposed of [false, true]) {
       const summed = transposed ? columns : rows;
       const vectors = Uint32Array.from(
-        [3, 100, 1000, 300, 3, 3000].flatMap((depth) =>
-          [...wide.randomWide(summed, random, { depth, zeros: 0.5 })]
-        ),
+        [3, 100, 1000, 300, 3, 3000].flatMap((
+          depth,
+        ) => [...wide.randomWide(summed, random, { depth, zeros: 0.5 })]),
       );
       const whole = await runDenseProduct(gpu(), matrix, vectors, transposed);
       for (const partRows of [256, 768]) {

@@ -105,7 +105,9 @@ describe("multiply_sparse", () => {
   ) {
     for (const transposed of [false, true]) {
       for (const [depth, zeros] of DEPTHS) {
-        const what = `${bins} rows, ${lanes} lanes${transposed ? ", T @ v" : ""}, to exp(-${depth})`;
+        const what = `${bins} rows, ${lanes} lanes${
+          transposed ? ", T @ v" : ""
+        }, to exp(-${depth})`;
         it(`agrees with its twin: ${what}`, async () => {
           const random = seeded(bins);
           const rows = randomRows(bins, fullest, random);
@@ -114,7 +116,9 @@ describe("multiply_sparse", () => {
           const starts = Array.from({ length: states }, (_, state) => 2 * state).concat(bins);
           const weights = starts.slice(1).map((_, from) =>
             // nothing is spread onto the last state, whose depths then show
-            starts.slice(1).map((_, to) => to === states - 1 ? 0 : Math.fround(random() / (1 + from)))
+            starts.slice(1).map((_, to) =>
+              to === states - 1 ? 0 : Math.fround(random() / (1 + from))
+            )
           );
           const product = await multiply(rows, vectors, starts, weights, transposed);
           const twin = wanted(rows, vectors, starts, weights, transposed);
@@ -165,9 +169,9 @@ describe("multiply_sparse", () => {
     const rows = randomRows(bins, 1, random);
     // one after the other of every depth
     const vectors = Uint32Array.from(
-      [3, 3000, 8, 80, 1000, 3, 200].flatMap((depth) =>
-        [...wide.randomWide(bins, random, { depth, zeros: 0.3 })]
-      ),
+      [3, 3000, 8, 80, 1000, 3, 200].flatMap((
+        depth,
+      ) => [...wide.randomWide(bins, random, { depth, zeros: 0.3 })]),
     );
     const all = await multiply(rows, vectors, [0, bins], [[0.5]], false);
     for (const end of [1, 3]) {

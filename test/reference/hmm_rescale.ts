@@ -10,7 +10,5 @@ export function hmmRescale(
   if (!back) return Float64Array.from(filtered);
   const weights = Float64Array.from(filtered, (value, bin) => value + back[bin]!);
   const sum = logSum(weights);
-  return sum === -Infinity
-    ? Float64Array.from(filtered)
-    : weights.map((weight) => weight - sum);
+  return sum === -Infinity ? Float64Array.from(filtered) : weights.map((weight) => weight - sum);
 }

@@ -47,12 +47,17 @@ export async function runDenseProduct(
   );
 }
 
-/** v @ T or T @ v of [lanes, bins] through the dense kernels. */
+/**
+ * v @ T or T @ v of [lanes, bins] through the dense kernels.
+ *
+ * @param stateSums As a row kernel left them; those of the vectors when not given.
+ */
 export async function runDenseTransition(
   gpu: Gpu,
   transition: DenseTransition,
   vectors: Uint32Array,
   transposed: boolean,
+  stateSums?: Uint32Array,
 ): Promise<Uint32Array> {
   const { bins, states, rows, columns, partRows, firstRow, firstColumn } = transition;
   const lanes = vectors.length / bins;
@@ -65,18 +70,19 @@ export async function runDenseTransition(
     vectors,
     summedFirst,
     bins,
-    spreadBuffers(transition, vectors, transposed),
+    spreadBuffers(transition, vectors, transposed, stateSums),
     bins,
     keptFirst,
   );
 }
 
-/** v @ T or T @ v of [lanes, bins] through the sparse kernel. */
+/** The same through the sparse kernel. */
 export async function runSparseTransition(
   gpu: Gpu,
   transition: SparseTransition,
   vectors: Uint32Array,
   transposed: boolean,
+  stateSums?: Uint32Array,
 ): Promise<Uint32Array> {
   const { bins, states } = transition;
   const lanes = vectors.length / bins;
@@ -92,7 +98,7 @@ export async function runSparseTransition(
       tiles: transition.tiles,
       ...(transposed ? transition.transposed : transition.forward),
       vectors,
-      ...spreadBuffers(transition, vectors, transposed),
+      ...spreadBuffers(transition, vectors, transposed, stateSums),
       product: vectors.byteLength,
     },
     workgroups: sparse.multiplySparseWorkgroups(shape),
@@ -107,11 +113,12 @@ function spreadBuffers(
     | SparseTransition,
   vectors: Uint32Array,
   transposed: boolean,
+  stateSums = stateSumsOf(vectors, starts),
 ) {
   return {
     states: stateTable,
     spread_weights: transposed ? spreadTransposed : spread,
-    state_sums: stateSumsOf(vectors, starts),
+    state_sums: stateSums,
   };
 }
 

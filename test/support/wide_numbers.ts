@@ -77,7 +77,9 @@ export function largestError(
   let largest = 0;
   logsOf(got).forEach((log, i) => {
     const should = wanted[i]!;
-    if (log === should || (should !== -Infinity && should < LEAST && log < LEAST + Math.LN2)) return;
+    if (log === should || (should !== -Infinity && should < LEAST && log < LEAST + Math.LN2)) {
+      return;
+    }
     const forgiven = should < DEEP + 1e-6 ? deepRoundings * DEEP_ROUNDING : 0;
     const error = Math.abs(log - should) - forgiven;
     if (!(error <= largest)) largest = error;
