@@ -37,7 +37,7 @@ const DEEP_ROUNDINGS = 20;
 type Multiply = (
   vectors: Uint32Array,
   transposed: boolean,
-  stateSums: Uint32Array,
+  stateSums: Uint32Array<ArrayBuffer>,
 ) => Promise<Uint32Array>;
 
 const walled = stateModel({

@@ -57,7 +57,7 @@ export async function runDenseTransition(
   transition: DenseTransition,
   vectors: Uint32Array,
   transposed: boolean,
-  stateSums?: Uint32Array,
+  stateSums?: Uint32Array<ArrayBuffer>,
 ): Promise<Uint32Array> {
   const { bins, states, rows, columns, partRows, firstRow, firstColumn } = transition;
   const lanes = vectors.length / bins;
@@ -82,7 +82,7 @@ export async function runSparseTransition(
   transition: SparseTransition,
   vectors: Uint32Array,
   transposed: boolean,
-  stateSums?: Uint32Array,
+  stateSums?: Uint32Array<ArrayBuffer>,
 ): Promise<Uint32Array> {
   const { bins, states } = transition;
   const lanes = vectors.length / bins;
