@@ -63,17 +63,21 @@ fn hmm_rescale(
   let starts = this_row == params.first_end - i32(lane) * params.lane_length ||
     this_row == params.burn_in_end;
   unchanged = starts;
-  var shift = total_states(thread);
-  if (!starts && shift < WIDE_LEAST) {
+  var shift = 0;
+  // a second turn rather than a branch, which software adapters run through without taking it
+  var turns = select(1u, 2u, starts);
+  loop {
+    shift = total_states(thread);
+    if (shift >= WIDE_LEAST || turns == 2u) {
+      break;
+    }
     unchanged = true;
-    total_states(thread);
+    turns = 2u;
   }
-  var inverse = 1.0;
   if (unchanged) {
     shift = 0;
-  } else {
-    inverse = 1.0 / row_total(shift);
   }
+  let inverse = 1.0 / select(row_total(shift), 1.0, unchanged);
   if (thread < STATES) {
     smooth_sums[row * STATES + thread] = wide_linear(state_total(thread, inverse, shift));
   }

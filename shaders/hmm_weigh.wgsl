@@ -67,15 +67,21 @@ fn hmm_weigh(
   let row = lane * params.lane_rows + params.row;
   source = params.predicted_at + lane * params.predicted_stride;
   likelihoods = row * LIKELIHOODS;
-  var shift = total_states(thread);
-  var inverse = 1.0;
-  if (shift < WIDE_LEAST) {
+  var shift = 0;
+  // a second turn rather than a branch, which software adapters run through without taking it
+  var turns = 1u;
+  loop {
+    shift = total_states(thread);
+    if (shift >= WIDE_LEAST || turns == 2u) {
+      break;
+    }
     impossible = true;
-    total_states(thread);
-    shift = 0;
-  } else {
-    inverse = 1.0 / row_total(shift);
+    turns = 2u;
   }
+  if (impossible) {
+    shift = 0;
+  }
+  let inverse = 1.0 / select(row_total(shift), 1.0, impossible);
   if (thread == 0u) {
     let sums = row * (2u + STATES);
     let lane_sums = lane * (1u + STATES);

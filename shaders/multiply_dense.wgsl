@@ -108,11 +108,15 @@ fn matrix_row(quad: u32) -> u32 {
   return (quad - params.first_block * BLOCK) * COLUMNS;
 }
 
+fn levels_of(lane: u32) -> u32 {
+  return state_sums[lane * (1u + STATES)];
+}
+
 // Adds what the deeper levels of a lane make, one after the other, of those that there are.
 fn add_deep(block: u32, end: u32, lane: u32, kept: Kept) {
   let row = row_of(block, lane);
   let source = params.vectors_at + lane * params.vectors_stride;
-  let levels = state_sums[lane * (1u + STATES)];
+  let levels = levels_of(lane);
   var next = 1u;
   while (next < levels) {
     let level = next;
@@ -225,7 +229,14 @@ fn multiply_dense(
       add_run(block, lane + i, run == 0u, kept, sum);
     }
   }
-  for (var i = 0u; i < TILE_LANES && lane + i < LANES; i++) {
-    add_deep(block, end, lane + i, kept);
+  // from the first lane that has them: software adapters run through the first turn of a loop that no
+  // thread enters
+  let lanes_end = min(LANES, lane + TILE_LANES);
+  var deep = lane;
+  while (deep < lanes_end && levels_of(deep) == 1u) {
+    deep++;
+  }
+  for (; deep < lanes_end; deep++) {
+    add_deep(block, end, deep, kept);
   }
 }

@@ -140,24 +140,37 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
     sums[6] += sum6;
     sums[7] += sum7;
   }
-  let first_bin = 4u * quad;
+  let bins = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  // lanes with a single level first, then the others: software adapters run through a branch that no
+  // thread takes, and through the first turn of a loop
+  var first_deep = TILE_LANES;
   for (var i = 0u; i < TILE_LANES && first_lane + i < LANES; i++) {
     let lane = first_lane + i;
+    if (levels_of(lane) > 1u) {
+      first_deep = min(first_deep, i);
+      continue;
+    }
+    var sum = sums[i];
+    for (var j = 0u; j < 4u; j++) {
+      sum[j] += spread_near(bins[j], lane);
+    }
+    store(lane, bins, wide_from_level(sum, 0u));
+  }
+  for (var i = first_deep; i < TILE_LANES && first_lane + i < LANES; i++) {
+    let lane = first_lane + i;
     let levels = levels_of(lane);
-    var result = sums[i];
-    if (levels == 1u) {
-      for (var j = 0u; j < 4u; j++) {
-        result[j] += spread_near(first_bin + j, lane);
-      }
-    }
-    var wide = wide_from_level(result, 0u);
     if (levels > 1u) {
-      wide = wide_sum(wide, spread_onto(vec4u(first_bin) + vec4u(0u, 1u, 2u, 3u), lane));
-      wide = add_deep(wide, begin + quad % SLICE, end, source + i * stride, levels);
+      let near = wide_sum(wide_from_level(sums[i], 0u), spread_onto(bins, lane));
+      store(lane, bins, add_deep(near, begin + quad % SLICE, end, source + i * stride, levels));
     }
-    let at = params.product_at + lane * params.product_stride + first_bin;
-    for (var j = 0u; j < 4u && first_bin + j < BINS; j++) {
-      product[at + j] = wide[j];
+  }
+}
+
+fn store(lane: u32, bins: vec4u, result: vec4u) {
+  let at = params.product_at + lane * params.product_stride;
+  for (var j = 0u; j < 4u; j++) {
+    if (bins[j] < BINS) {
+      product[at + bins[j]] = result[j];
     }
   }
 }

@@ -10,7 +10,7 @@
 //
 // Blocks are added 8 by 8, then those sums: the order is fixed, and the error of f32 stays small. Where a
 // lane has more than one level, relative to the largest.
-// Workgroups: x bins / WORKGROUP, y lanes. f64 twin: test/reference/sum_blocks.ts.
+// A thread makes 4 bins. Workgroups: x bins / (4 WORKGROUP), y lanes. f64 twin: test/reference/sum_blocks.ts.
 
 override WORKGROUP: u32;
 override LANES: u32;
@@ -35,13 +35,18 @@ struct Params {
 @group(0) @binding(4) var<storage, read> state_sums: array<u32>;
 @group(0) @binding(5) var<storage, read_write> product: array<u32>;
 
-// The sum over blocks for a lane that has a single level, times 2^100.
-fn sum_near(column: u32) -> f32 {
-  var sum = 0.0;
+fn quad_at(block: u32, columns: vec4u) -> vec4u {
+  let at = block * LANES * KEPT + columns;
+  return vec4u(partial[at.x], partial[at.y], partial[at.z], partial[at.w]);
+}
+
+// The sums over blocks for a lane that has a single level, times 2^100.
+fn sum_near(columns: vec4u) -> vec4f {
+  var sum = vec4f();
   for (var first = 0u; first < BLOCKS; first += GROUP) {
-    var group = 0.0;
+    var group = vec4f();
     for (var block = first; block < min(BLOCKS, first + GROUP); block++) {
-      group += bitcast<f32>(partial[block * LANES * KEPT + column]);
+      group += bitcast<vec4f>(quad_at(block, columns));
     }
     sum += group;
   }
@@ -49,44 +54,47 @@ fn sum_near(column: u32) -> f32 {
 }
 
 // The same for any lane.
-fn sum_wide(column: u32) -> vec4u {
-  var top = WIDE_ZERO;
+fn sum_wide(columns: vec4u) -> vec4u {
+  var top = vec4i(WIDE_ZERO);
   for (var block = 0u; block < BLOCKS; block++) {
-    top = max(top, wide_exponents(vec4u(partial[block * LANES * KEPT + column])).x);
+    top = max(top, wide_exponents(quad_at(block, columns)));
   }
   var sum = vec4f();
   for (var first = 0u; first < BLOCKS; first += GROUP) {
     var group = vec4f();
     for (var block = first; block < min(BLOCKS, first + GROUP); block++) {
-      let parts = wide_parts(vec4u(partial[block * LANES * KEPT + column]));
+      let parts = wide_parts(quad_at(block, columns));
       group += scaled(parts.mantissa, parts.exponent - top);
     }
     sum += group;
   }
-  return wide_of(sum, vec4i(top));
+  return wide_of(sum, top);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn sum_blocks(@builtin(global_invocation_id) id: vec3u) {
-  let bin = id.x;
+  let bins = vec4u(4u * id.x) + vec4u(0u, 1u, 2u, 3u);
   let lane = id.y;
-  if (bin >= BINS) {
+  if (bins.x >= BINS) {
     return;
   }
-  let kept = bin >= KEPT_FIRST && bin < KEPT_END;
-  let column = lane * KEPT + bin - KEPT_FIRST;
-  var wide = vec4u();
+  let kept = (bins >= vec4u(KEPT_FIRST)) & (bins < vec4u(KEPT_END));
+  // others read the first column, and drop it
+  let columns = lane * KEPT + select(vec4u(), bins - KEPT_FIRST, kept);
+  var result = vec4u();
   if (levels_of(lane) == 1u) {
-    var sum = spread_near(bin, lane);
-    if (kept) {
-      sum += sum_near(column);
+    var sum = select(vec4f(), sum_near(columns), kept);
+    for (var i = 0u; i < 4u; i++) {
+      sum[i] += spread_near(bins[i], lane);
     }
-    wide = wide_from_level(vec4f(sum), 0u);
+    result = wide_from_level(sum, 0u);
   } else {
-    wide = spread_onto(vec4u(bin), lane);
-    if (kept) {
-      wide = wide_sum(wide, sum_wide(column));
+    result = wide_sum(select(vec4u(), sum_wide(columns), kept), spread_onto(bins, lane));
+  }
+  let at = params.product_at + lane * params.product_stride;
+  for (var i = 0u; i < 4u; i++) {
+    if (bins[i] < BINS) {
+      product[at + bins[i]] = result[i];
     }
   }
-  product[params.product_at + lane * params.product_stride + bin] = wide.x;
 }

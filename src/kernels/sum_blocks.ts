@@ -24,7 +24,8 @@ export const sumBlocks: KernelSpec = {
   },
 };
 
-const WORKGROUP = 64;
+const WORKGROUP = 32;
+const THREAD_BINS = 4;
 
 /** @param keptFirst Bin of the first row (transposed) or column of the dense matrix. */
 export function sumBlocksConstants(
@@ -53,5 +54,5 @@ export function sumBlocksParams(
 }
 
 export function sumBlocksWorkgroups(bins: number, lanes: number): number[] {
-  return [Math.ceil(bins / WORKGROUP), lanes];
+  return [Math.ceil(bins / (THREAD_BINS * WORKGROUP)), lanes];
 }
