@@ -104,7 +104,7 @@ describe("wide.wgsl", () => {
   const a = Uint32Array.from([...values, ...values, ...values, ...values].slice(0, 1000));
   const b = Uint32Array.from(a, () => values[Math.floor(random() * values.length)]!);
   const log2Of = (wide: number) => wideLog2(wide);
-  const depthOf = (wide: number) => Math.max(0, -Math.floor(log2Of(wide)));
+  const depthOf = (wide: number) => 0 - Math.floor(log2Of(wide));
   const error = (got: number, wanted: number) => Math.abs(2 ** (log2Of(got) - wanted) - 1);
   const within = (power: number, roundings = 1) =>
     2 ** -22 + (power < -127.9 ? roundings * DEEP : 0);
@@ -140,11 +140,13 @@ describe("wide.wgsl", () => {
           const sum = high + Math.log2(1 + 2 ** Math.max(low - high, -1000));
           expect(error(lines[2]![i]!, sum)).toBeLessThan(within(sum));
         }
-        const level = x === 0 || depthOf(x) === 128 ? 0 : Math.floor(depthOf(x) / 128);
+        const level = x === 0 || depthOf(x) <= 128 ? 0 : Math.floor(depthOf(x) / 128);
         expect(lines[3]![i]).toBe(level);
         expect(lines[4]![i]).toBe(level === quad % 64 ? x : 0);
         expect(lines[5]![i]).toBe(level === 0 ? x : 0);
-        expect(new Int32Array(lines[7]!.slice().buffer)[i]).toBe(x === 0 ? -1048576 : -depthOf(x));
+        expect(new Int32Array(lines[7]!.slice().buffer)[i]).toBe(
+          x === 0 ? -1048576 : 0 - depthOf(x),
+        );
       });
       const levels = [...own].map((x) => levelsOf(Uint32Array.of(x)));
       expect(lines[6]![0]).toBe(Math.max(...levels) - 1);
