@@ -70,7 +70,7 @@ fn times(a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f, v: vec4f) -> mat4x4f {
 }
 
 fn times_near(a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f, at: u32) -> mat4x4f {
-  return times(a, b, c, d, wide_near(quad_at(at)));
+  return times(a, b, c, d, near_value(quad_at(at)));
 }
 
 // What a thread makes: quads of kept, counted from the first of this part, and the first entries of T

@@ -65,7 +65,7 @@ fn times(tile: mat4x4f, v: vec4f) -> vec4f {
 }
 
 fn times_near(tile: mat4x4f, at: u32) -> vec4f {
-  return times(tile, wide_near(quad_at(at)));
+  return times(tile, near_value(quad_at(at)));
 }
 
 // Adds to a product what its deeper levels make, one after the other, of those that there are.

@@ -10,6 +10,9 @@
 // Numbers that matter now keep all of f32's digits, the others 5. Levels are runs of 128 binades: level k
 // holds 2^-(128 k + 127) to 2^-(128 k), and is summed in f32 as p * 2^(100 + 128 k), so that weights down
 // to 2^-60 lose nothing. Host twin: src/math/wide.ts. Appended to the kernels that use it.
+//
+// What only deep numbers need stands in loops of one turn: SwiftShader runs both sides of an if, whatever
+// its condition, but leaves out a loop that no thread enters.
 
 // What stands for the exponent of zero, and of anything it is multiplied with.
 const WIDE_ZERO: i32 = -1048576;
@@ -17,6 +20,9 @@ const WIDE_ZERO: i32 = -1048576;
 const WIDE_LEAST: i32 = -65536;
 const WIDE_DEEP: u32 = 0x80000000u;
 const WIDE_ONE: u32 = 0x71800000u;
+// What stands for the least number with its top bit clear, and half of the scale of those.
+const WIDE_NEAR: f32 = 3.7252903e-9;
+const HALF_SCALE: f32 = 8.8817842e-16;
 
 struct WideParts {
   // in [1, 2), of zero too
@@ -70,8 +76,9 @@ fn wide_linear(wide: u32) -> f32 {
   return select(0.0, value * 0x1p-100f, value >= 0x1p-26f);
 }
 
-// The numbers of level 0, times 2^100. Deep ones have the sign bit, and never the exponent of a NaN.
-fn wide_near(wide: vec4u) -> vec4f {
+// p * 2^100 for the numbers of level 0; 0 for those of others, which have the sign bit and never the
+// exponent of a NaN.
+fn near_value(wide: vec4u) -> vec4f {
   return max(bitcast<vec4f>(wide), vec4f());
 }
 
@@ -88,19 +95,25 @@ fn levels_down_to(exponent: i32) -> u32 {
 
 // The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
 fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
-  let is_deep = wide >= vec4u(WIDE_DEEP);
-  if (level == 0u) {
-    return bitcast<vec4f>(select(wide, vec4u(), is_deep));
+  var value = near_value(wide);
+  for (var deep = level > 0u; deep; deep = false) {
+    let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+    let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
+    let exponent = (227u + 128u * level - depth) << vec4u(23u);
+    let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
+    value = bitcast<vec4f>(select(vec4u(), bits, own));
   }
-  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
-  let own = is_deep & ((depth >> vec4u(7u)) == vec4u(level));
-  let bits = ((227u + 128u * level - depth) << vec4u(23u)) | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
-  return bitcast<vec4f>(select(vec4u(), bits, own));
+  return value;
 }
 
 // What was summed at a level, as a number again.
 fn wide_from_level(value: vec4f, level: u32) -> vec4u {
-  return wide_of(value, vec4i(-100 - 128 * i32(level)));
+  var wide = bitcast<vec4u>(value);
+  let is_near = (value >= vec4f(WIDE_NEAR)) | (value == vec4f());
+  for (var deep = level > 0u || !all(is_near); deep; deep = false) {
+    wide = wide_of(value, vec4i(-100 - 128 * i32(level)));
+  }
+  return wide;
 }
 
 // The deepest level of four numbers.

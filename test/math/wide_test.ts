@@ -84,7 +84,7 @@ fn wide_test(@builtin(workgroup_id) group: vec3u) {
   results[at + 2u] = wide_sum(a[i], b[i]);
   results[at + 3u] = wide_levels(a[i]);
   results[at + 4u] = wide_from_level(wide_at_level(a[i], level), level);
-  results[at + 5u] = bitcast<vec4u>(wide_near(a[i]));
+  results[at + 5u] = bitcast<vec4u>(near_value(a[i]));
   results[at + 6u] = vec4u(wide_deepest(a[i]), bitcast<u32>(wide_linear(a[i].x)),
     levels_down_to(lowest_of(max(one.exponent, vec4i(-8191)))), u32(highest_of(one.exponent) + 10000000));
   results[at + 7u] = bitcast<vec4u>(one.exponent);
