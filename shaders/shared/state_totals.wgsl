@@ -42,7 +42,7 @@ fn total_states(thread: u32) -> i32 {
       let exponent = select(vec4i(WIDE_ZERO), weights.exponent, bins < vec4u(end));
       let higher = max(top, highest_of(exponent));
       let own = dot(scaled(weights.mantissa, exponent - higher), vec4f(1.0));
-      sum = sum * power_of_two(top - higher) + own;
+      sum = sum * two_to(top - higher) + own;
       top = higher;
       least = min(least, lowest_of(weights.counted));
     }
@@ -83,7 +83,7 @@ fn fold_state(first: u32, width: u32, folded: u32) {
   }
   var sum = 0.0;
   for (var other = 0u; other < width; other += folded) {
-    sum += partial_sums[first + other] * power_of_two(partial_tops[first + other] - top);
+    sum += partial_sums[first + other] * two_to(partial_tops[first + other] - top);
   }
   partial_sums[first] = sum;
   partial_tops[first] = top;
@@ -94,7 +94,7 @@ fn row_total(top: i32) -> f32 {
   var sum = 0.0;
   for (var state = 0u; state < STATES; state++) {
     let first = state * WORKGROUP;
-    sum += partial_sums[first] * power_of_two(partial_tops[first] - top);
+    sum += partial_sums[first] * two_to(partial_tops[first] - top);
   }
   return sum;
 }

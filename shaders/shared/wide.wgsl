@@ -60,7 +60,7 @@ fn wide_of(value: vec4f, exponent: vec4i) -> vec4u {
 }
 
 // 2^power for powers up to 127; 0 below -126.
-fn power_of_two(power: i32) -> f32 {
+fn two_to(power: i32) -> f32 {
   return bitcast<f32>((clamp(power, -127, 127) + 127) << 23u);
 }
 
