@@ -2,8 +2,10 @@
 
 import { contFrag, continuous } from "../src/hmm/states.ts";
 import { Random } from "../src/math/random.ts";
+import { toWideRow } from "../src/math/wide.ts";
 import type { HmmProblem } from "../test/support/hmm_problem.ts";
-import { boxGrid, largestDifference } from "../test/support/hmm_problem.ts";
+import { boxGrid } from "../test/support/hmm_problem.ts";
+import { asWide, largestError, logsOf } from "../test/support/wide_numbers.ts";
 import type { Bench, BenchCase } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 
@@ -58,8 +60,8 @@ interface RowCase {
   states: number;
   bins: number;
   stateTable: Uint32Array;
-  /** Two rows of positive numbers a lane. */
-  inputs: [Float32Array, Float32Array];
+  /** Two rows of wide numbers a lane. */
+  inputs: [Uint32Array, Uint32Array];
 }
 
 interface RowKernel extends Pick<BenchCase, "spec" | "constants" | "buffers"> {
@@ -67,7 +69,9 @@ interface RowKernel extends Pick<BenchCase, "spec" | "constants" | "buffers"> {
   operations: number;
   passes: number;
   output: string;
-  twin(first: Float32Array, second: Float32Array): ArrayLike<number>;
+  /** From natural logarithms to natural logarithms. */
+  twin(first: Float64Array, second: Float64Array): Float64Array;
+  /** Of the relative error. */
   tolerance: number;
 }
 
@@ -81,7 +85,7 @@ export function rowBench(name: string, describe: (row: RowCase) => RowKernel): B
         const states = starts.length - 1;
         const bins = starts[states]!;
         const randoms = () =>
-          Float32Array.from({ length: lanes * bins }, () => 0.5 + random.uniform());
+          toWideRow(Float64Array.from({ length: lanes * bins }, () => 0.5 + random.uniform()));
         const inputs: RowCase["inputs"] = [randoms(), randoms()];
         const { spec, constants, buffers, output, twin, ...kernel } = describe(
           { lanes, states, bins, stateTable, inputs },
@@ -97,9 +101,10 @@ export function rowBench(name: string, describe: (row: RowCase) => RowKernel): B
           workgroups: [lanes],
           outputs: [output],
           check(outputs) {
-            const last = (values: Float32Array) => values.subarray((lanes - 1) * bins);
-            const wanted = twin(last(inputs[0]), last(inputs[1]));
-            checkWithin(name, largestDifference(last(outputs[output]!), wanted), kernel.tolerance);
+            const last = (values: Uint32Array) => values.subarray((lanes - 1) * bins);
+            const wanted = twin(logsOf(last(inputs[0])), logsOf(last(inputs[1])));
+            const got = last(asWide(outputs[output]!));
+            checkWithin(name, largestError(got, wanted), kernel.tolerance);
           },
         };
       }),

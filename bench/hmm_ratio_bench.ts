@@ -1,4 +1,5 @@
 import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../src/kernels/hmm_ratio.ts";
+import { stateSumsBytes } from "../src/kernels/hmm_weigh.ts";
 import * as reference from "../test/reference/hmm_ratio.ts";
 import { rowBench } from "./hmm_cases.ts";
 
@@ -17,10 +18,18 @@ export const hmmRatioBench = rowBench(
         smoothed_carry: smoothed,
         predicted,
         ratio: predicted.byteLength,
-        ratio_sums: 4 * lanes * states,
+        state_sums: stateSumsBytes(lanes, states),
       },
       output: "ratio",
-      twin: reference.hmmRatio,
+      // over the power of two that the kernel divides them by: the largest's
+      twin(smoothed, predicted) {
+        const ratio = reference.hmmRatio(smoothed, predicted);
+        const exponents = smoothed.map((log, bin) =>
+          Math.floor(log / Math.LN2) - Math.floor(predicted[bin]! / Math.LN2)
+        );
+        const scale = Math.LN2 * exponents.reduce((most, exponent) => Math.max(most, exponent));
+        return ratio.map((log) => log - scale);
+      },
       tolerance: 1e-6,
     };
   },

@@ -23,7 +23,7 @@ export const hmmRescaleBench = rowBench(
       },
       output: "smoothed_carry",
       twin: reference.hmmRescale,
-      tolerance: 3e-7,
+      tolerance: 6e-7,
     };
   },
 );

@@ -1,7 +1,13 @@
-import { hmmWeigh, hmmWeighConstants, hmmWeighParams } from "../src/kernels/hmm_weigh.ts";
+import {
+  hmmWeigh,
+  hmmWeighConstants,
+  hmmWeighParams,
+  stateSumsBytes,
+} from "../src/kernels/hmm_weigh.ts";
 import { Random } from "../src/math/random.ts";
+import { toWideRow } from "../src/math/wide.ts";
 import * as reference from "../test/reference/hmm_weigh.ts";
-import { largestDifference } from "../test/support/hmm_problem.ts";
+import { asWide, largestError, logsOf } from "../test/support/wide_numbers.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 import { ROW_CASES } from "./hmm_cases.ts";
@@ -13,8 +19,10 @@ export const hmmWeighBench: Bench = {
       const random = new Random(1);
       const states = starts.length - 1;
       const bins = starts[states]!;
-      const predicted = Float32Array.from({ length: lanes * bins }, () => random.uniform() / bins);
-      const likelihood = Float32Array.from({ length: lanes * bins }, () => random.uniform());
+      const uniforms = (most: number) =>
+        toWideRow(Float64Array.from({ length: lanes * bins }, () => most * random.uniform()));
+      const predicted = uniforms(1 / bins);
+      const likelihood = uniforms(1);
       return {
         spec: hmmWeigh,
         constants: hmmWeighConstants(states, bins, bins),
@@ -30,16 +38,17 @@ export const hmmWeighBench: Bench = {
           predicted,
           filtered: predicted.byteLength,
           filter_sums: 4 * lanes * (2 + states),
+          state_sums: stateSumsBytes(lanes, states),
         },
         workgroups: [lanes],
         outputs: ["filtered"],
         check({ filtered }) {
-          const last = (values: Float32Array) => values.subarray((lanes - 1) * bins);
-          const own = Float64Array.from(last(likelihood));
+          const last = (values: Uint32Array) => values.subarray((lanes - 1) * bins);
+          const own = logsOf(last(likelihood));
           // the second state reads the likelihoods of the first
           own.copyWithin(starts[1]!, 0, bins - starts[1]!);
-          const twin = reference.hmmWeigh(last(predicted), own, starts);
-          checkWithin("hmm_weigh", largestDifference(last(filtered!), twin.filtered), 3e-7);
+          const twin = reference.hmmWeigh(logsOf(last(predicted)), own);
+          checkWithin("hmm_weigh", largestError(last(asWide(filtered!)), twin.filtered), 6e-7);
         },
       };
     }),

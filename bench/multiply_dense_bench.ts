@@ -3,7 +3,15 @@ import type { DenseShape } from "../src/kernels/multiply_dense.ts";
 import * as dense from "../src/kernels/multiply_dense.ts";
 import { Random } from "../src/math/random.ts";
 import { multiplyDense } from "../test/reference/multiply_dense.ts";
-import { largestDifference } from "../test/support/hmm_problem.ts";
+import { sumBlocks } from "../test/reference/sum_blocks.ts";
+import {
+  asWide,
+  largestError,
+  logsOf,
+  randomWide,
+  stateSumsOf,
+  wideOfLogs,
+} from "../test/support/wide_numbers.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 
@@ -19,12 +27,13 @@ export const multiplyDenseBench: Bench = {
     const matrix = denseParts(SIZE, SIZE, rowAt).next().value!;
     return [false, true].flatMap((transposed) =>
       [1, 8, 16, 64].map((lanes) => {
-        const vectors = Float32Array.from({ length: lanes * SIZE }, () => random.uniform());
+        const vectors = randomWide(lanes * SIZE, () => random.uniform(), { depth: 3 });
         const shape: DenseShape = {
           rows: SIZE,
           columns: SIZE,
           partRows: dense.DENSE_BLOCK * Math.ceil(SIZE / dense.DENSE_BLOCK),
           lanes,
+          states: 1,
           transposed,
         };
         return {
@@ -38,6 +47,7 @@ export const multiplyDenseBench: Bench = {
             params: dense.multiplyDenseParams(shape, 0, 0, SIZE),
             matrix,
             vectors,
+            state_sums: stateSumsOf(vectors, [0, SIZE]),
             partial: dense.densePartialBytes(shape),
           },
           workgroups: dense.multiplyDenseWorkgroups(shape, 0),
@@ -46,17 +56,17 @@ export const multiplyDenseBench: Bench = {
             // the last lane: its blocks, added up here
             const twin = multiplyDense(
               { rows: SIZE, columns: SIZE, values },
-              vectors.subarray((lanes - 1) * SIZE),
+              logsOf(vectors.subarray((lanes - 1) * SIZE)),
               transposed,
             );
             const kept = dense.denseKept(shape);
-            const got = new Float64Array(SIZE);
+            const blocks: number[] = [];
             for (let block = 0; block < dense.denseBlocks(shape); block++) {
               const from = (block * lanes + lanes - 1) * kept;
-              got.forEach((_, i) => got[i]! += partial![from + i]!);
+              blocks.push(...logsOf(asWide(partial!).subarray(from, from + kept)));
             }
-            const largest = twin.reduce((most, value) => Math.max(most, value), 0);
-            checkWithin("multiply_dense", largestDifference(got, twin) / largest, 2.5e-7);
+            const got = wideOfLogs(sumBlocks(blocks, kept, SIZE, [-Infinity]));
+            checkWithin("multiply_dense", largestError(got, twin), 3e-7);
           },
         };
       })

@@ -1,7 +1,9 @@
 import * as dense from "../src/kernels/multiply_dense.ts";
 import * as blocks from "../src/kernels/sum_blocks.ts";
 import { Random } from "../src/math/random.ts";
+import { toWide } from "../src/math/wide.ts";
 import { sumBlocks } from "../test/reference/sum_blocks.ts";
+import { asWide, largestError, logsOf, randomWide } from "../test/support/wide_numbers.ts";
 import type { Bench } from "./harness.ts";
 import { checkWithin } from "./harness.ts";
 
@@ -18,35 +20,37 @@ export const sumBlocksBench: Bench = {
         columns: bins!,
         partRows: dense.DENSE_BLOCK * Math.ceil(bins! / dense.DENSE_BLOCK),
         lanes: lanes!,
+        states: 1,
         transposed: false,
       };
-      const partial = Float32Array.from(
-        { length: dense.densePartialBytes(shape) / 4 },
+      const partial = randomWide(
+        dense.densePartialBytes(shape) / 4,
         () => random.uniform(),
+        { depth: 3 },
       );
       return {
         spec: blocks.sumBlocks,
-        constants: blocks.sumBlocksConstants(shape, 1, bins!, 0),
+        constants: blocks.sumBlocksConstants(shape, bins!, 0),
         shape: `${bins} bins, ${lanes} lanes`,
         rows: lanes!,
         flops: lanes! * bins! * dense.denseBlocks(shape),
         bytes: partial.byteLength + 4 * lanes! * bins!,
         buffers: {
-          params: blocks.sumBlocksParams(0, bins!, 0, 1),
+          params: blocks.sumBlocksParams(0, bins!),
           partial,
           states: Uint32Array.of(0, 0, bins!, 0),
           spread_weights: Float32Array.of(SPREAD),
-          state_sums: new Float32Array(lanes!).fill(1),
+          // a level, and 1
+          state_sums: Uint32Array.from({ length: 2 * lanes! }, (_, i) => i % 2 ? toWide(1) : 1),
           product: 4 * lanes! * bins!,
         },
         workgroups: blocks.sumBlocksWorkgroups(bins!, lanes!),
         outputs: ["product"],
         check({ product }) {
-          const spread = Array(lanes!).fill(SPREAD);
-          const twin = sumBlocks(partial, dense.denseKept(shape), bins!, spread);
-          twin.forEach((sum, i) =>
-            checkWithin("sum_blocks", Math.abs(product![i]! - sum) / sum, 1e-6)
-          );
+          const spread = Array(lanes!).fill(Math.log(SPREAD));
+          const twin = sumBlocks(logsOf(partial), dense.denseKept(shape), bins!, spread);
+          const got = asWide(product!).subarray(0, twin.length);
+          checkWithin("sum_blocks", largestError(got, twin), 1e-6);
         },
       };
     }),

@@ -4,12 +4,18 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { denseTransition } from "../src/hmm/dense_transition.ts";
 import { sparseTransition } from "../src/hmm/sparse_transition.ts";
 import { contFrag } from "../src/hmm/states.ts";
-import { hmmWeigh, hmmWeighConstants, hmmWeighParams } from "../src/kernels/hmm_weigh.ts";
+import {
+  hmmWeigh,
+  hmmWeighConstants,
+  hmmWeighParams,
+  stateSumsBytes,
+} from "../src/kernels/hmm_weigh.ts";
 import type { DenseShape } from "../src/kernels/multiply_dense.ts";
 import * as dense from "../src/kernels/multiply_dense.ts";
 import * as sparse from "../src/kernels/multiply_sparse.ts";
 import * as blocks from "../src/kernels/sum_blocks.ts";
 import { formatTable } from "../src/math/format.ts";
+import { fromWide, toWideRow } from "../src/math/wide.ts";
 import type { HmmProblem } from "../test/support/hmm_problem.ts";
 import {
   boxGrid,
@@ -20,12 +26,15 @@ import {
 } from "../test/support/hmm_problem.ts";
 import type { KernelCase } from "../test/support/run_kernel.ts";
 import { runKernel } from "../test/support/run_kernel.ts";
+import { asWide, wideOfLogs } from "../test/support/wide_numbers.ts";
 import type { CeilingMeter, Ceilings } from "./ceilings.ts";
 import { checkWithin, floorMs, median } from "./harness.ts";
 import type { ResultRow } from "./results.ts";
 
 const STRUCTURED_ROWS = 16;
 const REPEATS = 5;
+
+const linear = (product: Float32Array) => Float64Array.from(asWide(product), fromWide);
 
 export const transitionStepBench = {
   name: "transition_step",
@@ -59,15 +68,16 @@ export const transitionStepBench = {
       buffers: {
         params: hmmWeighParams(0, 1, 0, width),
         states: stateTable,
-        likelihood: Float32Array.from(logLikelihoods.subarray(0, bins), Math.exp),
-        predicted: Float32Array.from(layout.initial),
+        likelihood: wideOfLogs(logLikelihoods.subarray(0, bins)),
+        predicted: toWideRow(layout.initial),
         filtered: 4 * width,
         filter_sums: 4 * (2 + states),
+        state_sums: stateSumsBytes(1, states),
       },
       workgroups: [1],
-      outputs: ["filtered", "filter_sums"],
+      outputs: ["filtered", "state_sums"],
     });
-    const { filtered, filter_sums: filterSums } = weigh.outputs;
+    const { filtered, state_sums: stateSums } = weigh.outputs;
 
     const sparseShape = {
       lanes: 1,
@@ -82,21 +92,20 @@ export const transitionStepBench = {
         params: sparse.multiplySparseParams(
           { at: 0, stride: width },
           { at: 0, stride: width },
-          { at: 2, stride: 0 },
         ),
         tiles: sparseT.tiles,
         ...sparseT.forward,
         vectors: filtered!,
         states: stateTable,
         spread_weights: sparseT.spread,
-        state_sums: filterSums!,
+        state_sums: stateSums!,
         product: 4 * width,
       },
       workgroups: sparse.multiplySparseWorkgroups(sparseShape),
       outputs: ["product"],
     });
     const differences = {
-      sparse: largestDifference(gathered.outputs.product!, wanted),
+      sparse: largestDifference(linear(gathered.outputs.product!), wanted),
       dense: NaN,
     };
     checkWithin("the sparse step", differences.sparse, 2e-7);
@@ -104,7 +113,7 @@ export const transitionStepBench = {
     // everything a matrix: nothing is spread
     const matrix = denseTransition(problem.grid, model, { expandUniform: true });
     const { rows, columns, partRows } = matrix;
-    const shape: DenseShape = { rows, columns, partRows, lanes: 1, transposed: false };
+    const shape: DenseShape = { rows, columns, partRows, lanes: 1, states, transposed: false };
     let partial: Float32Array | number = dense.densePartialBytes(shape);
     let denseMs = 0;
     let part = 0;
@@ -116,6 +125,7 @@ export const transitionStepBench = {
           params: dense.multiplyDenseParams(shape, part, 0, width),
           matrix: tiles,
           vectors: filtered!,
+          state_sums: stateSums!,
           partial,
         },
         workgroups: dense.multiplyDenseWorkgroups(shape, part),
@@ -127,19 +137,19 @@ export const transitionStepBench = {
     }
     const summed = await timed({
       spec: blocks.sumBlocks,
-      constants: blocks.sumBlocksConstants(shape, states, width, 0),
+      constants: blocks.sumBlocksConstants(shape, width, 0),
       buffers: {
-        params: blocks.sumBlocksParams(0, width, 0, 0),
+        params: blocks.sumBlocksParams(0, width),
         partial,
         states: stateTable,
         spread_weights: matrix.spread,
-        state_sums: new Float32Array(states),
+        state_sums: stateSums!,
         product: 4 * width,
       },
       workgroups: blocks.sumBlocksWorkgroups(width, 1),
       outputs: ["product"],
     });
-    differences.dense = largestDifference(summed.outputs.product!, wanted);
+    differences.dense = largestDifference(linear(summed.outputs.product!), wanted);
     checkWithin("the dense step", differences.dense, 2e-7);
 
     const structuredMs = structured.ms / STRUCTURED_ROWS;

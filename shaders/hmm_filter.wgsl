@@ -174,11 +174,15 @@ fn hmm_filter(
       }
     }
 
+    // near weights are divided on the way
+    let factor = select(inverse, 1.0, near);
     for (var level = 0u; level < levels; level++) {
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        if (near) {
-          for (var state = 0u; state < STATES; state++) {
-            let at = out + state * CELLS + cell;
+      let near_cells = select(0u, CELLS, level == 0u);
+      let deep_cells = CELLS - near_cells;
+      for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
+        for (var state = 0u; state < STATES; state++) {
+          let at = out + state * CELLS + cell;
+          if (near) {
             filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
           }
         }
@@ -186,23 +190,33 @@ fn hmm_filter(
           var source = vec4f();
           for (var state = 0u; state < STATES; state++) {
             source += transition.weights[job * MAX_STATES + state].x *
-              wide_at_level(filtered[out + state * CELLS + cell], level);
+              near_value(filtered[out + state * CELLS + cell]);
+          }
+          field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
+        }
+      }
+      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+        for (var job = 0u; job < JOBS; job++) {
+          var source = vec4f();
+          for (var state = 0u; state < STATES; state++) {
+            source += transition.weights[job * MAX_STATES + state].x *
+              deep_value(filtered[out + state * CELLS + cell], level);
           }
           field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
         }
       }
       convolve_all(thread);
 
-      // near weights have been divided
-      let factor = select(inverse, 1.0, near);
+      find_level_totals(shift, level, near);
       for (var to = 0u; to < STATES; to++) {
         var spread = 0.0;
         for (var state = 0u; state < STATES; state++) {
-          spread += transition.weights[state * MAX_STATES + to].z *
-            state_total_at_level(state, shift, level, near);
+          spread += transition.weights[state * MAX_STATES + to].z * level_totals[state];
         }
         spread *= inverse;
-        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+        let base = next + to * CELLS;
+        var small = vec4<bool>();
+        for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
           var sum = vec4f();
           for (var job = 0u; job < JOBS; job++) {
             sum += transition.weights[job * MAX_STATES + to].y *
@@ -210,25 +224,36 @@ fn hmm_filter(
           }
           for (var state = 0u; state < STATES; state++) {
             sum += transition.weights[state * MAX_STATES + to].w *
-              wide_at_level(filtered[out + state * CELLS + cell], level);
+              near_value(filtered[out + state * CELLS + cell]);
           }
-          let inside = row_scale[cell] > vec4f();
-          let at = next + to * CELLS + cell;
-          var wide = wide_from_level(select(vec4f(), sum * factor + spread, inside), level);
-          for (var deep = level > 0u; deep; deep = false) {
-            wide = wide_sum(predicted[at], wide);
+          let value = select(vec4f(), sum * factor + spread, row_scale[cell] > vec4f());
+          small = small | is_small(value);
+          predicted[base + cell] = bitcast<vec4u>(value);
+        }
+        let small_cells = select(0u, near_cells, any(small));
+        for (var cell = thread; cell < small_cells; cell += WORKGROUP) {
+          predicted[base + cell] = wide_from_level(bitcast<vec4f>(predicted[base + cell]), 0u);
+        }
+        for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+          var sum = vec4f();
+          for (var job = 0u; job < JOBS; job++) {
+            sum += transition.weights[job * MAX_STATES + to].y *
+              field[result_at(job) + grid_table[cell]];
           }
-          predicted[at] = wide;
+          for (var state = 0u; state < STATES; state++) {
+            sum += transition.weights[state * MAX_STATES + to].w *
+              deep_value(filtered[out + state * CELLS + cell], level);
+          }
+          let value = select(vec4f(), sum * factor + spread, row_scale[cell] > vec4f());
+          predicted[base + cell] = wide_sum(predicted[base + cell], wide_from_level(value, level));
         }
       }
     }
-    for (var deep = !near; deep; deep = false) {
-      for (var state = 0u; state < STATES; state++) {
-        for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-          let at = out + state * CELLS + cell;
-          let weight = wide_parts(filtered[at]);
-          filtered[at] = wide_of(weight.mantissa * inverse, weight.exponent);
-        }
+    for (var state = 0u; state < STATES; state++) {
+      for (var cell = thread; cell < select(CELLS, 0u, near); cell += WORKGROUP) {
+        let at = out + state * CELLS + cell;
+        let weight = wide_parts(filtered[at]);
+        filtered[at] = wide_of(weight.mantissa * inverse, weight.exponent);
       }
     }
   }

@@ -159,26 +159,39 @@ fn find_ratio_shifts(thread: u32, carry: u32, next: u32) -> i32 {
 // sums of that.
 fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: u32, near: bool) {
   for (var level = 0u; level < levels; level++) {
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+    let near_cells = select(0u, CELLS, level == 0u);
+    let deep_cells = CELLS - near_cells;
+    for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
       for (var job = 0u; job < JOBS; job++) {
         var source = vec4f();
         for (var state = 0u; state < STATES; state++) {
           source += transition.weights[job * MAX_STATES + state].y *
-            wide_at_level(ratio[carry + state * CELLS + cell], level);
+            near_value(ratio[carry + state * CELLS + cell]);
+        }
+        field[source_at(job) + grid_table[cell]] = source;
+      }
+    }
+    for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+      for (var job = 0u; job < JOBS; job++) {
+        var source = vec4f();
+        for (var state = 0u; state < STATES; state++) {
+          source += transition.weights[job * MAX_STATES + state].y *
+            deep_value(ratio[carry + state * CELLS + cell], level);
         }
         field[source_at(job) + grid_table[cell]] = source;
       }
     }
     convolve_all(thread);
 
+    find_level_totals(shift, level, near);
     for (var state = 0u; state < STATES; state++) {
       var spread = 0.0;
       for (var to = 0u; to < STATES; to++) {
-        spread += transition.weights[state * MAX_STATES + to].z *
-          state_total_at_level(to, shift, level, near);
+        spread += transition.weights[state * MAX_STATES + to].z * level_totals[to];
       }
+      let base = next + state * CELLS;
       var weights = 0.0;
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+      for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
         var sum = vec4f(spread);
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + state].x *
@@ -186,19 +199,30 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         }
         for (var to = 0u; to < STATES; to++) {
           sum += transition.weights[state * MAX_STATES + to].w *
-            wide_at_level(ratio[carry + to * CELLS + cell], level);
+            near_value(ratio[carry + to * CELLS + cell]);
         }
-        let at = next + state * CELLS + cell;
-        let weight = near_value(filtered[here + state * CELLS + cell]) * sum;
+        let before = near_value(filtered[here + state * CELLS + cell]);
+        let weight = sum * select(vec4f(1.0), before, near);
         weights += dot(weight, vec4f(1.0));
-        var result = bitcast<vec4u>(weight);
-        for (var deep = !near; deep; deep = false) {
-          let before = select(predicted[at], vec4u(), level == 0u);
-          result = wide_sum(before, wide_from_level(sum, level));
-        }
-        predicted[at] = result;
+        predicted[base + cell] = bitcast<vec4u>(weight);
       }
       partial_products[state * WORKGROUP + thread] = weights;
+      let unpacked_cells = select(near_cells, 0u, near);
+      for (var cell = thread; cell < unpacked_cells; cell += WORKGROUP) {
+        predicted[base + cell] = wide_from_level(bitcast<vec4f>(predicted[base + cell]), 0u);
+      }
+      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+        var sum = vec4f(spread);
+        for (var job = 0u; job < JOBS; job++) {
+          sum += transition.weights[job * MAX_STATES + state].x *
+            row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
+        }
+        for (var to = 0u; to < STATES; to++) {
+          sum += transition.weights[state * MAX_STATES + to].w *
+            deep_value(ratio[carry + to * CELLS + cell], level);
+        }
+        predicted[base + cell] = wide_sum(predicted[base + cell], wide_from_level(sum, level));
+      }
     }
   }
 }
@@ -260,21 +284,32 @@ fn hmm_smooth(
       weigh_wide(thread, here, next, alone);
     }
     let inverse = 1.0 / total_of_states(shift);
-    let factor = select(0.0, inverse * SCALE, near);
+    let factor = inverse * SCALE;
     for (var state = 0u; state < STATES; state++) {
       if (thread == 0u) {
         smooth_sums[tile_row * STATES + state] = state_share(state, shift) * inverse;
       }
-      for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-        let at = state * CELLS + cell;
-        let value = select(vec4u(), predicted[next + at], near);
-        var wide = wide_from_level(bitcast<vec4f>(value) * factor, 0u);
-        for (var deep = !near; deep; deep = false) {
-          let weight = product(here + at, next + at, alone);
-          wide = wide_of(weight.mantissa * inverse, weight.exponent - shift);
-        }
-        filtered[here + at] = wide;
-        smoothed_carry[carry + at] = wide;
+      let base = state * CELLS;
+      let near_cells = select(0u, CELLS, near);
+      let deep_cells = CELLS - near_cells;
+      var small = vec4<bool>();
+      for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
+        let value = bitcast<vec4f>(predicted[next + base + cell]) * factor;
+        small = small | is_small(value);
+        filtered[here + base + cell] = bitcast<vec4u>(value);
+        smoothed_carry[carry + base + cell] = bitcast<vec4u>(value);
+      }
+      let small_cells = select(0u, near_cells, any(small));
+      for (var cell = thread; cell < small_cells; cell += WORKGROUP) {
+        let wide = wide_from_level(bitcast<vec4f>(filtered[here + base + cell]), 0u);
+        filtered[here + base + cell] = wide;
+        smoothed_carry[carry + base + cell] = wide;
+      }
+      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+        let weight = product(here + base + cell, next + base + cell, alone);
+        let wide = wide_of(weight.mantissa * inverse, weight.exponent - shift);
+        filtered[here + base + cell] = wide;
+        smoothed_carry[carry + base + cell] = wide;
       }
     }
   }

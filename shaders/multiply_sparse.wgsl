@@ -7,17 +7,19 @@
 // T is kept as its 4x4 tiles that are not zero: bins that are neighbours reach nearly the same bins,
 // and a tile is read with one index and one bounds check for 16 entries.
 //
-// params           elements of `vectors`, `product` and `state_sums`: where lane 0 starts, and from one
-//                  lane to the next
+// params           elements of `vectors` and `product`: where lane 0 starts, and from one lane to the next
 // tiles            [tiles] mat4x4<f32>: rows 4 I + c of T as columns c, over 4 J .. 4 J + 3; the first
 //                  is zero
 // slices           [ceil(quads of BINS / 32) + 1] u32, first entry of each 32 quads of results
 // entries          vec2<u32>: which quad of `vectors`, and which tile. In a slice entry k of quad r
 //                  lies at 32 k + r, filled up with tile 0 to the longest: neighbours read
 //                  neighbouring memory. One list for T, one for its transpose
-// vectors          f32. Up to 3 elements behind a lane are read too, and meet zeros of T
+// vectors          u32, wide. Up to 3 elements behind a lane are read too, and meet zeros of T
 // states, spread_weights, state_sums   as in shared/spread.wgsl
-// product          f32, written
+// product          u32, wide, written
+//
+// Entries of T may be as small as 2^-98: below it, terms may be lost of vector elements near the end of a
+// level. Numbers below 2^-128 are made for those lanes and results alone that they may change.
 //
 // A thread makes 4 results for TILE_LANES lanes: a tile is read once for all of them. Runs of up to 16
 // tiles are summed by themselves, each of them spread over the whole list, so that none holds all of a
@@ -39,26 +41,53 @@ struct Params {
   vectors_stride: u32,
   product_at: u32,
   product_stride: u32,
-  sums_at: u32,
-  sums_stride: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> tiles: array<mat4x4f>;
 @group(0) @binding(2) var<storage, read> slices: array<u32>;
 @group(0) @binding(3) var<storage, read> entries: array<vec2u>;
-@group(0) @binding(4) var<storage, read> vectors: array<f32>;
+@group(0) @binding(4) var<storage, read> vectors: array<u32>;
 @group(0) @binding(5) var<storage, read> states: array<vec2u>;
 @group(0) @binding(6) var<storage, read> spread_weights: array<f32>;
-@group(0) @binding(7) var<storage, read> state_sums: array<f32>;
-@group(0) @binding(8) var<storage, read_write> product: array<f32>;
+@group(0) @binding(7) var<storage, read> state_sums: array<u32>;
+@group(0) @binding(8) var<storage, read_write> product: array<u32>;
 
-fn times(tile: mat4x4f, at: u32) -> vec4f {
-  let v = vec4f(vectors[at], vectors[at + 1u], vectors[at + 2u], vectors[at + 3u]);
+fn quad_at(at: u32) -> vec4u {
+  return vec4u(vectors[at], vectors[at + 1u], vectors[at + 2u], vectors[at + 3u]);
+}
+
+fn times(tile: mat4x4f, v: vec4f) -> vec4f {
   if (TRANSPOSED == 1u) {
     return v * tile;
   }
   return tile * v;
+}
+
+fn times_near(tile: mat4x4f, at: u32) -> vec4f {
+  return times(tile, near_value(quad_at(at)));
+}
+
+// Adds to a product what its deeper levels make, one after the other, of those that there are.
+fn add_deep(near: vec4u, entries_from: u32, entries_end: u32, source: u32, levels: u32) -> vec4u {
+  var product = near;
+  var next = 1u;
+  while (next < levels && is_open(product, next)) {
+    let level = next;
+    next = levels;
+    var sum = vec4f();
+    for (var entry = entries_from; entry < entries_end; entry += SLICE) {
+      let wide = quad_at(source + 4u * entries[entry].x);
+      let own = wide_levels(wide);
+      let deeper = select(vec4u(levels), own, own > vec4u(level));
+      next = min(min(next, min(deeper.x, deeper.y)), min(deeper.z, deeper.w));
+      if (any(own == vec4u(level))) {
+        sum += times(tiles[entries[entry].y], wide_at_level(wide, level));
+      }
+    }
+    product = wide_sum(product, wide_from_level(sum, level));
+  }
+  return product;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -87,19 +116,19 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
     for (var entry = begin + run * SLICE + quad % SLICE; entry < end; entry += runs * SLICE) {
       let tile = tiles[entries[entry].y];
       let at = source + 4u * entries[entry].x;
-      sum0 += times(tile, at);
+      sum0 += times_near(tile, at);
       if (TILE_LANES > 1u) {
-        sum1 += times(tile, at + stride);
+        sum1 += times_near(tile, at + stride);
       }
       if (TILE_LANES > 2u) {
-        sum2 += times(tile, at + 2u * stride);
-        sum3 += times(tile, at + 3u * stride);
+        sum2 += times_near(tile, at + 2u * stride);
+        sum3 += times_near(tile, at + 3u * stride);
       }
       if (TILE_LANES > 4u) {
-        sum4 += times(tile, at + 4u * stride);
-        sum5 += times(tile, at + 5u * stride);
-        sum6 += times(tile, at + 6u * stride);
-        sum7 += times(tile, at + 7u * stride);
+        sum4 += times_near(tile, at + 4u * stride);
+        sum5 += times_near(tile, at + 5u * stride);
+        sum6 += times_near(tile, at + 6u * stride);
+        sum7 += times_near(tile, at + 7u * stride);
       }
     }
     sums[0] += sum0;
@@ -111,11 +140,37 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
     sums[6] += sum6;
     sums[7] += sum7;
   }
-  for (var bin = 4u * quad; bin < min(BINS, 4u * quad + 4u); bin++) {
-    for (var i = 0u; i < TILE_LANES && first_lane + i < LANES; i++) {
-      let lane = first_lane + i;
-      product[params.product_at + lane * params.product_stride + bin] = sums[i][bin % 4u] +
-        spread_onto(bin, params.sums_at + lane * params.sums_stride);
+  let bins = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  // lanes with a single level first, then the others: software adapters run through a branch that no
+  // thread takes, and through the first turn of a loop
+  var first_deep = TILE_LANES;
+  for (var i = 0u; i < TILE_LANES && first_lane + i < LANES; i++) {
+    let lane = first_lane + i;
+    if (levels_of(lane) > 1u) {
+      first_deep = min(first_deep, i);
+      continue;
+    }
+    var sum = sums[i];
+    for (var j = 0u; j < 4u; j++) {
+      sum[j] += spread_near(bins[j], lane);
+    }
+    store(lane, bins, wide_from_level(sum, 0u));
+  }
+  for (var i = first_deep; i < TILE_LANES && first_lane + i < LANES; i++) {
+    let lane = first_lane + i;
+    let levels = levels_of(lane);
+    if (levels > 1u) {
+      let near = wide_sum(wide_from_level(sums[i], 0u), spread_onto(bins, lane));
+      store(lane, bins, add_deep(near, begin + quad % SLICE, end, source + i * stride, levels));
+    }
+  }
+}
+
+fn store(lane: u32, bins: vec4u, result: vec4u) {
+  let at = params.product_at + lane * params.product_stride;
+  for (var j = 0u; j < 4u; j++) {
+    if (bins[j] < BINS) {
+      product[at + bins[j]] = result[j];
     }
   }
 }

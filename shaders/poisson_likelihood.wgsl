@@ -68,11 +68,17 @@ fn larger(a: vec2i, b: vec2i) -> vec2i {
   return select(a, b, b.x > a.x || (b.x == a.x && b.y > a.y));
 }
 
+struct Power {
+  // in [0.7, 1.42)
+  mantissa: vec4f,
+  exponent: vec4i,
+}
+
 // 2^-(whole + fraction / 2^24) for whole from 0, to a unit in the last place.
 //
 // WGSL's own exp errs by 3 + 2 |x| units, always to the same side on some adapters: over the rows of a
 // recording that adds up in the log-likelihood. Coefficients: Cephes, exp2f.
-fn power_of_two(whole: vec4i, fraction: vec4i) -> vec4u {
+fn power_of_two(whole: vec4i, fraction: vec4i) -> Power {
   let part = vec4f(fraction) * 5.9604645e-8;
   let up = round(part);
   let rest = up - part;
@@ -83,13 +89,17 @@ fn power_of_two(whole: vec4i, fraction: vec4i) -> vec4u {
   sum = sum * rest + 2.402264791e-1;
   sum = sum * rest + 6.931472029e-1;
   sum = sum * rest + 1.0;
-  let power = whole + vec4i(up);
-  var wide = bitcast<vec4u>(sum) + (vec4u(100 - power) << vec4u(23u));
-  for (var deep = !all(power < vec4i(127)); deep; deep = false) {
-    // 16384 is beyond 2^-8191, and no sum of exponents overflows
-    wide = wide_of(sum, -min(power, vec4i(16384)));
-  }
-  return wide;
+  // 16384 is beyond what wide numbers hold, and no sum of exponents overflows
+  return Power(sum, -min(whole + vec4i(up), vec4i(16384)));
+}
+
+// Likelihood of a cell, of which the row's largest sum is `highest`.
+fn power_at(cell: u32, first_spike: u32, end_spike: u32, highest: vec2i) -> Power {
+  let sums = sums_of(cell, first_spike, end_spike);
+  // a fraction that is borrowed from
+  let fraction = vec4i(highest.y) - sums.fraction;
+  let below = vec4i(highest.x) - sums.whole + (fraction >> vec4u(24u));
+  return power_of_two(below, fraction & vec4i(FRACTION));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -131,14 +141,19 @@ fn poisson_likelihood(
   if (lane == 0u) {
     row_maximum[row] = select(highest, vec2i(), silent);
   }
+  let even = bitcast<vec4u>(vec4f(1.2676506e30));
+  var deep = vec4<bool>();
   for (var cell = lane; cell < CELLS; cell += WORKGROUP) {
-    let sums = sums_of(cell, first_spike, end_spike);
-    // a fraction that is borrowed from
-    let fraction = vec4i(highest.y) - sums.fraction;
-    let below = vec4i(highest.x) - sums.whole + (fraction >> vec4u(24u));
-    let value = power_of_two(below, fraction & vec4i(FRACTION));
+    let power = power_at(cell, first_spike, end_spike, highest);
     let inside = silence[2u * cell] > vec4i(OUTSIDE);
-    let even = wide_of(vec4f(1.0), vec4i());
-    likelihood[out + cell] = select(vec4u(), select(value, even, silent), inside);
+    deep = deep | ((power.exponent < vec4i(-127)) & inside);
+    let near = bitcast<vec4u>(power.mantissa) + (vec4u(power.exponent + 100) << vec4u(23u));
+    likelihood[out + cell] = select(vec4u(), select(near, even, vec4<bool>(silent)), inside);
+  }
+  let deep_cells = select(0u, CELLS, any(deep) && !silent);
+  for (var cell = lane; cell < deep_cells; cell += WORKGROUP) {
+    let power = power_at(cell, first_spike, end_spike, highest);
+    let inside = silence[2u * cell] > vec4i(OUTSIDE);
+    likelihood[out + cell] = select(vec4u(), wide_of(power.mantissa, power.exponent), inside);
   }
 }

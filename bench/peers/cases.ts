@@ -15,6 +15,7 @@ import * as pick from "../../src/kernels/vq_pick.ts";
 import * as sums from "../../src/kernels/vq_sums.ts";
 import { toPanels } from "../../src/math/panels.ts";
 import { Random } from "../../src/math/random.ts";
+import { fromWide, toWideRow } from "../../src/math/wide.ts";
 import { referenceTransition } from "../../test/reference/transition.ts";
 import {
   boxGrid,
@@ -616,7 +617,10 @@ function gatherCase(frames: number, windows: number, size: number, features: num
 
 /** Products of one matrix with a vector of each lane, as of a transition that nothing is known of. */
 function matmulCase(size: number, lanes: number): PeerCase {
-  const [matrix, vectors] = [some(size * size), some(lanes * size)];
+  // ours multiplies probabilities
+  const [matrix, vectors] = [size * size, lanes * size].map((count) =>
+    some(count).map(Math.abs)
+  ) as [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>];
   return {
     name: "matmul",
     shape: `${size} x ${size}, ${lanes} vectors`,
@@ -631,6 +635,7 @@ function matmulCase(size: number, lanes: number): PeerCase {
         columns: size,
         partRows: dense.DENSE_BLOCK * Math.ceil(size / dense.DENSE_BLOCK),
         lanes,
+        states: 1,
         transposed: false,
       };
       const rowAt = (row: number) => matrix.subarray(row * size, (row + 1) * size);
@@ -644,19 +649,21 @@ function matmulCase(size: number, lanes: number): PeerCase {
         {
           params: dense.multiplyDenseParams(shape, 0, 0, size),
           matrix: denseParts(size, size, rowAt).next().value!,
-          vectors,
+          vectors: toWideRow(vectors),
+          // a level each
+          state_sums: new Uint32Array(2 * lanes).fill(1),
           partial: dense.densePartialBytes(shape),
         },
         "partial",
       );
       const kept = dense.denseKept(shape);
       return async () => {
-        const partial = new Float32Array(await run());
+        const partial = new Uint32Array(await run());
         const all = new Float64Array(lanes * size);
         for (let block = 0; block < dense.denseBlocks(shape); block++) {
           for (let lane = 0; lane < lanes; lane++) {
             const from = (block * lanes + lane) * kept;
-            for (let i = 0; i < size; i++) all[lane * size + i]! += partial[from + i]!;
+            for (let i = 0; i < size; i++) all[lane * size + i]! += fromWide(partial[from + i]!);
           }
         }
         return all;

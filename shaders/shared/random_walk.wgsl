@@ -113,6 +113,7 @@ var<workgroup> is_deep: u32;
 // same order: on software adapters that takes less time than one barrier.
 var<private> totals: array<f32, 8>;
 var<private> shifts: array<i32, 8>;
+var<private> level_totals: array<f32, 8>;
 
 // Sums partial[state, thread] over threads, after a barrier.
 fn add_up() {
@@ -200,11 +201,13 @@ fn total_of_states(shift: i32) -> f32 {
   return sum;
 }
 
-// The same sum where it belongs to a level, times the level's scale; as it is where all are near.
-fn state_total_at_level(state: u32, shift: i32, level: u32, near: bool) -> f32 {
-  var total = totals[state];
-  for (var deep = !near; deep; deep = false) {
-    total = wide_at_level(wide_of(vec4f(total), vec4i(shifts[state] - shift)), level).x;
+// Sets level_totals to the sums of each state at a level, times its scale; to totals where all are near.
+fn find_level_totals(shift: i32, level: u32, near: bool) {
+  for (var state = 0u; state < STATES; state++) {
+    level_totals[state] = totals[state];
   }
-  return total;
+  for (var state = 0u; state < select(STATES, 0u, near); state++) {
+    let total = wide_of(vec4f(totals[state]), vec4i(shifts[state] - shift));
+    level_totals[state] = select(deep_value(total, level), near_value(total), level == 0u).x;
+  }
 }

@@ -11,14 +11,15 @@
 // holds 2^-(128 k + 127) to 2^-(128 k), and is summed in f32 as p * 2^(100 + 128 k), so that weights down
 // to 2^-60 lose nothing. Host twin: src/math/wide.ts. Appended to the kernels that use it.
 //
-// What only deep numbers need stands in loops of one turn: SwiftShader runs both sides of an if, whatever
-// its condition, but leaves out a loop that no thread enters.
+// What only deep numbers need stands in loops of its own, over no cells in most rows: SwiftShader runs both
+// sides of every if, and the first turn of every loop.
 
 // What stands for the exponent of zero, and of anything it is multiplied with.
 const WIDE_ZERO: i32 = -1048576;
 // Exponents of products of two numbers stay above it, those with a zero below.
 const WIDE_LEAST: i32 = -65536;
 const WIDE_DEEP: u32 = 0x80000000u;
+const WIDE_ONE: u32 = 0x71800000u;
 // What stands for the least number with its top bit clear, and half of the scale of those.
 const WIDE_NEAR: f32 = 3.7252903e-9;
 const HALF_SCALE: f32 = 8.8817842e-16;
@@ -45,57 +46,79 @@ fn wide_parts(wide: vec4u) -> WideParts {
   return WideParts(bitcast<vec4f>(bits | vec4u(0x3f800000u)), wide_exponents(wide));
 }
 
-// value * 2^exponent, for normal values or 0. Zero below WIDE_LEAST; the smallest number that is not,
-// rather than zero, below 2^-8191.
+// value * 2^exponent, for normal values or 0. Zero below 2^-8191.
 fn wide_of(value: vec4f, exponent: vec4i) -> vec4u {
   let bits = bitcast<vec4u>(value);
   let power = vec4i(bits >> vec4u(23u)) - 127 + exponent;
   let mantissa = bits & vec4u(0x7fffffu);
   let near = (vec4u(power + 227) << vec4u(23u)) | mantissa;
-  let deep = (vec4u(clamp(power, vec4i(-8191), vec4i(-128)) + 8191) << vec4u(18u)) |
+  let deep = (vec4u(min(power, vec4i(-128)) + 8191) << vec4u(18u)) |
     min((mantissa + 16u) >> vec4u(5u), vec4u(0x3ffffu)) | vec4u(WIDE_DEEP);
-  let nothing = (value == vec4f()) | (exponent < vec4i(WIDE_LEAST));
+  let nothing = (value == vec4f()) | (power < vec4i(-8191));
   return select(select(near, deep, power < vec4i(-128)), vec4u(), nothing);
 }
 
-// value * 2^power for powers up to 127; 0 below -126.
-fn scaled(value: vec4f, power: vec4i) -> vec4f {
-  let factor = bitcast<vec4f>((clamp(power, vec4i(-126), vec4i(127)) + 127) << vec4u(23u));
-  return select(value * factor, vec4f(), power < vec4i(-126));
+// 2^power for powers up to 127; 0 below -126.
+fn two_to(power: i32) -> f32 {
+  return bitcast<f32>((clamp(power, -127, 127) + 127) << 23u);
 }
 
-// p * 2^100 for the numbers of level 0; 0 for those of others.
+// value * 2^power, likewise.
+fn scaled(value: vec4f, power: vec4i) -> vec4f {
+  return value * bitcast<vec4f>((clamp(power, vec4i(-127), vec4i(127)) + 127) << vec4u(23u));
+}
+
+// A number as f32, 0 below 2^-126.
+fn wide_linear(wide: u32) -> f32 {
+  // as deep numbers are negative here
+  let value = bitcast<f32>(wide);
+  return select(0.0, value * 0x1p-100f, value >= 0x1p-26f);
+}
+
+// p * 2^100 for the numbers of level 0; 0 for those of others, which have the sign bit and never the
+// exponent of a NaN.
 fn near_value(wide: vec4u) -> vec4f {
-  return bitcast<vec4f>(select(wide, vec4u(), wide >= vec4u(WIDE_DEEP)));
+  return max(bitcast<vec4f>(wide), vec4f());
+}
+
+// Levels of four numbers.
+fn wide_levels(wide: vec4u) -> vec4u {
+  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+  return select(vec4u(), depth >> vec4u(7u), wide >= vec4u(WIDE_DEEP));
+}
+
+// How many levels numbers have that are not below 2^exponent.
+fn levels_down_to(exponent: i32) -> u32 {
+  return select(1u, 1u + (u32(min(-exponent, 8191)) >> 7u), exponent < -128);
+}
+
+// The numbers of a level from 1 on, times 2^(100 + 128 level); 0 for those of others.
+fn deep_value(wide: vec4u, level: u32) -> vec4f {
+  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
+  let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
+  let exponent = (227u + 128u * level - depth) << vec4u(23u);
+  let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
+  return bitcast<vec4f>(select(vec4u(), bits, own));
 }
 
 // The numbers of a level, times 2^(100 + 128 level); 0 for those of others.
 fn wide_at_level(wide: vec4u, level: u32) -> vec4f {
-  var value = near_value(wide);
-  for (var deep = level > 0u; deep; deep = false) {
-    let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
-    let own = (wide >= vec4u(WIDE_DEEP)) & ((depth >> vec4u(7u)) == vec4u(level));
-    let exponent = (227u + 128u * level - depth) << vec4u(23u);
-    let bits = exponent | ((wide & vec4u(0x3ffffu)) << vec4u(5u));
-    value = bitcast<vec4f>(select(vec4u(), bits, own));
-  }
-  return value;
+  return select(deep_value(wide, level), near_value(wide), level == 0u);
 }
 
 // What was summed at a level, as a number again.
 fn wide_from_level(value: vec4f, level: u32) -> vec4u {
-  var wide = bitcast<vec4u>(value);
-  let is_near = (value >= vec4f(WIDE_NEAR)) | (value == vec4f());
-  for (var deep = level > 0u || !all(is_near); deep; deep = false) {
-    wide = wide_of(value, vec4i(-100 - 128 * i32(level)));
-  }
-  return wide;
+  return wide_of(value, vec4i(-100 - 128 * i32(level)));
+}
+
+// Whether f32 times 2^100 are no wide numbers yet, being too small for it.
+fn is_small(value: vec4f) -> vec4<bool> {
+  return (value < vec4f(WIDE_NEAR)) & (value != vec4f());
 }
 
 // The deepest level of four numbers.
 fn wide_deepest(wide: vec4u) -> u32 {
-  let depth = 8191u - ((wide >> vec4u(18u)) & vec4u(0x1fffu));
-  let level = select(vec4u(), depth >> vec4u(7u), wide >= vec4u(WIDE_DEEP));
+  let level = wide_levels(wide);
   return max(max(level.x, level.y), max(level.z, level.w));
 }
 
@@ -107,6 +130,16 @@ fn wide_sum(a: vec4u, b: vec4u) -> vec4u {
   return wide_of(sum, top);
 }
 
+// Whether numbers of a level, fewer than 2^30 and each times at most 1, could change a digit of their sum
+// with what those above it made.
+fn is_open(product: vec4u, level: u32) -> bool {
+  return any(wide_exponents(product) < vec4i(64 - 128 * i32(level)));
+}
+
 fn highest_of(exponent: vec4i) -> i32 {
   return max(max(exponent.x, exponent.y), max(exponent.z, exponent.w));
+}
+
+fn lowest_of(exponent: vec4i) -> i32 {
+  return min(min(exponent.x, exponent.y), min(exponent.z, exponent.w));
 }

@@ -5,10 +5,14 @@
  * @module
  */
 
-import { FILTER_SUMS_HEAD } from "../kernels/hmm_filter.ts";
 import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../kernels/hmm_ratio.ts";
 import { hmmRescale, hmmRescaleConstants, hmmRescaleParams } from "../kernels/hmm_rescale.ts";
-import { hmmWeigh, hmmWeighConstants, hmmWeighParams } from "../kernels/hmm_weigh.ts";
+import {
+  hmmWeigh,
+  hmmWeighConstants,
+  hmmWeighParams,
+  stateSumsBytes,
+} from "../kernels/hmm_weigh.ts";
 import type { DenseShape } from "../kernels/multiply_dense.ts";
 import * as dense from "../kernels/multiply_dense.ts";
 import * as sparse from "../kernels/multiply_sparse.ts";
@@ -25,7 +29,7 @@ import { sparseTransition } from "./sparse_transition.ts";
 import type { StateModel } from "./states.ts";
 import type { BlockSources } from "./transition_blocks.ts";
 
-/** Where a product's vectors, sums and result lie: a buffer, and elements for a row of a tile. */
+/** Where a product's vectors and result lie: a buffer, and elements for a row of a tile. */
 interface Operand {
   buffer: string;
   at(tile: Tile, row: number): number;
@@ -37,11 +41,11 @@ interface Product {
   /** Bytes of tables the host holds. */
   hostBytes: number;
   shared(lanes: number): SharedBuffer[];
-  /** `result` = `vectors` @ T, or T @ `vectors`; `sums` are those of the vectors over each state. */
+  /** `result` = `vectors` @ T, or T @ `vectors`; of these `state_sums` has levels and sums. */
   kernels(
     lanes: number,
     transposed: boolean,
-    operands: Record<"vectors" | "sums" | "result", Operand>,
+    operands: Record<"vectors" | "result", Operand>,
   ): LoopKernel[];
 }
 
@@ -64,18 +68,8 @@ export function matrixRecursion(
   const { states, bins, starts, likelihoods, stateTable } = transition;
   const interior = grid.interiorIndex.length;
   const rowsOf = ({ start, end }: Tile) => end - start;
-  const row = (buffer: string, width: number, first = 0): Operand => ({
-    buffer,
-    at: (_tile, at) => at * width + first,
-    stride: (tile) => rowsOf(tile) * width,
-  });
-  const perLane = (buffer: string, width: number): Operand => ({
-    buffer,
-    at: () => 0,
-    stride: () => width,
-  });
+  const perLane = (buffer: string): Operand => ({ buffer, at: () => 0, stride: () => bins });
   const everyLane = ({ lanes }: Tile) => [lanes];
-  const sumsWidth = FILTER_SUMS_HEAD + states;
   return {
     rowLength: bins,
     cells: likelihoods / 4,
@@ -104,7 +98,12 @@ export function matrixRecursion(
       tableBuffer("spread", transition.spread),
       tableBuffer("spread_transposed", transition.spreadTransposed),
       { name: "ratio", bytes: 4 * lanes * bins, kind: "storage", scratch: true },
-      { name: "ratio_sums", bytes: 4 * lanes * states, kind: "storage", scratch: true },
+      {
+        name: "state_sums",
+        bytes: stateSumsBytes(lanes, states),
+        kind: "storage",
+        scratch: true,
+      },
       { name: "back", bytes: 4 * lanes * bins, kind: "storage", scratch: true },
       ...product.shared(lanes),
     ],
@@ -120,8 +119,11 @@ export function matrixRecursion(
           workgroups: everyLane,
         },
         ...product.kernels(lanes, false, {
-          vectors: row("filtered", bins),
-          sums: row("filter_sums", sumsWidth, FILTER_SUMS_HEAD),
+          vectors: {
+            buffer: "filtered",
+            at: (_tile, at) => at * bins,
+            stride: (tile) => rowsOf(tile) * bins,
+          },
           result: { buffer, at: (_tile, at) => (at + 1) * rowStride, stride: laneStride },
         }),
       ],
@@ -137,9 +139,8 @@ export function matrixRecursion(
           workgroups: everyLane,
         },
         ...product.kernels(lanes, true, {
-          vectors: perLane("ratio", bins),
-          sums: perLane("ratio_sums", states),
-          result: perLane("back", bins),
+          vectors: perLane("ratio"),
+          result: perLane("back"),
         }),
         {
           kernel: hmmRescale,
@@ -152,9 +153,8 @@ export function matrixRecursion(
   };
 }
 
-const spreadBuffers = (transposed: boolean, sums: Operand) => ({
+const spreadBuffers = (transposed: boolean) => ({
   spread_weights: transposed ? "spread_transposed" : "spread",
-  state_sums: sums.buffer,
 });
 
 function sparseProduct({ tiles, forward, transposed, states, bins }: SparseTransition): Product {
@@ -168,7 +168,7 @@ function sparseProduct({ tiles, forward, transposed, states, bins }: SparseTrans
       tableBuffer("transposed_slices", transposed.slices),
       tableBuffer("transposed_entries", transposed.entries),
     ],
-    kernels(lanes, isTransposed, { vectors, sums, result }) {
+    kernels(lanes, isTransposed, { vectors, result }) {
       const shape = { lanes, states, bins, transposed: isTransposed };
       const list = isTransposed ? "transposed" : "forward";
       return [{
@@ -179,13 +179,12 @@ function sparseProduct({ tiles, forward, transposed, states, bins }: SparseTrans
           entries: `${list}_entries`,
           vectors: vectors.buffer,
           product: result.buffer,
-          ...spreadBuffers(isTransposed, sums),
+          ...spreadBuffers(isTransposed),
         },
         params: (tile, row) =>
           sparse.multiplySparseParams(
             { at: vectors.at(tile, row), stride: vectors.stride(tile) },
             { at: result.at(tile, row), stride: result.stride(tile) },
-            { at: sums.at(tile, row), stride: sums.stride(tile) },
           ),
         workgroups: (tile) => sparse.multiplySparseWorkgroups({ ...shape, lanes: tile.lanes }),
       }];
@@ -200,6 +199,7 @@ function denseProduct(transition: DenseTransition & GeneralTransition): Product 
     columns,
     partRows,
     lanes,
+    states,
     transposed,
   });
   return {
@@ -221,7 +221,7 @@ function denseProduct(transition: DenseTransition & GeneralTransition): Product 
         { name: "partial", bytes: partial, kind: "storage", scratch: true },
       ];
     },
-    kernels(lanes, transposed, { vectors, sums, result }) {
+    kernels(lanes, transposed, { vectors, result }) {
       const shape = shapeOf(lanes, transposed);
       const first = transposed ? firstColumn : firstRow;
       return [
@@ -243,18 +243,11 @@ function denseProduct(transition: DenseTransition & GeneralTransition): Product 
           kernel: blocks.sumBlocks,
           constants: blocks.sumBlocksConstants(
             shape,
-            states,
             bins,
             transposed ? firstRow : firstColumn,
           ),
-          buffers: { product: result.buffer, ...spreadBuffers(transposed, sums) },
-          params: (tile, row) =>
-            blocks.sumBlocksParams(
-              result.at(tile, row),
-              result.stride(tile),
-              sums.at(tile, row),
-              sums.stride(tile),
-            ),
+          buffers: { product: result.buffer, ...spreadBuffers(transposed) },
+          params: (tile, row) => blocks.sumBlocksParams(result.at(tile, row), result.stride(tile)),
           workgroups: (tile) => blocks.sumBlocksWorkgroups(bins, tile.lanes),
         },
       ];

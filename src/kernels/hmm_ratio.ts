@@ -6,19 +6,20 @@
 
 import code from "../../shaders/hmm_ratio.wgsl?raw" with { type: "text" };
 import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { ROW_WORKGROUP } from "./hmm_weigh.ts";
 
 export const hmmRatio: KernelSpec = {
   name: "hmm_ratio",
-  code: [code, totals].join("\n"),
+  code: [code, totals, wide].join("\n"),
   bindings: {
     params: "uniform",
     states: "read",
     smoothed_carry: "read",
     predicted: "read",
     ratio: "read_write",
-    ratio_sums: "read_write",
+    state_sums: "read_write",
   },
 };
 

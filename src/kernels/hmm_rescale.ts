@@ -6,6 +6,7 @@
 
 import code from "../../shaders/hmm_rescale.wgsl?raw" with { type: "text" };
 import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import type { SmoothStarts } from "./hmm_smooth.ts";
 import { NOWHERE } from "./hmm_smooth.ts";
@@ -13,7 +14,7 @@ import { ROW_WORKGROUP } from "./hmm_weigh.ts";
 
 export const hmmRescale: KernelSpec = {
   name: "hmm_rescale",
-  code: [code, totals].join("\n"),
+  code: [code, totals, wide].join("\n"),
   bindings: {
     params: "uniform",
     states: "read",

@@ -6,11 +6,12 @@
 
 import code from "../../shaders/hmm_weigh.wgsl?raw" with { type: "text" };
 import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const hmmWeigh: KernelSpec = {
   name: "hmm_weigh",
-  code: [code, totals].join("\n"),
+  code: [code, totals, wide].join("\n"),
   bindings: {
     params: "uniform",
     states: "read",
@@ -18,6 +19,7 @@ export const hmmWeigh: KernelSpec = {
     predicted: "read",
     filtered: "read_write",
     filter_sums: "read_write",
+    state_sums: "read_write",
   },
 };
 
@@ -26,6 +28,11 @@ export const hmmWeigh: KernelSpec = {
  * short, few enough for software adapters, where every thread of a barrier costs.
  */
 export const ROW_WORKGROUP = 128;
+
+/** Size of `state_sums`, which go from a row kernel to a product: levels and sums of a lane's vector. */
+export function stateSumsBytes(lanes: number, states: number): number {
+  return 4 * lanes * (1 + states);
+}
 
 /** @param likelihoods Entries of a row of likelihoods, padding included. */
 export function hmmWeighConstants(

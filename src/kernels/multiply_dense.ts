@@ -5,15 +5,17 @@
  */
 
 import code from "../../shaders/multiply_dense.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const multiplyDense: KernelSpec = {
   name: "multiply_dense",
-  code,
+  code: [code, wide].join("\n"),
   bindings: {
     params: "uniform",
     matrix: "read",
     vectors: "read",
+    state_sums: "read",
     partial: "read_write",
   },
 };
@@ -37,6 +39,7 @@ export interface DenseShape {
   columns: number;
   partRows: number;
   lanes: number;
+  states: number;
   transposed: boolean;
 }
 
@@ -52,7 +55,7 @@ export function denseBlocks({ rows, columns, transposed }: DenseShape): number {
   return Math.ceil((transposed ? columns : rows) / DENSE_BLOCK);
 }
 
-/** f32 from one lane of `partial` to the next. */
+/** Elements from one lane of `partial` to the next. */
 export function denseKept({ rows, columns, transposed }: DenseShape): number {
   return DENSE_TILE * tiles(transposed ? rows : columns);
 }
@@ -68,6 +71,7 @@ export function multiplyDenseConstants(shape: DenseShape): Record<string, number
     TRANSPOSED: shape.transposed ? 1 : 0,
     LANES: shape.lanes,
     TILE_LANES: tileLanes(shape.lanes),
+    STATES: shape.states,
     ROWS: tiles(shape.rows),
     COLUMNS: tiles(shape.columns),
     PART_ROWS: tiles(shape.partRows),

@@ -6,12 +6,13 @@
 
 import code from "../../shaders/multiply_sparse.wgsl?raw" with { type: "text" };
 import spread from "../../shaders/shared/spread.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { DENSE_TILE, tileLanes } from "./multiply_dense.ts";
 
 export const multiplySparse: KernelSpec = {
   name: "multiply_sparse",
-  code: [code, spread].join("\n"),
+  code: [code, spread, wide].join("\n"),
   bindings: {
     params: "uniform",
     tiles: "read",
@@ -61,18 +62,8 @@ export function multiplySparseConstants(shape: SparseShape): Record<string, numb
 export function multiplySparseParams(
   vectors: LaneElements,
   product: LaneElements,
-  sums: LaneElements,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(
-    vectors.at,
-    vectors.stride,
-    product.at,
-    product.stride,
-    sums.at,
-    sums.stride,
-    0,
-    0,
-  );
+  return Uint32Array.of(vectors.at, vectors.stride, product.at, product.stride);
 }
 
 export function multiplySparseWorkgroups(

@@ -85,10 +85,11 @@ export function packRates(
     );
   }
   const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
-  const silenceOf = (bin: number) => (lowest - total[bin]!) / Math.LN2;
-  const whole = toCells((bin) => Math.floor(silenceOf(bin)), OUTSIDE);
+  // rounded to nearest: a bias would add up over rows
+  const silenceOf = (bin: number) => Math.round((lowest - total[bin]!) / Math.LN2 * FIXED_ONE);
+  const whole = toCells((bin) => Math.floor(silenceOf(bin) / FIXED_ONE), OUTSIDE);
   const fraction = toCells(
-    (bin) => Math.floor((silenceOf(bin) - Math.floor(silenceOf(bin))) * FIXED_ONE),
+    (bin) => silenceOf(bin) - Math.floor(silenceOf(bin) / FIXED_ONE) * FIXED_ONE,
     0,
   );
   const silence = new Int32Array(cells * 8);

@@ -5,6 +5,7 @@
  */
 
 import spread from "../../shaders/shared/spread.wgsl?raw" with { type: "text" };
+import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import code from "../../shaders/sum_blocks.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import type { DenseShape } from "./multiply_dense.ts";
@@ -12,7 +13,7 @@ import { denseBlocks, denseKept } from "./multiply_dense.ts";
 
 export const sumBlocks: KernelSpec = {
   name: "sum_blocks",
-  code: [code, spread].join("\n"),
+  code: [code, spread, wide].join("\n"),
   bindings: {
     params: "uniform",
     partial: "read",
@@ -23,19 +24,19 @@ export const sumBlocks: KernelSpec = {
   },
 };
 
-const WORKGROUP = 64;
+const WORKGROUP = 32;
+const THREAD_BINS = 4;
 
 /** @param keptFirst Bin of the first row (transposed) or column of the dense matrix. */
 export function sumBlocksConstants(
   shape: DenseShape,
-  states: number,
   bins: number,
   keptFirst: number,
 ): Record<string, number> {
   return {
     WORKGROUP,
     LANES: shape.lanes,
-    STATES: states,
+    STATES: shape.states,
     BINS: bins,
     BLOCKS: denseBlocks(shape),
     KEPT: denseKept(shape),
@@ -48,12 +49,10 @@ export function sumBlocksConstants(
 export function sumBlocksParams(
   productAt: number,
   productStride: number,
-  sumsAt: number,
-  sumsStride: number,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(productAt, productStride, sumsAt, sumsStride);
+  return Uint32Array.of(productAt, productStride, 0, 0);
 }
 
 export function sumBlocksWorkgroups(bins: number, lanes: number): number[] {
-  return [Math.ceil(bins / WORKGROUP), lanes];
+  return [Math.ceil(bins / (THREAD_BINS * WORKGROUP)), lanes];
 }

@@ -10,9 +10,11 @@ const DEEP = 0x80000000;
 const LEAST_DEPTH = 128;
 const MOST_DEPTH = 8191;
 
-/** Nearest wide number to `value` * 2^`exponent`; positive numbers below 2^-8191 become the smallest. */
+/** Nearest wide number to `value` * 2^`exponent`; 0 below 2^-8191. */
 export function toWide(value: number, exponent = 0): number {
   if (value === 0) return 0;
+  // f64's subnormal numbers have too few digits to be brought to [1, 2) at once
+  if (value < 2 ** -1022) return toWide(value * 2 ** 52, exponent - 52);
   let power = Math.floor(Math.log2(value));
   let mantissa = value * 2 ** -power;
   // log2 may err where a power of two is near
@@ -23,15 +25,12 @@ export function toWide(value: number, exponent = 0): number {
     mantissa /= 2;
     power++;
   }
-  let depth = -(power + exponent);
+  const depth = -(power + exponent);
   if (depth <= LEAST_DEPTH) {
     const near = Math.fround(mantissa);
     return bitsOf(near * 2 ** (100 - depth));
   }
-  if (depth > MOST_DEPTH) {
-    depth = MOST_DEPTH;
-    mantissa = 1;
-  }
+  if (depth > MOST_DEPTH) return 0;
   const digits = Math.min(2 ** 18 - 1, Math.round((mantissa - 1) * 2 ** 18));
   return (DEEP | (MOST_DEPTH - depth) << 18 | digits) >>> 0;
 }

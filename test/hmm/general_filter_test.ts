@@ -8,13 +8,20 @@ import {
   hmmRescaleConstants,
   hmmRescaleParams,
 } from "../../src/kernels/hmm_rescale.ts";
-import { hmmWeigh, hmmWeighConstants, hmmWeighParams } from "../../src/kernels/hmm_weigh.ts";
+import {
+  hmmWeigh,
+  hmmWeighConstants,
+  hmmWeighParams,
+  stateSumsBytes,
+} from "../../src/kernels/hmm_weigh.ts";
+import { toWideRow, wideLog2 } from "../../src/math/wide.ts";
 import { enumeratePaths } from "../reference/enumerate_paths.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
-import { boxGrid, largestDifference, randomLogLikelihoods } from "../support/hmm_problem.ts";
+import { boxGrid, randomLogLikelihoods } from "../support/hmm_problem.ts";
 import { runKernel } from "../support/run_kernel.ts";
 import { runDenseTransition, runSparseTransition } from "../support/transition_products.ts";
+import { asWide, largestError, wideOfLogs } from "../support/wide_numbers.ts";
 
 const gpu = useGpu();
 
@@ -22,7 +29,16 @@ const grid = boxGrid([3]);
 const rows = 4;
 const lanes = 2;
 
-type Multiply = (vectors: Float32Array, transposed: boolean) => Promise<Float32Array>;
+// some tens of roundings of 6e-8, in the smallest number as in the largest
+const TOLERANCE = 2e-6;
+// and of 2^-19 below 2^-128: some in every row
+const DEEP_ROUNDINGS = 20;
+
+type Multiply = (
+  vectors: Uint32Array,
+  transposed: boolean,
+  stateSums: Uint32Array<ArrayBuffer>,
+) => Promise<Uint32Array>;
 
 const walled = stateModel({
   names: ["own", "walled"],
@@ -46,37 +62,50 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
     (_, i) => model.initial[Math.floor(i / bins)]! / bins,
   );
   const products: Record<string, Multiply> = {
-    "dense matrices": (vectors, transposed) =>
-      runDenseTransition(gpu(), denseTransition(grid, model), vectors, transposed),
-    "sparse matrices": (vectors, transposed) =>
-      runSparseTransition(gpu(), sparseTransition(grid, model), vectors, transposed),
+    "dense matrices": (...operands) =>
+      runDenseTransition(gpu(), denseTransition(grid, model), ...operands),
+    "sparse matrices": (...operands) =>
+      runSparseTransition(gpu(), sparseTransition(grid, model), ...operands),
   };
   describe(`the row kernels on ${name}`, () => {
     for (const [kind, multiply] of Object.entries(products)) {
-      it(`equal enumeration of all paths, with ${kind} between them`, async () => {
-        const logLikelihoods = Array.from(
-          { length: lanes },
-          (_, lane) => randomLogLikelihoods(rows, bins, 31 + lane),
+      // likelihoods down to exp(-8), then a lane of them and one down to exp(-150) a row
+      for (const depth of [1, 19]) {
+        const likelihoods = `${kind} between them, likelihoods to exp(-${8 * depth})`;
+        it(`equal enumeration of all paths, with ${likelihoods}`, () => compare(multiply, depth));
+      }
+    }
+
+    async function compare(multiply: Multiply, depth: number): Promise<void> {
+      const logLikelihoods = Array.from(
+        { length: lanes },
+        (_, lane) =>
+          randomLogLikelihoods(rows, bins, 31 + lane)
+            .map((log) => lane === 0 ? log : depth * log),
+      );
+      const { filtered, smoothed } = await filterAndSmooth(logLikelihoods, multiply);
+      const reference = referenceTransition(grid, model);
+      const matrix = Array.from({ length: width }, (_, from) => {
+        const unit = new Float64Array(width);
+        unit[from] = 1;
+        return [...reference.apply(unit)];
+      });
+      logLikelihoods.forEach((own, lane) => {
+        const perState = Array.from(
+          { length: rows },
+          (_, row) => Array.from({ length: width }, (_, i) => own[row * bins + i % bins]!),
         );
-        const { filtered, smoothed } = await filterAndSmooth(logLikelihoods, multiply);
-        const reference = referenceTransition(grid, model);
-        const matrix = Array.from({ length: width }, (_, from) => {
-          const unit = new Float64Array(width);
-          unit[from] = 1;
-          return [...reference.apply(unit)];
-        });
-        logLikelihoods.forEach((own, lane) => {
-          const perState = Array.from(
-            { length: rows },
-            (_, row) => Array.from({ length: width }, (_, i) => own[row * bins + i % bins]!),
-          );
-          const wanted = enumeratePaths([...initial], matrix, perState);
-          const lines = (values: Float32Array) =>
-            values.subarray(lane * rows * width, (lane + 1) * rows * width);
-          // some tens of roundings of 6e-8
-          expect(largestDifference(lines(filtered), wanted.filtered.flat())).toBeLessThan(1e-6);
-          expect(largestDifference(lines(smoothed), wanted.smoothed.flat())).toBeLessThan(1e-6);
-        });
+        const wanted = enumeratePaths([...initial], matrix, perState);
+        const lines = (values: Uint32Array) =>
+          values.slice(lane * rows * width, (lane + 1) * rows * width);
+        const filteredLogs = wanted.filtered.flat().map(Math.log);
+        expect(largestError(lines(filtered), filteredLogs, DEEP_ROUNDINGS)).toBeLessThan(TOLERANCE);
+        // what is smoothed is sought for its probability, and less than 2^-100 of that is none
+        const smoothedLogs = wanted.smoothed.flat().map((p) =>
+          p < 2 ** -100 ? -Infinity : Math.log(p)
+        );
+        const smoothedLines = lines(smoothed).map((p) => wideLog2(p) < -100 ? 0 : p);
+        expect(largestError(smoothedLines, smoothedLogs)).toBeLessThan(TOLERANCE);
       });
     }
 
@@ -84,17 +113,17 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
     async function filterAndSmooth(
       logLikelihoods: Float64Array[],
       multiply: Multiply,
-    ): Promise<{ filtered: Float32Array; smoothed: Float32Array }> {
-      const likelihood = Float32Array.from(logLikelihoods.flatMap((own) => [...own]), Math.exp);
+    ): Promise<{ filtered: Uint32Array; smoothed: Uint32Array }> {
+      const likelihood = wideOfLogs(logLikelihoods.flatMap((own) => [...own]));
       const shared = { states: stateTable };
-      let filtered = new Float32Array(lanes * rows * width);
+      let filtered = new Uint32Array(lanes * rows * width);
       // [lanes, rows + 1, width]
-      const predicted = new Float32Array(lanes * (rows + 1) * width);
+      const predicted = new Uint32Array(lanes * (rows + 1) * width);
       for (let lane = 0; lane < lanes; lane++) {
-        predicted.set(initial, lane * (rows + 1) * width);
+        predicted.set(toWideRow(initial), lane * (rows + 1) * width);
       }
-      const ofRow = (values: Float32Array, row: number, perLane: number) =>
-        Float32Array.from(
+      const ofRow = (values: Uint32Array, row: number, perLane: number) =>
+        Uint32Array.from(
           { length: lanes * width },
           (_, i) => values[(Math.floor(i / width) * perLane + row) * width + i % width]!,
         );
@@ -109,21 +138,22 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
             predicted,
             filtered,
             filter_sums: 4 * lanes * rows * (2 + states),
+            state_sums: stateSumsBytes(lanes, states),
           },
           workgroups: [lanes],
-          outputs: ["filtered"],
+          outputs: ["filtered", "state_sums"],
         });
-        filtered = outputs.filtered as Float32Array<ArrayBuffer>;
-        const next = await multiply(ofRow(filtered, row, rows), false);
+        filtered = asWide(outputs.filtered!);
+        const next = await multiply(ofRow(filtered, row, rows), false, asWide(outputs.state_sums!));
         for (let lane = 0; lane < lanes; lane++) {
           const at = (lane * (rows + 1) + row + 1) * width;
           predicted.set(next.subarray(lane * width, (lane + 1) * width), at);
         }
       }
       let smoothed = filtered.slice();
-      let carry: Float32Array = new Float32Array(lanes * width);
+      let carry: Uint32Array = new Uint32Array(lanes * width);
       for (let row = rows - 1; row >= 0; row--) {
-        let back: Float32Array = new Float32Array(lanes * width);
+        let back: Uint32Array = new Uint32Array(lanes * width);
         if (row < rows - 1) {
           const { outputs } = await runKernel(gpu(), {
             spec: hmmRatio,
@@ -134,12 +164,12 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
               smoothed_carry: carry,
               predicted,
               ratio: back.byteLength,
-              ratio_sums: 4 * lanes * states,
+              state_sums: stateSumsBytes(lanes, states),
             },
             workgroups: [lanes],
-            outputs: ["ratio"],
+            outputs: ["ratio", "state_sums"],
           });
-          back = await multiply(outputs.ratio!, true);
+          back = await multiply(asWide(outputs.ratio!), true, asWide(outputs.state_sums!));
         }
         const { outputs } = await runKernel(gpu(), {
           spec: hmmRescale,
@@ -156,8 +186,8 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
           workgroups: [lanes],
           outputs: ["filtered", "smoothed_carry"],
         });
-        smoothed = outputs.filtered as Float32Array<ArrayBuffer>;
-        carry = outputs.smoothed_carry!;
+        smoothed = asWide(outputs.filtered!);
+        carry = asWide(outputs.smoothed_carry!);
       }
       return { filtered, smoothed };
     }

@@ -7,14 +7,15 @@ import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
 import { gaussianTaps, transitionOperator } from "../../src/hmm/transition.ts";
 import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
-import { boxGrid, hmmProblems, largestDifference } from "../support/hmm_problem.ts";
+import { boxGrid, hmmProblems } from "../support/hmm_problem.ts";
 import { seeded } from "../support/random.ts";
 import { runDenseTransition, runSparseTransition } from "../support/transition_products.ts";
+import * as wide from "../support/wide_numbers.ts";
 
 const gpu = useGpu();
 
 // rounding of taps and entries to f32 moves an entry by up to 2e-7, the sums of products of any length
-// take as much; all relative to the largest product
+// take as much
 const TOLERANCE = 4e-7;
 
 /** Three states, of which one row and one column of blocks are uniform throughout. */
@@ -63,22 +64,22 @@ describe("denseTransition() and sparseTransition()", () => {
       const sparse = sparseTransition(grid, model);
       const lanes = 3;
       const random = seeded(9);
-      const vectors = Float32Array.from({ length: lanes * dense.bins }, random);
+      const vectors = wide.randomWide(lanes * dense.bins, random);
+      const values = wide.logsOf(vectors).map(Math.exp);
       const reference = referenceTransition(grid, model, 8);
       for (const transposed of [false, true]) {
-        const twin = new Float64Array(vectors.length);
+        const twin = new Float64Array(values.length);
         for (let at = 0; at < vectors.length; at += dense.bins) {
-          const lane = Float64Array.from(vectors.subarray(at, at + dense.bins));
+          const lane = values.slice(at, at + dense.bins);
           twin.set(transposed ? reference.applyTranspose(lane) : reference.apply(lane), at);
         }
-        const within = TOLERANCE * twin.reduce((most, value) => Math.max(most, value), 0);
         for (
           const product of [
             await runDenseTransition(gpu(), dense, vectors, transposed),
             await runDenseTransition(gpu(), whole, vectors, transposed),
             await runSparseTransition(gpu(), sparse, vectors, transposed),
           ]
-        ) expect(largestDifference(product, twin)).toBeLessThan(within);
+        ) expect(wide.largestError(product, twin.map(Math.log))).toBeLessThan(TOLERANCE);
       }
     });
   }
@@ -111,8 +112,7 @@ describe("denseTransition() and sparseTransition()", () => {
     expect([...dense.stateTable]).toEqual([0, 0, 3, 4, 4, 0, 7, 0]);
     const sparse = sparseTransition(grid, model);
     const whole = denseTransition(grid, model, { expandUniform: true });
-    const ones = new Float32Array(49);
-    for (let bin = 0; bin < 7; bin++) ones[8 * bin] = 1;
+    const ones = wide.wideOfLogs(new Float64Array(49).map((_, i) => i % 8 === 0 ? 0 : -Infinity));
     for (const transposed of [false, true]) {
       const wanted = transposed ? matrix[0]!.map((_, j) => matrix.map((row) => row[j]!)) : matrix;
       for (
@@ -121,7 +121,7 @@ describe("denseTransition() and sparseTransition()", () => {
           await runDenseTransition(gpu(), whole, ones, transposed),
           await runSparseTransition(gpu(), sparse, ones, transposed),
         ]
-      ) expect(largestDifference(product, wanted.flat())).toBeLessThan(TOLERANCE);
+      ) expect(wide.largestError(product, wanted.flat().map(Math.log))).toBeLessThan(TOLERANCE);
     }
   });
 

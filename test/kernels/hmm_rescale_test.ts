@@ -6,69 +6,100 @@ import {
 } from "../../src/kernels/hmm_rescale.ts";
 import { NOWHERE } from "../../src/kernels/hmm_smooth.ts";
 import * as reference from "../reference/hmm_rescale.ts";
-import { sumsOfStates } from "../reference/hmm_weigh.ts";
+import { logSumsOfStates } from "../reference/logarithms.ts";
 import { useGpu } from "../support/gpu.ts";
-import { largestDifference } from "../support/hmm_problem.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";
+import * as wide from "../support/wide_numbers.ts";
 
 const gpu = useGpu();
 
-// probabilities of at most 1, a few roundings of 6e-8
-const TOLERANCE = 3e-7;
+// relative: a few roundings of 6e-8
+const TOLERANCE = 6e-7;
+
+/** Rescales one row of every lane; `filtered` and `back` are [lanes, bins] wide. */
+async function check(
+  starts: number[],
+  filtered: Uint32Array,
+  back: Uint32Array,
+  lastLane?: number,
+): Promise<void> {
+  const bins = starts.at(-1)!;
+  const states = starts.length - 1;
+  const lanes = back.length / bins;
+  const [row, laneRows] = [2, 4];
+  const rows = new Uint32Array(lanes * laneRows * bins).fill(0x71800000);
+  const own = (values: Uint32Array, i: number) => values.subarray(i * bins, (i + 1) * bins);
+  for (let lane = 0; lane < lanes; lane++) {
+    rows.set(own(filtered, lane), (lane * laneRows + row) * bins);
+  }
+  const { outputs } = await runKernel(gpu(), {
+    spec: hmmRescale,
+    constants: hmmRescaleConstants(states, bins),
+    buffers: {
+      params: hmmRescaleParams(row, laneRows, {
+        // of all lanes this one alone ends here
+        firstEnd: lastLane === undefined ? NOWHERE : row + 1000 * lastLane,
+        laneLength: lastLane === undefined ? 0 : 1000,
+      }),
+      states: Uint32Array.from(starts.flatMap((start) => [start, 0])),
+      back,
+      filtered: rows,
+      smoothed_carry: back.byteLength,
+      smooth_sums: 4 * lanes * laneRows * states,
+    },
+    workgroups: [lanes],
+    outputs: ["filtered", "smoothed_carry", "smooth_sums"],
+  });
+  const all = wide.asWide(outputs.filtered!);
+  for (let lane = 0; lane < lanes; lane++) {
+    const here = lane * laneRows + row;
+    const twin = reference.hmmRescale(
+      wide.logsOf(own(filtered, lane)),
+      lane === lastLane ? undefined : wide.logsOf(own(back, lane)),
+    );
+    expect(wide.largestError(own(all, here), twin)).toBeLessThan(TOLERANCE);
+    if (lane === lastLane) expect(own(all, here)).toEqual(own(filtered, lane));
+    expect(own(wide.asWide(outputs.smoothed_carry!), lane)).toEqual(own(all, here));
+    logSumsOfStates(twin, starts).forEach((total, state) => {
+      const sum = outputs.smooth_sums![here * states + state]!;
+      // f32 ends at 2^-126
+      expect(Math.abs(sum - Math.exp(total))).toBeLessThan(TOLERANCE * Math.exp(total) + 2e-38);
+    });
+  }
+  // other rows of the tile stay filtered
+  expect(own(all, 0)).toEqual(own(rows, 0));
+}
 
 describe("hmm_rescale", () => {
-  for (const [lanes, ...starts] of [[1, 0, 1], [65, 0, 1, 2], [3, 0, 131, 132, 263]]) {
+  for (const [lanes, ...starts] of [[1, 0, 1], [65, 0, 1, 2], [3, 0, 531, 532, 1063]]) {
     for (const lastLane of [undefined, lanes! - 1]) {
-      it(
-        `agrees with its twin: ${lanes} lanes, states at ${starts.join(", ")}, ${
-          lastLane === undefined ? "within the recording" : "at its end"
-        }`,
-        async () => {
-          const random = seeded(lanes!);
-          const bins = starts.at(-1)!;
-          const states = starts.length - 1;
-          const [row, laneRows] = [2, 4];
-          const back = Float32Array.from({ length: lanes! * bins }, () => 3 * random());
-          const filtered = Float32Array.from(
-            { length: lanes! * laneRows * bins },
-            () => random() / bins,
-          );
-          const { outputs } = await runKernel(gpu(), {
-            spec: hmmRescale,
-            constants: hmmRescaleConstants(states, bins),
-            buffers: {
-              params: hmmRescaleParams(row, laneRows, {
-                // of all lanes this one alone ends here
-                firstEnd: lastLane === undefined ? NOWHERE : row + 1000 * lastLane,
-                laneLength: lastLane === undefined ? 0 : 1000,
-              }),
-              states: Uint32Array.from(starts.flatMap((start) => [start, 0])),
-              back,
-              filtered,
-              smoothed_carry: back.byteLength,
-              smooth_sums: 4 * lanes! * laneRows * states,
-            },
-            workgroups: [lanes!],
-            outputs: ["filtered", "smoothed_carry", "smooth_sums"],
-          });
-          for (let lane = 0; lane < lanes!; lane++) {
-            const here = lane * laneRows + row;
-            const twin = reference.hmmRescale(
-              filtered.subarray(here * bins, (here + 1) * bins),
-              lane === lastLane ? undefined : back.subarray(lane * bins, (lane + 1) * bins),
-            );
-            const smoothed = outputs.filtered!.subarray(here * bins, (here + 1) * bins);
-            expect(largestDifference(smoothed, twin)).toBeLessThan(TOLERANCE);
-            expect(outputs.smoothed_carry!.subarray(lane * bins, (lane + 1) * bins))
-              .toEqual(smoothed);
-            const sums = outputs.smooth_sums!.subarray(here * states, (here + 1) * states);
-            expect(largestDifference(sums, sumsOfStates(twin, starts))).toBeLessThan(TOLERANCE);
-          }
-          // other rows of the tile stay filtered
-          expect(outputs.filtered!.subarray(0, bins)).toEqual(filtered.subarray(0, bins));
-        },
-      );
+      for (const [depth, zeros] of [[8, 0], [1000, 0.2], [2800, 0.6]] as const) {
+        it(
+          `agrees with its twin: ${lanes} lanes, states at ${
+            starts.join(", ")
+          }, to exp(-${depth}), ${lastLane === undefined ? "within the recording" : "at its end"}`,
+          async () => {
+            const random = seeded(lanes! + depth);
+            const length = lanes! * starts.at(-1)!;
+            const filtered = wide.randomWide(length, random, { depth, zeros });
+            const back = wide.randomWide(length, random, { depth, zeros });
+            await check(starts, filtered, back, lastLane);
+          },
+        );
+      }
     }
   }
+
+  it("keeps what is certain against all that was filtered", async () => {
+    const never = -Infinity;
+    const filtered = wide.wideOfLogs([-0.1, -3, -2000, -2001, never]);
+    await check([0, 2, 5], filtered, wide.wideOfLogs([-5000, never, -1, -0.5, 0]));
+  });
+
+  it("leaves a row as it was filtered where nothing came back", async () => {
+    const never = -Infinity;
+    const filtered = wide.wideOfLogs([-0.5, never, -1, -2000, never, never]);
+    await check([0, 1, 3], filtered, wide.wideOfLogs([never, -1, never, never, never, -5]));
+  });
 });

@@ -1,13 +1,10 @@
-/** Twin of `hmm_ratio`: what the transition is applied to on the way back, in f64. */
-
-const SMALLEST_NORMAL = 2 ** -126;
-
+/** Twin of `hmm_ratio`: what the transition is applied to on the way back, natural logarithms in f64. */
 export function hmmRatio(
   smoothed: ArrayLike<number>,
   predicted: ArrayLike<number>,
 ): Float64Array {
   return Float64Array.from(
     predicted,
-    (below, bin) => below < SMALLEST_NORMAL ? 0 : smoothed[bin]! / below,
+    (below, bin) => below === -Infinity ? -Infinity : smoothed[bin]! - below,
   );
 }

@@ -1,4 +1,6 @@
-/** Twin of `multiply_dense` and `sum_blocks` together, plain sums in f64. */
+/** Twin of `multiply_dense` and `sum_blocks`: vectors and products as natural logarithms, in f64. */
+
+import { logSum, logSumsOfStates } from "./logarithms.ts";
 
 /** A dense matrix, row-major. */
 export interface DenseMatrix {
@@ -15,43 +17,45 @@ export function multiplyDense(
 ): Float64Array {
   const [summed, kept] = transposed ? [columns, rows] : [rows, columns];
   const lanes = vectors.length / summed;
+  const entries = Float64Array.from(values, Math.log);
   const product = new Float64Array(lanes * kept);
+  const terms = new Float64Array(summed);
   for (let lane = 0; lane < lanes; lane++) {
-    for (let i = 0; i < summed; i++) {
-      const weight = vectors[lane * summed + i]!;
-      for (let j = 0; j < kept; j++) {
-        const entry = transposed ? values[j * columns + i]! : values[i * columns + j]!;
-        product[lane * kept + j]! += weight * entry;
+    for (let j = 0; j < kept; j++) {
+      for (let i = 0; i < summed; i++) {
+        const entry = transposed ? entries[j * columns + i]! : entries[i * columns + j]!;
+        terms[i] = entry + vectors[lane * summed + i]!;
       }
+      product[lane * kept + j] = logSum(terms);
     }
   }
   return product;
 }
 
 /**
- * What uniform blocks add: `weights[a, b]` times the sum of a lane over state a, on each bin of b.
+ * What uniform blocks make of vectors: `weights[a, b]` times the sum of a lane over state a, on each bin
+ * of b.
  *
  * @param starts [states + 1] first bin of each state, and the number of bins.
  */
 export function spread(
-  vectors: ArrayLike<number>,
+  vectors: Float64Array,
   starts: readonly number[],
   weights: readonly (readonly number[])[],
 ): Float64Array {
   const bins = starts.at(-1)!;
   const product = new Float64Array(vectors.length);
   for (let lane = 0; lane < vectors.length / bins; lane++) {
-    weights.forEach((row, from) => {
-      let sum = 0;
-      for (let bin = starts[from]!; bin < starts[from + 1]!; bin++) {
-        sum += vectors[lane * bins + bin]!;
-      }
-      row.forEach((weight, to) => {
-        for (let bin = starts[to]!; bin < starts[to + 1]!; bin++) {
-          product[lane * bins + bin]! += weight * sum;
-        }
-      });
-    });
+    const sums = logSumsOfStates(vectors.subarray(lane * bins, (lane + 1) * bins), starts);
+    for (let to = 0; to < weights.length; to++) {
+      const value = logSum(weights.map((row, from) => Math.log(row[to]!) + sums[from]!));
+      product.fill(value, lane * bins + starts[to]!, lane * bins + starts[to + 1]!);
+    }
   }
   return product;
+}
+
+/** Logarithms of sums of two, element by element. */
+export function logAdd(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((value, i) => logSum([value, b[i]!]));
 }

@@ -1,4 +1,6 @@
-/** Twin of `multiply_sparse` without what is spread, plain sums in f64. */
+/** Twin of `multiply_sparse` without what is spread: vectors and products as natural logarithms, in f64. */
+
+import { logSum } from "./logarithms.ts";
 
 /** Entries of each row of a matrix, in any order. */
 export interface SparseMatrix {
@@ -14,14 +16,14 @@ export function multiplySparse(
 ): Float64Array {
   const [summed, kept] = transposed ? [columns, rows.length] : [rows.length, columns];
   const lanes = vectors.length / summed;
-  const product = new Float64Array(lanes * kept);
+  const terms: number[][] = Array.from({ length: lanes * kept }, () => []);
   for (let lane = 0; lane < lanes; lane++) {
     rows.forEach(({ bins, values }, row) => {
       for (let entry = 0; entry < bins.length; entry++) {
         const [from, to] = transposed ? [bins[entry]!, row] : [row, bins[entry]!];
-        product[lane * kept + to]! += values[entry]! * vectors[lane * summed + from]!;
+        terms[lane * kept + to]!.push(Math.log(values[entry]!) + vectors[lane * summed + from]!);
       }
     });
   }
-  return product;
+  return Float64Array.from(terms, logSum);
 }

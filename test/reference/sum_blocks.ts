@@ -1,5 +1,8 @@
+import { logSum } from "./logarithms.ts";
+
 /**
- * f64 twin of `sum_blocks`: sums over blocks, and what is spread onto every bin of a lane.
+ * f64 twin of `sum_blocks`: sums over blocks, and what is spread onto every bin of a lane; natural
+ * logarithms throughout.
  *
  * @param partial [blocks, lanes, kept].
  * @param spread [lanes].
@@ -13,15 +16,12 @@ export function sumBlocks(
 ): Float64Array {
   const lanes = spread.length;
   const blocks = partial.length / lanes / kept;
-  const product = new Float64Array(lanes * bins);
-  for (let lane = 0; lane < lanes; lane++) {
-    for (let bin = 0; bin < bins; bin++) {
-      let sum = spread[lane]!;
-      for (let block = 0; block < blocks; block++) {
-        sum += partial[(block * lanes + lane) * kept + bin]!;
-      }
-      product[lane * bins + bin] = sum;
+  return Float64Array.from({ length: lanes * bins }, (_, i) => {
+    const [lane, bin] = [Math.floor(i / bins), i % bins];
+    const terms = [spread[lane]!];
+    for (let block = 0; block < blocks; block++) {
+      terms.push(partial[(block * lanes + lane) * kept + bin]!);
     }
-  }
-  return product;
+    return logSum(terms);
+  });
 }

@@ -1,4 +1,4 @@
-/** Products with a transition through the kernels, from host arrays to host arrays: for tests. */
+/** Products with a transition through the kernels, from wide numbers to wide numbers: for tests. */
 
 import type { Gpu } from "../../src/gpu/device.ts";
 import { denseParts } from "../../src/hmm/dense_transition.ts";
@@ -9,17 +9,17 @@ import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as sparse from "../../src/kernels/multiply_sparse.ts";
 import * as blocks from "../../src/kernels/sum_blocks.ts";
 import type { DenseMatrix } from "../reference/multiply_dense.ts";
-import { sumsOfStates } from "../reference/hmm_weigh.ts";
 import { runKernel } from "./run_kernel.ts";
+import { asWide, stateSumsOf } from "./wide_numbers.ts";
 
 /** A product with a plain matrix, nothing spread; vectors lie one after the other. */
 export async function runDenseProduct(
   gpu: Gpu,
   { rows, columns, values }: DenseMatrix,
-  vectors: Float32Array,
+  vectors: Uint32Array,
   transposed: boolean,
   { partRows = dense.DENSE_BLOCK * Math.ceil(rows / dense.DENSE_BLOCK) } = {},
-): Promise<Float32Array> {
+): Promise<Uint32Array> {
   const bins = transposed ? rows : columns;
   const lanes = vectors.length / (transposed ? columns : rows);
   const parts = denseParts(
@@ -28,34 +28,40 @@ export async function runDenseProduct(
     (row) => values.subarray(row * columns, (row + 1) * columns),
     partRows,
   );
-  const shape: DenseShape = { rows, columns, partRows, lanes, transposed };
+  const shape: DenseShape = { rows, columns, partRows, lanes, states: 1, transposed };
+  const summed = transposed ? columns : rows;
   return await runParts(
     gpu,
     shape,
     parts,
     vectors,
     0,
-    transposed ? columns : rows,
+    summed,
     {
       states: Uint32Array.of(0, 0, bins, 0),
       spread_weights: Float32Array.of(0),
-      state_sums: new Float32Array(lanes),
+      state_sums: stateSumsOf(vectors, [0, summed]),
     },
     bins,
     0,
   );
 }
 
-/** v @ T or T @ v of [lanes, bins] through the dense kernels. */
+/**
+ * v @ T or T @ v of [lanes, bins] through the dense kernels.
+ *
+ * @param stateSums As a row kernel left them; those of the vectors when not given.
+ */
 export async function runDenseTransition(
   gpu: Gpu,
   transition: DenseTransition,
-  vectors: Float32Array,
+  vectors: Uint32Array,
   transposed: boolean,
-): Promise<Float32Array> {
-  const { bins, rows, columns, partRows, firstRow, firstColumn } = transition;
+  stateSums?: Uint32Array<ArrayBuffer>,
+): Promise<Uint32Array> {
+  const { bins, states, rows, columns, partRows, firstRow, firstColumn } = transition;
   const lanes = vectors.length / bins;
-  const shape: DenseShape = { rows, columns, partRows, lanes, transposed };
+  const shape: DenseShape = { rows, columns, partRows, lanes, states, transposed };
   const [summedFirst, keptFirst] = transposed ? [firstColumn, firstRow] : [firstRow, firstColumn];
   return await runParts(
     gpu,
@@ -64,19 +70,20 @@ export async function runDenseTransition(
     vectors,
     summedFirst,
     bins,
-    spreadBuffers(transition, vectors, transposed),
+    spreadBuffers(transition, vectors, transposed, stateSums),
     bins,
     keptFirst,
   );
 }
 
-/** v @ T or T @ v of [lanes, bins] through the sparse kernel. */
+/** The same through the sparse kernel. */
 export async function runSparseTransition(
   gpu: Gpu,
   transition: SparseTransition,
-  vectors: Float32Array,
+  vectors: Uint32Array,
   transposed: boolean,
-): Promise<Float32Array> {
+  stateSums?: Uint32Array<ArrayBuffer>,
+): Promise<Uint32Array> {
   const { bins, states } = transition;
   const lanes = vectors.length / bins;
   const shape = { lanes, states, bins, transposed };
@@ -87,35 +94,31 @@ export async function runSparseTransition(
       params: sparse.multiplySparseParams(
         { at: 0, stride: bins },
         { at: 0, stride: bins },
-        { at: 0, stride: states },
       ),
       tiles: transition.tiles,
       ...(transposed ? transition.transposed : transition.forward),
       vectors,
-      ...spreadBuffers(transition, vectors, transposed),
+      ...spreadBuffers(transition, vectors, transposed, stateSums),
       product: vectors.byteLength,
     },
     workgroups: sparse.multiplySparseWorkgroups(shape),
     outputs: ["product"],
   });
-  return outputs.product!;
+  return asWide(outputs.product!);
 }
 
 function spreadBuffers(
-  { stateTable, spread, spreadTransposed, bins, starts }:
+  { stateTable, spread, spreadTransposed, starts }:
     | DenseTransition
     | SparseTransition,
-  vectors: Float32Array,
+  vectors: Uint32Array,
   transposed: boolean,
+  stateSums = stateSumsOf(vectors, starts),
 ) {
-  const sums: number[] = [];
-  for (let at = 0; at < vectors.length; at += bins) {
-    sums.push(...sumsOfStates(Float64Array.from(vectors.subarray(at, at + bins)), starts));
-  }
   return {
     states: stateTable,
     spread_weights: transposed ? spreadTransposed : spread,
-    state_sums: Float32Array.from(sums),
+    state_sums: stateSums,
   };
 }
 
@@ -123,13 +126,13 @@ async function runParts(
   gpu: Gpu,
   shape: DenseShape,
   parts: Iterable<Float32Array>,
-  vectors: Float32Array,
+  vectors: Uint32Array,
   vectorsAt: number,
   vectorsStride: number,
-  spreads: { states: Uint32Array; spread_weights: Float32Array; state_sums: Float32Array },
+  spreads: { states: Uint32Array; spread_weights: Float32Array; state_sums: Uint32Array },
   bins: number,
   keptFirst: number,
-): Promise<Float32Array> {
+): Promise<Uint32Array> {
   const { lanes } = shape;
   let partial: Float32Array | number = dense.densePartialBytes(shape);
   let number = 0;
@@ -141,6 +144,7 @@ async function runParts(
         params: dense.multiplyDenseParams(shape, number, vectorsAt, vectorsStride),
         matrix: part,
         vectors,
+        state_sums: spreads.state_sums,
         partial,
       },
       workgroups: dense.multiplyDenseWorkgroups(shape, number),
@@ -149,12 +153,11 @@ async function runParts(
     partial = outputs.partial!;
     number++;
   }
-  const states = spreads.states.length / 2 - 1;
   const { outputs } = await runKernel(gpu, {
     spec: blocks.sumBlocks,
-    constants: blocks.sumBlocksConstants(shape, states, bins, keptFirst),
+    constants: blocks.sumBlocksConstants(shape, bins, keptFirst),
     buffers: {
-      params: blocks.sumBlocksParams(0, bins, 0, states),
+      params: blocks.sumBlocksParams(0, bins),
       partial,
       ...spreads,
       product: 4 * lanes * bins,
@@ -162,5 +165,5 @@ async function runParts(
     workgroups: blocks.sumBlocksWorkgroups(bins, lanes),
     outputs: ["product"],
   });
-  return outputs.product!;
+  return asWide(outputs.product!);
 }
