@@ -195,7 +195,7 @@ const CASES_BY_HAND: Record<
     fields: [[0], [1], [2]],
     std: 0.3,
     step: 1,
-    model: { kind: "custom", initial: [1], discrete: [[1]], blocks: [[leaving(0, 24)]] },
+    model: { kind: "custom", initial: [1], discrete: [[1]], blocks: [[leaving(0, 20)]] },
     rows: [...silence(1), ...burst(0, 1100), ...silence(1)],
     depth: 0,
   },
