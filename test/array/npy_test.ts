@@ -121,7 +121,6 @@ describe("a .npy file", () => {
   });
 
   it.each([
-    ["Fortran order", header("<f4", "(3, 4)", "True"), /Fortran order, wanted C order/],
     ["big endian", header(">f4", "(12,)"), /">f4" is big endian, wanted little endian/],
     ["text", header("<U12", "(1,)"), /dtype "<U12" is not supported/],
     ["complex numbers", header("<c8", "(6,)"), /dtype "<c8" is not supported/],

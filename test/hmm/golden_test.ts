@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { continuous, sortedSpikes } from "../../src/hmm/decoder.ts";
-import { rateTable, validateRecording } from "../../src/hmm/sorted_spikes.ts";
+import { validateRecording } from "../../src/hmm/recording.ts";
+import { rateTable } from "../../src/hmm/sorted_spikes.ts";
 import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
@@ -29,6 +30,11 @@ async function goldenDecoder() {
   return { inputs, decoder };
 }
 
+/** Bins whose centres are the first stamps: the reference decodes at these. */
+function timesOf({ time }: Awaited<ReturnType<typeof golden>>, rows: number) {
+  return { start: time[0]! - STEP / 2, stop: time[rows - 1]! + STEP / 2, step: STEP };
+}
+
 /** Largest excess over rtol x |wanted|. */
 function beyondRelative(got: ArrayLike<number>, wanted: ArrayLike<number>, relative: number) {
   return Array.from(
@@ -42,7 +48,7 @@ function twinOf(
   { inputs, decoder }: Awaited<ReturnType<typeof goldenDecoder>>,
   rows: number,
 ) {
-  const grid = timeGrid({ start: inputs.time[0]!, stop: inputs.time[rows - 1]!, step: STEP });
+  const grid = timeGrid(timesOf(inputs, rows));
   const { spikes } = validateRecording(inputs.position, inputs.spikes);
   const bins = decoder.grid.interiorIndex.length;
   const transition = referenceTransition(decoder.grid, decoder.states);
@@ -73,7 +79,7 @@ describe("the reference implementation's own example", () => {
     if (missing) context.skip(missing);
     const { inputs, decoder } = await goldenDecoder();
     const result = await decoder.smooth(gpu(), {
-      time: { step: STEP, stop: inputs.time[49]! },
+      time: timesOf(inputs, 50),
       out: "memory:golden-50",
     }).run();
     const posterior = await result.posterior.read(0, 50) as Float32Array;
@@ -88,7 +94,7 @@ describe("the reference implementation's own example", () => {
     const rows = problem.inputs.time.length;
     expect(rows).toBe(32_500);
     const result = await problem.decoder.smooth(gpu(), {
-      time: { step: STEP },
+      time: timesOf(problem.inputs, rows),
       out: "memory:golden-all",
       causal: true,
     }).run();
