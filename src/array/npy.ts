@@ -150,7 +150,9 @@ function storedColumns(shape: readonly number[]): number[] {
   let stride = 1;
   shape.slice(1).forEach((size) => {
     const step = stride;
-    columns = columns.flatMap((column) => Array.from({ length: size }, (_, i) => column + i * step));
+    columns = columns.flatMap((column) =>
+      Array.from({ length: size }, (_, i) => column + i * step)
+    );
     stride *= size;
   });
   return columns;
@@ -213,7 +215,11 @@ function parseHeader(text: string, path: string): Omit<NpyHeader, "offset"> {
   const shape = (sizes.match(/\d+/g) ?? []).map(Number);
   if (shape.length === 0) throw refuse("it holds a single value, wanted at least one axis");
   // with one axis longer than 1 both orders are the same
-  return { dtype, shape, fortran: fortran === "True" && shape.filter((size) => size > 1).length > 1 };
+  return {
+    dtype,
+    shape,
+    fortran: fortran === "True" && shape.filter((size) => size > 1).length > 1,
+  };
 }
 
 /** A whole `.npy` file of format version 1 for values in C order. */

@@ -189,7 +189,11 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
   });
   const quiet = options.flag("quiet");
   // the plan's table has them too
-  if (quiet) for (const warning of model.warnings) process.stderr.write(`warning: ${warning}\n`);
+  if (quiet) {
+    for (const warning of model.warnings) {
+      process.stderr.write(`warning: ${warning}\n`);
+    }
+  }
   const adapter = options.text("adapter");
   const gpu = await openGpu({
     budget: options.text("budget") ?? "512MiB",
@@ -231,7 +235,9 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     if (!quiet) process.stderr.write(`${plan.explain()}\n`);
     const result = await plan.run({ signal, onProgress: printer.show });
     printer.end();
-    console.log(json ? JSON.stringify(summary(result, model, gpu.adapter.name)) : describe(result, out));
+    console.log(
+      json ? JSON.stringify(summary(result, model, gpu.adapter.name)) : describe(result, out),
+    );
     await result.close();
   } finally {
     printer.end();

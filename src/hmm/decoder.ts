@@ -189,12 +189,18 @@ export class SortedSpikesDecoder {
     const perSample = grid.rate * (to - from) / (times.length - 1);
     if (perSample > MOST_ROWS_A_SAMPLE) {
       throw new RangeError(
-        `Cannot plan a decode: rows of ${rowSeconds(grid)} s are ${Math.round(perSample)} for a sample ` +
+        `Cannot plan a decode: rows of ${rowSeconds(grid)} s are ${
+          Math.round(perSample)
+        } for a sample ` +
           `of position, wanted at most ${MOST_ROWS_A_SAMPLE}; use a larger step, in seconds`,
       );
     }
     const [first, last] = gridRange(grid);
-    const ends = [from, to, ...(spikes.times.length > 0 ? [spikes.times[0]!, spikes.times.at(-1)!] : [])];
+    const ends = [
+      from,
+      to,
+      ...(spikes.times.length > 0 ? [spikes.times[0]!, spikes.times.at(-1)!] : []),
+    ];
     if (last < Math.min(...ends) || first > Math.max(...ends)) {
       throw new RangeError(
         `Cannot plan a decode: rows from ${first} to ${last} s lie outside of the recording, wanted ` +
@@ -274,7 +280,9 @@ function walkWarnings(grid: Grid, { transitions }: StateModel): string[] {
     "movementVar" in block && block.movementVar < least ? [block.movementVar] : []
   );
   return small.length === 0 ? [] : [
-    `a movement variance of ${Math.min(...small)} hardly leaves bins of ${grid.binSize}: the smallest that ` +
+    `a movement variance of ${
+      Math.min(...small)
+    } hardly leaves bins of ${grid.binSize}: the smallest that ` +
     `makes sense is ${least}, (bin / 2)^2, or use smaller bins`,
   ];
 }

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { ulpOf } from "../math/ulp.ts";
 import type { Interval } from "./time_grid.ts";
 
 /** A stretch of time throughout which position is known, and its first and last sample. */
@@ -164,7 +165,8 @@ export function untrackedSpans(
   let before = -Infinity;
   for (const [start, stop] of intervals) {
     if (start > before) spans.push([before, start]);
-    before = stop;
+    // spans are closed where they start, and an interval has its end
+    before = stop + Math.max(ulpOf(stop), Number.MIN_VALUE);
   }
   spans.push([before, Infinity]);
   return spans;

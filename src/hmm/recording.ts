@@ -91,9 +91,13 @@ export function validateRecording(
   spikes: SpikeInput,
   clock: Clock = {},
 ): Recording {
-  for (const [name, rate] of Object.entries({ timeRate: clock.timeRate, spikeRate: clock.spikeRate })) {
+  for (
+    const [name, rate] of Object.entries({ timeRate: clock.timeRate, spikeRate: clock.spikeRate })
+  ) {
     if (rate !== undefined && !(rate > 0 && Number.isFinite(rate))) {
-      throw new RangeError(`Cannot use the recording: ${name} is ${rate} Hz, wanted a positive number`);
+      throw new RangeError(
+        `Cannot use the recording: ${name} is ${rate} Hz, wanted a positive number`,
+      );
     }
   }
   const { timeRate = 1, spikeRate = timeRate, timeOffset = 0 } = clock;
@@ -139,9 +143,13 @@ export function validateRecording(
 export function checkSpikePrecision({ spikes, spikePrecision }: Recording, seconds: number): void {
   if (ROUNDINGS * spikePrecision <= ROW_SHARE * seconds) return;
   throw new RangeError(
-    `Cannot plan a decode: spike times near ${largest(spikes.times)} s are stored ${spikePrecision} s ` +
+    `Cannot plan a decode: spike times near ${
+      largest(spikes.times)
+    } s are stored ${spikePrecision} s ` +
       `apart, which is too coarse for rows of ${seconds} s, wanted at most ` +
-      `${ROW_SHARE * seconds / ROUNDINGS} s; take times in 64 bits from where they were recorded, or ` +
+      `${
+        ROW_SHARE * seconds / ROUNDINGS
+      } s; take times in 64 bits from where they were recorded, or ` +
       `rows of at least ${ROUNDINGS * spikePrecision / ROW_SHARE} s`,
   );
 }
@@ -161,9 +169,13 @@ function dimensionsOf({ times, values, shape }: PositionInput): 1 | 2 {
   if (shape) {
     const [rows, columns = 1, ...more] = shape;
     if (rows !== samples || columns !== dimensions || more.length > 0) {
-      const remedy = rows === dimensions && columns === samples ? "; transpose it (position.T)" : "";
+      const remedy = rows === dimensions && columns === samples
+        ? "; transpose it (position.T)"
+        : "";
       throw new RangeError(
-        `Cannot use the position: its shape is [${shape.join(", ")}] for ${samples} times, wanted ` +
+        `Cannot use the position: its shape is [${
+          shape.join(", ")
+        }] for ${samples} times, wanted ` +
           `[${samples}] or [${samples}, 2]${remedy}`,
       );
     }
@@ -183,7 +195,9 @@ function checkAscending(times: Float64Array): void {
   const entry = times.findIndex((time, i) => i > 0 && time < times[i - 1]!);
   if (entry < 0) return;
   throw new RangeError(
-    `Cannot use the position times: entry ${entry} is ${times[entry]} s after ${times[entry - 1]} s, ` +
+    `Cannot use the position times: entry ${entry} is ${times[entry]} s after ${
+      times[entry - 1]
+    } s, ` +
       "wanted ascending times",
   );
 }
@@ -192,7 +206,9 @@ function checkPositions(values: ArrayLike<number>, dimensions: number): void {
   for (let i = 0; i < values.length; i++) {
     if (Math.abs(values[i]!) !== Infinity) continue;
     throw new RangeError(
-      `Cannot use the position: sample ${Math.floor(i / dimensions)} is ${values[i]}, wanted numbers, ` +
+      `Cannot use the position: sample ${Math.floor(i / dimensions)} is ${
+        values[i]
+      }, wanted numbers, ` +
         "or NaN where it is unknown",
     );
   }
@@ -362,7 +378,9 @@ function checkClocks(
   }
   if (outside > OUTSIDE_SHARE * count) {
     warnings.push(
-      `${formatCount(outside)} of ${formatCount(count)} spikes are outside of the position's time; ` +
+      `${formatCount(outside)} of ${
+        formatCount(count)
+      } spikes are outside of the position's time; ` +
         ranges,
     );
   }
@@ -400,12 +418,15 @@ function spikeRemedy(position: Float64Array, spikes: Float64Array): string {
 /** What would bring position times into seconds, going by how often animals are tracked. */
 function positionRemedy(position: Float64Array, spikes: Float64Array): string {
   const interval = medianInterval(position);
-  const plausible = CLOCK_RATES.find(([rate]) => interval / rate >= 1 / 500 && interval / rate <= 0.1);
+  const plausible = CLOCK_RATES.find(([rate]) =>
+    interval / rate >= 1 / 500 && interval / rate <= 0.1
+  );
   if (!plausible) return ": say what times are (timeRate, --time-rate; 1 if they are seconds)";
   const [rate, name] = plausible;
-  const [ours, theirs] = [position.at(-1)! - position[0]!, spikes.length > 0
-    ? spikes.at(-1)! - spikes[0]!
-    : 0];
+  const [ours, theirs] = [
+    position.at(-1)! - position[0]!,
+    spikes.length > 0 ? spikes.at(-1)! - spikes[0]! : 0,
+  ];
   const both = theirs > ours / SPAN_RATIO || theirs === 0;
   return both
     ? `: times look like ${name} (timeRate: ${rate}, --time-rate ${rate}; 1 if they are seconds)`

@@ -69,9 +69,7 @@ export function smoothedSpeed(
     while (last + 1 < samples && times[last + 1]! <= times[i]! + SPEED_WINDOW_SECONDS / 2) last++;
     // of slow tracking a window holds one sample: its neighbours tell how fast it was
     const alone = first === i && last === i;
-    const [from, to] = alone
-      ? [Math.max(0, i - 1), Math.min(samples - 1, i + 1)]
-      : [first, last];
+    const [from, to] = alone ? [Math.max(0, i - 1), Math.min(samples - 1, i + 1)] : [first, last];
     const seconds = times[to]! - times[from]!;
     const seen = unknown[to + 1]! === unknown[from]!;
     speed[i] = !seen ? NaN : seconds > 0 ? (path[to]! - path[from]!) / seconds : 0;
@@ -119,7 +117,9 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
   });
   const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
   const weights = known.map((known, sample) =>
-    known && (!train || train.some(([from, to]) => times[sample]! >= from && times[sample]! <= to)) &&
+    known && (!train || train.some(([from, to]) =>
+        times[sample]! >= from && times[sample]! <= to
+      )) &&
       (speed === undefined || speed[sample]! > minSpeed!)
       ? 1
       : 0
@@ -137,7 +137,9 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
   if (encodingSamples === 0) {
     throw new RangeError(
       `Cannot encode: none of ${times.length} samples of position is left by the training ` +
-        `intervals, a minimum speed of ${minSpeed ?? "none"} and missing positions, wanted at least one`,
+        `intervals, a minimum speed of ${
+          minSpeed ?? "none"
+        } and missing positions, wanted at least one`,
     );
   }
   const timeSpent = density.takeInterior();
@@ -199,7 +201,9 @@ export function mergeStamps(
   { times, values }: Recording["position"],
   dimensions: number,
 ): { times: Float64Array; values: Float64Array; merged: number } {
-  if (times.every((time, i) => i === 0 || time > times[i - 1]!)) return { times, values, merged: 0 };
+  if (times.every((time, i) => i === 0 || time > times[i - 1]!)) {
+    return { times, values, merged: 0 };
+  }
   const stamps: number[] = [];
   const means: number[] = [];
   for (let first = 0, end = 1; first < times.length; first = end++) {
@@ -224,62 +228,102 @@ export function mergeStamps(
 
 /** [samples] 1 where all coordinates are known. */
 export function knownSamples(values: Float64Array, dimensions: number): Uint8Array {
-  return Uint8Array.from({ length: values.length / dimensions }, (_, sample) =>
-    values.subarray(sample * dimensions, (sample + 1) * dimensions).some(Number.isNaN) ? 0 : 1);
+  return Uint8Array.from(
+    { length: values.length / dimensions },
+    (_, sample) =>
+      values.subarray(sample * dimensions, (sample + 1) * dimensions).some(Number.isNaN) ? 0 : 1,
+  );
 }
 
 /**
  * Sums of a separable Gaussian over the box of a grid. A point touches the bins within reach along each
- * dimension, so the exponentials are few and the rest is an outer product.
+ * dimension, so the exponentials are few and the rest is an outer product; of four points at once, so
+ * that a bin is loaded and stored once for them.
  */
 class DensityMap {
   readonly #grid: Grid;
   readonly #std: number;
   readonly #box: Float64Array;
+  /** [bins, 4] kernel values of waiting points along each dimension; weights are in those of the first. */
   readonly #along: Float64Array[];
+  /** [4, dimensions] */
+  readonly #places: Float64Array;
+  #waiting = 0;
 
   constructor(grid: Grid, std: number) {
     this.#grid = grid;
     this.#std = std;
     this.#box = new Float64Array(grid.interior.length);
-    this.#along = grid.shape.map((bins) => new Float64Array(bins));
+    this.#along = grid.shape.map((bins) => new Float64Array(4 * bins));
+    this.#places = new Float64Array(4 * grid.shape.length);
   }
 
   add(place: ArrayLike<number>, weight: number): void {
-    const ranges = this.#grid.centers.map((centers, d) => this.#weigh(centers, place[d]!, d));
-    if (ranges.length === 1) {
-      const [first, end] = ranges[0]!;
-      for (let bin = first; bin < end; bin++) this.#box[bin]! += weight * this.#along[0]![bin]!;
-      return;
-    }
-    const [firstX, endX] = ranges[0]!;
-    const columns = this.#grid.shape[1]!;
-    const [centersX, centersY] = this.#grid.centers as [Float64Array, Float64Array];
-    const [alongX, alongY] = this.#along as [Float64Array, Float64Array];
-    for (let x = firstX; x < endX; x++) {
-      // within a circle: products beyond are none that f64 can hold, and slow
-      const sigmas = (centersX[x]! - place[0]!) / this.#std;
-      const reach = Math.sqrt(Math.max(0, KERNEL_SIGMAS ** 2 - sigmas * sigmas)) * this.#std;
-      const [firstY, endY] = binsWithin(centersY, place[1]!, reach);
-      const own = weight * alongX[x]!;
-      const row = x * columns;
-      for (let y = firstY; y < endY; y++) this.#box[row + y]! += own * alongY[y]!;
-    }
+    const point = this.#waiting++;
+    this.#grid.centers.forEach((centers, d) => {
+      const along = this.#along[d]!;
+      this.#places[point * this.#grid.shape.length + d] = place[d]!;
+      const [first, end] = binsWithin(centers, place[d]!, KERNEL_SIGMAS * this.#std);
+      for (let bin = 0; bin < centers.length; bin++) {
+        const sigmas = (centers[bin]! - place[d]!) / this.#std;
+        along[4 * bin + point] = bin < first || bin >= end
+          ? 0
+          : (d === 0 ? weight : 1) * Math.exp(-0.5 * sigmas * sigmas);
+      }
+    });
+    if (this.#waiting === 4) this.#addWaiting();
   }
 
   /** The sums at interior bins; starts again from zero. */
   takeInterior(): Float64Array {
+    this.#addWaiting();
     const interior = Float64Array.from(this.#grid.interiorIndex, (bin) => this.#box[bin]!);
     this.#box.fill(0);
     return interior;
   }
 
-  /** Kernel values along one dimension; returns the range [first, end) of bins within reach. */
-  #weigh(centers: Float64Array, value: number, dimension: number): [number, number] {
-    const [first, end] = binsWithin(centers, value, KERNEL_SIGMAS * this.#std);
-    for (let bin = first; bin < end; bin++) {
-      const distance = (centers[bin]! - value) / this.#std;
-      this.#along[dimension]![bin] = Math.exp(-0.5 * distance * distance);
+  #addWaiting(): void {
+    if (this.#waiting === 0) return;
+    const box = this.#box;
+    const [alongX, alongY] = this.#along as [Float64Array, Float64Array | undefined];
+    const columns = this.#grid.shape[1] ?? 1;
+    for (let x = 0; x < this.#grid.shape[0]!; x++) {
+      const a = alongX[4 * x]!;
+      const b = alongX[4 * x + 1]!;
+      const c = alongX[4 * x + 2]!;
+      const d = alongX[4 * x + 3]!;
+      if (alongY === undefined) {
+        box[x]! += a + b + c + d;
+        continue;
+      }
+      const [first, end] = this.#reached(x);
+      const row = x * columns;
+      for (let y = first; y < end; y++) {
+        const at = 4 * y;
+        box[row + y]! += a * alongY[at]! + b * alongY[at + 1]! + c * alongY[at + 2]! +
+          d * alongY[at + 3]!;
+      }
+    }
+    for (const along of this.#along) along.fill(0);
+    this.#waiting = 0;
+  }
+
+  /** Range [first, end) of bins along y, in row x of the box, that waiting points reach. */
+  #reached(x: number): [number, number] {
+    const [centersX, centersY] = this.#grid.centers as [Float64Array, Float64Array];
+    let [first, end] = [centersY.length, 0];
+    for (let point = 0; point < this.#waiting; point++) {
+      // within a circle: products beyond are none that f64 can hold, and slow
+      const sigmas = (centersX[x]! - this.#places[2 * point]!) / this.#std;
+      const squared = KERNEL_SIGMAS ** 2 - sigmas * sigmas;
+      if (squared < 0) continue;
+      const [from, to] = binsWithin(
+        centersY,
+        this.#places[2 * point + 1]!,
+        Math.sqrt(squared) * this.#std,
+      );
+      first = Math.min(first, from);
+      end = Math.max(end, to);
     }
     return [first, end];
   }

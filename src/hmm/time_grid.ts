@@ -101,7 +101,9 @@ export function timeGrid({ kind = "edges", start, stop, rate, step }: TimeGridOp
   if (ROUNDINGS * ulp > ROW_SHARE / perSecond) {
     throw new RangeError(
       `Cannot lay a time grid: times near ${stop} s are ${ulp} s apart, which is too coarse for rows ` +
-        `of ${1 / perSecond} s, wanted at most ${ROW_SHARE / ROUNDINGS / perSecond} s; count time ` +
+        `of ${1 / perSecond} s, wanted at most ${
+          ROW_SHARE / ROUNDINGS / perSecond
+        } s; count time ` +
         "from a nearer origin",
     );
   }
@@ -115,7 +117,9 @@ export function timeGrid({ kind = "edges", start, stop, rate, step }: TimeGridOp
   }
   if (rows < 1) {
     throw new RangeError(
-      `Cannot lay a time grid: ${start} to ${stop} s has no room for a row of ${1 / perSecond} s, ` +
+      `Cannot lay a time grid: ${start} to ${stop} s has no room for a row of ${
+        1 / perSecond
+      } s, ` +
         "wanted at least one",
     );
   }
@@ -213,9 +217,7 @@ export function missingRows(
     for (let row = within(Math.floor((from - start) * rate) - 1); row <= end; row++) {
       // an end that only rounding tells apart from an edge touches nothing
       const begins = edgeOf(grid, row) < to - rounding;
-      const ends = row === rows - 1
-        ? stop >= from - rounding
-        : edgeOf(grid, row + 1) > from + rounding;
+      const ends = row === rows - 1 ? stop >= from : edgeOf(grid, row + 1) > from + rounding;
       if (begins && ends) missing[row] = 1;
     }
   }

@@ -362,7 +362,8 @@ describe("the output place", () => {
     const zarr = await import("zarrita");
     const group = await zarr.open.v3(await openStore(out) as never, { kind: "group" });
     expect(group.attrs).toMatchObject({
-      coordinates: "time_bin_start time_bin_end state state_ind x_position y_position interior_index full_state " +
+      coordinates:
+        "time_bin_start time_bin_end state state_ind x_position y_position interior_index full_state " +
         "full_state_ind full_x_position full_y_position is_track_interior",
       marginal_log_likelihoods: [marginalLogLikelihood],
       time_bin_convention: "left_closed_right_open_final_closed",

@@ -193,11 +193,13 @@ describe("locate()", () => {
 
 describe("untrackedSpans()", () => {
   const times = Float64Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+  // an end is a rounding off, so as not to be in two
   const spans = (unknown: number[], intervals: Interval[] = [[-0.5, 7.5]]) =>
-    untrackedSpans(times, Array.from(times, (_, i) => unknown.includes(i) ? 0 : 1), intervals);
+    untrackedSpans(times, Array.from(times, (_, i) => unknown.includes(i) ? 0 : 1), intervals)
+      .map((span) => span.map((end) => Number.isFinite(end) ? Number(end.toFixed(12)) : end));
 
   it("reach from the known sample before to the one after, without bounds at the ends", () => {
-    const outside: Interval[] = [[-Infinity, -0.5], [7.5, Infinity]];
+    const outside = [[-Infinity, -0.5], [7.5, Infinity]];
     expect(spans([3, 4])).toEqual([[2, 5], ...outside]);
     expect(spans([1])).toEqual([[-Infinity, 2], ...outside]);
     expect(spans([6])).toEqual([[5, Infinity], ...outside]);
@@ -206,6 +208,16 @@ describe("untrackedSpans()", () => {
   it("lie between intervals, too", () => {
     expect(spans([], [[-0.5, 2.5], [2.5, 4], [5, 7.5]]))
       .toEqual([[-Infinity, -0.5], [4, 5], [7.5, Infinity]]);
+  });
+
+  it("leave a row alone that ends with an interval, or starts with one", () => {
+    const grid = timeGrid({ start: 0, stop: 6, rate: 1 });
+    const rows = (
+      intervals: Interval[],
+    ) => [...missingRows(grid, untrackedSpans(times, times.map(() => 1), intervals)) ?? []];
+    expect(rows([[0, 6]])).toEqual([]);
+    expect(rows([[1, 3], [4, 6]])).toEqual([1, 0, 0, 1, 0, 0]);
+    expect(rows([[0, 2], [2, 5.9]])).toEqual([0, 0, 0, 0, 0, 1]);
   });
 
   it("make the rows missing that the reference says are", async (context) => {

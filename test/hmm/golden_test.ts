@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { continuous, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { validateRecording } from "../../src/hmm/recording.ts";
 import { rateTable } from "../../src/hmm/sorted_spikes.ts";
-import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
+import { binSpikes, edgeOf, timeGrid } from "../../src/hmm/time_grid.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
@@ -10,7 +10,7 @@ import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
 import { largestDifference } from "../support/hmm_problem.ts";
 import { recordNumbers } from "../support/record.ts";
-import { golden } from "../support/recordings.ts";
+import { golden, goldenIntermediates } from "../support/recordings.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
 
 const gpu = useGpu();
@@ -72,6 +72,41 @@ describe("the reference implementation's own example", () => {
     expect(problem.decoder.grid.interiorIndex.length).toBe(91);
     const { smoothed } = twinOf(problem, 50);
     expect(beyondRelative(smoothed, problem.inputs.posterior, GATE)).toBeLessThanOrEqual(GATE);
+  });
+
+  it("has these place fields, occupancy and likelihoods in f64, to 1e-9", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const { inputs, decoder } = await goldenDecoder();
+    const wanted = await goldenIntermediates();
+    const { rates, occupancy } = decoder.encoding;
+    expect(rates.length).toBe(30 * 91);
+    expect(beyondRelative(rates, wanted.place_fields_hz!, 1e-9)).toBeLessThanOrEqual(0);
+    expect(beyondRelative(occupancy, wanted.occupancy_density!, 1e-9)).toBeLessThanOrEqual(0);
+    const grid = timeGrid(timesOf(inputs, 50));
+    wanted.time_edges!.forEach((edge, i) => expect(edgeOf(grid, i)).toBeCloseTo(edge, 15));
+    const { spikes } = validateRecording(inputs.position, inputs.spikes);
+    const likelihoods = poissonLikelihood(
+      rateTable(decoder.encoding, STEP),
+      91,
+      binSpikes(spikes, grid),
+    );
+    expect(beyondRelative(likelihoods, wanted.log_likelihood!, 1e-9)).toBeLessThanOrEqual(0);
+  });
+
+  it("is met by stamps for rows as well, as it then was", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const { inputs, decoder } = await goldenDecoder();
+    const result = await decoder.smooth(gpu(), {
+      time: { stop: inputs.time[49]! },
+      timeGrid: "timestamps",
+      out: "memory:golden-stamps",
+    }).run();
+    const posterior = await result.posterior.read(0, 50) as Float32Array;
+    expect(beyondRelative(posterior, inputs.posterior, GATE)).toBeLessThanOrEqual(GATE);
+    expect(await result.time.read(0, 50)).toEqual(inputs.time.slice(0, 50));
+    await result.close();
   });
 
   it("is met by the decoder, rtol = atol = 1e-6", async (context) => {

@@ -36,7 +36,9 @@ function interiorByDefinition(values: readonly number[], binSize: number): numbe
       );
     }).join()
   ));
-  const cross = ([x, y]: number[]) => [[x!, y!], [x! - 1, y!], [x! + 1, y!], [x!, y! - 1], [x!, y! + 1]];
+  const cross = (
+    [x, y]: number[],
+  ) => [[x!, y!], [x! - 1, y!], [x! + 1, y!], [x!, y! - 1], [x!, y! + 1]];
   const inBox = ([x, y]: number[]) => x! >= 0 && y! >= 0 && x! < rows && y! < columns;
   const grown = (bin: number[]) => inBox(bin) && cross(bin).some((other) => seen.has(other.join()));
   const inside: number[] = [];

@@ -94,7 +94,8 @@ describe("binSpikes()", () => {
         let outside = 0;
         for (const time of times) {
           const row = edges.findIndex((edge, i) =>
-            i < rows && edge <= time && (time < edges[i + 1]! || (i === rows - 1 && time === edges[rows]))
+            i < rows && edge <= time &&
+            (time < edges[i + 1]! || (i === rows - 1 && time === edges[rows]))
           );
           if (row < 0) outside++;
           else wanted[row]!++;
