@@ -440,9 +440,16 @@ export class DecodeOutput {
   }
 
   async #hashFor(adapter: string): Promise<string> {
-    const { inputs, grid, droppedSpikes } = this.#options;
+    const { inputs, grid, droppedSpikes, encoding } = this.#options;
     return await digestOf([
-      JSON.stringify([FORMAT_VERSION, VERSION, this.#parameters(), adapter, droppedSpikes]),
+      JSON.stringify([
+        FORMAT_VERSION,
+        VERSION,
+        this.#parameters(),
+        adapter,
+        droppedSpikes,
+        encoding,
+      ]),
       ...inputs,
       ...grid.edges,
       grid.interior,
