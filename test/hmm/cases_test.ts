@@ -6,8 +6,8 @@ import type { DecodeOptions, SortedSpikesOptions } from "../../src/hmm/decoder.t
 import { continuous, sortedSpikes } from "../../src/hmm/decoder.ts";
 import type { SortedSpikesDecoder } from "../../src/hmm/decoder.ts";
 import { rateTable } from "../../src/hmm/sorted_spikes.ts";
-import type { TimeGridOptions } from "../../src/hmm/time_grid.ts";
-import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
+import type { Interval, TimeGridOptions } from "../../src/hmm/time_grid.ts";
+import { binSpikes, missingRows, timeGrid } from "../../src/hmm/time_grid.ts";
 import { logFilter } from "../reference/log_filter.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
 import { referenceTransition } from "../reference/transition.ts";
@@ -66,8 +66,10 @@ function reference(
   decoder: SortedSpikesDecoder,
   { spikes }: Input,
   time: TimeGridOptions,
+  spans: readonly Interval[] = [],
 ) {
   const grid = timeGrid(time);
+  const missing = missingRows(grid, spans);
   const bins = decoder.grid.interiorIndex.length;
   const units = Uint32Array.from(spikes.units, (id) => decoder.unitIds.indexOf(id));
   const order = Array.from(units.keys()).sort((a, b) =>
@@ -80,6 +82,7 @@ function reference(
   return logFilter({
     initial: new Array<number>(bins).fill(1 / bins),
     transition,
+    ...(missing && { missing }),
     logLikelihoods: poissonLikelihood(
       rateTable(decoder.encoding, 1 / grid.rate),
       bins,
@@ -94,10 +97,16 @@ function reference(
 const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);
 
 /** Decodes, and holds filter and log-likelihood against the reference. */
-async function expectRight(decoder: SortedSpikesDecoder, input: Input, time: TimeGridOptions) {
+async function expectRight(
+  decoder: SortedSpikesDecoder,
+  input: Input,
+  time: TimeGridOptions,
+  missing: readonly Interval[] = [],
+) {
   const { kind: timeGrid, ...range } = time;
-  const result = await smooth(decoder, { time: range, ...(timeGrid && { timeGrid }) }).run();
-  const wanted = reference(decoder, input, time);
+  const result = await smooth(decoder, { time: range, missing, ...(timeGrid && { timeGrid }) })
+    .run();
+  const wanted = reference(decoder, input, time, missing);
   const filtered = await readAll(result.causal!.posterior) as Float32Array;
   expect(largestDifference(filtered, wanted.filtered)).toBeLessThan(5e-6);
   const smoothed = await readAll(result.posterior) as Float32Array;
@@ -337,5 +346,14 @@ describe("rows without evidence", () => {
     expect(await missingOf([[20, 40]])).toEqual([200, 399, 200]);
     // tracked to 19.983 s and from 39.983 s on
     expect(await missingOf(["untracked"])).toEqual([199, 399, 201]);
+    await expectRight(decoder, input, rangeOf(input), [[20, 40]]);
+  });
+
+  it("say nothing, neither by their spikes nor by their silence, whichever they are", async () => {
+    const input = line();
+    const decoder = decoderOf(input);
+    for (const missing of [[[0, 3]], [[10, 20], [20.05, 21]], [[29.9, 31]], [[-1, 99]]] as const) {
+      await expectRight(decoder, input, rangeOf(input), missing);
+    }
   });
 });
