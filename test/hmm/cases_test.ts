@@ -170,7 +170,7 @@ describe("rates by exposure", () => {
     await expectRight(decoder, input, rangeOf(input));
   });
 
-  shared("burst4", (input) => {
+  shared("burst4", async (input) => {
     // 4 spikes of a unit that training did not see, within a row: finite in logarithms
     const decoder = decoderOf(input, { train: [[0, 58], [62, 120]] });
     const { filtered, logNormalisers } = reference(decoder, input, {
@@ -182,6 +182,7 @@ describe("rates by exposure", () => {
     expect(filtered.length / decoder.grid.interiorIndex.length).toBe(1001);
     // -1140.0005 with the floor of its day, 1e-15 a row instead of 1e-14 in 20 ms: four spikes' worth
     expect(Math.abs(total(logNormalisers) - (-1140.0005 + 4 * Math.LN10))).toBeLessThan(0.2);
+    await expectRight(decoder, input, { start: 50, stop: 70, step: 0.02 });
   });
 
   it("a recording without every other frame for a while decodes as the whole one", async () => {
