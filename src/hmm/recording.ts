@@ -5,9 +5,9 @@
  * @module
  */
 
-import { formatCount } from "../math/format.ts";
 import { FRACTION_BITS, ulpOf } from "../math/ulp.ts";
-import { medianInterval } from "./exposure.ts";
+import type { Clock } from "./clocks.ts";
+import { checkClocks, readable } from "./clocks.ts";
 import { ROW_SHARE } from "./time_grid.ts";
 
 /** The animal's position as it comes in. */
@@ -24,16 +24,6 @@ export interface PositionInput {
 export type SpikeInput =
   | { times: ArrayLike<number>; units: ArrayLike<number> }
   | readonly ArrayLike<number>[];
-
-/** How stamps become seconds of one clock, the position's. */
-export interface Clock {
-  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
-  timeRate?: number;
-  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
-  spikeRate?: number;
-  /** Seconds added to spike times. */
-  timeOffset?: number;
-}
 
 /** A recording whose arrays have been checked. Times in seconds. */
 export interface Recording {
@@ -55,26 +45,6 @@ export interface Recording {
 const MAX_UNITS = 2 ** 16;
 /** Roundings that may add up in a difference of times. */
 const ROUNDINGS = 4;
-/** Nobody tracks an animal at longer intervals, seconds; milliseconds of a camera are longer. */
-const LONGEST_INTERVAL = 5;
-/** No camera's interval is below one count of its clock. */
-const SHORTEST_COUNT = 1;
-/** Fewer spikes than this say nothing about the unit of their times. */
-const TELLING_SPIKES = 20;
-/** Spans of position and spikes that differ by this factor are not in one unit. */
-const SPAN_RATIO = 500;
-/** Share of spikes outside the recording that is worth a word. */
-const OUTSIDE_SHARE = 0.1;
-
-/** Counts a second that clocks have. */
-const CLOCK_RATES: readonly (readonly [rate: number, name: string])[] = [
-  [1e3, "milliseconds"],
-  [1e6, "microseconds"],
-  [1e9, "nanoseconds"],
-  ...[30_000, 20_000, 25_000, 24_414.0625, 32_000, 32_768, 40_000, 44_100, 48_000, 1250].map(
-    (rate) => [rate, `samples at ${rate} Hz`] as const,
-  ),
-];
 
 /**
  * Checks a recording and brings it into flat f64 arrays, in seconds. Inputs are copied, never kept.
@@ -120,7 +90,9 @@ export function validateRecording(
   const { units, unitIds } = numberUnits(flat.units, "times" in spikes ? undefined : spikes.length);
   const sorted = sortSpikes(seconds, units);
   if (!flat.ascending) warnings.push("spike times were not ascending, and were sorted");
-  checkClocks(times, sorted.times, flat.times, clock, warnings);
+  warnings.push(
+    ...checkClocks({ position: times, spikes: sorted.times, stored: flat.times }, clock),
+  );
   return {
     position: { times, values: Float64Array.from(position.values) },
     dimensions,
@@ -218,15 +190,19 @@ function checkPositions(values: ArrayLike<number>, dimensions: number): void {
 function checkStamps(stored: ArrayLike<number>, times: Float64Array, rate: number): void {
   const [first, last] = [times[0]!, times.at(-1)!];
   const interval = (last - first) / (times.length - 1);
-  const precision = Math.max(stampPrecision([stored]) / rate, ulpOf(largest(times)));
+  const coarse = stampPrecision([stored]) / rate;
+  const precision = Math.max(coarse, ulpOf(largest(times)));
   if (interval > 0 && ROUNDINGS * precision <= ROW_SHARE * interval) return;
-  const apart = interval > 0
-    ? `are ${interval} s apart on average, and stored ${precision} s apart`
-    : `are all ${first} s, and stored ${precision} s apart`;
+  const stamps = `stored ${precision} s apart`;
+  const [is, wanted] = interval > 0
+    ? [
+      `are ${readable(interval)} s apart on average, and ${stamps}`,
+      `them stored at most ${readable(ROW_SHARE * interval / ROUNDINGS)} s apart`,
+    ]
+    : [`are all ${first} s${coarse > 0 ? `, and ${stamps}` : ""}`, "ascending times"];
   throw new RangeError(
-    `Cannot use the position times: they ${apart}, wanted stamps at most ` +
-      `${ROW_SHARE / ROUNDINGS} of an interval apart; take times in 64 bits from where they were ` +
-      "recorded, or count them from a nearer origin",
+    `Cannot use the position times: they ${is}, wanted ${wanted}; take times in 64 bits from where ` +
+      "they were recorded, or count them from a nearer origin",
   );
 }
 
@@ -326,110 +302,4 @@ function sortSpikes(times: Float64Array, units: Uint32Array) {
 function isAscending(times: ArrayLike<number>): boolean {
   for (let i = 1; i < times.length; i++) if (times[i]! < times[i - 1]!) return false;
   return true;
-}
-
-/**
- * Holds the ranges of position and spikes against each other.
- *
- * @param stored Spike times as they came in.
- */
-function checkClocks(
-  position: Float64Array,
-  spikes: Float64Array,
-  stored: ArrayLike<number>,
-  { timeRate, spikeRate }: Clock,
-  warnings: string[],
-): void {
-  const [from, to] = [position[0]!, position.at(-1)!];
-  const interval = medianInterval(position);
-  const count = spikes.length;
-  const ranges = `position times run from ${from} to ${to} s` +
-    (count > 0 ? `, spike times from ${spikes[0]} to ${spikes[count - 1]} s` : "");
-  const refuse = (is: string, remedy: string): never => {
-    throw new RangeError(
-      `Cannot use the recording: ${is}; ${ranges}, wanted both in seconds of one clock${remedy}`,
-    );
-  };
-  // whoever names a rate knows the unit
-  if (timeRate === undefined && interval > LONGEST_INTERVAL) {
-    refuse(`position is sampled every ${interval} s`, positionRemedy(position, spikes));
-  }
-  if (count === 0) return;
-  const outside = spikes.reduce(
-    (sum, time) => sum + (time < from - interval || time > to + interval ? 1 : 0),
-    0,
-  );
-  const remedy = () => spikeRemedy(position, spikes);
-  if (outside === count) refuse("all spikes are outside of the position's time", remedy());
-  if (timeRate === undefined && spikeRate === undefined && count >= TELLING_SPIKES) {
-    const ratio = (spikes[count - 1]! - spikes[0]!) / (to - from);
-    if (isWhole(stored) && !isWhole(position)) {
-      refuse("spike times are whole numbers, position times are not", remedy());
-    }
-    if (ratio > SPAN_RATIO && outside > (1 - OUTSIDE_SHARE) * count) {
-      refuse(`spikes span ${ratio.toFixed(0)} times the position's time`, remedy());
-    }
-    if (ratio < 1 / SPAN_RATIO && interval >= SHORTEST_COUNT) {
-      refuse(
-        `the position spans ${(1 / ratio).toFixed(0)} times the spikes' time`,
-        positionRemedy(position, spikes),
-      );
-    }
-  }
-  if (outside > OUTSIDE_SHARE * count) {
-    warnings.push(
-      `${formatCount(outside)} of ${
-        formatCount(count)
-      } spikes are outside of the position's time; ` +
-        ranges,
-    );
-  }
-}
-
-function isWhole(times: ArrayLike<number>): boolean {
-  for (let i = 0; i < times.length; i++) if (!Number.isInteger(times[i]!)) return false;
-  return true;
-}
-
-/** What would bring spikes into the position's time, as far as their spans tell. */
-function spikeRemedy(position: Float64Array, spikes: Float64Array): string {
-  const [from, span] = [position[0]!, position.at(-1)! - position[0]!];
-  const [first, last] = [spikes[0]!, spikes.at(-1)!];
-  const fits = CLOCK_RATES.map(([rate, name]) => ({
-    rate,
-    name,
-    inside: first / rate >= from - span / 10 && last / rate <= from + 1.1 * span,
-    off: Math.abs(Math.log((last - first) / rate / span)),
-  })).filter(({ inside }) => inside).sort((a, b) => a.off - b.off);
-  const [best] = fits;
-  // spikes cover at least a tenth of the position's time, or the guess is none
-  if (best && best.off < Math.log(10)) {
-    return `: spike times look like ${best.name} (spikeRate: ${best.rate}, --spike-rate ${best.rate})`;
-  }
-  if (last - first > 0 && last - first <= 1.5 * span) {
-    // whichever of the two starts near 0 counts from the start
-    const offset = Math.abs(first) < span ? from : Math.abs(from) < span ? -first : from - first;
-    return ": they start at different zeros, and spike times look like seconds from another start " +
-      `(timeOffset: ${offset}, --time-offset=${offset}, or whatever the start was)`;
-  }
-  return ": say what spike times are (spikeRate and timeOffset, --spike-rate and --time-offset)";
-}
-
-/** What would bring position times into seconds, going by how often animals are tracked. */
-function positionRemedy(position: Float64Array, spikes: Float64Array): string {
-  const interval = medianInterval(position);
-  const plausible = CLOCK_RATES.find(([rate]) =>
-    interval / rate >= 1 / 500 && interval / rate <= 0.1
-  );
-  if (!plausible) return ": say what times are (timeRate, --time-rate; 1 if they are seconds)";
-  const [rate, name] = plausible;
-  const [ours, theirs] = [
-    position.at(-1)! - position[0]!,
-    spikes.length > 0 ? spikes.at(-1)! - spikes[0]! : 0,
-  ];
-  const both = theirs > ours / SPAN_RATIO || theirs === 0;
-  return both
-    ? `: times look like ${name} (timeRate: ${rate}, --time-rate ${rate}; 1 if they are seconds)`
-    : `: position times look like ${name} (timeRate: ${rate} and spikeRate: 1, --time-rate ${rate} ` +
-      "--spike-rate 1)";
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkSpikePrecision, validateRecording } from "../../src/hmm/recording.ts";
-import type { Clock } from "../../src/hmm/recording.ts";
+import type { Clock } from "../../src/hmm/clocks.ts";
 import { seeded } from "../support/random.ts";
 
 const position = { times: [0, 1, 2], values: [1, 2, 3] };
@@ -167,13 +167,38 @@ describe("clocks", () => {
     expect(mended.position.times.at(-1)).toBeCloseTo(1799 / 30, 5);
     const milli = (time: number) => 1e3 * time;
     expect(() => checked({ times: milli }))
-      .toThrow(/milliseconds \(timeRate: 1000 and spikeRate: 1, --time-rate 1000 --spike-rate 1\)/);
+      .toThrow(
+        /milliseconds \(timeRate: 1000 and spikeRate: 1, --time-rate 1000 --spike-rate 1; both/,
+      );
     expect(checked({ times: milli, clock: { timeRate: 1e3, spikeRate: 1 } }).warnings).toEqual([]);
     // at 500 Hz a millisecond clock is sampled every 2 "s": the spans tell
     const times = Float64Array.from({ length: 30_000 }, (_, i) => 2 * i);
     const { spikes } = minute();
     expect(() => validateRecording({ times, values: times }, spikes))
       .toThrow(/spans 10\d\d times the spikes' time.*milliseconds/);
+  });
+
+  it("of position in frames are refused, too", () => {
+    const frames = (time: number) => Math.round(30 * time);
+    expect(() => checked({ times: frames }))
+      .toThrow(/spans 30 times.*counts at about 30 Hz \(timeRate: 30 and spikeRate: 1/);
+    const mended = checked({ times: frames, clock: { timeRate: 30, spikeRate: 1 } });
+    expect(mended.warnings).toEqual([]);
+    expect(mended.position.times.at(-1)).toBeCloseTo(1799 / 30, 12);
+    // at 1 Hz frames are seconds
+    const times = Array.from({ length: 60 }, (_, i) => i);
+    expect(validateRecording({ times, values: times }, minute().spikes).warnings).toEqual([]);
+  });
+
+  it("that differ in unit and zero are told both", () => {
+    const milli = (time: number) => 1.6e12 + 1e3 * time;
+    expect(() => checked({ spikes: milli })).toThrow(
+      /milliseconds from another start \(spikeRate: 1000 and timeOffset: -1600000000/,
+    );
+    // a rate that is given is not guessed again
+    expect(() => checked({ spikes: milli, clock: { spikeRate: 1000 } }))
+      .toThrow(/different zeros.*timeOffset: -1600000000/);
+    expect(() => checked({ spikes: (time) => 7 * time + 1e5 })).toThrow(/say what spike times are/);
   });
 
   it("are believed where a rate says what they are", () => {
@@ -193,6 +218,8 @@ describe("clocks", () => {
   it("that agree for a part are a warning, from a tenth of the spikes on", () => {
     const late = (share: number) => checked({ spikes: (time) => time + share * 59.9 });
     expect(late(0.05).warnings).toEqual([]);
+    expect(checked({ spikes: (time) => time / 20 }).warnings.join())
+      .toMatch(/position spans 20 times the spikes' time; position times run from 0 to/);
     const [warning, ...more] = late(0.3).warnings;
     expect(warning).toMatch(
       /1\d\d of 500 spikes are outside of the position's time; position times/,
