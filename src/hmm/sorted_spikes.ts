@@ -116,14 +116,12 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
     ...(options.intervals && { intervals: options.intervals }),
   });
   const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
-  const weights = known.map((known, sample) =>
-    known && (!train || train.some(([from, to]) =>
-        times[sample]! >= from && times[sample]! <= to
-      )) &&
-      (speed === undefined || speed[sample]! > minSpeed!)
-      ? 1
-      : 0
-  );
+  const isTrained = (time: number) =>
+    !train || train.some(([from, to]) => time >= from && time <= to);
+  const weights = known.map((isKnown, sample) => {
+    const isFast = speed === undefined || speed[sample]! > minSpeed!;
+    return isKnown && isFast && isTrained(times[sample]!) ? 1 : 0;
+  });
   const density = new DensityMap(grid, positionStd);
   let exposureSeconds = 0;
   let encodingSamples = 0;
