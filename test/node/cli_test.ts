@@ -43,6 +43,12 @@ async function replaced(name: string, bytes: Uint8Array): Promise<string[]> {
   return [`--${name}`, file];
 }
 
+/** A .npy file whose header says something else of the same length. */
+function withHeader(bytes: Uint8Array, said: string, says: string): Uint8Array {
+  const text = String.fromCharCode(...bytes.subarray(0, 128)).replace(said, says);
+  return Uint8Array.from(bytes, (byte, i) => i < 128 ? text.charCodeAt(i) : byte);
+}
+
 describe("sluice", () => {
   it("tells its version, its commands and their options", async () => {
     expect((await runCli(["--version"])).stdout.trim()).toBe(VERSION);
@@ -352,10 +358,7 @@ describe("clocks and rows:", () => {
       encodeNpy(Float32Array.from(spikes.times)),
     );
     await refused([...late, "--step", "0.00001"], 2, /rows of at least 0\.0000\d+ s/);
-    const header = encodeNpy(new Uint16Array(spikes.times.length));
-    const text = new TextDecoder("latin1").decode(header.subarray(0, 128)).replace("<u2", "<f2");
-    const halves = Uint8Array.from(header);
-    halves.set(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
+    const halves = withHeader(encodeNpy(new Uint16Array(spikes.times.length)), "<u2", "<f2");
     await refused(
       await replaced("spike-times", halves),
       2,
@@ -375,10 +378,7 @@ describe("clocks and rows:", () => {
       2,
       /shape is \[2, 201\] for 201 times.*transpose it/,
     );
-    const bytes = encodeNpy(columns, [samples, 2]);
-    const text = new TextDecoder("latin1").decode(bytes.subarray(0, 128))
-      .replace("'fortran_order': False", "'fortran_order': True ");
-    bytes.set(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
+    const bytes = withHeader(encodeNpy(columns, [samples, 2]), "False", "True ");
     const plain = await run(...await replaced("position", encodeNpy(flat, [samples, 2])));
     const fortran = await run(...await replaced("position", bytes));
     expect(fortran.said.marginalLogLikelihood).toBe(plain.said.marginalLogLikelihood);
