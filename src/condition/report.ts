@@ -6,6 +6,7 @@
 
 import type { Diagnosis } from "./diagnose.ts";
 import type { ConditionReport, ConditionResult } from "./pipeline.ts";
+import type { Id } from "./rows.ts";
 
 /** JSON with the numbers it has no words for as texts, `"NaN"` and `"Infinity"`, as zarr writes them. */
 export function stringifyNumbers(value: unknown): string {
@@ -24,7 +25,7 @@ export function parseNumbers(text: string): unknown {
 /** Contents of the files that tell the results, by name. */
 export function describeResults(
   report: ConditionReport,
-  splits: Record<string, string[]>,
+  splits: Record<string, Id[]>,
 ): Record<string, string> {
   const decision = {
     passed: report.passed,

@@ -99,7 +99,7 @@ describe("diagnose()", () => {
     const list = listRows(rows);
     const normalizer = await deltaNormalizer(rows);
     const energy = fromTypedArray(corpus.energy);
-    const median = await medianEnergy({ ...rows, frames: energy });
+    const median = await medianEnergy({ ...rows, frames: energy }, "rows");
     const sorted = list.map((row) => row.energy).sort((a, b) => a - b);
     expect(median).toBe((sorted[list.length / 2 - 1]! + sorted[list.length / 2]!) / 2);
     const slices = await sliceRows(rows, ["all", "high_energy", "medial"], {
