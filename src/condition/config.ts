@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatCount } from "../math/format.ts";
 import type { CorpusInput } from "./corpus.ts";
 import type { Thresholds } from "./decision.ts";
 import { DEFAULT_THRESHOLDS } from "./decision.ts";
@@ -230,8 +231,10 @@ function checkCondition(condition: Condition): void {
   if (quartile && components! > MOST_QUARTILE_DIMS) {
     refuse(
       `${name} has ${components} components, which are 4^${components} = ` +
-        `${4 ** components!} bins; ids of 32 bits tell 4^${MOST_QUARTILE_DIMS} apart, wanted at most ` +
-        `${MOST_QUARTILE_DIMS} for quartiles`,
+        `${
+          formatCount(4 ** components!)
+        } bins; ids of 32 bits tell 4^${MOST_QUARTILE_DIMS} apart, ` +
+        `wanted at most ${MOST_QUARTILE_DIMS} for quartiles`,
     );
   }
 }
@@ -241,7 +244,9 @@ function checkIds(ids: readonly unknown[], what: string, where: string): void {
   const found = new Map<string, unknown>();
   for (const id of ids) {
     if (!(typeof id === "string" && id !== "" || Number.isSafeInteger(id))) {
-      refuse(`a ${what} of ${where} is ${JSON.stringify(id)}, wanted a text or a whole number`);
+      refuse(
+        `${what} ${JSON.stringify(id)} of ${where} is no name, wanted a text or a whole number`,
+      );
     }
     const text = String(id);
     if (found.has(text)) {
@@ -280,7 +285,9 @@ function oneOf<Name extends string>(value: Name, names: readonly Name[], what: s
 function unknownName(what: string, name: unknown, names: readonly string[]): never {
   const meant = typeof name === "string" ? nearest(name, names) : undefined;
   refuse(
-    `${what} is not known, ${meant === undefined ? "" : `"${meant}" may be meant, `}wanted one of ` +
+    `${what} is not known, ${
+      meant === undefined ? "" : `"${meant}" may be meant, `
+    }wanted one of ` +
       names.join(", "),
   );
 }

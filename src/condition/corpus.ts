@@ -187,7 +187,9 @@ async function frameUtterances(input: FramesInput, frames: number): Promise<Told
     const utterances = table.map(({ id, speaker, frames }) => {
       if (frames === undefined) throw withoutFrames(index, id);
       if (speaker === undefined) {
-        throw new RangeError(`Cannot use the index "${index}": it has no speaker_id of "${id.text}"`);
+        throw new RangeError(
+          `Cannot use the index "${index}": it has no speaker_id of "${id.text}"`,
+        );
       }
       const start = next;
       next += frames;
@@ -222,7 +224,9 @@ async function frameUtterances(input: FramesInput, frames: number): Promise<Told
     const speaker = nameOf(name, () => `the speaker of segment ${i}`);
     if (speaker) return speaker;
     throw new RangeError(
-      `Cannot tell speakers apart: that of segment ${i} is ${JSON.stringify(name) ?? name}, wanted a ` +
+      `Cannot tell speakers apart: that of segment ${i} is ${
+        JSON.stringify(name) ?? name
+      }, wanted a ` +
         "text or a whole number",
     );
   });
@@ -254,12 +258,16 @@ interface Name {
 
 /** `undefined` of nothing: null, NaN (Python's word for a missing number) or an empty text. */
 function nameOf(value: unknown, what: () => string): Name | undefined {
-  if (value === undefined || value === null || value === "" || Number.isNaN(value)) return undefined;
+  if (value === undefined || value === null || value === "" || Number.isNaN(value)) {
+    return undefined;
+  }
   if (typeof value === "string") return { text: value, kind: "text" };
   const isWhole = Number.isSafeInteger(value) || typeof value === "bigint";
   if (isWhole) return { text: String(value), kind: "number" };
   throw new RangeError(
-    `Cannot tell speakers and utterances apart: ${what()} is ${JSON.stringify(value)}, wanted a text or ` +
+    `Cannot tell speakers and utterances apart: ${what()} is ${
+      JSON.stringify(value)
+    }, wanted a text or ` +
       "a whole number up to 2^53",
   );
 }
@@ -272,7 +280,9 @@ function oneKind(names: readonly (readonly [string, Name])[], what: string): IdK
   const tell = ([id, { text, kind }]: readonly [string, Name]) =>
     `${kind === "text" ? JSON.stringify(text) : text} of ${id}`;
   throw new RangeError(
-    `Cannot tell names apart: ${what} is ${tell(first)} and ${tell(other)}, wanted numbers or texts alone`,
+    `Cannot tell names apart: ${what} is ${tell(first)} and ${
+      tell(other)
+    }, wanted numbers or texts alone`,
   );
 }
 
@@ -291,7 +301,9 @@ async function readIndex(place: string, columns: readonly string[]): Promise<Ind
   const problem = (what: string) => new RangeError(`Cannot use the index "${place}": ${what}`);
   if (table.length === 0) throw problem("it has no rows");
   const stray = table.findIndex((row) => typeof row !== "object" || row === null);
-  if (stray >= 0) throw problem(`row ${stray} is ${JSON.stringify(table[stray])}, wanted an object`);
+  if (stray >= 0) {
+    throw problem(`row ${stray} is ${JSON.stringify(table[stray])}, wanted an object`);
+  }
   const missing = columns.filter((name) => !table.some((row) => name in row));
   if (missing.length > 0) {
     throw problem(
@@ -410,7 +422,8 @@ async function openGroups(
     const copy = await openStore(copyTo, { mode: "write" });
     try {
       const options = signal ? { signal } : {};
-      const stamp = async () => await stampFiles(source, source.stamp ? await source.list("/") : []);
+      const stamp = async () =>
+        await stampFiles(source, source.stamp ? await source.list("/") : []);
       const compare = () => readGroups(groups, options, (share) => onRead?.(share, "compare"));
       const write = () =>
         copyGroups(groups, described, copy, options, (share) => onRead?.(share, "copy"));
@@ -488,7 +501,8 @@ async function findGroups(
   }
   const groups: Group[] = [];
   let empty = 0;
-  const rows = table ?? listed.map((id) => ({ id: { text: id }, speaker: undefined, frames: undefined }));
+  const rows = table ??
+    listed.map((id) => ({ id: { text: id }, speaker: undefined, frames: undefined }));
   for (const { id, speaker, frames } of rows) {
     signal?.throwIfAborted();
     const group = await openGroup(store, id.text, speaker, frames, index);
@@ -594,7 +608,9 @@ async function openGroup(
   const isEmpty = x.shape.length === 2 && frames === 0;
   if (!isEmpty) checkFrames(x, `"${place}/x"`);
   const contradiction = (what: string, has: string) =>
-    new RangeError(`Cannot use the index "${index}": it says that "${id}" ${what}, its group ${has}`);
+    new RangeError(
+      `Cannot use the index "${index}": it says that "${id}" ${what}, its group ${has}`,
+    );
   if (told !== undefined && told !== frames) {
     throw contradiction(`has ${told} frames`, `has ${frames}`);
   }
@@ -615,7 +631,9 @@ async function openGroup(
   if (speaker === undefined) {
     throw new ChunkError(
       "speaker_id" in attributes
-        ? `Cannot use "${place}": its speaker_id is ${JSON.stringify(attributes.speaker_id)}, wanted a ` +
+        ? `Cannot use "${place}": its speaker_id is ${
+          JSON.stringify(attributes.speaker_id)
+        }, wanted a ` +
           "text or a whole number"
         : `Cannot use "${place}": nothing says whose it is, wanted speaker_id`,
       place,
@@ -678,7 +696,11 @@ async function readGroups(
   groups: readonly Group[],
   { signal }: ReadOptions,
   onShare: (share: number) => void,
-  onValues?: (group: number, array: number, values: Awaited<ReturnType<typeof readAll>>) => Promise<void>,
+  onValues?: (
+    group: number,
+    array: number,
+    values: Awaited<ReturnType<typeof readAll>>,
+  ) => Promise<void>,
 ): Promise<string> {
   const lines: string[] = [];
   for (const [i, { id, x, energy }] of groups.entries()) {

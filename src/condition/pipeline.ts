@@ -18,7 +18,7 @@ import type { RunOptions } from "../types.ts";
 import { VERSION } from "../version.ts";
 import type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 import { checkConfig } from "./config.ts";
-import type { Corpus, IdentifiedCorpus } from "./corpus.ts";
+import type { Corpus } from "./corpus.ts";
 import { openCorpus } from "./corpus.ts";
 import type { Check } from "./decision.ts";
 import { decide } from "./decision.ts";
@@ -477,8 +477,12 @@ class Analysis {
       }
       const train = countRows(this.#splits.train);
       throw new BudgetError(
-        `Cannot analyse ${name}: up to ${formatCount(most)} clusters of at least ${minClusterSize} of ` +
-          `${formatCount(train)} rows need ${formatBytes(host)} of host memory, ${formatBytes(free)} of ` +
+        `Cannot analyse ${name}: up to ${
+          formatCount(most)
+        } clusters of at least ${minClusterSize} of ` +
+          `${formatCount(train)} rows need ${formatBytes(host)} of host memory, ${
+            formatBytes(free)
+          } of ` +
           `the budget of ${formatBytes(budgetBytes)} is free; ` + (fitting > 0
             ? `${formatCount(fitting)} would fit (minClusterSize ${
               formatCount(Math.floor(train / (fitting + 1)) + 1)

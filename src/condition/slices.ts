@@ -57,7 +57,9 @@ function checkEnergies(energies: ArrayLike<number>, id: string, frame: number): 
   for (let i = 0; i < energies.length; i++) {
     if (Number.isFinite(energies[i])) continue;
     throw new RangeError(
-      `Cannot slice "${id}": the energy of frame ${frame + i} is ${energies[i]}, wanted finite numbers`,
+      `Cannot slice "${id}": the energy of frame ${frame + i} is ${
+        energies[i]
+      }, wanted finite numbers`,
     );
   }
 }

@@ -89,7 +89,8 @@ function sortAsPython(names: readonly string[], kind: IdKind): string[] {
 /** Order of code points, where that of UTF-16 puts what is above U+FFFF before U+E000. */
 function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
-  const rank = (unit: number) => unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+  const rank = (unit: number) =>
+    unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
   for (let i = 0; i < length; i++) {
     const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
     if (x !== y) return rank(x) - rank(y);
@@ -113,7 +114,9 @@ function findIds(
     const own = typeof id === "number" ? "number" : "text";
     if (kind !== undefined && kind !== own) {
       throw new RangeError(
-        `Cannot split speakers: the ${what} ${JSON.stringify(id)} is named, a ${own}; in the input they ` +
+        `Cannot split speakers: the ${what} ${
+          JSON.stringify(id)
+        } is named, a ${own}; in the input they ` +
           `are ${kind}s, as ${kind === "text" ? `"${all[0]}"` : all[0]}`,
       );
     }

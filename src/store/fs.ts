@@ -69,7 +69,10 @@ export class FileStore implements Store {
       if (!found.isFile()) return undefined;
       const { size, mtimeNs, ctimeNs, ino } = found;
       const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-      return { text: `${size} ${mtimeNs} ${ctimeNs} ${ino}`, changedMs: Number(latest / 1_000_000n) };
+      return {
+        text: `${size} ${mtimeNs} ${ctimeNs} ${ino}`,
+        changedMs: Number(latest / 1_000_000n),
+      };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw describeError("read", path, error);
