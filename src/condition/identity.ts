@@ -6,11 +6,12 @@
  */
 
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
-import { ChunkError } from "../errors.ts";
+import { ChunkError, OutputConflictError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import { siblingPlace, splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
+import type { Corpus } from "./corpus.ts";
 import { frameBlocks } from "./rows.ts";
 
 /** What is kept beside results, as times and file numbers would make equal results differ. */
@@ -47,6 +48,24 @@ export async function digestValues(
     onShare?.(frame / end);
   }
   return await digestOf(parts);
+}
+
+/** Of values and of what is said of them. */
+export function digestCorpus(
+  { frames, energy, utterances, kinds }: Corpus,
+  contents: string,
+): Promise<string> {
+  const facts = [utterances, kinds, frames.shape, frames.dtype, energy?.dtype];
+  return digestOf([JSON.stringify(facts), contents]);
+}
+
+/** What is thrown where results are there of what an input was. */
+export function changedInput(place: string): OutputConflictError {
+  return new OutputConflictError(
+    `Cannot go on with "${place}": results are there of other frames, energies or names than it has ` +
+      "now; allow overwriting, or name another place for results",
+    place,
+  );
 }
 
 /** Stamp of files of a store; `undefined` where it does not tell. */

@@ -31,6 +31,25 @@ export interface Rows {
   firstTarget: number;
 }
 
+/** @throws {RangeError} Unless it is `[frames, features]` of numbers. */
+export function checkFrames({ shape, dtype }: ChunkedArray, what: string): void {
+  const isNumber = dtype !== "string" && !/64$/.test(dtype) || dtype === "float64";
+  if (shape.length === 2 && shape[0]! >= 1 && shape[1]! >= 1 && isNumber) return;
+  throw new RangeError(
+    `Cannot use ${what}: it has shape [${shape}] of ${dtype}, wanted [frames, features] of numbers ` +
+      "up to 32 bits or float64",
+  );
+}
+
+/** @throws {RangeError} Unless it has a float for each frame. */
+export function checkEnergy({ shape, dtype }: ChunkedArray, frames: number, what: string): void {
+  if (shape.length === 1 && shape[0] === frames && dtype.startsWith("float")) return;
+  throw new RangeError(
+    `Cannot use ${what}: it has shape [${shape}] of ${dtype}, wanted [${frames}] of floats, one for ` +
+      "each frame",
+  );
+}
+
 /** Rows of an utterance. */
 export function rowCount({ start, end }: Utterance, firstTarget: number): number {
   return Math.max(0, end - start - firstTarget);
