@@ -30,7 +30,7 @@ import { Models } from "./models.ts";
 import type { ClusterMoments } from "./moments.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { deltaNormalizer } from "./normalizer.ts";
-import { describeResults, parseNumbers, stringifyNumbers } from "./report.ts";
+import { describeResults, parseNumbers, RESULT_FILES, stringifyNumbers } from "./report.ts";
 import type { Id, IdKind, Rows, Utterance } from "./rows.ts";
 import { countFrames, countRows } from "./rows.ts";
 import { medianEnergy, sliceRows } from "./slices.ts";
@@ -322,10 +322,8 @@ class Analysis {
     if (overwrite) {
       // what says that something is done goes first, and what says whose it is stays to the end
       await this.#store.deleteAll("/results");
-      for (const key of await this.#store.list("/")) {
-        const isKept = key === LOCK || key === MANIFEST || key.startsWith(COPY);
-        if (!isKept) await this.#store.delete(key);
-      }
+      await this.#store.deleteAll("/models");
+      for (const name of RESULT_FILES) await this.#store.delete(`/${name}`);
     }
     const { input: _, out: __, ...settings } = this.#settings;
     const manifest = {

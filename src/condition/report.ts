@@ -24,11 +24,21 @@ export function parseNumbers(text: string): unknown {
   return JSON.parse(text, (key, item) => isNumber(key, item) ? Number(item) : item);
 }
 
+/** Files that tell the results. */
+export const RESULT_FILES = [
+  "metrics.json",
+  "tables.csv",
+  "speakers.csv",
+  "decision.json",
+  "splits.json",
+  "report.html",
+] as const;
+
 /** Contents of the files that tell the results, by name. */
 export function describeResults(
   report: ConditionReport,
   splits: Record<string, Id[]>,
-): Record<string, string> {
+): Record<typeof RESULT_FILES[number], string> {
   const decision = {
     passed: report.passed,
     conditions: report.results.map(({ lag, condition, passed, checks }) => ({

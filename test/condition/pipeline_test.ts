@@ -263,10 +263,32 @@ describe("condition.run()", () => {
     expect(replaced.results[0]!.train.control).not.toEqual(first.results[0]!.train.control);
     const strange = newPlace("strange");
     const store = await openStore(strange, { mode: "write" });
-    await store.set("/notes.txt", new Uint8Array(1));
-    await expect(run(gpu(), { ...config, out: strange })).rejects.toThrow(
-      "it holds files that are no results",
-    );
+    const write = (key: string, text: string) => store.set(key, new TextEncoder().encode(text));
+    await write("/notes.txt", "a");
+    const refused = async () => {
+      for (const overwrite of [false, true]) {
+        await expect(run(gpu(), { ...config, out: strange }, { overwrite })).rejects.toThrow(
+          "it holds files that are no results",
+        );
+      }
+    };
+    await refused();
+    // what only has our name
+    for (const text of ['{ "input": {} }', "null", "{"]) {
+      await write("/condition.json", text);
+      await refused();
+    }
+    await store.delete("/condition.json");
+    await store.delete("/notes.txt");
+    // what somebody put beside results stays there
+    await run(gpu(), { ...config, out: strange });
+    await write("/notes.txt", "b");
+    await write("/models/lag9_old.zarr/zarr.json", "{}");
+    await run(gpu(), { ...other, out: strange }, { overwrite: true });
+    const keys = [...(await filesOf(strange)).keys()];
+    expect(keys).toContain("/notes.txt");
+    expect(keys).not.toContain("/models/lag9_old.zarr/zarr.json");
+    expect(keys.filter((key) => key !== "/notes.txt")).toEqual([...(await filesOf(out)).keys()]);
   });
 
   it("says what is wrong with a configuration or an input before any work", async () => {

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -224,6 +225,27 @@ describe("condition.run()", () => {
       for (const name of names) {
         expect(await readFile(name), name).toEqual(await readFile(name.replace(out, fresh)));
       }
+    } finally {
+      gpu.close();
+    }
+  });
+
+  it("stores nothing of files that change while it runs", async () => {
+    const [frames, out] = [file("moving.npy"), file("moving")];
+    const bytes = await readFile(file("frames.npy"));
+    await writeFile(frames, bytes);
+    const input = { ...config.input as object, frames } as ConditionConfig["input"];
+    const gpu = await openGpu();
+    try {
+      const running = run(gpu, { ...config, input, out } as unknown as ConditionConfig, {
+        onProgress: ({ pass }) => {
+          if (/lag 1.*deltas/.test(pass)) writeFileSync(frames, bytes.fill(1, bytes.length - 1));
+        },
+      });
+      await expect(running).rejects.toThrow(
+        /"\/.*moving.npy": its files changed while they were read/,
+      );
+      expect(await readdir(out)).toEqual(["condition.json", "models"]);
     } finally {
       gpu.close();
     }
