@@ -46,6 +46,7 @@ Options:
   --out PLACE          instead of the one in CONFIG.json
   --overwrite          replace the results of another analysis or input; groups are copied again
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
+  --host-budget SIZE   the host's memory allowed for scores, ids and moments (default 2GiB)
   --adapter NAME       part of an adapter's name, or "software"
   --json, --quiet
 `;
@@ -54,6 +55,7 @@ const TYPES = {
   out: { type: "string" },
   overwrite: { type: "boolean" },
   budget: { type: "string" },
+  "host-budget": { type: "string" },
 } as const;
 
 export async function condition({ args, signal }: CommandContext): Promise<void> {
@@ -64,7 +66,10 @@ export async function condition({ args, signal }: CommandContext): Promise<void>
   const { out } = checkConfig(config);
   const printer = new ProgressPrinter(options.flag("quiet"));
   const gpu = await openGpu({
-    budget: options.text("budget") ?? "512MiB",
+    budget: {
+      gpu: options.text("budget") ?? "512MiB",
+      ...given({ host: options.text("host-budget") }),
+    },
     ...given({ adapter: options.text("adapter") }),
   });
   try {

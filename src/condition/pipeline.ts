@@ -6,11 +6,9 @@
  */
 
 import type { ReadOptions } from "../array/array.ts";
-import { BudgetError, OutputConflictError } from "../errors.ts";
+import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
-import { formatBytes, formatCount } from "../math/format.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
@@ -23,8 +21,9 @@ import { openCorpus } from "./corpus.ts";
 import type { Check } from "./decision.ts";
 import { decide } from "./decision.ts";
 import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
-import { diagnose, diagnoseBytes, effectiveClusters, mostRowsOfSpeaker } from "./diagnose.ts";
+import { diagnose, effectiveClusters, mostRowsOfSpeaker } from "./diagnose.ts";
 import { keepRecord, readRecord } from "./identity.ts";
+import { HostMemory } from "./memory.ts";
 import type { Model } from "./models.ts";
 import { Models } from "./models.ts";
 import type { ClusterMoments } from "./moments.ts";
@@ -209,6 +208,7 @@ class Analysis {
   readonly #store: Store;
   readonly #steps: Steps;
   readonly #models: Models;
+  readonly #memory: HostMemory;
   readonly #splits: Record<SplitName, Split>;
   readonly #slices: SliceName[];
   /** Utterances that are too short. */
@@ -261,6 +261,21 @@ class Analysis {
           } of lag before a target`,
       );
     }
+    const present = this.#present.map((name) => this.#splits[name]);
+    const most = (counts: number[]) => Math.max(...counts);
+    const isHigh = this.#slices.includes("high_energy");
+    this.#memory = new HostMemory(gpu, {
+      allRows: present.reduce((sum, split) => sum + countRows(split), 0),
+      rows: most(present.map(countRows)),
+      trainRows: countRows(this.#splits.train),
+      speakerRows: most(present.map(mostRowsOfSpeaker)),
+      dims: frames.shape[1]!,
+      slices: this.#slices.filter((name) => name !== "all").length,
+      energies: isHigh
+        ? most([...present.map(countRows), countFrames(this.#energySplit().utterances)])
+        : 0,
+      minClusterSize: settings.minClusterSize,
+    });
   }
 
   /** @param checkUnchanged Looks whether the input is as it was, before what was taken of it is stored. */
@@ -308,12 +323,12 @@ class Analysis {
 
   /** Plans every fit without running it, so that what does not fit is told before any work. */
   checkBudget(): void {
-    this.#openEnergies().close();
-    const lag = this.#settings.lags[0]!;
-    for (const condition of this.#settings.conditions) {
-      this.#models.check(this.#models.contexts(this.#splits.train, lag, condition), condition);
-      this.#openAccount(condition).close();
-    }
+    const { lags, conditions } = this.#settings;
+    const fitBytes = conditions.map((condition) => {
+      const view = this.#models.contexts(this.#splits.train, lags[0]!, condition);
+      return this.#models.check(view, condition);
+    });
+    this.#memory.check(conditions, fitBytes);
   }
 
   /** Makes the place that of this analysis. */
@@ -348,26 +363,13 @@ class Analysis {
       const normalizer = await deltaNormalizer(this.#splits[name], options);
       if (name === "train") this.#normalizer = normalizer;
     }
-    const account = this.#openEnergies();
-    const { host } = account.projected;
-    account.take("host", host, "energies and slices");
+    const release = this.#memory.holdEnergies();
     try {
       await this.#slice(names, options);
     } finally {
-      account.giveBack("host", host);
-      account.close();
+      release();
     }
     this.#steps.end();
-  }
-
-  /** Opens an account for what it takes to tell which rows are in which slice. */
-  #openEnergies(): Account {
-    const splits = this.#present.map((split) => this.#splits[split]);
-    const rows = splits.map(countRows);
-    const needed = this.#slices.includes("high_energy");
-    const energies = Math.max(...rows, countFrames(this.#energySplit().utterances));
-    const host = rows.reduce((sum, count) => sum + count, 0) + (needed ? 8 * energies : 0);
-    return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
   }
 
   /** Whose median energy is taken: held out or not, they are frames of train speakers. */
@@ -394,9 +396,7 @@ class Analysis {
   }
 
   async #compute(lag: number, condition: Condition): Promise<ConditionResult> {
-    const account = this.#openAccount(condition);
-    const { host } = account.projected;
-    account.take("host", host, "scores, ids and moments");
+    const release = this.#memory.holdScores(condition);
     try {
       const { model, effective, train } = await this.#train(lag, condition);
       const others: Partial<Record<SplitName, Diagnosis>> = {};
@@ -404,7 +404,9 @@ class Analysis {
         if (name === "train") continue;
         const view = this.#models.contexts(this.#splits[name], lag, condition);
         const ids = await model.assign(view);
-        others[name] = (await this.#diagnose(name, ids, effective, [0.8, 1])).diagnosis;
+        await this.#diagnose(name, condition, ids, effective, [0.8, 1], ({ diagnosis }) => {
+          others[name] = diagnosis;
+        });
       }
       return {
         lag,
@@ -417,8 +419,7 @@ class Analysis {
         ...decide(train, others.eval!, this.#settings.thresholds),
       };
     } finally {
-      account.giveBack("host", host);
-      account.close();
+      release();
     }
   }
 
@@ -430,85 +431,44 @@ class Analysis {
     const view = this.#models.contexts(this.#splits.train, lag, condition);
     const { ids, ...model } = await this.#models.fit(view, condition);
     const effective = effectiveClusters(ids, this.#settings.minClusterSize);
-    const { diagnosis, moments } = await this.#diagnose("train", ids, effective, [0.5, 0.6]);
-    const normalizer = this.#normalizer!;
-    const told = { hash: this.#hash, lag, condition, normalizer, effective, moments };
-    await this.#models.store(model, told);
-    return { model, effective, train: diagnosis };
+    let train: Diagnosis | undefined;
+    await this.#diagnose("train", condition, ids, effective, [0.5, 0.6], async (found) => {
+      train = found.diagnosis;
+      const { moments } = found;
+      const normalizer = this.#normalizer!;
+      const told = { hash: this.#hash, lag, condition, normalizer, effective, moments };
+      await this.#models.store(model, told);
+    });
+    return { model, effective, train: train! };
   }
 
-  /**
-   * Opens an account for scores, ids and moments of the larger split, and the slices of all.
-   *
-   * @throws {BudgetError} If it does not fit; says how many clusters would.
-   */
-  #openAccount({ name, components = 0, clusters }: Condition): Account {
-    const splits = this.#present.map((split) => this.#splits[split]);
-    const rows = Math.max(...splits.map(countRows));
-    const speakerRows = Math.max(...splits.map(mostRowsOfSpeaker));
-    const members = splits.reduce((sum, split) => sum + countRows(split), 0);
-    const { minClusterSize } = this.#settings;
-    const most = Math.min(
-      clusters ?? 4 ** components,
-      Math.floor(countRows(this.#splits.train) / minClusterSize),
-    );
-    const bytesOf = (clusters: number) =>
-      members + 4 * rows * (1 + components) + diagnoseBytes({
-        rows,
-        speakerRows,
-        clusters,
-        dims: this.#corpus.frames.shape[1]!,
-        slices: this.#slices.length - 1,
-      });
-    const host = bytesOf(most);
-    try {
-      return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
-    } catch (error) {
-      if (!(error instanceof BudgetError)) throw error;
-      const { projectedBytes, budgetBytes, smallestBudgetBytes } = error;
-      const free = budgetBytes - (smallestBudgetBytes - projectedBytes);
-      let [fitting, over] = [0, most];
-      while (over - fitting > 1) {
-        const middle = Math.floor((fitting + over) / 2);
-        if (bytesOf(middle) <= free) fitting = middle;
-        else over = middle;
-      }
-      const train = countRows(this.#splits.train);
-      throw new BudgetError(
-        `Cannot analyse ${name}: up to ${
-          formatCount(most)
-        } clusters of at least ${minClusterSize} of ` +
-          `${formatCount(train)} rows need ${formatBytes(host)} of host memory, ${
-            formatBytes(free)
-          } of ` +
-          `the budget of ${formatBytes(budgetBytes)} is free; ` + (fitting > 0
-            ? `${formatCount(fitting)} would fit (minClusterSize ${
-              formatCount(Math.floor(train / (fitting + 1)) + 1)
-            })`
-            : `no cluster would fit`),
-        error,
-      );
-    }
-  }
-
-  #diagnose(
+  /** @param use Told what was found, whose moments are not held afterwards. */
+  async #diagnose(
     name: SplitName,
+    condition: Condition,
     ids: Int32Array,
     effective: EffectiveClusters,
     part: [number, number],
-  ): Promise<{ diagnosis: Diagnosis; moments: ClusterMoments }> {
+    use: (found: { diagnosis: Diagnosis; moments: ClusterMoments }) => void | Promise<void>,
+  ): Promise<void> {
     const split = this.#splits[name];
     const rows = countRows(split);
-    return diagnose(split, {
-      normalizer: this.#normalizer!,
-      ids,
-      effective,
-      slices: split.slices!,
-      permutationSeed: this.#settings.seed + CONTROL_SEEDS[name],
-      minSpeakerRows: this.#settings.minSpeakerRows,
-      onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
-      ...(this.#steps.signal && { signal: this.#steps.signal }),
-    });
+    const release = this.#memory.holdDiagnosis(condition);
+    try {
+      const found = await diagnose(split, {
+        normalizer: this.#normalizer!,
+        ids,
+        effective,
+        slices: split.slices!,
+        permutationSeed: this.#settings.seed + CONTROL_SEEDS[name],
+        minSpeakerRows: this.#settings.minSpeakerRows,
+        onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
+        ...(this.#steps.signal && { signal: this.#steps.signal }),
+      });
+      await use(found);
+    } finally {
+      release();
+    }
   }
 
   #report(results: ConditionResult[]): ConditionReport {

@@ -721,8 +721,8 @@ describe("condition.run()", () => {
   });
 
   it("counts the bins of 13 to 15 components that have rows, or says how many would fit", async () => {
-    const wide = smallCorpus("cycle", { features: 6, seed: 4 });
-    const quartiles = [13, 14, 15].map((components) => ({
+    const wide = smallCorpus("cycle", { speakers: 9, utterances: 6, features: 24, seed: 4 });
+    const quartiles = [13, 15].map((components) => ({
       name: `pca${components}_quartile`,
       context: "flat" as const,
       components,
@@ -731,14 +731,15 @@ describe("condition.run()", () => {
     const conditions = { lags: [1], conditions: quartiles, minClusterSize: 1 };
     const { results } = await run(gpu(), configOf(wide, newPlace("bins"), conditions));
     for (const [i, { clusters, effectiveClusters, train, eval: other }] of results.entries()) {
-      expect(clusters).toBe(4 ** (13 + i));
+      const { components } = quartiles[i]!;
+      expect(clusters).toBe(4 ** components);
       const { rows, clusters: taken } = train.slices.all!;
       // every bin that has a train row counts, and every train row is in one
       expect([rows, taken]).toEqual([train.rows, effectiveClusters]);
       expect(effectiveClusters).toBeLessThanOrEqual(train.rows);
       expect(other.slices.all!.rows).toBeLessThanOrEqual(other.rows);
       const { arrays } = await readResult(
-        `${places.at(-1)!}/models/lag1_pca${13 + i}_quartile.zarr`,
+        `${places.at(-1)!}/models/lag1_pca${components}_quartile.zarr`,
         "condition",
       );
       const ids = [...arrays.cluster_ids as Int32Array];
@@ -748,18 +749,58 @@ describe("condition.run()", () => {
         train.rows,
       );
     }
-    const tight = await openGpu({ budget: { gpu: "64 MiB", host: "220 KiB" } });
+    const tight = await openGpu({ budget: { gpu: "64 MiB", host: "2 MiB" } });
     try {
       const out = newPlace("tight");
       const refusal = run(tight, configOf(wide, out, conditions));
       await expect(refusal).rejects.toThrow(BudgetError);
-      const message = await run(tight, configOf(wide, out, conditions)).catch(String);
-      expect(message).toMatch(
-        /Cannot analyse pca13_quartile: up to \d+ clusters of at least 1 of \d+ rows need .* KiB of host memory, 220 KiB of the budget of 220 KiB is free; \d+ would fit \(minClusterSize \d+\)/,
+      const message = String(await refusal.catch(String));
+      const pattern = new RegExp(
+        "Cannot analyse pca13_quartile: up to [\\d,]+ clusters of at least 1 of [\\d,]+ rows need \\d\\.\\d+ MiB of host " +
+          "memory, \\d\\.\\d+ MiB of the budget of 2.00 MiB is free; [\\d,]+ would fit \\(minClusterSize (\\d+)\\)",
       );
+      expect(message).toMatch(pattern);
       expect([...(await filesOf(out)).keys()]).toEqual([]);
+      const minClusterSize = Number(pattern.exec(message)![1]);
+      const one = { ...conditions, conditions: quartiles.slice(0, 1), minClusterSize };
+      expect((await run(tight, configOf(wide, out, one))).results.length).toBe(1);
+      expect(tight.ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
     } finally {
       tight.close();
     }
+  });
+
+  it("refuses tables of 2 GiB and more where nothing is said of the host, before it reads", async () => {
+    const [rows, features] = [4_000_000, 512];
+    let reads = 0;
+    const frames = {
+      shape: [rows, features],
+      dtype: "float32" as const,
+      dims: undefined,
+      chunkRows: 1000,
+      read: () => Promise.reject(new Error(`read ${++reads}`)),
+      close: () => Promise.resolve(),
+    };
+    const input = { frames, segments: [0, rows / 2], speakers: ["a", "b"] };
+    const analyse = (minClusterSize: number, components: number) => {
+      const conditions = [{ name: "bins", context: "mean" as const, components, quartile: true }];
+      const speakers = { train: ["a"], eval: ["b"] };
+      const out = newPlace("huge");
+      return run(gpu(), {
+        input,
+        out,
+        speakers,
+        holdout: 0,
+        lags: [1],
+        conditions,
+        minClusterSize,
+      });
+    };
+    await expect(analyse(1, 13)).rejects.toThrow(
+      /up to 1,999,992 clusters of at least 1 of 1,999,992 rows need \d+\.?\d* GiB of host memory, .* GiB is free/,
+    );
+    expect(reads).toBe(0);
+    // what fits is begun
+    await expect(analyse(100, 13)).rejects.toThrow("read 1");
   });
 });

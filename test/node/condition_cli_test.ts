@@ -178,6 +178,10 @@ describe("sluice condition", () => {
       /no such file/,
     );
     await refused({}, 3, /the budget is 4.00 KiB/);
+    const args = ["--json", "--quiet", "--host-budget", "1KiB"];
+    const host = await condition({ out: file("refused") }, ...args);
+    expect(JSON.parse(host.stdout).error.message).toMatch(/of host memory, .*1.00 KiB/);
+    expect(host.code).toBe(3);
   });
 });
 
