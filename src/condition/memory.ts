@@ -123,10 +123,10 @@ export class HostMemory {
     if (budgetBytes.host === Infinity && reserved + host > budget) {
       throw new BudgetError(
         `Cannot start "${name}": it needs ${formatBytes(host)} of host memory, ` +
-          `${formatBytes(budget - reserved)} of the ${
+          `${formatBytes(budget - reserved)} of ${
             formatBytes(budget)
-          } that are used where the ` +
-          "budget says nothing of the host's is free",
+          } is free, the default; a budget for ` +
+          "the host may allow more",
         {
           projectedBytes: host,
           budgetBytes: budget,
