@@ -58,7 +58,7 @@ export const linearTrackBench = {
     });
     const { grid } = decoder;
     const bins = grid.interiorIndex.length;
-    const time = { start: START, stop: START + (rows - 1) * STEP, step: STEP };
+    const time = { start: START, stop: START + rows * STEP, step: STEP };
     const folder = await mkdtemp(join(tmpdir(), "sluice-linear-track-"));
     try {
       const [[entries]] = transitionBlocks(grid, model) as [[

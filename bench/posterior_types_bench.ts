@@ -74,7 +74,7 @@ async function decode(
   dtype: PosteriorType,
   codec: Codec,
 ): Promise<{ values: Float32Array; width: number; bytes: number }> {
-  const time = { start, stop: start + (ROWS - 1) * STEP, step: STEP };
+  const time = { start, stop: start + ROWS * STEP, step: STEP };
   const plan = decoder.smooth(gpu, {
     time,
     out: PLACE,

@@ -50,7 +50,7 @@ export const seedScalePartBench = {
 };
 
 async function decodeAll(cases: readonly Case[]): Promise<ResultRow[]> {
-  const session = simulateSession({ seed: 1, seconds: (ROWS - 1) * STEP, arena: [146, 146] });
+  const session = simulateSession({ seed: 1, seconds: ROWS * STEP, arena: [146, 146] });
   const decoder = sortedSpikes({
     ...session,
     states: contFrag({ movementVar: 6 }),
@@ -59,7 +59,7 @@ async function decodeAll(cases: readonly Case[]): Promise<ResultRow[]> {
   const states = 2 * decoder.grid.interiorIndex.length;
   const gpu = await openGpu({ budget: BUDGET });
   const whole = decoder.smooth(gpu, {
-    time: { stop: (ROWS - 1) * STEP, step: STEP },
+    time: { stop: ROWS * STEP, step: STEP },
     out: "memory:seed-scale",
   });
   console.log(`\n${whole.explain()}\n`);
@@ -81,7 +81,7 @@ async function decodeAll(cases: readonly Case[]): Promise<ResultRow[]> {
     for (const { name, rows, options } of cases) {
       const out = join(folder, "decode.zarr");
       const plan = decoder.smooth(gpu, {
-        time: { stop: (rows - 1) * STEP, step: STEP },
+        time: { stop: rows * STEP, step: STEP },
         out,
         overwrite: true,
         ...options,

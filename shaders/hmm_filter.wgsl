@@ -66,29 +66,6 @@ const LEAST_WEIGHT: f32 = 5.9604645e-8;
 @group(0) @binding(7) var<storage, read_write> filter_sums: array<f32>;
 @group(0) @binding(8) var<storage, read_write> field: array<vec4f>;
 
-// predicted times likelihood; predicted alone in a row that is impossible.
-fn joint(predicted_at: u32, likelihood_at: u32, possible: bool) -> WideParts {
-  let before = wide_parts(predicted[predicted_at]);
-  let data = wide_parts(likelihood[likelihood_at]);
-  return WideParts(
-    before.mantissa * select(vec4f(1.0), data.mantissa, possible),
-    before.exponent + select(vec4i(), data.exponent, possible),
-  );
-}
-
-fn find_shifts(thread: u32, here: u32, row_cells: u32, possible: bool) -> i32 {
-  for (var state = 0u; state < STATES; state++) {
-    var highest = WIDE_ZERO;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let data = select(vec4i(), wide_exponents(likelihood[row_cells + cell]), possible);
-      let exponent = wide_exponents(predicted[here + state * CELLS + cell]) + data;
-      highest = max(highest, highest_of(exponent));
-    }
-    exponents[state * WORKGROUP + thread] = highest;
-  }
-  return reduce_exponents(thread);
-}
-
 // Weighs a row in f32, all of whose weights have to be near 1 for that: nearly every row. Returns whether they
 // are; weigh_wide() takes the others.
 fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
@@ -110,7 +87,23 @@ fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
   return reduce_near(thread, any(deep), -100);
 }
 
-// Weighs a row, however deep its weights lie; returns the number of levels.
+// Exponents of predicted times likelihood, and of predicted alone.
+fn find_exponents(thread: u32, here: u32, row_cells: u32) {
+  for (var state = 0u; state < STATES; state++) {
+    var joint = WIDE_ZERO;
+    var alone = WIDE_ZERO;
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let before = exponent_of(predicted[here + state * CELLS + bin / 4u][bin % 4u]);
+      joint = max(joint, before + exponent_of(likelihood[row_cells + bin / 4u][bin % 4u]));
+      alone = max(alone, before);
+    }
+    exponents[state * WORKGROUP + thread] = joint;
+    other_exponents[state * WORKGROUP + thread] = alone;
+  }
+}
+
+// Weighs a row, however deep its weights lie, by predicted alone where it is impossible; returns the number
+// of levels.
 fn weigh_wide(
   thread: u32,
   here: u32,
@@ -122,14 +115,17 @@ fn weigh_wide(
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
     let base = state * CELLS;
-    let own = max(shifts[state], WIDE_LEAST);
     var sum = 0.0;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let weight = joint(here + base + cell, row_cells + cell, possible);
-      let wide = wide_of(weight.mantissa, weight.exponent - shift);
-      filtered[out + base + cell] = wide;
-      deepest = max(deepest, wide_deepest(wide));
-      sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
+    // whole cells: a thread owns them in what follows
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let before = predicted[here + base + bin / 4u][bin % 4u];
+      let data = select(WIDE_ONE, likelihood[row_cells + bin / 4u][bin % 4u], possible);
+      let weight = mantissa_of(before) * mantissa_of(data);
+      let exponent = exponent_of(before) + exponent_of(data);
+      let wide = number_of(weight, exponent - shift);
+      filtered[out + base + bin / 4u][bin % 4u] = wide;
+      deepest = max(deepest, level_of(wide));
+      sum += weight * two_to(exponent - max(shifts[state], WIDE_LEAST));
     }
     partial[state * WORKGROUP + thread] = sum;
   }
@@ -157,10 +153,11 @@ fn hmm_filter(
     var levels = 1u;
     let near = weigh(thread, here, row_cells, out);
     for (var deep = !near; deep; deep = false) {
-      shift = find_shifts(thread, here, row_cells, true);
-      if (shift < WIDE_LEAST) {
-        possible = false;
-        shift = find_shifts(thread, here, row_cells, false);
+      find_exponents(thread, here, row_cells);
+      shift = reduce_exponents();
+      possible = shift > WIDE_LEAST;
+      if (!possible) {
+        shift = reduce_other_exponents();
       }
       levels = weigh_wide(thread, here, row_cells, out, shift, possible);
     }
@@ -195,14 +192,15 @@ fn hmm_filter(
           field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
         }
       }
-      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+      for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
         for (var job = 0u; job < JOBS; job++) {
-          var source = vec4f();
+          var source = 0.0;
           for (var state = 0u; state < STATES; state++) {
-            source += transition.weights[job * MAX_STATES + state].x *
-              deep_value(filtered[out + state * CELLS + cell], level);
+            let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+            source += transition.weights[job * MAX_STATES + state].x * value_at_level(weight, level);
           }
-          field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
+          let scale = row_scale[job * CELLS + bin / 4u][bin % 4u];
+          field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source * scale;
         }
       }
       convolve_all(thread);
@@ -230,30 +228,34 @@ fn hmm_filter(
           small = small | is_small(value);
           predicted[base + cell] = bitcast<vec4u>(value);
         }
-        let small_cells = select(0u, near_cells, any(small));
-        for (var cell = thread; cell < small_cells; cell += WORKGROUP) {
-          predicted[base + cell] = wide_from_level(bitcast<vec4f>(predicted[base + cell]), 0u);
+        let small_bins = select(0u, 4u * near_cells, any(small));
+        for (var bin = 4u * thread; bin < small_bins; bin = next_bin(bin)) {
+          let value = bitcast<f32>(predicted[base + bin / 4u][bin % 4u]);
+          predicted[base + bin / 4u][bin % 4u] = number_of(value, -100);
         }
-        for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
-          var sum = vec4f();
+        for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
+          var sum = 0.0;
           for (var job = 0u; job < JOBS; job++) {
             sum += transition.weights[job * MAX_STATES + to].y *
-              field[result_at(job) + grid_table[cell]];
+              field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
           }
           for (var state = 0u; state < STATES; state++) {
-            sum += transition.weights[state * MAX_STATES + to].w *
-              deep_value(filtered[out + state * CELLS + cell], level);
+            let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+            sum += transition.weights[state * MAX_STATES + to].w * value_at_level(weight, level);
           }
-          let value = select(vec4f(), sum * factor + spread, row_scale[cell] > vec4f());
-          predicted[base + cell] = wide_sum(predicted[base + cell], wide_from_level(value, level));
+          let inside = row_scale[bin / 4u][bin % 4u] > 0.0;
+          let value = select(0.0, sum * inverse + spread, inside);
+          let wide = number_of(value, -100 - 128 * i32(level));
+          predicted[base + bin / 4u][bin % 4u] = sum_of(predicted[base + bin / 4u][bin % 4u], wide);
         }
       }
     }
     for (var state = 0u; state < STATES; state++) {
-      for (var cell = thread; cell < select(CELLS, 0u, near); cell += WORKGROUP) {
-        let at = out + state * CELLS + cell;
-        let weight = wide_parts(filtered[at]);
-        filtered[at] = wide_of(weight.mantissa * inverse, weight.exponent);
+      let bins = select(4u * CELLS, 0u, near);
+      for (var bin = 4u * thread; bin < bins; bin = next_bin(bin)) {
+        let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+        let wide = number_of(mantissa_of(weight) * inverse, exponent_of(weight));
+        filtered[out + state * CELLS + bin / 4u][bin % 4u] = wide;
       }
     }
   }

@@ -64,40 +64,6 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> smooth_sums: array<f32>;
 @group(0) @binding(9) var<storage, read_write> field: array<vec4f>;
 
-// smoothed(t + 1) / predicted(t + 1); 2^WIDE_ZERO where either is 0.
-fn quotient(above: vec4u, below: vec4u) -> WideParts {
-  let one = wide_parts(above);
-  let other = wide_parts(below);
-  let nothing = (one.exponent < vec4i(WIDE_LEAST)) | (other.exponent < vec4i(WIDE_LEAST));
-  return WideParts(
-    one.mantissa / other.mantissa,
-    select(one.exponent - other.exponent, vec4i(WIDE_ZERO), nothing),
-  );
-}
-
-// filtered times T r; filtered alone in a row that a lane starts from.
-fn product(filtered_at: u32, back_at: u32, alone: bool) -> WideParts {
-  let before = wide_parts(filtered[filtered_at]);
-  let after = wide_parts(predicted[back_at]);
-  return WideParts(
-    before.mantissa * select(after.mantissa, vec4f(1.0), alone),
-    before.exponent + select(after.exponent, vec4i(), alone),
-  );
-}
-
-fn find_shifts(thread: u32, here: u32, next: u32, alone: bool) -> i32 {
-  for (var state = 0u; state < STATES; state++) {
-    var highest = WIDE_ZERO;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let at = state * CELLS + cell;
-      let back = select(wide_exponents(predicted[next + at]), vec4i(), alone);
-      highest = max(highest, highest_of(wide_exponents(filtered[here + at]) + back));
-    }
-    exponents[state * WORKGROUP + thread] = highest;
-  }
-  return reduce_exponents(thread);
-}
-
 // r in f32. Returns whether that follows all mass; divide_wide() is for where it does not.
 fn divide(thread: u32, carry: u32, next: u32) -> bool {
   var deep = vec4<bool>();
@@ -120,39 +86,43 @@ fn divide(thread: u32, carry: u32, next: u32) -> bool {
   return reduce_near(thread, any(deep), 0);
 }
 
+// Exponent of r; WIDE_ZERO where either is 0.
+fn ratio_exponent(above: u32, below: u32) -> i32 {
+  return select(exponent_of(above) - exponent_of(below), WIDE_ZERO, above == 0u || below == 0u);
+}
+
+fn find_ratio_exponents(thread: u32, carry: u32, next: u32) {
+  for (var state = 0u; state < STATES; state++) {
+    var highest = WIDE_ZERO;
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let at = state * CELLS + bin / 4u;
+      let above = smoothed_carry[carry + at][bin % 4u];
+      highest = max(highest, ratio_exponent(above, predicted[next + at][bin % 4u]));
+    }
+    exponents[state * WORKGROUP + thread] = highest;
+  }
+}
+
 // r over 2^shift; returns the number of levels.
 fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
-    let own = max(shifts[state], WIDE_LEAST);
     var sum = 0.0;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let at = state * CELLS + cell;
-      let above = smoothed_carry[carry + at];
-      let value = quotient(above, predicted[next + at]);
-      let wide = wide_of(value.mantissa, value.exponent - shift);
-      ratio[carry + at] = wide;
-      let relevant = wide_exponents(above) >= vec4i(RELEVANT);
-      deepest = max(deepest, wide_deepest(select(vec4u(), wide, relevant)));
-      sum += dot(scaled(value.mantissa, value.exponent - own), vec4f(1.0));
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let at = state * CELLS + bin / 4u;
+      let above = smoothed_carry[carry + at][bin % 4u];
+      let below = predicted[next + at][bin % 4u];
+      let value = mantissa_of(above) / mantissa_of(below);
+      let exponent = ratio_exponent(above, below);
+      let wide = number_of(value, exponent - shift);
+      ratio[carry + at][bin % 4u] = wide;
+      deepest = max(deepest, select(0u, level_of(wide), exponent_of(above) >= RELEVANT));
+      sum += value * two_to(exponent - max(shifts[state], WIDE_LEAST));
     }
     partial[state * WORKGROUP + thread] = sum;
   }
   depths[thread] = deepest;
   return reduce_wide(thread);
-}
-
-fn find_ratio_shifts(thread: u32, carry: u32, next: u32) -> i32 {
-  for (var state = 0u; state < STATES; state++) {
-    var highest = WIDE_ZERO;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let at = state * CELLS + cell;
-      let exponent = quotient(smoothed_carry[carry + at], predicted[next + at]).exponent;
-      highest = max(highest, highest_of(exponent));
-    }
-    exponents[state * WORKGROUP + thread] = highest;
-  }
-  return reduce_exponents(thread);
 }
 
 // T r, into predicted[next]. Where r is f32, times filtered, and partial_products has the
@@ -171,14 +141,14 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         field[source_at(job) + grid_table[cell]] = source;
       }
     }
-    for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
+    for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
       for (var job = 0u; job < JOBS; job++) {
-        var source = vec4f();
+        var source = 0.0;
         for (var state = 0u; state < STATES; state++) {
-          source += transition.weights[job * MAX_STATES + state].y *
-            deep_value(ratio[carry + state * CELLS + cell], level);
+          let value = ratio[carry + state * CELLS + bin / 4u][bin % 4u];
+          source += transition.weights[job * MAX_STATES + state].y * value_at_level(value, level);
         }
-        field[source_at(job) + grid_table[cell]] = source;
+        field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source;
       }
     }
     convolve_all(thread);
@@ -207,40 +177,60 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         predicted[base + cell] = bitcast<vec4u>(weight);
       }
       partial_products[state * WORKGROUP + thread] = weights;
-      let unpacked_cells = select(near_cells, 0u, near);
-      for (var cell = thread; cell < unpacked_cells; cell += WORKGROUP) {
-        predicted[base + cell] = wide_from_level(bitcast<vec4f>(predicted[base + cell]), 0u);
+      let unpacked_bins = select(4u * near_cells, 0u, near);
+      for (var bin = 4u * thread; bin < unpacked_bins; bin = next_bin(bin)) {
+        let value = bitcast<f32>(predicted[base + bin / 4u][bin % 4u]);
+        predicted[base + bin / 4u][bin % 4u] = number_of(value, -100);
       }
-      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
-        var sum = vec4f(spread);
+      for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
+        var sum = spread;
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + state].x *
-            row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
+            row_scale[job * CELLS + bin / 4u][bin % 4u] *
+            field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
         }
         for (var to = 0u; to < STATES; to++) {
-          sum += transition.weights[state * MAX_STATES + to].w *
-            deep_value(ratio[carry + to * CELLS + cell], level);
+          let value = ratio[carry + to * CELLS + bin / 4u][bin % 4u];
+          sum += transition.weights[state * MAX_STATES + to].w * value_at_level(value, level);
         }
-        predicted[base + cell] = wide_sum(predicted[base + cell], wide_from_level(sum, level));
+        let wide = number_of(sum, -100 - 128 * i32(level));
+        predicted[base + bin / 4u][bin % 4u] = sum_of(predicted[base + bin / 4u][bin % 4u], wide);
       }
     }
   }
 }
 
-// Sums filtered times T r, however deep that lies.
+// Exponents of filtered times T r, and of filtered alone.
+fn find_exponents(thread: u32, here: u32, next: u32) {
+  for (var state = 0u; state < STATES; state++) {
+    var joint = WIDE_ZERO;
+    var alone = WIDE_ZERO;
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let at = state * CELLS + bin / 4u;
+      let before = exponent_of(filtered[here + at][bin % 4u]);
+      joint = max(joint, before + exponent_of(predicted[next + at][bin % 4u]));
+      alone = max(alone, before);
+    }
+    exponents[state * WORKGROUP + thread] = joint;
+    other_exponents[state * WORKGROUP + thread] = alone;
+  }
+}
+
+// Sums filtered times T r, however deep that lies, or filtered alone.
 fn weigh_wide(thread: u32, here: u32, next: u32, alone: bool) {
   for (var state = 0u; state < STATES; state++) {
-    let own = max(shifts[state], WIDE_LEAST);
     var sum = 0.0;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let at = state * CELLS + cell;
-      let weight = product(here + at, next + at, alone);
-      sum += dot(scaled(weight.mantissa, weight.exponent - own), vec4f(1.0));
+    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+      let at = state * CELLS + bin / 4u;
+      let before = filtered[here + at][bin % 4u];
+      let after = select(predicted[next + at][bin % 4u], WIDE_ONE, alone);
+      let exponent = exponent_of(before) + exponent_of(after);
+      sum += mantissa_of(before) * mantissa_of(after) *
+        two_to(exponent - max(shifts[state], WIDE_LEAST));
     }
-    partial[state * WORKGROUP + thread] = sum;
+    partial_products[state * WORKGROUP + thread] = sum;
   }
-  depths[thread] = 0u;
-  reduce_wide(thread);
+  add_up_products();
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -268,18 +258,20 @@ fn hmm_smooth(
       var ratio_shift = 0;
       var levels = 1u;
       for (var deep = !near; deep; deep = false) {
-        ratio_shift = find_ratio_shifts(thread, carry, next);
+        find_ratio_exponents(thread, carry, next);
+        ratio_shift = reduce_exponents();
         levels = divide_wide(thread, carry, next, ratio_shift);
       }
       step_back(thread, here, carry, next, ratio_shift, levels, near);
       reduce_products(shift);
     }
     for (var deep = !near; deep; deep = false) {
-      shift = find_shifts(thread, here, next, alone);
-      if (shift < WIDE_LEAST) {
-        // nothing of what comes after is left: all that is known is what came before
-        alone = true;
-        shift = find_shifts(thread, here, next, alone);
+      find_exponents(thread, here, next);
+      shift = reduce_exponents();
+      // where nothing of what comes after is left, all that is known is what came before
+      alone = alone || shift < WIDE_LEAST;
+      if (alone) {
+        shift = reduce_other_exponents();
       }
       weigh_wide(thread, here, next, alone);
     }
@@ -299,17 +291,19 @@ fn hmm_smooth(
         filtered[here + base + cell] = bitcast<vec4u>(value);
         smoothed_carry[carry + base + cell] = bitcast<vec4u>(value);
       }
-      let small_cells = select(0u, near_cells, any(small));
-      for (var cell = thread; cell < small_cells; cell += WORKGROUP) {
-        let wide = wide_from_level(bitcast<vec4f>(filtered[here + base + cell]), 0u);
-        filtered[here + base + cell] = wide;
-        smoothed_carry[carry + base + cell] = wide;
+      let small_bins = select(0u, 4u * near_cells, any(small));
+      for (var bin = 4u * thread; bin < small_bins; bin = next_bin(bin)) {
+        let wide = number_of(bitcast<f32>(filtered[here + base + bin / 4u][bin % 4u]), -100);
+        filtered[here + base + bin / 4u][bin % 4u] = wide;
+        smoothed_carry[carry + base + bin / 4u][bin % 4u] = wide;
       }
-      for (var cell = thread; cell < deep_cells; cell += WORKGROUP) {
-        let weight = product(here + base + cell, next + base + cell, alone);
-        let wide = wide_of(weight.mantissa * inverse, weight.exponent - shift);
-        filtered[here + base + cell] = wide;
-        smoothed_carry[carry + base + cell] = wide;
+      for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
+        let before = filtered[here + base + bin / 4u][bin % 4u];
+        let after = select(predicted[next + base + bin / 4u][bin % 4u], WIDE_ONE, alone);
+        let weight = mantissa_of(before) * mantissa_of(after) * inverse;
+        let wide = number_of(weight, exponent_of(before) + exponent_of(after) - shift);
+        filtered[here + base + bin / 4u][bin % 4u] = wide;
+        smoothed_carry[carry + base + bin / 4u][bin % 4u] = wide;
       }
     }
   }

@@ -100,20 +100,27 @@ fn convolve_all(thread: u32) {
   }
 }
 
-var<workgroup> exponents: array<i32, STATES * WORKGROUP>;
+// Reductions over the threads of a workgroup. Every thread adds up for itself, in the same order: on software
+// adapters that takes less time than one barrier.
 var<workgroup> partial: array<f32, STATES * WORKGROUP>;
 // As partial, for a second sum of the same row: threads may still be reading the first.
 var<workgroup> partial_products: array<f32, STATES * WORKGROUP>;
+// Highest exponents of weights, and of what takes their place where there is none.
+var<workgroup> exponents: array<i32, STATES * WORKGROUP>;
+var<workgroup> other_exponents: array<i32, STATES * WORKGROUP>;
 var<workgroup> depths: array<u32, WORKGROUP>;
-var<workgroup> highest_shift: i32;
 var<workgroup> level_count: u32;
 // Whether some thread has met what f32 does not hold.
 var<workgroup> is_deep: u32;
-// Of each state: the sum of its weights over 2 to its shift. Every thread adds them up for itself, in the
-// same order: on software adapters that takes less time than one barrier.
+// Of each state: the sum of its weights over 2 to its shift; and that sum at a level.
 var<private> totals: array<f32, 8>;
 var<private> shifts: array<i32, 8>;
 var<private> level_totals: array<f32, 8>;
+
+// The next bin of those a thread owns: the four of a cell, then those of its next cell.
+fn next_bin(bin: u32) -> u32 {
+  return select(bin + 1u, bin + 4u * WORKGROUP - 3u, bin % 4u == 3u);
+}
 
 // Sums partial[state, thread] over threads, after a barrier.
 fn add_up() {
@@ -143,8 +150,8 @@ fn reduce_near(thread: u32, deep: bool, shift: i32) -> bool {
   return near;
 }
 
-// Sums partial_products, f32 over 2^shift.
-fn reduce_products(shift: i32) {
+// Sums partial_products[state, thread] over threads.
+fn add_up_products() {
   workgroupBarrier();
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
@@ -152,12 +159,19 @@ fn reduce_products(shift: i32) {
       sum += partial_products[state * WORKGROUP + thread];
     }
     totals[state] = sum;
+  }
+}
+
+// The same of f32 over 2^shift.
+fn reduce_products(shift: i32) {
+  add_up_products();
+  for (var state = 0u; state < STATES; state++) {
     shifts[state] = shift;
   }
 }
 
-// Finds the highest of exponents[state, thread] over threads; returns the highest of all states.
-fn reduce_exponents(thread: u32) -> i32 {
+// Finds the highest of exponents[state, thread] over threads; the highest of all states, or WIDE_ZERO.
+fn reduce_exponents() -> i32 {
   workgroupBarrier();
   var highest = WIDE_ZERO;
   for (var state = 0u; state < STATES; state++) {
@@ -168,10 +182,21 @@ fn reduce_exponents(thread: u32) -> i32 {
     shifts[state] = own;
     highest = max(highest, own);
   }
-  if (thread == 0u) {
-    highest_shift = highest;
+  return select(WIDE_ZERO, highest, highest > WIDE_LEAST);
+}
+
+// The same of other_exponents, after it.
+fn reduce_other_exponents() -> i32 {
+  var highest = WIDE_ZERO;
+  for (var state = 0u; state < STATES; state++) {
+    var own = WIDE_ZERO;
+    for (var other = 0u; other < WORKGROUP; other++) {
+      own = max(own, other_exponents[state * WORKGROUP + other]);
+    }
+    shifts[state] = own;
+    highest = max(highest, own);
   }
-  return workgroupUniformLoad(&highest_shift);
+  return highest;
 }
 
 // Sums weights of each state over 2 to its own shift; returns how many levels there are, by the deepest of
@@ -190,7 +215,7 @@ fn reduce_wide(thread: u32) -> u32 {
 
 // The sum of a state's weights over 2^shift.
 fn state_share(state: u32, shift: i32) -> f32 {
-  return scaled(vec4f(totals[state]), vec4i(shifts[state] - shift)).x;
+  return totals[state] * two_to(shifts[state] - shift);
 }
 
 fn total_of_states(shift: i32) -> f32 {
@@ -207,7 +232,6 @@ fn find_level_totals(shift: i32, level: u32, near: bool) {
     level_totals[state] = totals[state];
   }
   for (var state = 0u; state < select(STATES, 0u, near); state++) {
-    let total = wide_of(vec4f(totals[state]), vec4i(shifts[state] - shift));
-    level_totals[state] = select(deep_value(total, level), near_value(total), level == 0u).x;
+    level_totals[state] = value_at_level(number_of(totals[state], shifts[state] - shift), level);
   }
 }

@@ -29,6 +29,8 @@ interface Source {
 interface NpyHeader {
   dtype: NumericType;
   shape: number[];
+  /** Whether the first axis varies fastest in the file, as MATLAB and `a.T` have it. */
+  fortran: boolean;
   /** Where the elements begin. */
   offset: number;
 }
@@ -54,7 +56,7 @@ const MAGIC = "\x93NUMPY";
 const READ_BYTES = 4 * 2 ** 20;
 
 /**
- * Opens a `.npy` file of a store. Headers of version 1, 2 and 3; little-endian numbers in C order.
+ * Opens a `.npy` file of a store. Headers of version 1, 2 and 3; little-endian numbers in C or Fortran order.
  *
  * @throws {ChunkError} If it is missing, cut short, or of another kind.
  */
@@ -84,7 +86,7 @@ export function openNpyBlob(blob: Blob): Promise<ChunkedArray> {
 
 async function openSource(source: Source): Promise<ChunkedArray> {
   const { path } = source;
-  const { dtype, shape, offset } = await readHeader(source);
+  const { dtype, shape, fortran, offset } = await readHeader(source);
   const rowBytes = elementCount(shape.slice(1)) * elementBytes(dtype);
   const wantedBytes = offset + shape[0]! * rowBytes;
   if (source.bytes < wantedBytes) {
@@ -97,17 +99,33 @@ async function openSource(source: Source): Promise<ChunkedArray> {
   async function readBytes(start: number, end: number, { signal }: ReadOptions = {}) {
     signal?.throwIfAborted();
     checkRows(shape, start, end);
-    const length = (end - start) * rowBytes;
-    const bytes = await source.read(offset + start * rowBytes, length);
-    signal?.throwIfAborted();
-    if (bytes.byteLength !== length) {
-      throw new ChunkError(
-        `Cannot read rows ${start} to ${end} of "${path}": got ${bytes.byteLength} bytes, ` +
-          `wanted ${length} bytes`,
-        path,
-      );
+    async function readExactly(from: number, length: number) {
+      const bytes = await source.read(offset + from, length);
+      signal?.throwIfAborted();
+      if (bytes.byteLength !== length) {
+        throw new ChunkError(
+          `Cannot read rows ${start} to ${end} of "${path}": got ${bytes.byteLength} bytes, ` +
+            `wanted ${length} bytes`,
+          path,
+        );
+      }
+      return bytes;
     }
-    return bytes;
+    if (!fortran) return await readExactly(start * rowBytes, (end - start) * rowBytes);
+    // every column is a run of its own: rows are put together from a piece of each
+    const element = elementBytes(dtype);
+    const rows = new Uint8Array((end - start) * rowBytes);
+    for (const [column, stored] of storedColumns(shape).entries()) {
+      const piece = await readExactly(
+        (stored * shape[0]! + start) * element,
+        (end - start) * element,
+      );
+      for (let row = 0; row < end - start; row++) {
+        const at = row * rowBytes + column * element;
+        for (let byte = 0; byte < element; byte++) rows[at + byte] = piece[row * element + byte]!;
+      }
+    }
+    return rows;
   }
   return {
     shape,
@@ -124,6 +142,20 @@ async function openSource(source: Source): Promise<ChunkedArray> {
     }),
     close: () => Promise.resolve(),
   };
+}
+
+/** Where a file in Fortran order has each column of a row, the columns being in C order. */
+function storedColumns(shape: readonly number[]): number[] {
+  let columns = [0];
+  let stride = 1;
+  shape.slice(1).forEach((size) => {
+    const step = stride;
+    columns = columns.flatMap((column) =>
+      Array.from({ length: size }, (_, i) => column + i * step)
+    );
+    stride *= size;
+  });
+  return columns;
 }
 
 async function readHeader(source: Source): Promise<NpyHeader> {
@@ -158,7 +190,7 @@ async function readHeader(source: Source): Promise<NpyHeader> {
 }
 
 /** Reads the Python literal `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`. */
-function parseHeader(text: string, path: string): { dtype: NumericType; shape: number[] } {
+function parseHeader(text: string, path: string): Omit<NpyHeader, "offset"> {
   const refuse = (reason: string) => new ChunkError(`Cannot open "${path}": ${reason}`, path);
   const descr = /'descr':\s*(?:'([^']*)'|\[)/.exec(text);
   const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
@@ -183,10 +215,11 @@ function parseHeader(text: string, path: string): { dtype: NumericType; shape: n
   const shape = (sizes.match(/\d+/g) ?? []).map(Number);
   if (shape.length === 0) throw refuse("it holds a single value, wanted at least one axis");
   // with one axis longer than 1 both orders are the same
-  if (fortran === "True" && shape.filter((size) => size > 1).length > 1) {
-    throw refuse("it is in Fortran order, wanted C order (use np.ascontiguousarray)");
-  }
-  return { dtype, shape };
+  return {
+    dtype,
+    shape,
+    fortran: fortran === "True" && shape.filter((size) => size > 1).length > 1,
+  };
 }
 
 /** A whole `.npy` file of format version 1 for values in C order. */

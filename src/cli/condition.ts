@@ -7,6 +7,7 @@
 import { readFile } from "node:fs/promises";
 import type { ConditionReport } from "../condition/condition.ts";
 import { checkConfig, run } from "../condition/condition.ts";
+import { describeSkipped } from "../condition/report.ts";
 import { openGpu } from "../gpu/device.ts";
 import { formatTable } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
@@ -22,22 +23,30 @@ train and for other speakers, slices, each speaker, and ids that are permuted. A
 with the same command.
 
 CONFIG.json, all but input and out with defaults (places are relative to the current folder):
-  input            { "latents": store of a zarr group for each utterance, "index"?: .csv or .parquet }, or
+  input            { "latents": store of a zarr group for each utterance, "index"?: table }, or
                    { "frames": array, "segments": array, "speakers": array or .json,
                      "index"?: instead of both, "energy"?: array }
+                   an index is .csv, .parquet or .json, with utterance_id, speaker_id, n_frames
   out              folder of the results
   window, lags     8, [1, 2, 4]
   conditions       [{ "name", "context": "mean" or "flat", "components"?, "clusters" or "quartile": true,
                      "inits"?, "maxIterations"? }]
   slices           ["all", "high_energy", "medial"]
   seed             42
-  trainShare, holdout, speakers: { train, eval }     0.8, 0.1, drawn by the seed
+  shuffle          "python": whose shuffle draws the split, random.Random(seed) as was published, or
+                   "numpy": default_rng(seed)
+  trainShare       0.8 of the speakers, or speakers: { "train": [...], "eval": [...] }
+  holdout          0.1 of the train utterances, or a list of them; published: 0
+  energyMedian     "frames": of all of train speakers, as was published, or "rows": of train rows
+  minSeconds       0: shorter utterances are left out; published 3, with frameRate 12.5
+  frameRate        frames a second, for minSeconds
   minClusterSize, minSpeakerRows                     100, 50
   thresholds       { "ratio": 0.6, "degradation": 0.2, "slice": 0.65, "control": 0.05 }
 Options:
   --out PLACE          instead of the one in CONFIG.json
-  --overwrite          replace the results of another analysis
+  --overwrite          replace the results of another analysis or input; groups are copied again
   --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
+  --host-budget SIZE   the host's memory allowed for scores, ids and moments (default 2GiB)
   --adapter NAME       part of an adapter's name, or "software"
   --json, --quiet
 `;
@@ -46,6 +55,7 @@ const TYPES = {
   out: { type: "string" },
   overwrite: { type: "boolean" },
   budget: { type: "string" },
+  "host-budget": { type: "string" },
 } as const;
 
 export async function condition({ args, signal }: CommandContext): Promise<void> {
@@ -56,7 +66,10 @@ export async function condition({ args, signal }: CommandContext): Promise<void>
   const { out } = checkConfig(config);
   const printer = new ProgressPrinter(options.flag("quiet"));
   const gpu = await openGpu({
-    budget: options.text("budget") ?? "512MiB",
+    budget: {
+      gpu: options.text("budget") ?? "512MiB",
+      ...given({ host: options.text("host-budget") }),
+    },
     ...given({ adapter: options.text("adapter") }),
   });
   try {
@@ -94,7 +107,7 @@ async function readConfig(file: string): Promise<Parameters<typeof run>[1]> {
 }
 
 function summary(
-  { passed, frames, features, utterances, splits, results }: ConditionReport,
+  { passed, frames, features, utterances, skipped, splits, results }: ConditionReport,
   out: string,
 ) {
   const conditions = results.map(({ lag, condition, passed, train, eval: evaluation, checks }) => ({
@@ -106,11 +119,11 @@ function summary(
     controlRatio: evaluation.control.ratio,
     failed: checks.filter((check) => !check.passed).map(({ name }) => name),
   }));
-  return { passed, out, frames, features, utterances, splits, conditions };
+  return { passed, out, frames, features, utterances, skipped, splits, conditions };
 }
 
 function describe(report: ConditionReport, out: string): string {
-  const { passed, conditions, splits } = summary(report, out);
+  const { passed, conditions, splits, skipped } = summary(report, out);
   const ratio = (value: number) => value.toFixed(4);
   const table = formatTable([
     ["condition", "lag", "train", "eval", "permuted", ""],
@@ -126,8 +139,8 @@ function describe(report: ConditionReport, out: string): string {
   const sizes = Object.entries(splits).map(([name, { rows, speakers }]) =>
     `${name} ${rows} rows of ${speakers} speakers`
   );
-  return `${out}: ${passed ? "passed" : "failed"}; ${
-    sizes.join(", ")
+  return `${out}: ${passed ? "passed" : "failed"}; ${sizes.join(", ")}${
+    describeSkipped(skipped)
   }\nvariance ratios:\n${table}\n` +
     `look at ${out.replace(/\/$/, "")}/report.html`;
 }

@@ -9,13 +9,22 @@ import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
 import type { Codec } from "../store/codecs.ts";
 import type { ZarrFormat } from "../store/zarr_metadata.ts";
-import type { DecodeResult, OperatorKind, PosteriorType, Summary } from "../hmm/decoder.ts";
+import type {
+  DecodeResult,
+  Interval,
+  OperatorKind,
+  PosteriorType,
+  SortedSpikesDecoder,
+  Summary,
+  TimeGridKind,
+} from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { Options, UsageError } from "./usage.ts";
+import { given } from "./points.ts";
+import { Options, readIntervals, UsageError } from "./usage.ts";
 
 export const decodeHelp =
   `Usage: sluice decode --spike-times T --spike-units U --position-times PT --position P
@@ -25,20 +34,30 @@ Decodes position from sorted spikes with a hidden Markov model, out of core. Inp
 or zarr arrays; the output is a zarr store that xarray opens.
 
 Inputs:
-  --spike-times T      [spikes] seconds, ascending
-  --spike-units U      [spikes] unit of each spike, from 0
+  --spike-times T      [spikes] seconds, in any order
+  --spike-units U      [spikes] unit of each spike, any whole number from 0
   --position-times PT  [samples] seconds, ascending
-  --position P         [samples] or [samples, 2], any unit of length
+  --position P         [samples] or [samples, 2], any unit of length; NaN where unknown
+  --spike-rate HZ      spike times are counts at this rate, as 30000 for samples at 30 kHz
+  --time-rate HZ       spike and position times are: 1000 for milliseconds, 1e6 for microseconds
+  --time-offset S      seconds added to spike times (--time-offset=-5 for less)
 Model:
   --states NAME        continuous or contFrag (default continuous)
   --bin-size S         edge of a position bin
   --position-std S     standard deviation of the place-field kernel (default 6)
   --movement-var V     variance of the random walk per time step (default 6)
   --train A:B[,C:D]    encode these intervals only, seconds
+  --intervals A:B[,C:D]  stretches in which the animal was tracked, seconds (default: what gaps leave,
+                       pauses of more than 0.5 s and 5 median intervals)
   --min-speed V        encode only samples faster than this, length per second
 Time:
-  --step S             seconds per row (default 0.002)
+  --rate HZ            rows a second (default 500), or
+  --step S             seconds a row
   --start S --stop S   default: first and last position time
+  --time-grid NAME     edges: rows are bins, and their times the centres; or timestamps: rows are points
+                       in time that own what follows, as they once were (default edges)
+  --missing A:B[,C:D]  rows that touch these stretches carry no evidence; "untracked" among them means
+                       those without a position
 Output and memory:
   --out PLACE          path, file: or memory: place
   --dtype NAME         how probabilities are stored: f32, f16, u16 (roots with a scale a row) or
@@ -74,8 +93,15 @@ const TYPES = Object.fromEntries([
     "position-std",
     "movement-var",
     "train",
+    "intervals",
     "min-speed",
+    "spike-rate",
+    "time-rate",
+    "time-offset",
+    "rate",
     "step",
+    "time-grid",
+    "missing",
     "start",
     "stop",
     "out",
@@ -98,23 +124,34 @@ const TYPES = Object.fromEntries([
 
 const PRESETS = { continuous, contFrag };
 
-/** The entries of an object that are defined. */
-function given<Value>(fields: Record<string, Value | undefined>): Record<string, Value> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as Record<string, Value>;
-}
-
+/** An array as numbers. Those in 32 bits stay so: how finely times were stored can still be told. */
 async function readNumbers(
   path: string,
-): Promise<{ values: Float64Array; shape: readonly number[] }> {
+): Promise<{ values: Float32Array | Float64Array; shape: readonly number[] }> {
   const array = await openArray(path);
   try {
+    if (array.dtype === "float16") {
+      throw new UsageError(
+        `Cannot use ${path}: its numbers have 16 bits, wanted 32 or 64, or whole numbers`,
+      );
+    }
     const values = await readAll(array);
-    return { values: Float64Array.from(values as ArrayLike<number>, Number), shape: array.shape };
+    return {
+      values: values instanceof Float32Array
+        ? values
+        : Float64Array.from(values as ArrayLike<number>, Number),
+      shape: array.shape,
+    };
   } finally {
     await array.close();
   }
+}
+
+/** `a:b[,c:d]`, with the word "untracked" among them. */
+function readMissing(text: string | undefined): (Interval | "untracked")[] | undefined {
+  return text?.split(",").map((part) =>
+    part.trim() === "untracked" ? "untracked" : readIntervals("missing", part)[0]!
+  );
 }
 
 export async function decode({ args, signal }: CommandContext): Promise<void> {
@@ -128,13 +165,14 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
   }
   const binSize = options.number("bin-size");
   if (binSize === undefined) throw new UsageError("Cannot decode: --bin-size is missing");
+  const missing = readMissing(options.text("missing"));
   const [spikeTimes, spikeUnits, positionTimes, position] = await Promise.all(
     ["spike-times", "spike-units", "position-times", "position"].map((name) =>
       readNumbers(options.required(name))
     ),
   );
   const model = sortedSpikes({
-    position: { times: positionTimes!.values, values: position!.values },
+    position: { times: positionTimes!.values, values: position!.values, shape: position!.shape },
     spikes: { times: spikeTimes!.values, units: spikeUnits!.values },
     states: PRESETS[preset as keyof typeof PRESETS]({
       movementVar: options.number("movement-var") ?? 6,
@@ -143,24 +181,36 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     ...given({
       positionStd: options.number("position-std"),
       minSpeed: options.number("min-speed"),
+      spikeRate: options.number("spike-rate"),
+      timeRate: options.number("time-rate"),
+      timeOffset: options.number("time-offset"),
     }),
-    ...given({ train: options.intervals("train") }),
+    ...given({ train: options.intervals("train"), intervals: options.intervals("intervals") }),
   });
+  const quiet = options.flag("quiet");
+  // the plan's table has them too
+  if (quiet) {
+    for (const warning of model.warnings) {
+      process.stderr.write(`warning: ${warning}\n`);
+    }
+  }
   const adapter = options.text("adapter");
   const gpu = await openGpu({
     budget: options.text("budget") ?? "512MiB",
     ...(adapter !== undefined && { adapter }),
   });
   const json = options.flag("json");
-  const quiet = options.flag("quiet");
   const printer = new ProgressPrinter(quiet);
   try {
     const plan = model.smooth(gpu, {
       time: given({
         start: options.number("start"),
         stop: options.number("stop"),
+        rate: options.number("rate"),
         step: options.number("step"),
       }),
+      ...given({ timeGrid: options.text("time-grid") as TimeGridKind | undefined }),
+      ...(missing !== undefined && { missing }),
       out,
       causal: options.flag("causal"),
       posterior: !options.flag("no-posterior"),
@@ -185,7 +235,9 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     if (!quiet) process.stderr.write(`${plan.explain()}\n`);
     const result = await plan.run({ signal, onProgress: printer.show });
     printer.end();
-    console.log(json ? JSON.stringify(summary(result, gpu.adapter.name)) : describe(result, out));
+    console.log(
+      json ? JSON.stringify(summary(result, model, gpu.adapter.name)) : describe(result, out),
+    );
     await result.close();
   } finally {
     printer.end();
@@ -193,7 +245,8 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
   }
 }
 
-function summary(result: DecodeResult, adapter: string) {
+function summary(result: DecodeResult, model: SortedSpikesDecoder, adapter: string) {
+  const { encoding, unitIds, warnings } = model;
   return {
     rows: result.posterior.shape[0],
     states: result.posterior.shape[1],
@@ -201,6 +254,14 @@ function summary(result: DecodeResult, adapter: string) {
     marginalLogLikelihood: result.marginalLogLikelihood,
     impossibleRows: result.impossibleRows,
     droppedSpikes: result.droppedSpikes,
+    encoding: {
+      exposureSeconds: encoding.exposureSeconds,
+      intervals: encoding.intervals,
+      mergedStamps: encoding.mergedStamps,
+      spikes: encoding.encodingSpikes,
+    },
+    unitIds,
+    warnings,
     projectedBytes: result.projectedBytes,
     peakBytes: result.peakBytes,
     // of the whole process, as the system saw it; software adapters keep GPU memory in it

@@ -72,14 +72,20 @@ export class Options {
 
   /** `a:b[,c:d]` as intervals. */
   intervals(name: string): [number, number][] | undefined {
-    return this.text(name)?.split(",").map((part) => {
-      const [start, stop, ...more] = part.split(":").map((end) => end.trim() ? Number(end) : NaN);
-      if (more.length > 0 || !(start! < stop!)) {
-        throw new UsageError(
-          `Cannot read --${name}: got "${part}", wanted start:stop in seconds with start < stop`,
-        );
-      }
-      return [start!, stop!];
-    });
+    const value = this.text(name);
+    return value === undefined ? undefined : readIntervals(name, value);
   }
+}
+
+/** `a:b[,c:d]` as intervals. */
+export function readIntervals(name: string, text: string): [number, number][] {
+  return text.split(",").map((part) => {
+    const [start, stop, ...more] = part.split(":").map((end) => end.trim() ? Number(end) : NaN);
+    if (more.length > 0 || !(start! < stop!)) {
+      throw new UsageError(
+        `Cannot read --${name}: got "${part}", wanted start:stop in seconds with start < stop`,
+      );
+    }
+    return [start!, stop!];
+  });
 }

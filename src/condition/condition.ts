@@ -10,7 +10,7 @@ export { run } from "./pipeline.ts";
 export type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 export { checkConfig } from "./config.ts";
 export type { CorpusInput, FramesInput, GroupsInput } from "./corpus.ts";
-export type { Rows, Utterance } from "./rows.ts";
+export type { Id, IdKind, Rows, Utterance } from "./rows.ts";
 export type { Normalizer } from "./normalizer.ts";
 export { deltaNormalizer } from "./normalizer.ts";
 export { quartileEdges, quartileIds } from "./quartiles.ts";
@@ -22,9 +22,10 @@ export type {
   Diagnosis,
   EffectiveClusters,
   Slices,
+  SpeakerNumbers,
 } from "./diagnose.ts";
 export { diagnose, effectiveClusters } from "./diagnose.ts";
-export type { SplitOptions, Splits } from "./splits.ts";
+export type { Shuffle, SplitOptions, Splits } from "./splits.ts";
 export { splitSpeakers } from "./splits.ts";
 export type { Check, Thresholds } from "./decision.ts";
 export { decide } from "./decision.ts";

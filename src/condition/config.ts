@@ -4,9 +4,13 @@
  * @module
  */
 
+import { formatCount } from "../math/format.ts";
 import type { CorpusInput } from "./corpus.ts";
 import type { Thresholds } from "./decision.ts";
 import { DEFAULT_THRESHOLDS } from "./decision.ts";
+import { MOST_QUARTILE_DIMS } from "./quartiles.ts";
+import type { Id } from "./rows.ts";
+import type { Shuffle } from "./splits.ts";
 
 /** How the past of a frame becomes an id. Either `clusters` or `quartile` is given. */
 export interface Condition {
@@ -26,10 +30,10 @@ export interface Condition {
   quartile?: boolean;
 }
 
-/** Sets of rows that are looked at by themselves: all; energy above the train rows' median; 0.17 <= t / frames <= 0.83. */
+/** Sets of rows that are looked at by themselves: all; energy above the median; 0.17 <= t / frames <= 0.83. */
 export type SliceName = "all" | "high_energy" | "medial";
 
-/** Settings of an analysis; what is not given is that of the published one. */
+/** Settings of an analysis; what is not given is that of the published one, but for `holdout`. */
 export interface ConditionConfig {
   input: CorpusInput;
   /** Folder of the results. */
@@ -44,12 +48,26 @@ export interface ConditionConfig {
   slices?: SliceName[];
   /** Of split and clusters; controls take seed + 1000 (train), + 2000 (eval) and + 3000. Default 42. */
   seed?: number;
+  /**
+   * Whose shuffle draws the split: Python's `random.Random(seed)`, of whole numbers in their order, as was
+   * published, or `numpy.random.default_rng(seed)`, of texts in theirs. Default `python`.
+   */
+  shuffle?: Shuffle;
   /** Share of the speakers that are train, rounded down. Default 0.8. */
   trainShare?: number;
-  /** Share of train utterances that are held out, rounded down, scored by themselves. Default 0.1. */
-  holdout?: number;
-  /** The speakers of both splits, by name, instead of a share drawn by the seed. */
-  speakers?: { train: string[]; eval: string[] };
+  /**
+   * Share of the train utterances that are held out, rounded down, or those utterances by name; scored by
+   * themselves. Default 0.1. In the published analysis models were fitted to them too: 0.
+   */
+  holdout?: number | Id[];
+  /** The speakers of both splits, by name, instead of a share drawn by the seed; others are left out. */
+  speakers?: { train: Id[]; eval: Id[] };
+  /** What high energy lies above: the median of all frames of train speakers, or of train rows. Default `frames`. */
+  energyMedian?: "frames" | "rows";
+  /** Utterances that are shorter are left out, for which `frameRate` is needed. Default 0; published 3. */
+  minSeconds?: number;
+  /** Frames a second; 12.5 in the published analysis. */
+  frameRate?: number;
   /** Train rows of a cluster that is looked at. Default 100. */
   minClusterSize?: number;
   /** Rows of a speaker that is looked at. Default 50. */
@@ -60,9 +78,10 @@ export interface ConditionConfig {
 
 /** Settings with nothing left out. */
 export interface Settings
-  extends Required<Omit<ConditionConfig, "speakers" | "slices" | "thresholds">> {
+  extends Required<Omit<ConditionConfig, "speakers" | "slices" | "thresholds" | "frameRate">> {
   slices: SliceName[] | undefined;
-  speakers: { train: string[]; eval: string[] } | undefined;
+  speakers: { train: Id[]; eval: Id[] } | undefined;
+  frameRate: number | undefined;
   thresholds: Thresholds;
 }
 
@@ -82,9 +101,13 @@ const KEYS = {
     "conditions",
     "slices",
     "seed",
+    "shuffle",
     "trainShare",
     "holdout",
     "speakers",
+    "energyMedian",
+    "minSeconds",
+    "frameRate",
     "minClusterSize",
     "minSpeakerRows",
     "thresholds",
@@ -98,19 +121,12 @@ const KEYS = {
 /**
  * Checks a configuration, as it may come from a file, and fills in what is not given.
  *
- * @throws {RangeError} If a key is not known or missing, or a value makes no sense; names it.
+ * @throws {RangeError} If a key is not known or missing, or a value makes no sense; names it, and the key
+ * that was likely meant.
  */
 export function checkConfig(config: unknown): Settings {
   const given = known(config, KEYS.config, "the configuration") as unknown as ConditionConfig;
-  const input = known(given.input, KEYS.input, "input") as unknown as CorpusInput;
-  if (("latents" in input) === ("frames" in input)) {
-    refuse(
-      "input has " + ("latents" in input ? "both" : "none") + " of latents and frames, wanted one",
-    );
-  }
-  if ("latents" in input && ("segments" in input || "speakers" in input || "energy" in input)) {
-    refuse("input has latents, wanted nothing beside them but index");
-  }
+  const input = checkInput(given.input);
   if (typeof given.out !== "string" || given.out === "") refuse("out is missing");
   const lags = given.lags ?? [1, 2, 4];
   list(lags, "lags");
@@ -125,18 +141,28 @@ export function checkConfig(config: unknown): Settings {
   }
   if (given.slices) {
     list(given.slices, "slices");
-    const stray = given.slices.find((name) => !SLICES.includes(name));
-    if (stray !== undefined) {
-      refuse(`slice "${stray}" is not known, wanted one of ${SLICES.join(", ")}`);
-    }
+    given.slices.forEach((name) => oneOf(name, SLICES, "slice"));
   }
-  if (given.speakers) {
-    known(given.speakers, KEYS.speakers, "speakers");
+  const { speakers, holdout = 0.1, minSeconds = 0, frameRate } = given;
+  if (speakers) {
+    known(speakers, KEYS.speakers, "speakers");
     for (const split of ["train", "eval"] as const) {
-      list(given.speakers[split], `speakers.${split}`);
+      list(speakers[split], `speakers.${split}`);
     }
-    const both = given.speakers.train.find((speaker) => given.speakers!.eval.includes(speaker));
-    if (both !== undefined) refuse(`speaker "${both}" is in train and in eval, wanted one of them`);
+    checkIds([...speakers.train, ...speakers.eval], "speaker", "train and eval");
+  }
+  if (Array.isArray(holdout)) checkIds(holdout, "utterance", "holdout");
+  else share(holdout, 1, "holdout");
+  share(minSeconds, Infinity, "minSeconds");
+  if (frameRate !== undefined && !(Number.isFinite(frameRate) && frameRate > 0)) {
+    refuse(`frameRate is ${JSON.stringify(frameRate)}, wanted frames a second, above 0`);
+  }
+  if ((minSeconds > 0) !== (frameRate !== undefined)) {
+    refuse(
+      minSeconds > 0
+        ? `minSeconds is ${minSeconds} and frameRate is missing, wanted frames a second`
+        : `frameRate is ${frameRate} and minSeconds is missing, for which it would be used`,
+    );
   }
   const limits = known(given.thresholds ?? {}, KEYS.thresholds, "thresholds");
   for (const [name, value] of Object.entries(limits)) share(value, Infinity, `thresholds.${name}`);
@@ -148,13 +174,40 @@ export function checkConfig(config: unknown): Settings {
     conditions,
     slices: given.slices,
     seed: whole(given.seed ?? 42, 0, "seed"),
+    shuffle: oneOf(given.shuffle ?? "python", ["python", "numpy"], "shuffle"),
     trainShare: share(given.trainShare ?? 0.8, 1, "trainShare"),
-    holdout: share(given.holdout ?? 0.1, 1, "holdout"),
-    speakers: given.speakers,
+    holdout,
+    speakers,
+    energyMedian: oneOf(given.energyMedian ?? "frames", ["frames", "rows"], "energyMedian"),
+    minSeconds,
+    frameRate,
     minClusterSize: whole(given.minClusterSize ?? 100, 1, "minClusterSize"),
     minSpeakerRows: whole(given.minSpeakerRows ?? 50, 2, "minSpeakerRows"),
     thresholds: { ...DEFAULT_THRESHOLDS, ...limits },
   };
+}
+
+function checkInput(value: unknown): CorpusInput {
+  const input = known(value, KEYS.input, "input");
+  if (("latents" in input) === ("frames" in input)) {
+    refuse(
+      "input has " + ("latents" in input ? "both" : "none") + " of latents and frames, wanted one",
+    );
+  }
+  if ("latents" in input && ("segments" in input || "speakers" in input || "energy" in input)) {
+    refuse("input has latents, wanted nothing beside them but index");
+  }
+  const twice = input.index === undefined
+    ? undefined
+    : ["segments", "speakers"].find((key) => input[key] !== undefined);
+  if (twice !== undefined) refuse(`input has both of index and ${twice}, wanted one`);
+  for (const [key, place] of Object.entries(input)) {
+    const isText = typeof place === "string" && place !== "";
+    const isArray = typeof place === "object" && place !== null && !/latents|index/.test(key);
+    if (isText || isArray || place === undefined) continue;
+    refuse(`${key} of input is ${JSON.stringify(place)}, wanted a place`);
+  }
+  return input as unknown as CorpusInput;
 }
 
 function checkCondition(condition: Condition): void {
@@ -172,8 +225,40 @@ function checkCondition(condition: Condition): void {
   for (const key of ["components", "clusters", "inits", "maxIterations"] as const) {
     if (condition[key] !== undefined) whole(condition[key], 1, `${key} of ${name}`);
   }
-  if (quartile && !(components! <= 15)) {
-    refuse(`${name} has ${components ?? "no"} components, wanted 1 to 15 for quartiles`);
+  if (quartile && components === undefined) {
+    refuse(`${name} has no components, wanted 1 to ${MOST_QUARTILE_DIMS} for quartiles`);
+  }
+  if (quartile && components! > MOST_QUARTILE_DIMS) {
+    refuse(
+      `${name} has ${components} components, which are 4^${components} = ` +
+        `${
+          formatCount(4 ** components!)
+        } bins; ids of 32 bits tell 4^${MOST_QUARTILE_DIMS} apart, ` +
+        `wanted at most ${MOST_QUARTILE_DIMS} for quartiles`,
+    );
+  }
+}
+
+/** Texts or whole numbers, each once: what reads the same is the same. */
+function checkIds(ids: readonly unknown[], what: string, where: string): void {
+  const found = new Map<string, unknown>();
+  for (const id of ids) {
+    if (!(typeof id === "string" && id !== "" || Number.isSafeInteger(id))) {
+      refuse(
+        `${what} ${JSON.stringify(id)} of ${where} is no name, wanted a text or a whole number`,
+      );
+    }
+    const text = String(id);
+    if (found.has(text)) {
+      const before = JSON.stringify(found.get(text));
+      const own = JSON.stringify(id);
+      refuse(
+        before === own
+          ? `${what} ${own} is in ${where} twice, wanted once`
+          : `${what}s ${before} and ${own} are in ${where}, wanted names of one kind`,
+      );
+    }
+    found.set(text, id);
   }
 }
 
@@ -188,10 +273,44 @@ function known(value: unknown, keys: readonly string[], what: string): Record<st
     );
   }
   const stray = Object.keys(value).find((key) => !keys.includes(key));
-  if (stray !== undefined) {
-    refuse(`"${stray}" of ${what} is not known, wanted one of ${keys.join(", ")}`);
-  }
+  if (stray !== undefined) unknownName(`"${stray}" of ${what}`, stray, keys);
   return value as Record<string, unknown>;
+}
+
+function oneOf<Name extends string>(value: Name, names: readonly Name[], what: string): Name {
+  if (!names.includes(value)) unknownName(`${what} ${JSON.stringify(value)}`, value, names);
+  return value;
+}
+
+function unknownName(what: string, name: unknown, names: readonly string[]): never {
+  const meant = typeof name === "string" ? nearest(name, names) : undefined;
+  refuse(
+    `${what} is not known, ${
+      meant === undefined ? "" : `"${meant}" may be meant, `
+    }wanted one of ` +
+      names.join(", "),
+  );
+}
+
+/** The name that is reached by fewest changes of letters, if those are few. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const [best] = names.map((own) => ({ own, changes: changes(name, own) }))
+    .sort((a, b) => a.changes - b.changes);
+  return best && best.changes <= Math.max(1, best.own.length / 3) ? best.own : undefined;
+}
+
+/** Letters to be put in, left out or replaced, in either case. */
+function changes(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...from.toLowerCase()].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const same = letter === to[j]!.toLowerCase() ? 0 : 1;
+      next.push(Math.min(row[j]! + same, row[j + 1]! + 1, next[j]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
 }
 
 function list(value: unknown, what: string): void {

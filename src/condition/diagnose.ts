@@ -13,7 +13,7 @@ import type { ClusterStatistics } from "./moments.ts";
 import { ClusterMoments } from "./moments.ts";
 import type { Normalizer } from "./normalizer.ts";
 import type { Rows } from "./rows.ts";
-import { countRows, rowBlocks } from "./rows.ts";
+import { countRows, rowBlocks, rowCount } from "./rows.ts";
 
 /** Clusters with enough rows to be looked at. */
 export interface EffectiveClusters {
@@ -21,27 +21,37 @@ export interface EffectiveClusters {
   ids: Int32Array;
   /** Rows of each. */
   counts: Float64Array;
-  /** Place among `ids` of every id, -1 of those that are left out. */
-  places: Int32Array;
 }
 
 /**
- * Clusters that have at least so many rows.
+ * Clusters that have at least so many rows, at a cost that goes with the rows, whatever the ids.
  *
  * @param ids `[rows]`, from 0.
  */
 export function effectiveClusters(ids: Int32Array, minClusterSize: number): EffectiveClusters {
-  const most = ids.reduce((largest, id) => Math.max(largest, id), -1);
-  const counts = new Float64Array(most + 1);
-  for (const id of ids) counts[id]!++;
-  const kept = [...counts.keys()].filter((id) => counts[id]! >= minClusterSize);
-  const places = new Int32Array(most + 1).fill(-1);
-  kept.forEach((id, place) => places[id] = place);
-  return {
-    ids: Int32Array.from(kept),
-    counts: Float64Array.from(kept, (id) => counts[id]!),
-    places,
-  };
+  const sorted = ids.slice().sort();
+  const kept: number[] = [];
+  const counts: number[] = [];
+  for (let from = 0, to = 0; from < sorted.length; from = to) {
+    while (to < sorted.length && sorted[to] === sorted[from]) to++;
+    if (to - from < minClusterSize) continue;
+    kept.push(sorted[from]!);
+    counts.push(to - from);
+  }
+  return { ids: Int32Array.from(kept), counts: Float64Array.from(counts) };
+}
+
+/** Where the cluster of each row is among the effective ones, -1 of those that are left out. */
+function placesOf(ids: Int32Array, { ids: kept }: EffectiveClusters): Int32Array {
+  return ids.map((id) => {
+    let [low, high] = [0, kept.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (kept[middle]! < id) low = middle + 1;
+      else high = middle;
+    }
+    return kept[low] === id ? low : -1;
+  });
 }
 
 /** Sets of rows, made once for a split. */
@@ -78,29 +88,39 @@ export interface AcrossSpeakers {
   test: { t: number; degrees: number; p: number };
 }
 
-/** Numbers of a split. */
-export interface Diagnosis {
+/** Numbers of each speaker that has enough rows, and what they have in common. */
+export interface SpeakerNumbers {
+  speakers: ({ speaker: string } & ClusterStatistics)[];
+  acrossSpeakers: AcrossSpeakers;
+}
+
+/** Numbers of a split; speakers are those of all its rows. */
+export interface Diagnosis extends SpeakerNumbers {
   /** Rows, those of clusters that are left out among them. */
   rows: number;
   /** By name; `all` is there always. */
   slices: Record<string, ClusterStatistics>;
   /** Of all rows, with permuted ids. */
   control: ClusterStatistics;
-  speakers: ({ speaker: string } & ClusterStatistics)[];
-  acrossSpeakers: AcrossSpeakers;
+  /** Speakers of the slices besides `all`, by name. */
+  speakerSlices: Record<string, SpeakerNumbers>;
 }
 
-/** Host bytes that {@link diagnose} holds. */
+/** Host bytes that {@link diagnose} holds, beside the ids. */
 export function diagnoseBytes(
-  { rows, clusters, dims, slices }: {
+  { rows, speakerRows, clusters, dims, slices }: {
     rows: number;
+    /** Of the speaker that has most. */
+    speakerRows: number;
     clusters: number;
     dims: number;
     slices: number;
   },
 ): number {
-  // a table for every way to be in slices or not, one of a slice, of a speaker, and of the control
-  return 4 * rows + (2 ** slices + 3) * ClusterMoments.bytes(clusters, dims);
+  const cells = 2 ** slices * clusters;
+  // where rows are, and where permuted ones are
+  return 8 * rows + ClusterMoments.bytes(cells, dims) + ClusterMoments.bytes(clusters, dims) +
+    ClusterMoments.bytes(cells, dims, speakerRows);
 }
 
 /**
@@ -125,23 +145,29 @@ export async function diagnose(
   const { mean, std } = normalizer;
   const dims = mean.length;
   const clusters = effective.ids.length;
-  const bySlices = new ClusterMoments(2 ** names.length * clusters, dims);
-  const bySpeaker = new ClusterMoments(clusters, dims);
-  const permuted = new Pcg64(permutationSeed).shuffle(ids.slice());
+  // a cell for every way to be in slices or not, and every cluster
+  const cells = 2 ** names.length * clusters;
+  const bySlices = new ClusterMoments(cells, dims);
+  const bySpeaker = new ClusterMoments(cells, dims, mostRowsOfSpeaker(rows));
   const control = new ClusterMoments(clusters, dims);
-  const speakers: Diagnosis["speakers"] = [];
+  // ids that train rows do not have, or few of them, are in no cluster
+  const places = placesOf(ids, effective);
+  const permuted = new Pcg64(permutationSeed).shuffle(places.slice());
+  const isIn = (slice: number) => (set: number) => slice < 0 || (set >> slice & 1) === 1;
+  const all: SpeakerNumbers["speakers"] = [];
+  const speakerSlices = names.map((): SpeakerNumbers["speakers"] => []);
   const closeSpeaker = (speaker: string | undefined) => {
     if (speaker === undefined) return;
-    const statistics = bySpeaker.statistics();
-    if (statistics.rows >= minSpeakerRows) speakers.push({ speaker, ...statistics });
+    for (const [i, list] of [all, ...speakerSlices].entries()) {
+      const statistics = bySpeaker.statisticsOf(clusters, isIn(i - 1));
+      if (statistics.rows >= minSpeakerRows) list.push({ speaker, ...statistics });
+    }
     bySpeaker.clear();
   };
 
   const { utterances } = rows;
   const order = ordered(utterances.map(({ speaker }) => speaker));
   const delta = new Float64Array(dims);
-  // ids that train rows never had are in no cluster
-  const placeOf = (id: number) => effective.places[id] ?? -1;
   let speaker: string | undefined;
   let done = 0;
   for await (const block of rowBlocks(rows, { ...options, order })) {
@@ -150,31 +176,48 @@ export async function diagnose(
     speaker = own;
     for (let i = 0; i < block.rows; i++) {
       const row = block.row + i;
-      const [place, drawn] = [placeOf(ids[row]!), placeOf(permuted[row]!)];
+      const [place, drawn] = [places[row]!, permuted[row]!];
       if (place < 0 && drawn < 0) continue;
       for (let d = 0, at = i * dims; d < dims; d++, at++) {
         delta[d] = (block.values[at + dims]! - block.values[at]! - mean[d]!) / std[d]!;
       }
       if (drawn >= 0) control.add(drawn, delta);
       if (place < 0) continue;
-      bySlices.add(members[row]! * clusters + place, delta);
-      bySpeaker.add(place, delta);
+      const cell = members[row]! * clusters + place;
+      bySlices.add(cell, delta);
+      bySpeaker.add(cell, delta);
     }
     done += block.rows;
     options.onRows?.(done);
   }
   closeSpeaker(speaker);
 
-  const moments = sliceMoments(bySlices, clusters, () => true);
-  const slices: Diagnosis["slices"] = { all: moments.statistics() };
-  names.forEach((name, i) => {
-    slices[name] = sliceMoments(bySlices, clusters, (set) => (set >> i & 1) === 1).statistics();
+  const slices: Diagnosis["slices"] = { all: bySlices.statisticsOf(clusters, () => true) };
+  names.forEach((name, i) => slices[name] = bySlices.statisticsOf(clusters, isIn(i)));
+  const numbers = (speakers: SpeakerNumbers["speakers"]) => ({
+    speakers,
+    acrossSpeakers: compareSpeakers(speakers),
   });
-  const acrossSpeakers = compareSpeakers(speakers);
-  return {
-    diagnosis: { rows: count, slices, control: control.statistics(), speakers, acrossSpeakers },
-    moments,
+  const diagnosis = {
+    rows: count,
+    slices,
+    control: control.statistics(),
+    ...numbers(all),
+    speakerSlices: Object.fromEntries(
+      names.map((name, i) => [name, numbers(speakerSlices[i]!)]),
+    ),
   };
+  return { diagnosis, moments: bySlices.fold(clusters) };
+}
+
+/** Rows of the speaker that has most. */
+export function mostRowsOfSpeaker({ utterances, firstTarget }: Omit<Rows, "frames">): number {
+  const counts = new Map<string, number>();
+  for (const utterance of utterances) {
+    const { speaker } = utterance;
+    counts.set(speaker, (counts.get(speaker) ?? 0) + rowCount(utterance, firstTarget));
+  }
+  return [...counts.values()].reduce((most, count) => Math.max(most, count), 0);
 }
 
 /** Numbers of utterances, those of a speaker together, speakers in the order they first appear. */
@@ -188,19 +231,7 @@ function ordered(speakers: readonly string[]): number[] {
   return [...bySpeaker.values()].flat();
 }
 
-function sliceMoments(
-  all: ClusterMoments,
-  clusters: number,
-  isPart: (set: number) => boolean,
-): ClusterMoments {
-  const moments = new ClusterMoments(clusters, all.dims);
-  for (let i = 0; i < all.clusters; i++) {
-    if (isPart(Math.floor(i / clusters))) moments.addCluster(i % clusters, all, i);
-  }
-  return moments;
-}
-
-function compareSpeakers(speakers: Diagnosis["speakers"]): AcrossSpeakers {
+function compareSpeakers(speakers: SpeakerNumbers["speakers"]): AcrossSpeakers {
   const estimate = (numbers: (statistics: ClusterStatistics) => number) =>
     estimateMean(speakers.map(numbers).filter(Number.isFinite));
   const gain = estimate(({ ratio, expectedRatio }) => ratio - expectedRatio);

@@ -14,7 +14,7 @@ import type { PcaResult } from "../decompose/pca.ts";
 import { PCA } from "../decompose/pca.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
-import type { NumericArray } from "../types.ts";
+import type { MemoryBytes, NumericArray } from "../types.ts";
 import type { Condition, Settings } from "./config.ts";
 import type { EffectiveClusters } from "./diagnose.ts";
 import type { ClusterMoments } from "./moments.ts";
@@ -83,16 +83,22 @@ export class Models {
   /**
    * Plans the fits of a condition without running them.
    *
+   * @returns Host bytes of the one that holds most.
    * @throws {BudgetError} If one does not fit.
    */
-  check(view: ChunkedArray, condition: Condition): void {
+  check(view: ChunkedArray, condition: Condition): number {
     const { components, clusters } = condition;
-    if (components !== undefined) new PCA({ components }).fit(this.#gpu, view);
-    if (clusters === undefined) return;
-    // scores that are yet to come
-    const shape = components === undefined ? view.shape : [view.shape[0]!, components];
-    const points = { ...view, shape, dtype: "float32" as const, read: view.read };
-    this.#kmeans(condition).fit(this.#gpu, points);
+    const projected: MemoryBytes[] = [];
+    if (components !== undefined) {
+      projected.push(new PCA({ components }).fit(this.#gpu, view).projected);
+    }
+    if (clusters !== undefined) {
+      // scores that are yet to come
+      const shape = components === undefined ? view.shape : [view.shape[0]!, components];
+      const points = { ...view, shape, dtype: "float32" as const, read: view.read };
+      projected.push(this.#kmeans(condition).fit(this.#gpu, points).projected);
+    }
+    return Math.max(...projected.map(({ host }) => host));
   }
 
   /** Forgets the components of a lag that is done. */

@@ -31,6 +31,8 @@ const LEAST_VARIANCE = 1e-10;
 /** Sums of squares that differ by less than this, relative, differ by rounding. */
 const ROUNDING = 1e-12;
 
+type Tables = Pick<ClusterMoments, "counts" | "sums" | "squares">;
+
 /** Sums of rows by cluster. */
 export class ClusterMoments {
   readonly clusters: number;
@@ -42,40 +44,38 @@ export class ClusterMoments {
   readonly squares: Float64Array;
   /** Clusters that have rows, in the order they got the first. */
   readonly #taken: number[] = [];
+  /** Where a cluster lies in tables that have no room for all, -1 of those without rows. */
+  readonly #places: Int32Array | undefined;
 
-  constructor(clusters: number, dims: number) {
+  /**
+   * @param mostTaken Clusters that have rows at any time, at most: tables are made for so many.
+   * @param tables Of all clusters, to be used as they are.
+   */
+  constructor(clusters: number, dims: number, mostTaken = clusters, tables?: Tables) {
     this.clusters = clusters;
     this.dims = dims;
-    this.counts = new Float64Array(clusters);
-    this.sums = new Float64Array(clusters * dims);
-    this.squares = new Float64Array(clusters * dims);
+    const room = Math.min(clusters, mostTaken);
+    this.counts = tables?.counts ?? new Float64Array(room);
+    this.sums = tables?.sums ?? new Float64Array(room * dims);
+    this.squares = tables?.squares ?? new Float64Array(room * dims);
+    if (room < clusters) this.#places = new Int32Array(clusters).fill(-1);
+    tables?.counts.forEach((count, cluster) => count > 0 && this.#taken.push(cluster));
   }
 
   /** Bytes of a table. */
-  static bytes(clusters: number, dims: number): number {
-    return 8 * clusters * (1 + 2 * dims);
+  static bytes(clusters: number, dims: number, mostTaken = clusters): number {
+    const room = Math.min(clusters, mostTaken);
+    return 8 * room * (1 + 2 * dims) + (room < clusters ? 4 * clusters : 0);
   }
 
   add(cluster: number, row: Float64Array): void {
     const { dims, sums, squares } = this;
-    if (this.counts[cluster]!++ === 0) this.#taken.push(cluster);
-    for (let d = 0, at = cluster * dims; d < dims; d++, at++) {
+    const place = this.#take(cluster);
+    this.counts[place]!++;
+    for (let d = 0, at = place * dims; d < dims; d++, at++) {
       const value = row[d]!;
       sums[at]! += value;
       squares[at]! += value * value;
-    }
-  }
-
-  /** Adds what another table has of its cluster `from` to a cluster of this one. */
-  addCluster(cluster: number, other: ClusterMoments, from: number): void {
-    const count = other.counts[from]!;
-    if (count === 0) return;
-    const { dims } = this;
-    if (this.counts[cluster] === 0) this.#taken.push(cluster);
-    this.counts[cluster]! += count;
-    for (let d = 0; d < dims; d++) {
-      this.sums[cluster * dims + d]! += other.sums[from * dims + d]!;
-      this.squares[cluster * dims + d]! += other.squares[from * dims + d]!;
     }
   }
 
@@ -83,53 +83,128 @@ export class ClusterMoments {
   clear(): void {
     const { dims } = this;
     for (const cluster of this.#taken.splice(0)) {
-      this.counts[cluster] = 0;
-      this.sums.fill(0, cluster * dims, (cluster + 1) * dims);
-      this.squares.fill(0, cluster * dims, (cluster + 1) * dims);
+      const place = this.#placeOf(cluster);
+      this.counts[place] = 0;
+      this.sums.fill(0, place * dims, (place + 1) * dims);
+      this.squares.fill(0, place * dims, (place + 1) * dims);
+      if (this.#places) this.#places[cluster] = -1;
     }
   }
 
   statistics(): ClusterStatistics {
+    return this.statisticsOf(this.clusters, () => true);
+  }
+
+  /**
+   * Statistics of a table that has several cells for each of `clusters` clusters, cell set * clusters +
+   * cluster, over the sets that `isPart` takes.
+   */
+  statisticsOf(clusters: number, isPart: (set: number) => boolean): ClusterStatistics {
     const { dims } = this;
-    const sums = new Float64Array(dims);
-    const squares = new Float64Array(dims);
-    let [rows, within, entropies, entropyRows] = [0, 0, 0, 0];
+    const found = new Found(dims);
+    const [sums, squares] = [new Float64Array(dims), new Float64Array(dims)];
     // in an order that does not depend on that of the rows
-    const taken = this.#taken.slice().sort((a, b) => a - b);
-    for (const cluster of taken) {
-      const count = this.counts[cluster]!;
-      let [inside, of, logarithms] = [0, 0, 0];
-      for (let d = 0, at = cluster * dims; d < dims; d++, at++) {
-        const [sum, square] = [this.sums[at]!, this.squares[at]!];
-        sums[d]! += sum;
-        squares[d]! += square;
-        const rest = square - sum * sum / count;
-        inside += rest;
-        of += square;
-        logarithms += Math.log(Math.max(rest / count, LEAST_VARIANCE));
+    const cells = this.#taken.filter((cell) => isPart(Math.floor(cell / clusters)))
+      .sort((a, b) => a % clusters - b % clusters || a - b);
+    for (let i = 0; i < cells.length;) {
+      const cluster = cells[i]! % clusters;
+      let count = 0;
+      sums.fill(0);
+      squares.fill(0);
+      for (; i < cells.length && cells[i]! % clusters === cluster; i++) {
+        const place = this.#placeOf(cells[i]!);
+        count += this.counts[place]!;
+        for (let d = 0, at = place * dims; d < dims; d++, at++) {
+          sums[d]! += this.sums[at]!;
+          squares[d]! += this.squares[at]!;
+        }
       }
-      rows += count;
-      if (inside > ROUNDING * of) within += inside;
-      if (count < 2) continue;
-      entropies += count * logarithms / 2;
-      entropyRows += count;
+      found.add(count, sums, squares);
     }
+    return found.statistics();
+  }
+
+  /** Adds the cells of all sets up, in the place of the first set's: a table of all rows. */
+  fold(clusters: number): ClusterMoments {
+    const { dims } = this;
+    const part = (table: Float64Array, width: number) => {
+      const first = table.subarray(0, clusters * width);
+      for (let at = first.length; at < table.length; at++) first[at % first.length]! += table[at]!;
+      return first;
+    };
+    return new ClusterMoments(clusters, dims, clusters, {
+      counts: part(this.counts, 1),
+      sums: part(this.sums, dims),
+      squares: part(this.squares, dims),
+    });
+  }
+
+  #placeOf(cluster: number): number {
+    return this.#places ? this.#places[cluster]! : cluster;
+  }
+
+  /** The place of a cluster that gets a row. */
+  #take(cluster: number): number {
+    const place = this.#placeOf(cluster);
+    if (place >= 0 && this.counts[place]! > 0) return place;
+    this.#taken.push(cluster);
+    return this.#places ? this.#places[cluster] = this.#taken.length - 1 : cluster;
+  }
+}
+
+/** Clusters that were added up, one after the other, and what follows of them. */
+class Found {
+  readonly #sums: Float64Array;
+  readonly #squares: Float64Array;
+  #rows = 0;
+  #clusters = 0;
+  #within = 0;
+  #entropies = 0;
+  #entropyRows = 0;
+
+  constructor(dims: number) {
+    this.#sums = new Float64Array(dims);
+    this.#squares = new Float64Array(dims);
+  }
+
+  /** Adds a cluster that has rows. */
+  add(count: number, sums: Float64Array, squares: Float64Array): void {
+    let [inside, of, logarithms] = [0, 0, 0];
+    for (let d = 0; d < sums.length; d++) {
+      const [sum, square] = [sums[d]!, squares[d]!];
+      this.#sums[d]! += sum;
+      this.#squares[d]! += square;
+      const rest = square - sum * sum / count;
+      inside += rest;
+      of += square;
+      logarithms += Math.log(Math.max(rest / count, LEAST_VARIANCE));
+    }
+    this.#rows += count;
+    this.#clusters++;
+    if (inside > ROUNDING * of) this.#within += inside;
+    if (count < 2) return;
+    this.#entropies += count * logarithms / 2;
+    this.#entropyRows += count;
+  }
+
+  statistics(): ClusterStatistics {
+    const [rows, clusters, within] = [this.#rows, this.#clusters, this.#within];
     let [total, of, entropy] = [0, 0, 0];
-    for (let d = 0; d < dims; d++) {
-      const rest = squares[d]! - sums[d]! * sums[d]! / rows;
+    this.#squares.forEach((square, d) => {
+      const rest = square - this.#sums[d]! * this.#sums[d]! / rows;
       total += rest;
-      of += squares[d]!;
+      of += square;
       entropy += Math.log(Math.max(rest / rows, LEAST_VARIANCE)) / 2;
-    }
+    });
     if (rows === 0) entropy = NaN;
     if (!(total > ROUNDING * of)) total = 0;
-    const conditionalEntropy = entropies / entropyRows;
+    const conditionalEntropy = this.#entropies / this.#entropyRows;
     const reductionNats = entropy - conditionalEntropy;
     return {
       rows,
-      clusters: taken.length,
+      clusters,
       ratio: rows === 0 ? NaN : total > 0 ? within / total : within === 0 ? 0 : Infinity,
-      expectedRatio: rows < 2 ? NaN : 1 - (taken.length - 1) / (rows - 1),
+      expectedRatio: rows < 2 ? NaN : 1 - (clusters - 1) / (rows - 1),
       entropy,
       conditionalEntropy,
       reductionNats,

@@ -5,10 +5,9 @@
  * @module
  */
 
-import { Points } from "../array/points.ts";
+import type { ReadOptions } from "../array/array.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -22,15 +21,17 @@ import { openCorpus } from "./corpus.ts";
 import type { Check } from "./decision.ts";
 import { decide } from "./decision.ts";
 import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
-import { diagnose, diagnoseBytes, effectiveClusters } from "./diagnose.ts";
+import { diagnose, effectiveClusters, mostRowsOfSpeaker } from "./diagnose.ts";
+import { keepRecord, readRecord } from "./identity.ts";
+import { HostMemory } from "./memory.ts";
 import type { Model } from "./models.ts";
 import { Models } from "./models.ts";
 import type { ClusterMoments } from "./moments.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { deltaNormalizer } from "./normalizer.ts";
-import { describeResults, parseNumbers, stringifyNumbers } from "./report.ts";
-import type { Rows, Utterance } from "./rows.ts";
-import { countRows } from "./rows.ts";
+import { describeResults, parseNumbers, RESULT_FILES, stringifyNumbers } from "./report.ts";
+import type { Id, IdKind, Rows, Utterance } from "./rows.ts";
+import { countFrames, countRows } from "./rows.ts";
 import { medianEnergy, sliceRows } from "./slices.ts";
 import { splitSpeakers } from "./splits.ts";
 import { Steps } from "./steps.ts";
@@ -64,13 +65,15 @@ export interface ConditionReport {
   frames: number;
   features: number;
   utterances: number;
+  /** Utterances that were left out: those without frames, and those shorter than `minSeconds`. */
+  skipped: { empty: number; short: number };
   splits: Record<string, SplitSize>;
   settings: Record<string, unknown>;
   results: ConditionResult[];
 }
 
 export interface ConditionOptions extends RunOptions {
-  /** Replaces the results of another analysis. Default false. */
+  /** Replaces the results of another analysis or input, and copies groups again. Default false. */
   overwrite?: boolean;
 }
 
@@ -93,15 +96,19 @@ const CONTROL_SEEDS: Record<SplitName, number> = { train: 1000, eval: 2000, hold
  *
  * For every lag and condition a model is fitted to the contexts of train speakers, and the deltas of train
  * and of other speakers are held against its clusters. Train and eval take turns; nothing of size rows x
- * features is held. What is done is stored at once: the same configuration goes on where it was
- * interrupted, and returns what is there when all is done.
+ * features is held. What is done is stored at once: the same configuration of the same input goes on where it
+ * was interrupted, and returns what is there when all is done.
+ *
+ * An input is the same if a digest of all that is read of it is. Of files that lie still for two seconds
+ * before they are read, size, times and number are kept in `<out>.journal`, and spare the next run to read
+ * them for that.
  *
  * `out` gets `metrics.json`, `tables.csv`, `speakers.csv`, `decision.json`, `splits.json`, `report.html` to
  * look at, and a zarr group with the model of every lag and condition in `models/`.
  *
  * @throws {RangeError} If the configuration or the input make no sense, before any work where it can.
  * @throws {BudgetError} If a model does not fit the budget, before any work.
- * @throws {OutputConflictError} If `out` holds something else.
+ * @throws {OutputConflictError} If `out` holds something else, or results of what the input was before.
  */
 export async function run(
   gpu: Gpu,
@@ -109,21 +116,32 @@ export async function run(
   options: ConditionOptions = {},
 ): Promise<ConditionReport> {
   const settings = checkConfig(config);
+  const { out } = settings;
+  const { overwrite = false, signal } = options;
   const progress = new Steps(settings.lags.length * settings.conditions.length + 1, options);
-  const store = await openStore(settings.out, { mode: "write" });
+  const store = await openStore(out, { mode: "write" });
   try {
     const unlock = await store.lock(LOCK);
     try {
-      await checkPlace(store);
-      const analysis = (corpus: Corpus) => new Analysis(gpu, settings, corpus, store, progress);
+      const manifest = await checkPlace(store);
+      const settingsHash = await hashSettings(settings, gpu);
+      if (manifest && !overwrite && manifest.settings_hash !== settingsHash) {
+        throw otherAnalysis(store);
+      }
       const corpus = await openCorpus(settings.input, {
-        check: (corpus) => analysis(corpus).checkBudget(),
-        copyTo: siblingPlace(settings.out, "/frames.zarr"),
-        onCopy: (share) => progress.show("copy", share),
-        ...(options.signal && { signal: options.signal }),
+        check: (corpus) => new Analysis(gpu, settings, corpus, store, progress).checkBudget(),
+        copyTo: siblingPlace(out, "/frames.zarr"),
+        overwrite,
+        record: overwrite ? undefined : await readRecord(out),
+        expected: overwrite ? undefined : manifest?.input_digest,
+        onRead: (share, what) => progress.show(what, share),
+        ...(signal && { signal }),
       });
       try {
-        return await analysis(corpus).run(options.overwrite ?? false);
+        await keepRecord(out, corpus.record);
+        const own = { settings_hash: settingsHash, input_digest: corpus.digest };
+        const analysis = new Analysis(gpu, settings, corpus, store, progress);
+        return await analysis.run(overwrite, own, () => corpus.checkUnchanged());
       } finally {
         await corpus.close();
       }
@@ -135,17 +153,51 @@ export async function run(
   }
 }
 
-/** @throws {OutputConflictError} If the place holds files, and none of ours. */
-async function checkPlace(store: Store): Promise<void> {
-  const keys = (await store.list("/")).filter((key) => key !== LOCK);
+/** What says whose results there are. */
+interface Manifest {
+  settings_hash: string;
+  input_digest: string;
+}
+
+/** All that changes results, but for the input. */
+function hashSettings(settings: Settings, { adapter }: Gpu): Promise<string> {
+  const { input: _, out: __, ...own } = settings;
+  return digestOf([JSON.stringify([VERSION, own, adapter.name])]);
+}
+
+function otherAnalysis({ place }: Store): OutputConflictError {
+  return new OutputConflictError(
+    `Cannot write to ${place}: it holds the results of another analysis, allow overwriting or ` +
+      "name another place",
+    place,
+  );
+}
+
+/**
+ * Whose results are there, if any.
+ *
+ * @throws {OutputConflictError} If the place holds files, and none of ours.
+ */
+async function checkPlace(store: Store): Promise<Manifest | undefined> {
   const begun = await store.get(MANIFEST);
+  const manifest = begun && parseManifest(begun);
+  if (manifest) return manifest;
+  const keys = (await store.list("/")).filter((key) => key !== LOCK);
   // frames are copied before anything else
-  if (keys.every((key) => key.startsWith(COPY))) return;
-  if (!begun) {
-    throw new OutputConflictError(
-      `Cannot write to ${store.place}: it holds files that are no results, name another place`,
-      store.place,
-    );
+  if (keys.every((key) => key.startsWith(COPY))) return undefined;
+  throw new OutputConflictError(
+    `Cannot write to ${store.place}: it holds files that are no results, name another place`,
+    store.place,
+  );
+}
+
+/** `undefined` of a file that only has our name. */
+function parseManifest(bytes: Uint8Array): Manifest | undefined {
+  try {
+    const manifest = JSON.parse(new TextDecoder().decode(bytes));
+    return manifest?.format === FORMAT ? manifest : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -156,8 +208,11 @@ class Analysis {
   readonly #store: Store;
   readonly #steps: Steps;
   readonly #models: Models;
+  readonly #memory: HostMemory;
   readonly #splits: Record<SplitName, Split>;
   readonly #slices: SliceName[];
+  /** Utterances that are too short. */
+  readonly #short: number;
   #normalizer: Normalizer | undefined;
   #hash = "";
 
@@ -174,7 +229,7 @@ class Analysis {
     this.#store = store;
     this.#steps = steps;
     this.#models = new Models(gpu, settings, steps);
-    const { energy, utterances, frames } = corpus;
+    const { energy, frames, kinds } = corpus;
     if (settings.slices?.includes("high_energy") && !energy) {
       throw new RangeError(
         "Cannot slice by energy: the input has none, wanted energy of every frame",
@@ -183,7 +238,18 @@ class Analysis {
     this.#slices = settings.slices ?? ["all", ...energy ? ["high_energy" as const] : [], "medial"];
     // the same rows for all lags
     const firstTarget = Math.max(settings.window - 1 + Math.max(...settings.lags), 1);
-    const splits = splitSpeakers(utterances, settings);
+    const { minSeconds, frameRate = 1 } = settings;
+    const utterances = corpus.utterances.filter(({ start, end }) =>
+      (end - start) / frameRate >= minSeconds
+    );
+    this.#short = corpus.utterances.length - utterances.length;
+    if (utterances.length === 0) {
+      throw new RangeError(
+        `Cannot analyse: all ${this.#short} utterances are shorter than ${minSeconds} s at ` +
+          `${frameRate} frames a second`,
+      );
+    }
+    const splits = splitSpeakers(utterances, { ...settings, kinds });
     const split = (name: SplitName): Split => ({ frames, utterances: splits[name], firstTarget });
     this.#splits = { train: split("train"), holdout: split("holdout"), eval: split("eval") };
     for (const name of ["train", "eval"] as const) {
@@ -195,12 +261,31 @@ class Analysis {
           } of lag before a target`,
       );
     }
+    const present = this.#present.map((name) => this.#splits[name]);
+    const most = (counts: number[]) => Math.max(...counts);
+    const isHigh = this.#slices.includes("high_energy");
+    this.#memory = new HostMemory(gpu, {
+      allRows: present.reduce((sum, split) => sum + countRows(split), 0),
+      rows: most(present.map(countRows)),
+      trainRows: countRows(this.#splits.train),
+      speakerRows: most(present.map(mostRowsOfSpeaker)),
+      dims: frames.shape[1]!,
+      slices: this.#slices.filter((name) => name !== "all").length,
+      energies: isHigh
+        ? most([...present.map(countRows), countFrames(this.#energySplit().utterances)])
+        : 0,
+      minClusterSize: settings.minClusterSize,
+    });
   }
 
-  async run(overwrite: boolean): Promise<ConditionReport> {
+  /** @param checkUnchanged Looks whether the input is as it was, before what was taken of it is stored. */
+  async run(
+    overwrite: boolean,
+    own: Manifest,
+    checkUnchanged: () => Promise<void>,
+  ): Promise<ConditionReport> {
     const { lags, conditions } = this.#settings;
-    this.checkBudget();
-    await this.#claim(overwrite);
+    await this.#claim(overwrite, own);
     const results: ConditionResult[] = [];
     for (const lag of lags) {
       for (const condition of conditions) {
@@ -211,7 +296,10 @@ class Analysis {
         const result = stored
           ? parseNumbers(new TextDecoder().decode(stored)) as ConditionResult
           : await this.#compute(lag, condition);
-        if (!stored) await this.#write(key, stringifyNumbers(result));
+        if (!stored) {
+          await checkUnchanged();
+          await this.#write(key, stringifyNumbers(result));
+        }
         results.push(result);
         this.#steps.end();
       }
@@ -235,59 +323,39 @@ class Analysis {
 
   /** Plans every fit without running it, so that what does not fit is told before any work. */
   checkBudget(): void {
-    const lag = this.#settings.lags[0]!;
-    for (const condition of this.#settings.conditions) {
-      this.#models.check(this.#models.contexts(this.#splits.train, lag, condition), condition);
-      this.#openAccount(condition).close();
-    }
+    const { lags, conditions } = this.#settings;
+    const fitBytes = conditions.map((condition) => {
+      const view = this.#models.contexts(this.#splits.train, lags[0]!, condition);
+      return this.#models.check(view, condition);
+    });
+    this.#memory.check(conditions, fitBytes);
   }
 
-  /** @throws {OutputConflictError} If results of another analysis are there. */
-  async #claim(overwrite: boolean): Promise<void> {
-    const { input: _, out: __, ...settings } = this.#settings;
-    const { frames, energy, utterances } = this.#corpus;
-    const points = new Points(frames, { action: "analyse frames" });
-    const signal = this.#steps.signal;
-    const sample = await points.sample(signal && { signal });
-    const energies = energy
-      ? [await energy.read(0, Math.min(energy.shape[0]!, energy.chunkRows)) as ArrayBufferView]
-      : [];
-    const facts = [VERSION, settings, utterances, frames.shape, frames.dtype];
-    const adapter = this.#gpu.adapter.name;
-    this.#hash = await digestOf([JSON.stringify([...facts, adapter]), ...sample, ...energies]);
-    const found = await this.#store.get(MANIFEST);
-    const manifest = found && JSON.parse(new TextDecoder().decode(found));
+  /** Makes the place that of this analysis. */
+  async #claim(overwrite: boolean, own: Manifest): Promise<void> {
+    this.#hash = await digestOf([own.settings_hash, own.input_digest]);
     if (overwrite) {
       // what says that something is done goes first, and what says whose it is stays to the end
       await this.#store.deleteAll("/results");
-      for (const key of await this.#store.list("/")) {
-        const isKept = key === LOCK || key === MANIFEST || key.startsWith(COPY);
-        if (!isKept) await this.#store.delete(key);
-      }
-    } else if (manifest && manifest.plan_hash !== this.#hash) {
-      const { place } = this.#store;
-      throw new OutputConflictError(
-        `Cannot write to ${place}: it holds the results of another analysis, allow overwriting or ` +
-          "name another place",
-        place,
-      );
+      await this.#store.deleteAll("/models");
+      for (const name of RESULT_FILES) await this.#store.delete(`/${name}`);
     }
-    if (manifest && !overwrite) return;
-    const own = {
+    const { input: _, out: __, ...settings } = this.#settings;
+    const manifest = {
       format: FORMAT,
       sluice_version: VERSION,
+      ...own,
       plan_hash: this.#hash,
-      adapter,
+      adapter: this.#gpu.adapter.name,
       settings,
     };
-    await this.#write(MANIFEST, JSON.stringify(own, undefined, 2));
+    await this.#write(MANIFEST, JSON.stringify(manifest, undefined, 2));
   }
 
   /** Looks at all frames once: checks them, and takes the normaliser and the slices. */
   async #prepare(): Promise<void> {
     if (this.#normalizer) return;
     this.#steps.begin("prepare");
-    const { energy } = this.#corpus;
     const options = this.#steps.signal ? { signal: this.#steps.signal } : {};
     const names = this.#present;
     for (const [i, name] of names.entries()) {
@@ -295,22 +363,40 @@ class Analysis {
       const normalizer = await deltaNormalizer(this.#splits[name], options);
       if (name === "train") this.#normalizer = normalizer;
     }
-    const needed = this.#slices.includes("high_energy");
-    const median = needed
-      ? await medianEnergy({ ...this.#splits.train, frames: energy! }, options)
-      : NaN;
-    for (const name of names) {
-      const split = this.#splits[name];
-      const high = needed ? { array: energy!, median } : undefined;
-      split.slices = await sliceRows(split, this.#slices, high, options);
+    const release = this.#memory.holdEnergies();
+    try {
+      await this.#slice(names, options);
+    } finally {
+      release();
     }
     this.#steps.end();
   }
 
+  /** Whose median energy is taken: held out or not, they are frames of train speakers. */
+  #energySplit(): Pick<Split, "utterances" | "firstTarget"> {
+    const { train, holdout } = this.#splits;
+    return this.#settings.energyMedian === "rows"
+      ? train
+      : { ...train, utterances: [...train.utterances, ...holdout.utterances] };
+  }
+
+  async #slice(names: readonly SplitName[], options: ReadOptions): Promise<void> {
+    const { energy } = this.#corpus;
+    const over = this.#settings.energyMedian;
+    const high = this.#slices.includes("high_energy")
+      ? {
+        array: energy!,
+        median: await medianEnergy({ ...this.#energySplit(), frames: energy! }, over, options),
+      }
+      : undefined;
+    for (const name of names) {
+      const split = this.#splits[name];
+      split.slices = await sliceRows(split, this.#slices, high, options);
+    }
+  }
+
   async #compute(lag: number, condition: Condition): Promise<ConditionResult> {
-    const account = this.#openAccount(condition);
-    const { host } = account.projected;
-    account.take("host", host, "scores, ids and moments");
+    const release = this.#memory.holdScores(condition);
     try {
       const { model, effective, train } = await this.#train(lag, condition);
       const others: Partial<Record<SplitName, Diagnosis>> = {};
@@ -318,7 +404,9 @@ class Analysis {
         if (name === "train") continue;
         const view = this.#models.contexts(this.#splits[name], lag, condition);
         const ids = await model.assign(view);
-        others[name] = (await this.#diagnose(name, ids, effective, [0.8, 1])).diagnosis;
+        await this.#diagnose(name, condition, ids, effective, [0.8, 1], ({ diagnosis }) => {
+          others[name] = diagnosis;
+        });
       }
       return {
         lag,
@@ -331,8 +419,7 @@ class Analysis {
         ...decide(train, others.eval!, this.#settings.thresholds),
       };
     } finally {
-      account.giveBack("host", host);
-      account.close();
+      release();
     }
   }
 
@@ -344,76 +431,86 @@ class Analysis {
     const view = this.#models.contexts(this.#splits.train, lag, condition);
     const { ids, ...model } = await this.#models.fit(view, condition);
     const effective = effectiveClusters(ids, this.#settings.minClusterSize);
-    const { diagnosis, moments } = await this.#diagnose("train", ids, effective, [0.5, 0.6]);
-    const normalizer = this.#normalizer!;
-    const told = { hash: this.#hash, lag, condition, normalizer, effective, moments };
-    await this.#models.store(model, told);
-    return { model, effective, train: diagnosis };
-  }
-
-  /** Opens an account for scores, ids and moments of the larger split. */
-  #openAccount({ components = 0, clusters }: Condition): Account {
-    const rows = Math.max(...this.#present.map((name) => countRows(this.#splits[name])));
-    const effective = Math.floor(rows / this.#settings.minClusterSize);
-    const host = 4 * rows * (1 + components) + diagnoseBytes({
-      rows,
-      clusters: Math.min(clusters ?? 4 ** components, effective),
-      dims: this.#corpus.frames.shape[1]!,
-      slices: this.#slices.length - 1,
+    let train: Diagnosis | undefined;
+    await this.#diagnose("train", condition, ids, effective, [0.5, 0.6], async (found) => {
+      train = found.diagnosis;
+      const { moments } = found;
+      const normalizer = this.#normalizer!;
+      const told = { hash: this.#hash, lag, condition, normalizer, effective, moments };
+      await this.#models.store(model, told);
     });
-    return this.#gpu.ledger.open("condition", { gpu: 0, host, disk: 0 });
+    return { model, effective, train: train! };
   }
 
-  #diagnose(
+  /** @param use Told what was found, whose moments are not held afterwards. */
+  async #diagnose(
     name: SplitName,
+    condition: Condition,
     ids: Int32Array,
     effective: EffectiveClusters,
     part: [number, number],
-  ): Promise<{ diagnosis: Diagnosis; moments: ClusterMoments }> {
+    use: (found: { diagnosis: Diagnosis; moments: ClusterMoments }) => void | Promise<void>,
+  ): Promise<void> {
     const split = this.#splits[name];
     const rows = countRows(split);
-    return diagnose(split, {
-      normalizer: this.#normalizer!,
-      ids,
-      effective,
-      slices: split.slices!,
-      permutationSeed: this.#settings.seed + CONTROL_SEEDS[name],
-      minSpeakerRows: this.#settings.minSpeakerRows,
-      onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
-      ...(this.#steps.signal && { signal: this.#steps.signal }),
-    });
+    const release = this.#memory.holdDiagnosis(condition);
+    try {
+      const found = await diagnose(split, {
+        normalizer: this.#normalizer!,
+        ids,
+        effective,
+        slices: split.slices!,
+        permutationSeed: this.#settings.seed + CONTROL_SEEDS[name],
+        minSpeakerRows: this.#settings.minSpeakerRows,
+        onRows: (done) => this.#steps.show(`deltas of ${name}`, done / rows, part),
+        ...(this.#steps.signal && { signal: this.#steps.signal }),
+      });
+      await use(found);
+    } finally {
+      release();
+    }
   }
 
   #report(results: ConditionResult[]): ConditionReport {
-    const { frames, utterances } = this.#corpus;
+    const { frames, utterances, empty } = this.#corpus;
     const size = ({ utterances, ...rows }: Split): SplitSize => ({
       speakers: new Set(utterances.map(({ speaker }) => speaker)).size,
       utterances: utterances.length,
       rows: countRows({ utterances, ...rows }),
     });
-    const { input: _, out: __, speakers: ___, ...settings } = this.#settings;
+    // who is in which split is told by itself
+    const { input: _, out: __, speakers: ___, holdout, ...settings } = this.#settings;
     return {
       passed: results.some(({ passed }) => passed),
       frames: frames.shape[0]!,
       features: frames.shape[1]!,
       utterances: utterances.length,
+      skipped: { empty, short: this.#short },
       splits: Object.fromEntries(
         Object.entries(this.#splits).map(([name, split]) => [name, size(split)]),
       ),
-      settings: { ...settings, slices: this.#slices },
+      settings: {
+        ...settings,
+        ...(typeof holdout === "number" && { holdout }),
+        slices: this.#slices,
+      },
       results,
     };
   }
 
-  /** Speakers of every split, and the utterances that are held out. */
-  #splitNames(): Record<string, string[]> {
+  /** Speakers of every split, and the utterances that are held out, as a configuration would name them. */
+  #splitNames(): Record<string, Id[]> {
     const { train, holdout, eval: evaluation } = this.#splits;
+    const { speaker, utterance } = this.#corpus.kinds;
+    const own = (kind: IdKind, name: string) =>
+      kind === "number" && Number.isSafeInteger(Number(name)) ? Number(name) : name;
     const speakers = (utterances: Utterance[]) =>
-      [...new Set(utterances.map(({ speaker }) => speaker))].sort();
+      [...new Set(utterances.map(({ speaker }) => speaker))].sort()
+        .map((name) => own(speaker, name));
     return {
       train_speakers: speakers([...train.utterances, ...holdout.utterances]),
       eval_speakers: speakers(evaluation.utterances),
-      holdout_utterances: holdout.utterances.map(({ id }) => id),
+      holdout_utterances: holdout.utterances.map(({ id }) => own(utterance, id)),
     };
   }
 

@@ -7,8 +7,8 @@
 import { quantiles } from "../math/quantiles.ts";
 
 const BINS = 4;
-/** Above that, ids would not be i32. */
-const MOST_DIMS = 15;
+/** 4^16 bins are more than ids of 32 bits tell apart. */
+export const MOST_QUARTILE_DIMS = 15;
 
 /**
  * The 25th, 50th and 75th percentile of each dimension, exactly, as `numpy.percentile` has them. Holds one
@@ -20,10 +20,10 @@ const MOST_DIMS = 15;
  */
 export function quartileEdges(scores: Float32Array, dims: number): Float64Array {
   const rows = scores.length / dims;
-  if (!(Number.isInteger(rows) && rows >= 1 && dims <= MOST_DIMS)) {
+  if (!(Number.isInteger(rows) && rows >= 1 && dims <= MOST_QUARTILE_DIMS)) {
     throw new RangeError(
       `Cannot take quartiles: got ${scores.length} scores in ${dims} dimensions, wanted whole rows ` +
-        `of at most ${MOST_DIMS}`,
+        `of at most ${MOST_QUARTILE_DIMS}`,
     );
   }
   const edges = new Float64Array(dims * (BINS - 1));

@@ -4,8 +4,11 @@
  * @module
  */
 
-import type { Diagnosis } from "./diagnose.ts";
+import type { Diagnosis, SpeakerNumbers } from "./diagnose.ts";
+import type { MeanEstimate } from "../math/student.ts";
+import type { ClusterStatistics } from "./moments.ts";
 import type { ConditionReport, ConditionResult } from "./pipeline.ts";
+import type { Id } from "./rows.ts";
 
 /** JSON with the numbers it has no words for as texts, `"NaN"` and `"Infinity"`, as zarr writes them. */
 export function stringifyNumbers(value: unknown): string {
@@ -21,11 +24,21 @@ export function parseNumbers(text: string): unknown {
   return JSON.parse(text, (key, item) => isNumber(key, item) ? Number(item) : item);
 }
 
+/** Files that tell the results. */
+export const RESULT_FILES = [
+  "metrics.json",
+  "tables.csv",
+  "speakers.csv",
+  "decision.json",
+  "splits.json",
+  "report.html",
+] as const;
+
 /** Contents of the files that tell the results, by name. */
 export function describeResults(
   report: ConditionReport,
-  splits: Record<string, string[]>,
-): Record<string, string> {
+  splits: Record<string, Id[]>,
+): Record<typeof RESULT_FILES[number], string> {
   const decision = {
     passed: report.passed,
     conditions: report.results.map(({ lag, condition, passed, checks }) => ({
@@ -68,34 +81,61 @@ const COLUMNS = STATISTICS.map((name) =>
   name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 );
 
+/** Of every speaker that counts once; empty where there are none to tell of. */
+const SPEAKER_COLUMNS = ["speakers", "speaker_mean", "speaker_std", "speaker_low", "speaker_high"];
+
 function sliceTable(results: readonly ConditionResult[]): string {
   const rows = results.flatMap((result) =>
-    splitsOf(result).flatMap(([split, { slices, control }]) =>
-      Object.entries({ ...slices, permuted: control }).map(([slice, statistics]) => [
-        result.lag,
-        result.condition,
-        split,
-        slice,
-        ...STATISTICS.map((name) => statistics[name]),
-      ])
+    splitsOf(result).flatMap(([split, diagnosis]) =>
+      slicesOf(diagnosis).map(({ slice, statistics, numbers }) => {
+        const ratio = numbers?.acrossSpeakers.ratio;
+        return [
+          result.lag,
+          result.condition,
+          split,
+          slice,
+          ...STATISTICS.map((name) => statistics[name]),
+          ...ratio
+            ? [ratio.count, ratio.mean, ratio.std, ratio.low, ratio.high]
+            : Array(5).fill(""),
+        ];
+      })
     )
   );
-  return csv([["lag", "condition", "split", "slice", ...COLUMNS], ...rows]);
+  const columns = ["lag", "condition", "split", "slice", ...COLUMNS, ...SPEAKER_COLUMNS];
+  return csv([columns, ...rows]);
+}
+
+/** Slices of a split with their speakers, and the control, which has none. */
+function slicesOf({ slices, control, speakerSlices, ...all }: Diagnosis): {
+  slice: string;
+  statistics: ClusterStatistics;
+  numbers: SpeakerNumbers | undefined;
+}[] {
+  const own = Object.entries(slices).map(([slice, statistics]) => ({
+    slice,
+    statistics,
+    numbers: slice === "all" ? all : speakerSlices[slice],
+  }));
+  return [...own, { slice: "permuted", statistics: control, numbers: undefined }];
 }
 
 function speakerTable(results: readonly ConditionResult[]): string {
   const rows = results.flatMap((result) =>
-    splitsOf(result).flatMap(([split, { speakers }]) =>
-      speakers.map(({ speaker, ...statistics }) => [
-        result.lag,
-        result.condition,
-        split,
-        speaker,
-        ...STATISTICS.map((name) => statistics[name]),
-      ])
+    splitsOf(result).flatMap(([split, diagnosis]) =>
+      slicesOf(diagnosis).flatMap(({ slice, numbers }) =>
+        (numbers?.speakers ?? []).map(({ speaker, ...statistics }) => [
+          result.lag,
+          result.condition,
+          split,
+          slice,
+          speaker,
+          ...STATISTICS.map((name) => statistics[name]),
+        ])
+      )
     )
   );
-  return csv([["lag", "condition", "split", "speaker", ...COLUMNS], ...rows]);
+  return csv([["lag", "condition", "split", "slice", "speaker", ...COLUMNS], ...rows]);
 }
 
 function csv(rows: readonly (readonly (string | number)[])[]): string {
@@ -114,8 +154,23 @@ function show(value: number): string {
   return Number.isFinite(value) ? value.toFixed(4) : Number.isNaN(value) ? "none" : "∞";
 }
 
+/** What was left out, if anything: `, less 3 without frames and 2 that are too short`. */
+export function describeSkipped({ empty, short }: ConditionReport["skipped"]): string {
+  const parts = [
+    ...empty > 0 ? [`${empty} without frames`] : [],
+    ...short > 0 ? [`${short} that are too short`] : [],
+  ];
+  return parts.length > 0 ? `, less ${parts.join(" and ")}` : "";
+}
+
+/** A mean of speakers, with its interval where there is one. */
+function showMean({ count, mean, low, high }: MeanEstimate): string {
+  const interval = Number.isFinite(low) ? ` (${show(low)} to ${show(high)})` : "";
+  return `${show(mean)}${interval} of ${count}`;
+}
+
 function page(report: ConditionReport): string {
-  const { results, splits, frames, features, utterances, passed } = report;
+  const { results, splits, frames, features, utterances, skipped, passed } = report;
   const names = [...new Set(results.map(({ condition }) => condition))];
   const sizes = Object.entries(splits).map(([name, { speakers, utterances, rows }]) =>
     row([name, speakers, utterances, rows])
@@ -130,8 +185,8 @@ function page(report: ConditionReport): string {
     }${verdict(passed, passed ? "passed" : "failed")}</tr>`
   );
   const numbers = results.flatMap((result) =>
-    splitsOf(result).flatMap(([split, { slices, control }]) =>
-      Object.entries({ ...slices, permuted: control }).map(([slice, statistics]) =>
+    splitsOf(result).flatMap(([split, diagnosis]) =>
+      slicesOf(diagnosis).map(({ slice, statistics, numbers }) =>
         row([
           result.lag,
           result.condition,
@@ -142,6 +197,7 @@ function page(report: ConditionReport): string {
           show(statistics.ratio),
           show(statistics.expectedRatio),
           show(statistics.reductionNats),
+          numbers ? showMean(numbers.acrossSpeakers.ratio) : "",
         ])
       )
     )
@@ -159,7 +215,9 @@ svg { font: 12px system-ui, sans-serif; background: #fff; color: #222; }
 <h1>Context conditioning: <span class="${passed ? "pass" : "fail"}">${
     passed ? "passed" : "failed"
   }</span></h1>
-<p>${frames} frames of ${features} features in ${utterances} utterances. The variance ratio is that of
+<p>${frames} frames of ${features} features in ${utterances} utterances${
+    describeSkipped(skipped)
+  }. The variance ratio is that of
 deltas within clusters of their past to that of all: 1 where the past tells nothing.</p>
 <table>${row(["split", "speakers", "utterances", "rows"], "th")}${sizes.join("")}</table>
 <h2>Decision</h2>
@@ -183,6 +241,7 @@ ${results.map((result) => speakerFigure(result)).join("\n")}
       "ratio",
       "expected of any ids",
       "entropy reduction, nat",
+      "mean ratio of speakers (95 %)",
     ], "th")
   }${numbers.join("")}</table></details>
 </body></html>

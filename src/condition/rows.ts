@@ -8,7 +8,13 @@
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import type { NumericArray } from "../types.ts";
 
-/** A run of frames, [start, end), that nothing crosses. */
+/** A name of a speaker or an utterance: `1` and `"1"` are two. */
+export type Id = string | number;
+
+/** What the names of all speakers or utterances are; a table of text does not tell. */
+export type IdKind = "number" | "text" | undefined;
+
+/** A run of frames, [start, end), that nothing crosses. Names are written as texts, whatever they are. */
 export interface Utterance {
   id: string;
   speaker: string;
@@ -25,6 +31,25 @@ export interface Rows {
   firstTarget: number;
 }
 
+/** @throws {RangeError} Unless it is `[frames, features]` of numbers. */
+export function checkFrames({ shape, dtype }: ChunkedArray, what: string): void {
+  const isNumber = dtype !== "string" && !/64$/.test(dtype) || dtype === "float64";
+  if (shape.length === 2 && shape[0]! >= 1 && shape[1]! >= 1 && isNumber) return;
+  throw new RangeError(
+    `Cannot use ${what}: it has shape [${shape}] of ${dtype}, wanted [frames, features] of numbers ` +
+      "up to 32 bits or float64",
+  );
+}
+
+/** @throws {RangeError} Unless it has a float for each frame. */
+export function checkEnergy({ shape, dtype }: ChunkedArray, frames: number, what: string): void {
+  if (shape.length === 1 && shape[0] === frames && dtype.startsWith("float")) return;
+  throw new RangeError(
+    `Cannot use ${what}: it has shape [${shape}] of ${dtype}, wanted [${frames}] of floats, one for ` +
+      "each frame",
+  );
+}
+
 /** Rows of an utterance. */
 export function rowCount({ start, end }: Utterance, firstTarget: number): number {
   return Math.max(0, end - start - firstTarget);
@@ -33,6 +58,11 @@ export function rowCount({ start, end }: Utterance, firstTarget: number): number
 /** Rows of all utterances together. */
 export function countRows({ utterances, firstTarget }: Omit<Rows, "frames">): number {
   return utterances.reduce((sum, utterance) => sum + rowCount(utterance, firstTarget), 0);
+}
+
+/** Frames of all utterances together. */
+export function countFrames(utterances: readonly Utterance[]): number {
+  return utterances.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
 /** Rows of one utterance that were read together. */
@@ -68,22 +98,59 @@ export async function* rowBlocks(
     return row + rowCount(utterance, firstTarget);
   }, 0);
   const reader = new BlockReader(frames);
-  let turn = performance.now();
+  const turns = new Turns(signal);
   for (const utterance of order) {
     const { start } = utterances[utterance]!;
     const all = rowCount(utterances[utterance]!, firstTarget);
     for (let done = 0; done < all; done += BLOCK_ROWS) {
-      signal?.throwIfAborted();
-      // arrays in memory are read without a pause
-      if (performance.now() - turn > TURN_MS) {
-        await new Promise((resolve) => setTimeout(resolve));
-        turn = performance.now();
-      }
+      await turns.next();
       const rows = Math.min(BLOCK_ROWS, all - done);
       const target = firstTarget + done;
       const values = await reader.read(start + target - 1, start + target + rows, signal);
       yield { utterance, row: firstRows[utterance]! + done, rows, target, values };
     }
+  }
+}
+
+/** Frames of one utterance that were read together. */
+export interface FrameBlock {
+  /** Number of the utterance. */
+  utterance: number;
+  /** The first frame, counted in the utterance. */
+  frame: number;
+  values: RowBlock["values"];
+}
+
+/** Reads all frames of all utterances once, whether or not they have rows, in blocks that begin with them. */
+export async function* frameBlocks(
+  { frames, utterances }: Pick<Rows, "frames" | "utterances">,
+  { signal }: ReadOptions = {},
+): AsyncGenerator<FrameBlock> {
+  const reader = new BlockReader(frames);
+  const turns = new Turns(signal);
+  for (const [utterance, { start, end }] of utterances.entries()) {
+    for (let from = start; from < end; from += BLOCK_ROWS) {
+      await turns.next();
+      const values = await reader.read(from, Math.min(end, from + BLOCK_ROWS), signal);
+      yield { utterance, frame: from - start, values };
+    }
+  }
+}
+
+/** Lets others get a turn: arrays in memory are read without a pause. */
+class Turns {
+  readonly #signal: AbortSignal | undefined;
+  #began = performance.now();
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  async next(): Promise<void> {
+    this.#signal?.throwIfAborted();
+    if (performance.now() - this.#began <= TURN_MS) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    this.#began = performance.now();
   }
 }
 

@@ -9,7 +9,7 @@ import { quantiles } from "../math/quantiles.ts";
 import type { SliceName } from "./config.ts";
 import type { Slices } from "./diagnose.ts";
 import type { Rows } from "./rows.ts";
-import { countRows, rowBlocks, rowCount } from "./rows.ts";
+import { countFrames, countRows, frameBlocks, rowBlocks, rowCount } from "./rows.ts";
 
 /** Where in an utterance rows are medial, as shares of its frames. */
 const MEDIAL = [0.17, 0.83] as const;
@@ -22,24 +22,46 @@ const MEDIAL = [0.17, 0.83] as const;
 export async function rowEnergies(rows: Rows, options?: ReadOptions): Promise<Float64Array> {
   const energies = new Float64Array(countRows(rows));
   for await (const { utterance, row, target, values } of rowBlocks(rows, options)) {
-    for (let i = 1; i < values.length; i++) {
-      if (!Number.isFinite(values[i])) {
-        throw new RangeError(
-          `Cannot slice "${rows.utterances[utterance]!.id}": the energy of frame ${
-            target + i - 1
-          } ` +
-            `is ${values[i]}, wanted finite numbers`,
-        );
-      }
-      energies[row + i - 1] = values[i]!;
-    }
+    // the first is that of the frame before
+    const own = values.subarray(1);
+    checkEnergies(own, rows.utterances[utterance]!.id, target);
+    energies.set(own, row);
   }
   return energies;
 }
 
-/** Median of the energies of rows. */
-export async function medianEnergy(rows: Rows, options?: ReadOptions): Promise<number> {
-  return quantiles((await rowEnergies(rows, options)).sort(), [0.5])[0]!;
+/**
+ * Median of energies, as `numpy.median` has it.
+ *
+ * @param over All frames of the utterances, or those of the rows alone.
+ * @throws {RangeError} If one is not finite; names utterance and frame.
+ */
+export async function medianEnergy(
+  rows: Rows,
+  over: "frames" | "rows",
+  options?: ReadOptions,
+): Promise<number> {
+  if (over === "rows") return quantiles((await rowEnergies(rows, options)).sort(), [0.5])[0]!;
+  const { utterances } = rows;
+  const energies = new Float64Array(countFrames(utterances));
+  let done = 0;
+  for await (const { utterance, frame, values } of frameBlocks(rows, options)) {
+    checkEnergies(values, utterances[utterance]!.id, frame);
+    energies.set(values, done);
+    done += values.length;
+  }
+  return quantiles(energies.sort(), [0.5])[0]!;
+}
+
+function checkEnergies(energies: ArrayLike<number>, id: string, frame: number): void {
+  for (let i = 0; i < energies.length; i++) {
+    if (Number.isFinite(energies[i])) continue;
+    throw new RangeError(
+      `Cannot slice "${id}": the energy of frame ${frame + i} is ${
+        energies[i]
+      }, wanted finite numbers`,
+    );
+  }
 }
 
 /**

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { PythonRandom } from "../math/mersenne.ts";
 import { Pcg64 } from "../math/pcg64.ts";
-import type { Utterance } from "./rows.ts";
+import type { Id, IdKind, Utterance } from "./rows.ts";
 
 /** Utterances by split, ascending. */
 export interface Splits {
@@ -16,36 +17,45 @@ export interface Splits {
   eval: Utterance[];
 }
 
+/** Whose shuffle draws a split: `random.Random(seed)` of Python, or `numpy.random.default_rng(seed)`. */
+export type Shuffle = "python" | "numpy";
+
 export interface SplitOptions {
   seed: number;
   /** Share of the speakers that are train, rounded down. */
   trainShare: number;
-  /** Share of their utterances that are held out, rounded down. */
-  holdout: number;
+  /** Share of their utterances that are held out, rounded down; or those utterances. */
+  holdout: number | readonly Id[];
   /** Speakers of both splits, instead of a share. */
-  speakers?: { train: readonly string[]; eval: readonly string[] } | undefined;
+  speakers?: { train: readonly Id[]; eval: readonly Id[] } | undefined;
+  /** Default `python`. */
+  shuffle?: Shuffle;
+  /** What names are; a number and its text are told apart where that is known. */
+  kinds?: { speaker?: IdKind; utterance?: IdKind };
 }
 
 /**
- * Splits utterances by speaker: speakers sorted, permuted as `numpy.random.default_rng(seed)` permutes,
- * the first of them train. Held out are the first of the train utterances, permuted by a generator of the
- * same seed.
+ * Splits utterances by speaker: speakers sorted, shuffled by the seed, the first of them train. Held out are
+ * the first of the train utterances, shuffled by a generator of the same seed.
  *
- * @throws {RangeError} If train or eval are left without speakers.
+ * `python` is the rule of the published analysis: names that are whole numbers are sorted as such, others
+ * as texts, and so are the utterances that some are held out of. `numpy` sorts speakers as texts, and
+ * takes utterances as they come.
+ *
+ * @throws {RangeError} If train or eval are left without speakers, or somebody who is named is not there.
  */
 export function splitSpeakers(
   utterances: readonly Utterance[],
-  { seed, trainShare, holdout, speakers }: SplitOptions,
+  { seed, trainShare, holdout, speakers, shuffle = "python", kinds = {} }: SplitOptions,
 ): Splits {
-  const all = [...new Set(utterances.map(({ speaker }) => speaker))].sort();
-  const drawn = new Pcg64(seed).shuffle(all.slice());
+  const isPython = shuffle === "python";
+  const random = () => isPython ? new PythonRandom(seed) : new Pcg64(seed);
+  const all = [...new Set(utterances.map(({ speaker }) => speaker))];
+  const drawn = random().shuffle(isPython ? sortAsPython(all, kinds.speaker) : all.slice().sort());
   const count = Math.floor(trainShare * all.length);
-  const train = new Set(speakers?.train ?? drawn.slice(0, count));
-  const evaluation = new Set(speakers?.eval ?? drawn.slice(count));
-  const unknown = [...train, ...evaluation].find((speaker) => !all.includes(speaker));
-  if (unknown !== undefined) {
-    throw new RangeError(`Cannot split speakers: there is no utterance of "${unknown}"`);
-  }
+  const named = (ids: readonly Id[]) => findIds(ids, all, kinds.speaker, "speaker");
+  const train = new Set(speakers ? named(speakers.train) : drawn.slice(0, count));
+  const evaluation = new Set(speakers ? named(speakers.eval) : drawn.slice(count));
   if (train.size === 0 || evaluation.size === 0) {
     throw new RangeError(
       `Cannot split speakers: of ${all.length} speakers ${train.size} are train and ` +
@@ -53,11 +63,70 @@ export function splitSpeakers(
     );
   }
   const own = utterances.filter(({ speaker }) => train.has(speaker));
-  const order = new Pcg64(seed).shuffle([...own.keys()]);
-  const held = new Set(order.slice(0, Math.floor(holdout * own.length)));
+  const ids = own.map(({ id }) => id);
+  const held = new Set(
+    typeof holdout !== "number"
+      ? findIds(holdout, ids, kinds.utterance, "train utterance")
+      : random().shuffle(isPython ? sortAsPython(ids, kinds.utterance) : ids)
+        .slice(0, Math.floor(holdout * own.length)),
+  );
   return {
-    train: own.filter((_, i) => !held.has(i)),
-    holdout: own.filter((_, i) => held.has(i)),
+    train: own.filter(({ id }) => !held.has(id)),
+    holdout: own.filter(({ id }) => held.has(id)),
     eval: utterances.filter(({ speaker }) => evaluation.has(speaker)),
   };
+}
+
+/** Names in the order of Python's `sorted`. */
+function sortAsPython(names: readonly string[], kind: IdKind): string[] {
+  const isWhole = kind === "number" ||
+    kind === undefined && names.every((name) => /^(0|-?[1-9]\d*)$/.test(name));
+  return names.slice().sort(
+    isWhole ? (a, b) => Number(BigInt(a) - BigInt(b)) : compareCodePoints,
+  );
+}
+
+/** Order of code points, where that of UTF-16 puts what is above U+FFFF before U+E000. */
+function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  const rank = (unit: number) =>
+    unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/**
+ * Those names among all, as texts.
+ *
+ * @throws {RangeError} If one is not there, or only as a text where it is a number, or the other way round.
+ */
+function findIds(
+  ids: readonly Id[],
+  all: readonly string[],
+  kind: IdKind,
+  what: string,
+): string[] {
+  const there = new Set(all);
+  return ids.map((id) => {
+    const own = typeof id === "number" ? "number" : "text";
+    if (kind !== undefined && kind !== own) {
+      throw new RangeError(
+        `Cannot split speakers: the ${what} ${
+          JSON.stringify(id)
+        } is named, a ${own}; in the input they ` +
+          `are ${kind}s, as ${kind === "text" ? `"${all[0]}"` : all[0]}`,
+      );
+    }
+    if (!there.has(String(id))) {
+      throw new RangeError(
+        what === "speaker"
+          ? `Cannot split speakers: there is no utterance of ${JSON.stringify(id)}`
+          : `Cannot split speakers: there is no ${what} ${JSON.stringify(id)} to hold out`,
+      );
+    }
+    return String(id);
+  });
 }

@@ -27,6 +27,7 @@ import type {
 import type { NumericArray } from "../types.ts";
 import type { OperatorKind } from "./choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
+import type { EncodingFacts } from "./decode_store.ts";
 import { DecodeOutput } from "./decode_store.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { elementBytesOf } from "./posterior_types.ts";
@@ -38,12 +39,29 @@ import { tableBuffer } from "./recursion.ts";
 import type { RowKind, Summary } from "./row_outputs.ts";
 import { RowOutputs } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
-import type { SpikeBins, TimeGrid } from "./time_grid.ts";
+import type { Interval, SpikeBins, TimeGrid, TimeGridKind } from "./time_grid.ts";
 
 /** Options of `SortedSpikesDecoder.smooth()`. */
 export interface DecodeOptions extends PlanChoices {
-  /** Seconds. `start` and `stop` default to the first and last position time, `step` to 0.002. */
-  time?: { start?: number; stop?: number; step?: number };
+  /**
+   * Rows: bins of 1 / `rate` seconds from `start` on, as many whole ones as end by `stop`, which default
+   * to the first and last position time. `rate` in Hz, 500 when not given; or `step`, seconds, for 1 / step.
+   */
+  time?: { start?: number; stop?: number; rate?: number; step?: number };
+  /**
+   * `edges`: a row is a bin, left-closed, the last one closed at both ends, and its time is the centre.
+   * `timestamps`: a row is a point in time at `start + i / rate` that owns what follows, the last row
+   * nothing, as in non_local_detector until September 2026. Default `edges`.
+   */
+  timeGrid?: TimeGridKind;
+  /**
+   * Rows that carry no evidence: those that own any time of these [start, stop) stretches, seconds. With
+   * "untracked" among them, also those without a position: in gaps of the tracking, and beside unknown
+   * positions. Default none: spikes say where the animal was, or what it thought of, without a position too.
+   */
+  missing?: readonly (Interval | "untracked")[];
+  /** [rows] Rows that carry no evidence, one by one; beside those of `missing`. */
+  isMissing?: ArrayLike<number | boolean>;
   /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. */
   out: string;
   /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
@@ -120,6 +138,9 @@ export interface DecodeParts {
   lanes: LaneCuts;
   recursion: Recursion;
   operator: Operator;
+  encoding: EncodingFacts;
+  /** What people should know before they believe the result. */
+  warnings: readonly string[];
 }
 
 /** The passes of a decode, and what they work on. */
@@ -133,6 +154,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
   readonly #states: number;
   readonly #recursion: Recursion;
   readonly #operator: Operator;
+  readonly #warnings: readonly string[];
   readonly #tables: poisson.RateTables;
   /** A row of wide numbers. */
   readonly #initial: Uint32Array<ArrayBuffer>;
@@ -149,10 +171,11 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     gpu: Gpu,
     grid: Grid,
     model: StateModel,
-    { rates, spikes, time, lanes, recursion, operator }: DecodeParts,
+    { rates, spikes, time, lanes, recursion, operator, encoding, warnings }: DecodeParts,
     options: DecodeOptions,
   ) {
     this.#operator = operator;
+    this.#warnings = warnings;
     this.#time = time;
     this.#spikes = spikes;
     const interior = grid.interiorIndex.length;
@@ -225,10 +248,13 @@ export class DecodeJob implements PlanActions<DecodeResult> {
       adapter: gpu.adapter.name,
       allowAdapterChange: options.allowAdapterChange ?? false,
       droppedSpikes: spikes.dropped,
+      encoding,
+      ...(spikes.missing && { missing: spikes.missing }),
       inputs: [
         rates,
         spikes.rowStarts,
         spikes.units,
+        ...(spikes.missing ? [spikes.missing] : []),
         ...this.#recursion.inputs,
         this.#initial,
       ],
@@ -237,7 +263,7 @@ export class DecodeJob implements PlanActions<DecodeResult> {
     this.#tableBytes = rates.byteLength + logRates.byteLength + silence.byteLength +
       this.#recursion.hostBytes +
       this.#initial.byteLength +
-      spikes.rowStarts.byteLength + spikes.units.byteLength;
+      spikes.rowStarts.byteLength + spikes.units.byteLength + (spikes.missing?.byteLength ?? 0);
   }
 
   layout(tileRows: number): PlanLayout {
@@ -272,7 +298,10 @@ export class DecodeJob implements PlanActions<DecodeResult> {
         },
       }),
       alignRows: this.#chunkRows,
-      notes: [`transition by ${this.#operator.reason}`],
+      notes: [
+        `transition by ${this.#operator.reason}`,
+        ...this.#warnings.map((warning) => `warning: ${warning}`),
+      ],
     };
   }
 

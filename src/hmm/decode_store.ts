@@ -34,7 +34,8 @@ import type { LaneCuts } from "./lane_cuts.ts";
 import type { RowOutputs } from "./row_outputs.ts";
 import { binCenter, positionNames } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
-import type { TimeGrid } from "./time_grid.ts";
+import type { TimeGrid, TimeGridKind } from "./time_grid.ts";
+import { edgeOf, rowTime } from "./time_grid.ts";
 
 export interface DecodeOutputOptions {
   place: string;
@@ -56,9 +57,26 @@ export interface DecodeOutputOptions {
   adapter: string;
   allowAdapterChange: boolean;
   droppedSpikes: number;
+  encoding: EncodingFacts;
+  /** [rows] 1 for rows that carry no evidence, where there are any. */
+  missing?: Uint8Array;
   /** Arrays that decide the result, for the plan hash. */
   inputs: readonly ArrayBufferView[];
 }
+
+/** What attributes say of the place fields. */
+export interface EncodingFacts {
+  /** Seconds of position that went into them. */
+  exposureSeconds: number;
+  /** What units are called in the input, where that is not 0 and so on. */
+  unitIds?: readonly number[];
+}
+
+/** What attributes call a kind of time grid. */
+const BIN_CONVENTIONS: Record<TimeGridKind, string> = {
+  edges: "left_closed_right_open_final_closed",
+  timestamps: "timestamps",
+};
 
 /** Bytes a stored chunk takes in an entry of the journal's log. */
 const LOGGED_CHUNK_BYTES = 64;
@@ -68,7 +86,8 @@ type StoredChunks = Record<string, StoredChunk[]>;
 
 interface Coordinate {
   spec: ZarrArraySpec;
-  data: NumericArray | readonly string[];
+  /** Values, or what makes them: those of rows are not held while a decode runs. */
+  data: NumericArray | readonly string[] | (() => NumericArray);
 }
 
 /** The output of one decode, from the first look at the place to the last attribute. */
@@ -115,7 +134,7 @@ export class DecodeOutput {
         };
       }
     }
-    this.#coordinates = coordinatesOf(grid, model, time);
+    this.#coordinates = [...rowCoordinates(time, options.missing), ...coordinatesOf(grid, model)];
     // as long as it can get: the attributes grow by the log-likelihood at the end
     const longest = this.#attributes({
       complete: false,
@@ -246,7 +265,7 @@ export class DecodeOutput {
     if (steps.length === 0) {
       await removeGroup(store);
       for (const { spec, data } of this.#coordinates) {
-        await writeArray(store, spec, data, zarrFormat);
+        await writeArray(store, spec, typeof data === "function" ? data() : data, zarrFormat);
       }
       // last: whoever finds the group finds its coordinates
       await writeGroup(store, this.#group(this.#attributes({ complete: false })));
@@ -377,7 +396,7 @@ export class DecodeOutput {
   }
 
   #attributes(state: Record<string, unknown>): Record<string, unknown> {
-    const { droppedSpikes } = this.#options;
+    const { droppedSpikes, encoding, time } = this.#options;
     return {
       format: FORMAT,
       format_version: FORMAT_VERSION,
@@ -386,6 +405,11 @@ export class DecodeOutput {
       parameters: this.#parameters(),
       adapter: this.#adapter,
       dropped_spikes: droppedSpikes,
+      time_units: "seconds",
+      time_bin_convention: BIN_CONVENTIONS[time.kind],
+      rate_units: "Hz",
+      encoding_exposure_seconds: encoding.exposureSeconds,
+      ...(encoding.unitIds && { unit_ids: encoding.unitIds }),
       // what xarray makes coordinates, beside those named after their dim
       coordinates: this.#coordinates.map(({ spec }) => spec)
         .filter(({ name, dims }) => !dims.includes(name))
@@ -400,7 +424,7 @@ export class DecodeOutput {
     return {
       states: withoutMatrices(model),
       operator,
-      time: { start: time.start, step: time.step, rows: time.rows },
+      time: { ...time },
       grid: { bin_size: grid.binSize, shape: [...grid.shape] },
       ...rowOutputs.choices,
       chunk_rows: chunkRows,
@@ -422,9 +446,16 @@ export class DecodeOutput {
   }
 
   async #hashFor(adapter: string): Promise<string> {
-    const { inputs, grid, droppedSpikes } = this.#options;
+    const { inputs, grid, droppedSpikes, encoding } = this.#options;
     return await digestOf([
-      JSON.stringify([FORMAT_VERSION, VERSION, this.#parameters(), adapter, droppedSpikes]),
+      JSON.stringify([
+        FORMAT_VERSION,
+        VERSION,
+        this.#parameters(),
+        adapter,
+        droppedSpikes,
+        encoding,
+      ]),
       ...inputs,
       ...grid.edges,
       grid.interior,
@@ -459,7 +490,7 @@ function storedChunks(steps: readonly StepRecord[]): StoredChunks {
 /** Bytes of the one chunk a coordinate is stored in. */
 function coordinateBytes(
   spec: ZarrArraySpec,
-  data: NumericArray | readonly string[],
+  data: Coordinate["data"],
   format: ZarrFormat,
 ): number {
   if (spec.dtype !== "string") return ChunkWriter.projectedDiskBytes(spec, format);
@@ -473,14 +504,47 @@ function longest(texts: readonly string[]): number {
   return texts.reduce((most, text) => Math.max(most, [...text].length), 1);
 }
 
-function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinate[] {
+/** Times of rows, and which of them carry no evidence. */
+function rowCoordinates(time: TimeGrid, missing: Uint8Array | undefined): Coordinate[] {
+  const coordinate = (name: string, at: (row: number) => number): Coordinate => ({
+    spec: {
+      name,
+      shape: [time.rows],
+      chunkShape: [time.rows],
+      dtype: "float64",
+      dims: ["time"],
+      attributes: { units: "s" },
+    },
+    data: () => Float64Array.from({ length: time.rows }, (_, row) => at(row)),
+  });
+  return [
+    coordinate("time", (row) => rowTime(time, row)),
+    ...(time.kind === "timestamps" ? [] : [
+      coordinate("time_bin_start", (row) => edgeOf(time, row)),
+      coordinate("time_bin_end", (row) => edgeOf(time, row + 1)),
+    ]),
+    ...(missing
+      ? [{
+        spec: {
+          name: "is_missing",
+          shape: [time.rows],
+          chunkShape: [time.rows],
+          dtype: "bool",
+          dims: ["time"],
+        } as const,
+        data: missing,
+      }]
+      : []),
+  ];
+}
+
+function coordinatesOf(grid: Grid, model: StateModel): Coordinate[] {
   const states = model.names.length;
   const coordinate = (
     name: string,
     dim: string,
     dtype: ZarrArraySpec["dtype"],
     data: NumericArray | readonly string[],
-    attributes?: Record<string, unknown>,
   ): Coordinate => ({
     spec: {
       name,
@@ -489,7 +553,6 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
       dtype,
       dims: [dim],
       ...(dtype === "string" && { stringLength: longest(data as readonly string[]) }),
-      ...(attributes && { attributes }),
     },
     data,
   });
@@ -519,13 +582,6 @@ function coordinatesOf(grid: Grid, model: StateModel, time: TimeGrid): Coordinat
     ),
   ];
   return [
-    coordinate(
-      "time",
-      "time",
-      "float64",
-      Float64Array.from({ length: time.rows }, (_, row) => time.start + row * time.step),
-      { units: "s" },
-    ),
     coordinate("states", "states", "string", model.names),
     ...binCoordinates("", "state_bins", interior),
     coordinate(

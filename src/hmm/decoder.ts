@@ -9,9 +9,11 @@ import type { Gpu } from "../gpu/device.ts";
 import { Plan } from "../stream/plan.ts";
 import type { OperatorKind } from "./choose_operator.ts";
 import { chooseOperator } from "./choose_operator.ts";
+import type { Clock } from "./clocks.ts";
 import type { DecodeOptions, Operator } from "./decode_job.ts";
 import { DecodeJob } from "./decode_job.ts";
 import type { DecodeResult } from "./decode_result.ts";
+import { untrackedSpans } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
@@ -19,10 +21,13 @@ import { cutLanes } from "./lane_cuts.ts";
 import { matrixRecursion } from "./matrix_recursion.ts";
 import type { Recursion } from "./recursion.ts";
 import { convolutionRecursion } from "./recursion.ts";
-import type { Encoding, SpikeInput } from "./sorted_spikes.ts";
-import { encodeSortedSpikes, rateTable, validateRecording } from "./sorted_spikes.ts";
+import type { PositionInput, Recording, SpikeInput } from "./recording.ts";
+import { checkSpikePrecision, validateRecording } from "./recording.ts";
+import type { Encoding } from "./sorted_spikes.ts";
+import { encodeSortedSpikes, knownSamples, mergeStamps, rateTable } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
-import { binSpikes, timeGrid } from "./time_grid.ts";
+import type { Interval, TimeGrid } from "./time_grid.ts";
+import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
 export type { DecodeOptions } from "./decode_job.ts";
 export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
@@ -30,18 +35,25 @@ export { openResult, posteriorMean } from "./decode_result.ts";
 export type { OperatorKind } from "./choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
+export type { Interval, TimeGridKind } from "./time_grid.ts";
+export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
 
 /** What {@link sortedSpikes} decodes from. */
-export interface SortedSpikesOptions {
+export interface SortedSpikesOptions extends Clock {
   /**
-   * `times` [samples] f64, seconds, ascending, equal times allowed; `values` [samples] or
-   * [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the encoding.
+   * `times` [samples], seconds, ascending, equal times allowed: such samples are averaged; `values`
+   * [samples] or [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the
+   * encoding; infinite ones are refused. With `shape` an array that lies on its side is noticed.
    */
-  position: { times: ArrayLike<number>; values: ArrayLike<number> };
-  /** Flat and ascending `{ times, units }`, or one ascending list of times per unit. Seconds. */
+  position: PositionInput;
+  /**
+   * Flat `{ times, units }`, or one list of times per unit. Seconds, unless `spikeRate` or `timeRate` say
+   * otherwise; sorted where they are not ascending. Units are whole numbers from 0: those that have spikes
+   * are numbered anew, and {@link SortedSpikesDecoder.unitIds} tells which is which.
+   */
   spikes: SpikeInput;
   states: StateModel;
   /** Bin edge in position units. */
@@ -49,7 +61,12 @@ export interface SortedSpikesOptions {
   /** Standard deviation of the encoding's Gaussian kernel, position units. Default 6. */
   positionStd?: number;
   /** Limits the encoding to these [start, stop] intervals, seconds. */
-  train?: readonly (readonly [number, number])[];
+  train?: readonly Interval[];
+  /**
+   * Stretches in which the animal was tracked, [start, stop] in seconds, ascending. By default what gaps
+   * leave: pauses between samples of more than 0.5 s and five median intervals.
+   */
+  intervals?: readonly Interval[];
   /** Limits the encoding to samples where the animal moves faster, position units per second. */
   minSpeed?: number;
 }
@@ -60,7 +77,8 @@ const OPERATOR_KINDS: readonly (OperatorKind | "auto")[] = [
   "sparse",
   "dense",
 ];
-const DEFAULT_STEP = 0.002;
+/** Rows for a sample of position: more are a step in the wrong unit. */
+const MOST_ROWS_A_SAMPLE = 10_000;
 const DEFAULT_POSITION_STD = 6;
 
 /**
@@ -69,11 +87,11 @@ const DEFAULT_POSITION_STD = 6;
  *
  * Source: Denovellis et al. 2021, and the package non_local_detector.
  *
- * @throws {TypeError | RangeError} If the recording is not what the fields say; the message names the
- * entry, what it is and what was wanted.
+ * @throws {TypeError | RangeError} If the recording is not what the fields say, stamps are too coarse, or
+ * position and spikes are on different clocks; the message names the entry, or both ranges and a remedy.
  */
 export function sortedSpikes(options: SortedSpikesOptions): SortedSpikesDecoder {
-  const recording = validateRecording(options.position, options.spikes);
+  const recording = validateRecording(options.position, options.spikes, options);
   const grid = gridFromPosition(recording.position.values, recording.dimensions, {
     binSize: options.binSize,
   });
@@ -82,6 +100,7 @@ export function sortedSpikes(options: SortedSpikesOptions): SortedSpikesDecoder 
     grid,
     positionStd: options.positionStd ?? DEFAULT_POSITION_STD,
     ...(options.train && { train: options.train }),
+    ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
   });
   return new SortedSpikesDecoder(recording, grid, encoding, options.states);
@@ -92,25 +111,31 @@ export class SortedSpikesDecoder {
   readonly grid: Grid;
   readonly encoding: Encoding;
   readonly states: StateModel;
-  readonly #recording: ReturnType<typeof validateRecording>;
+  /** [units] What each unit is called in the input. */
+  readonly unitIds: readonly number[];
+  /** What is odd about the recording or the model, and what was done about it: sentences for people. */
+  readonly warnings: readonly string[];
+  readonly #recording: Recording;
 
-  constructor(
-    recording: ReturnType<typeof validateRecording>,
-    grid: Grid,
-    encoding: Encoding,
-    states: StateModel,
-  ) {
+  constructor(recording: Recording, grid: Grid, encoding: Encoding, states: StateModel) {
     this.#recording = recording;
     this.grid = grid;
     this.encoding = encoding;
     this.states = states;
+    this.unitIds = recording.unitIds;
+    this.warnings = [
+      ...recording.warnings,
+      ...encodingWarnings(recording, encoding),
+      ...walkWarnings(grid, states),
+    ];
   }
 
   /**
    * Plans filter and smoother over a time grid. Nothing is read, allocated or written yet.
    *
    * @throws {BudgetError} If no tile fits the budget.
-   * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense.
+   * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense, rows are finer
+   * than spike times, or the grid lies outside of the recording.
    */
   smooth(gpu: Gpu, options: DecodeOptions): Plan<DecodeResult> {
     const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
@@ -120,15 +145,11 @@ export class SortedSpikesDecoder {
           "spikes say how likely they are in a position",
       );
     }
-    const { times } = this.#recording.position;
-    const time = timeGrid({
-      start: options.time?.start ?? times[0]!,
-      stop: options.time?.stop ?? times[times.length - 1]!,
-      step: options.time?.step ?? DEFAULT_STEP,
-    });
-    const rates = rateTable(this.encoding, time.step);
-    const spikes = binSpikes(this.#recording.spikes, time);
-    const lanes = cutLanes(time.rows, time.step, options, {
+    const time = this.#timeGrid(options);
+    const rates = rateTable(this.encoding, rowSeconds(time));
+    const missing = this.#missing(time, options);
+    const spikes = binSpikes(this.#recording.spikes, time, missing);
+    const lanes = cutLanes(time.rows, rowSeconds(time), options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
@@ -142,6 +163,11 @@ export class SortedSpikesDecoder {
         lanes,
         recursion,
         operator,
+        encoding: {
+          exposureSeconds: this.encoding.exposureSeconds,
+          ...(this.unitIds.some((id, unit) => id !== unit) && { unitIds: this.unitIds }),
+        },
+        warnings: this.warnings,
       }, options);
       try {
         return new Plan(gpu, job, options);
@@ -153,6 +179,56 @@ export class SortedSpikesDecoder {
       }
     }
     throw refusal;
+  }
+
+  /** The rows of a decode, and a look at whether they can be meant. */
+  #timeGrid({ time = {}, timeGrid: kind }: DecodeOptions): TimeGrid {
+    const { position: { times }, spikes } = this.#recording;
+    const [from, to] = [times[0]!, times[times.length - 1]!];
+    const { start = from, stop = to, ...rate } = time;
+    const grid = timeGrid({ start, stop, ...rate, ...(kind && { kind }) });
+    const perSample = grid.rate * (to - from) / (times.length - 1);
+    if (perSample > MOST_ROWS_A_SAMPLE) {
+      throw new RangeError(
+        `Cannot plan a decode: rows of ${rowSeconds(grid)} s are ${
+          Math.round(perSample)
+        } for a sample ` +
+          `of position, wanted at most ${MOST_ROWS_A_SAMPLE}; use a larger step, in seconds`,
+      );
+    }
+    const [first, last] = gridRange(grid);
+    const ends = [
+      from,
+      to,
+      ...(spikes.times.length > 0 ? [spikes.times[0]!, spikes.times.at(-1)!] : []),
+    ];
+    if (last < Math.min(...ends) || first > Math.max(...ends)) {
+      throw new RangeError(
+        `Cannot plan a decode: rows from ${first} to ${last} s lie outside of the recording, wanted ` +
+          `some of ${Math.min(...ends)} to ${Math.max(...ends)} s`,
+      );
+    }
+    checkSpikePrecision(this.#recording, rowSeconds(grid));
+    return grid;
+  }
+
+  /** [rows] 1 for rows that carry no evidence; `undefined` where all do. */
+  #missing(grid: TimeGrid, { missing = [], isMissing }: DecodeOptions): Uint8Array | undefined {
+    const spans = missing.flatMap((span): readonly Interval[] => {
+      if (span === "untracked") {
+        const { position, dimensions } = this.#recording;
+        const { times, values } = mergeStamps(position, dimensions);
+        return untrackedSpans(times, knownSamples(values, dimensions), this.encoding.intervals);
+      }
+      const [start, stop] = span;
+      if (!(start < stop)) {
+        throw new RangeError(
+          `Cannot plan a decode: missing has ${start} to ${stop} s, wanted start < stop`,
+        );
+      }
+      return [span];
+    });
+    return missingRows(grid, spans, isMissing);
   }
 
   /** Ways to apply the transition, the best first. */
@@ -181,4 +257,33 @@ export class SortedSpikesDecoder {
       positions: this.#recording.position.values,
     });
   }
+}
+
+function encodingWarnings({ spikes }: Recording, encoding: Encoding): string[] {
+  const { mergedStamps, encodingSpikes } = encoding;
+  return [
+    ...(mergedStamps > 0
+      ? [`${mergedStamps} samples of position had the time of another, and were averaged with it`]
+      : []),
+    ...(encodingSpikes === 0 && spikes.times.length > 0
+      ? [
+        `none of ${spikes.times.length} spikes fell into the encoding: the place fields are flat, and ` +
+        "say nothing",
+      ]
+      : []),
+  ];
+}
+
+/** A walk of less than half a bin a row stays where it is: its neighbours' share is lost to rounding. */
+function walkWarnings(grid: Grid, { transitions }: StateModel): string[] {
+  const least = (grid.binSize / 2) ** 2;
+  const small = transitions.flat().flatMap((block) =>
+    "movementVar" in block && block.movementVar < least ? [block.movementVar] : []
+  );
+  return small.length === 0 ? [] : [
+    `a movement variance of ${
+      Math.min(...small)
+    } hardly leaves bins of ${grid.binSize}: the smallest that ` +
+    `makes sense is ${least}, (bin / 2)^2, or use smaller bins`,
+  ];
 }

@@ -30,6 +30,9 @@ const MAX_BINS = 2 ** 24;
  * Lays a grid over positions: `ceil(extent / binSize)` bins along each dimension, evenly spaced over
  * the range; in two dimensions one more bin at each side, and the interior closed by a cross.
  *
+ * In two dimensions a sample at the very maximum of the range counts in the trailing bin beside it, which
+ * is closed over and then cleared, as the original has it: the last bin before it may stay empty.
+ *
  * @param values `[samples, dimensions]` in C order, position units; samples with a NaN are left out.
  * @throws {RangeError} If the bin size is not positive, gives no bins, or gives more than 2^24.
  */
@@ -53,8 +56,8 @@ export function gridFromPosition(
         `${MAX_BINS} are supported; use larger bins`,
     );
   }
-  let interior = occupiedBins(values, edges, shape, dimensions === 2 ? 1 : 0);
-  if (dimensions === 2) interior = clearBorder(closeByCross(interior, shape), shape);
+  let interior = occupiedBins(values, edges, shape);
+  if (dimensions === 2) interior = clearTrailing(closeByCross(interior, shape), shape);
   const interiorIndex = Uint32Array.from(
     Array.from(interior.keys()).filter((bin) => interior[bin] === 1),
   );
@@ -120,30 +123,30 @@ function evenEdges(
     );
   }
   const spacing = (high - low) / bins;
-  const padding = dimensions === 2 ? 1 : 0;
-  return Float64Array.from({ length: bins + 1 + 2 * padding }, (_, i) => {
-    const step = i - padding;
-    return step === bins ? high : low + step * spacing;
-  });
+  const inner = Float64Array.from(
+    { length: bins + 1 },
+    (_, i) => i === bins ? high : low + i * spacing,
+  );
+  if (dimensions === 1) return inner;
+  const width = inner[1]! - low;
+  return Float64Array.of(low - width, ...inner, high + width);
 }
 
-/** Bins that hold a sample. Padding holds none: the range is closed at both ends. */
+/** Bins that hold a sample, left-closed: one at the range's maximum lies in the padding, if there is any. */
 function occupiedBins(
   values: ArrayLike<number>,
   edges: readonly Float64Array[],
   shape: readonly number[],
-  padding: number,
 ): Uint8Array {
   const occupied = new Uint8Array(shape.reduce((product, length) => product * length, 1));
-  const range = edges.map((edge) => edge.subarray(padding, edge.length - padding));
   const dimensions = edges.length;
   for (let i = 0; i < values.length; i += dimensions) {
     let bin = 0;
     let inside = true;
     for (let d = 0; d < dimensions; d++) {
-      const along = binOf(range[d]!, values[i + d]!);
+      const along = binOf(edges[d]!, values[i + d]!);
       inside &&= along >= 0;
-      bin = bin * shape[d]! + along + padding;
+      bin = bin * shape[d]! + along;
     }
     if (inside) occupied[bin] = 1;
   }
@@ -180,11 +183,9 @@ function mapCross(
   });
 }
 
-/** Padding bins never belong to the interior. */
-function clearBorder(mask: Uint8Array, [rows, columns]: readonly number[]): Uint8Array {
-  return mask.map((inside, bin) => {
-    const row = Math.floor(bin / columns!);
-    const column = bin % columns!;
-    return row === 0 || row === rows! - 1 || column === 0 || column === columns! - 1 ? 0 : inside;
-  });
+/** Clears the last bins along each axis; eroding with zeros outside has cleared the first. */
+function clearTrailing(mask: Uint8Array, [rows, columns]: readonly number[]): Uint8Array {
+  return mask.map((inside, bin) =>
+    Math.floor(bin / columns!) === rows! - 1 || bin % columns! === columns! - 1 ? 0 : inside
+  );
 }

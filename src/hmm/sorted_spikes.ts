@@ -6,136 +6,36 @@
  * @module
  */
 
+import { locate, trackExposure, valueAt } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
+import type { Recording } from "./recording.ts";
+import type { Interval } from "./time_grid.ts";
 
-/** Spikes as one flat, ascending pair of arrays, or as one ascending list of times per unit. */
-export type SpikeInput =
-  | { times: ArrayLike<number>; units: ArrayLike<number> }
-  | readonly ArrayLike<number>[];
-
-/** A recording whose arrays have been checked. Times in seconds. */
-export interface Recording {
-  /** `times` [samples] f64 ascending; `values` [samples, dimensions] f64, NaN where unknown. */
-  position: { times: Float64Array; values: Float64Array };
-  dimensions: 1 | 2;
-  /** [spikes], ascending. */
-  spikes: { times: Float64Array; units: Uint32Array };
-  unitCount: number;
-}
-
-/** Place fields, before they are scaled to a time step. */
+/** Place fields. */
 export interface Encoding {
-  /** [units, interior bins] f64, spikes per position sample; 0 where nothing was seen. */
-  ratesPerSample: Float64Array;
+  /** [units, interior bins] f64, Hz: spikes a second of exposure; at least 5e-13. */
+  rates: Float64Array;
   unitCount: number;
-  /** Samples of position per second: 1 / the median interval. */
-  positionRate: number;
-  /** [interior bins] f64, kernel-weighted samples of position. */
+  /** [interior bins] f64, kernel density of the time spent, 1 / position unit (squared in two dimensions). */
   occupancy: Float64Array;
+  /** Seconds of position that went into the fields. */
+  exposureSeconds: number;
+  /** Stretches in which the animal was tracked, as they were given or as gaps left them. */
+  intervals: readonly Interval[];
+  /** Samples of position that had the time stamp of another one, and were averaged with it. */
+  mergedStamps: number;
   /** Samples and spikes that went into the fields. */
   encodingSamples: number;
   encodingSpikes: number;
 }
 
-/** Longer pauses between samples of position are gaps: spikes in them have no position. */
-const GAP_SECONDS = 0.5;
 const SPEED_WINDOW_SECONDS = 0.5;
-/** Kernels are cut here: what is lost is 1e-31 of the peak, far below the rates' floor. */
-const KERNEL_SIGMAS = 12;
-/** Smallest rate per bin, as in the original. */
-const RATE_FLOOR = 1e-15;
-/** A unit number above this is taken for a mistake. */
-const MAX_UNITS = 2 ** 16;
-
-/**
- * Checks a recording and brings it into flat f64 arrays. Inputs are copied, never kept.
- *
- * @throws {RangeError} If lengths disagree, times are not finite and ascending, or units are no whole
- * numbers from 0 to 65,535; the message names the entry.
- */
-export function validateRecording(
-  position: { times: ArrayLike<number>; values: ArrayLike<number> },
-  spikes: SpikeInput,
-): Recording {
-  const samples = position.times.length;
-  if (samples < 2) {
-    throw new RangeError(`Cannot use the position: it has ${samples} samples, wanted at least 2`);
-  }
-  const dimensions = position.values.length / samples;
-  if (dimensions !== 1 && dimensions !== 2) {
-    throw new RangeError(
-      `Cannot use the position: ${samples} times and ${position.values.length} values, wanted ` +
-        `${samples} values (one dimension) or ${2 * samples} (two)`,
-    );
-  }
-  const times = Float64Array.from(position.times);
-  checkAscending(times, "position times");
-  const flat = "times" in spikes ? flatSpikes(spikes) : mergeUnits(spikes);
-  checkAscending(flat.times, "spike times");
-  let unitCount = "times" in spikes ? 0 : spikes.length;
-  flat.units.forEach((unit, spike) => {
-    if (!(Number.isInteger(unit) && unit >= 0 && unit < MAX_UNITS)) {
-      throw new RangeError(
-        `Cannot use the spikes: spike ${spike} has unit ${unit}, wanted a whole number from 0 to ` +
-          `${MAX_UNITS - 1}`,
-      );
-    }
-    unitCount = Math.max(unitCount, unit + 1);
-  });
-  if (unitCount === 0) {
-    throw new RangeError("Cannot use the spikes: there are no units, wanted at least one");
-  }
-  return {
-    position: { times, values: Float64Array.from(position.values) },
-    dimensions,
-    spikes: { times: flat.times, units: Uint32Array.from(flat.units) },
-    unitCount,
-  };
-}
-
-function flatSpikes(spikes: { times: ArrayLike<number>; units: ArrayLike<number> }) {
-  if (spikes.times.length !== spikes.units.length) {
-    throw new RangeError(
-      `Cannot use the spikes: ${spikes.times.length} times and ${spikes.units.length} units, wanted ` +
-        "one unit per time",
-    );
-  }
-  return { times: Float64Array.from(spikes.times), units: Float64Array.from(spikes.units) };
-}
-
-function mergeUnits(lists: readonly ArrayLike<number>[]) {
-  const count = lists.reduce((sum, list) => sum + list.length, 0);
-  const all = new Float64Array(count);
-  const owners = new Float64Array(count);
-  let next = 0;
-  lists.forEach((list, unit) => {
-    const own = Float64Array.from(list);
-    checkAscending(own, `spike times of unit ${unit}`);
-    all.set(own, next);
-    owners.fill(unit, next, next + own.length);
-    next += own.length;
-  });
-  const order = Uint32Array.from({ length: count }, (_, i) => i)
-    .sort((a, b) => all[a]! - all[b]! || a - b);
-  return {
-    times: Float64Array.from(order, (spike) => all[spike]!),
-    units: Float64Array.from(order, (spike) => owners[spike]!),
-  };
-}
-
-function checkAscending(times: Float64Array, what: string): void {
-  times.forEach((time, i) => {
-    if (!Number.isFinite(time)) {
-      throw new RangeError(`Cannot use the ${what}: entry ${i} is ${time}, wanted finite seconds`);
-    }
-    if (i > 0 && time < times[i - 1]!) {
-      throw new RangeError(
-        `Cannot use the ${what}: entry ${i} is ${time} s after ${times[i - 1]} s, wanted ` +
-          "ascending times",
-      );
-    }
-  });
-}
+/** Kernels are cut here, where f64 has next to nothing left: 5e-298 of the peak. */
+const KERNEL_SIGMAS = 37;
+/** Smallest rate, Hz: 1e-15 spikes in 2 ms, as in the original. */
+const RATE_FLOOR = 5e-13;
+/** What stands for a ratio of densities where no time was spent, as in the original. */
+const NO_RATIO = 1e-15;
 
 /**
  * Speed of the animal at every sample, position units per second: the mean over half a second of
@@ -167,181 +67,272 @@ export function smoothedSpeed(
   for (let i = 0; i < samples; i++) {
     while (times[first]! < times[i]! - SPEED_WINDOW_SECONDS / 2) first++;
     while (last + 1 < samples && times[last + 1]! <= times[i]! + SPEED_WINDOW_SECONDS / 2) last++;
-    const seconds = times[last]! - times[first]!;
-    const seen = unknown[last + 1]! === unknown[first]!;
-    speed[i] = !seen ? NaN : seconds > 0 ? (path[last]! - path[first]!) / seconds : 0;
+    // of slow tracking a window holds one sample: its neighbours tell how fast it was
+    const alone = first === i && last === i;
+    const [from, to] = alone ? [Math.max(0, i - 1), Math.min(samples - 1, i + 1)] : [first, last];
+    const seconds = times[to]! - times[from]!;
+    const seen = unknown[to + 1]! === unknown[from]!;
+    speed[i] = !seen ? NaN : seconds > 0 ? (path[to]! - path[from]!) / seconds : 0;
   }
   return speed;
 }
 
 /** What {@link encodeSortedSpikes} works on. */
-export interface EncodingOptions extends Recording {
+export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes" | "unitCount"> {
+  position: Recording["position"];
   grid: Grid;
   /** Standard deviation of the Gaussian kernel, position units. */
   positionStd: number;
   /** Intervals [start, stop] to encode, seconds; everything by default. */
-  train?: readonly (readonly [number, number])[];
+  train?: readonly Interval[];
+  /** Stretches in which the animal was tracked, seconds; by default what gaps leave. */
+  intervals?: readonly Interval[];
   /** Slower samples are left out, position units per second; see {@link smoothedSpeed}. */
   minSpeed?: number;
 }
 
 /**
- * Place fields: kernel density of the animal's position at spikes over that at all samples.
+ * Place fields: spikes a second, as the kernel density of spikes over that of the time spent.
  *
- * Spikes count when a sample beside them does; unknown positions and gaps of more than 0.5 s are left out.
+ * Samples weigh as long as they stand for; see `exposure.ts`. Training intervals and the minimum speed
+ * choose samples. A spike takes its position from the samples beside it, and counts as far as they were
+ * chosen; it does not count where position is unknown.
  *
- * @throws {RangeError} If the kernel is not positive or no sample of position is left.
+ * @throws {RangeError} If the kernel is not positive, intervals make no sense, or no sample of position
+ * is left.
  */
 export function encodeSortedSpikes(options: EncodingOptions): Encoding {
-  const { position, dimensions, spikes, unitCount, grid, positionStd } = options;
-  const { times, values } = position;
+  const { dimensions, spikes, unitCount, grid, positionStd, train, minSpeed } = options;
   if (!(positionStd > 0 && Number.isFinite(positionStd))) {
     throw new RangeError(
       `Cannot encode: the kernel's standard deviation is ${positionStd}, wanted a positive number`,
     );
   }
-  const kept = encodingSamples(options);
-  const encoding = kept.reduce((sum, keep) => sum + keep, 0);
-  if (encoding === 0) {
+  const { times, values, merged } = mergeStamps(options.position, dimensions);
+  const known = knownSamples(values, dimensions);
+  const exposure = trackExposure({
+    times,
+    known,
+    ...(options.intervals && { intervals: options.intervals }),
+  });
+  const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
+  const isTrained = (time: number) =>
+    !train || train.some(([from, to]) => time >= from && time <= to);
+  const weights = known.map((isKnown, sample) => {
+    const isFast = speed === undefined || speed[sample]! > minSpeed!;
+    return isKnown && isFast && isTrained(times[sample]!) ? 1 : 0;
+  });
+  const density = new DensityMap(grid, positionStd);
+  let exposureSeconds = 0;
+  let encodingSamples = 0;
+  for (let sample = 0; sample < times.length; sample++) {
+    const seconds = weights[sample]! * exposure.seconds[sample]!;
+    if (seconds === 0) continue;
+    exposureSeconds += seconds;
+    encodingSamples++;
+    density.add(values.subarray(sample * dimensions, (sample + 1) * dimensions), seconds);
+  }
+  if (encodingSamples === 0) {
     throw new RangeError(
       `Cannot encode: none of ${times.length} samples of position is left by the training ` +
         `intervals, a minimum speed of ${
-          options.minSpeed ?? "none"
-        } and missing positions, wanted ` +
-        "at least one",
+          minSpeed ?? "none"
+        } and missing positions, wanted at least one`,
     );
   }
-  const density = new DensityMap(grid, positionStd);
-  for (let sample = 0; sample < times.length; sample++) {
-    if (kept[sample]) density.add(values.subarray(sample * dimensions, (sample + 1) * dimensions));
-  }
-  const occupancy = density.takeInterior();
+  const timeSpent = density.takeInterior();
 
   const interior = grid.interiorIndex.length;
-  const ratesPerSample = new Float64Array(unitCount * interior);
+  const rates = new Float64Array(unitCount * interior);
   const places: number[][] = Array.from({ length: unitCount }, () => []);
   let encodingSpikes = 0;
-  let sample = 0;
   for (let spike = 0; spike < spikes.times.length; spike++) {
-    const time = spikes.times[spike]!;
-    if (time < times[0]! || time > times[times.length - 1]!) continue;
-    while (sample < times.length - 2 && times[sample + 1]! <= time) sample++;
-    const seconds = times[sample + 1]! - times[sample]!;
-    if (!(kept[sample] || kept[sample + 1]) || seconds > GAP_SECONDS) continue;
-    const share = seconds > 0 ? (time - times[sample]!) / seconds : 0;
-    const place: number[] = [];
+    const place = locate(exposure, times, spikes.times[spike]!);
+    const weight = place ? valueAt(place, (sample) => weights[sample]!) : 0;
+    if (weight === 0) continue;
+    const own = places[spikes.units[spike]!]!;
     for (let d = 0; d < dimensions; d++) {
-      const before = values[sample * dimensions + d]!;
-      place.push(before + share * (values[(sample + 1) * dimensions + d]! - before));
+      own.push(valueAt(place!, (sample) => values[sample * dimensions + d]!));
     }
-    if (place.some(Number.isNaN)) continue;
-    places[spikes.units[spike]!]!.push(...place);
+    own.push(weight);
     encodingSpikes++;
   }
   places.forEach((flat, unit) => {
-    if (flat.length === 0) return;
-    for (let i = 0; i < flat.length; i += dimensions) density.add(flat.slice(i, i + dimensions));
+    let total = 0;
+    for (let i = 0; i < flat.length; i += dimensions + 1) {
+      const weight = flat[i + dimensions]!;
+      total += weight;
+      density.add(flat.slice(i, i + dimensions), weight);
+    }
     const atSpikes = density.takeInterior();
-    // mean rate x density at spikes / density of samples: the two counts cancel
     for (let bin = 0; bin < interior; bin++) {
-      const seen = occupancy[bin]!;
-      ratesPerSample[unit * interior + bin] = seen > 0 ? atSpikes[bin]! / seen : 0;
+      const seconds = timeSpent[bin]!;
+      // mean rate x density at spikes / density of time: what both are divided by cancels
+      const rate = seconds > 0 ? atSpikes[bin]! / seconds : NO_RATIO * total / exposureSeconds;
+      rates[unit * interior + bin] = Math.max(RATE_FLOOR, rate);
     }
   });
+  const peak = exposureSeconds * (positionStd * Math.sqrt(2 * Math.PI)) ** dimensions;
   return {
-    ratesPerSample,
+    rates,
     unitCount,
-    positionRate: 1 / medianInterval(times),
-    occupancy,
-    encodingSamples: encoding,
+    occupancy: timeSpent.map((seconds) => seconds / peak),
+    exposureSeconds,
+    intervals: exposure.intervals,
+    mergedStamps: merged,
+    encodingSamples,
     encodingSpikes,
   };
 }
 
 /**
- * Rates per time bin: `rates per sample x step x sampling rate of the position`, at least 1e-15. The
- * factor is 1 where both sampling rates are equal, which is the only case the original treats right.
+ * Expected spikes in rows of so many seconds.
  *
  * @returns [units, interior bins] f64, spikes per row.
  */
-export function rateTable(encoding: Encoding, stepSeconds: number): Float64Array {
-  const factor = stepSeconds * encoding.positionRate;
-  const exact = Math.abs(factor - 1) < 1e-6 ? 1 : factor;
-  return encoding.ratesPerSample.map((rate) => Math.max(RATE_FLOOR, rate * exact));
+export function rateTable({ rates }: Encoding, seconds: number): Float64Array {
+  return rates.map((rate) => rate * seconds);
 }
 
-/** 1 for every sample of position that may shape the fields. */
-function encodingSamples(
-  { position, dimensions, train, minSpeed }: EncodingOptions,
-): Uint8Array {
-  const { times, values } = position;
-  const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
-  return Uint8Array.from(times, (time, sample) => {
-    for (let d = 0; d < dimensions; d++) {
-      if (Number.isNaN(values[sample * dimensions + d]!)) return 0;
+/** Samples of one time stamp become one, at the mean of the positions that are known. */
+export function mergeStamps(
+  { times, values }: Recording["position"],
+  dimensions: number,
+): { times: Float64Array; values: Float64Array; merged: number } {
+  if (times.every((time, i) => i === 0 || time > times[i - 1]!)) {
+    return { times, values, merged: 0 };
+  }
+  const stamps: number[] = [];
+  const means: number[] = [];
+  for (let first = 0, end = 1; first < times.length; first = end++) {
+    while (end < times.length && times[end] === times[first]) end++;
+    const sums = new Array<number>(dimensions).fill(0);
+    let count = 0;
+    for (let sample = first; sample < end; sample++) {
+      const place = values.subarray(sample * dimensions, (sample + 1) * dimensions);
+      if (place.some(Number.isNaN)) continue;
+      count++;
+      place.forEach((value, d) => sums[d]! += value);
     }
-    if (train && !train.some(([start, stop]) => time >= start && time <= stop)) return 0;
-    return speed === undefined || speed[sample]! > minSpeed! ? 1 : 0;
-  });
+    stamps.push(times[first]!);
+    means.push(...sums.map((sum) => count > 0 ? sum / count : NaN));
+  }
+  return {
+    times: Float64Array.from(stamps),
+    values: Float64Array.from(means),
+    merged: times.length - stamps.length,
+  };
 }
 
-function medianInterval(times: Float64Array): number {
-  const intervals = times.slice(1).map((time, i) => time - times[i]!).sort();
-  return intervals[Math.floor(intervals.length / 2)]!;
+/** [samples] 1 where all coordinates are known. */
+export function knownSamples(values: Float64Array, dimensions: number): Uint8Array {
+  return Uint8Array.from(
+    { length: values.length / dimensions },
+    (_, sample) =>
+      values.subarray(sample * dimensions, (sample + 1) * dimensions).some(Number.isNaN) ? 0 : 1,
+  );
 }
 
 /**
  * Sums of a separable Gaussian over the box of a grid. A point touches the bins within reach along each
- * dimension, so the exponentials are few and the rest is an outer product.
+ * dimension, so the exponentials are few and the rest is an outer product; of four points at once, so
+ * that a bin is loaded and stored once for them.
  */
 class DensityMap {
   readonly #grid: Grid;
   readonly #std: number;
   readonly #box: Float64Array;
+  /** [bins, 4] kernel values of waiting points along each dimension; weights are in those of the first. */
   readonly #along: Float64Array[];
+  /** [4, dimensions] */
+  readonly #places: Float64Array;
+  #waiting = 0;
 
   constructor(grid: Grid, std: number) {
     this.#grid = grid;
     this.#std = std;
     this.#box = new Float64Array(grid.interior.length);
-    this.#along = grid.shape.map((bins) => new Float64Array(bins));
+    this.#along = grid.shape.map((bins) => new Float64Array(4 * bins));
+    this.#places = new Float64Array(4 * grid.shape.length);
   }
 
-  add(place: ArrayLike<number>): void {
-    const ranges = this.#grid.centers.map((centers, d) => this.#weigh(centers, place[d]!, d));
-    if (ranges.length === 1) {
-      const [first, end] = ranges[0]!;
-      for (let bin = first; bin < end; bin++) this.#box[bin]! += this.#along[0]![bin]!;
-      return;
-    }
-    const [[firstX, endX], [firstY, endY]] = ranges as [[number, number], [number, number]];
-    const columns = this.#grid.shape[1]!;
-    const [alongX, alongY] = this.#along as [Float64Array, Float64Array];
-    for (let x = firstX; x < endX; x++) {
-      const weight = alongX[x]!;
-      const row = x * columns;
-      for (let y = firstY; y < endY; y++) this.#box[row + y]! += weight * alongY[y]!;
-    }
+  add(place: ArrayLike<number>, weight: number): void {
+    const point = this.#waiting++;
+    this.#grid.centers.forEach((centers, d) => {
+      const along = this.#along[d]!;
+      this.#places[point * this.#grid.shape.length + d] = place[d]!;
+      const [first, end] = binsWithin(centers, place[d]!, KERNEL_SIGMAS * this.#std);
+      for (let bin = 0; bin < centers.length; bin++) {
+        const sigmas = (centers[bin]! - place[d]!) / this.#std;
+        along[4 * bin + point] = bin < first || bin >= end
+          ? 0
+          : (d === 0 ? weight : 1) * Math.exp(-0.5 * sigmas * sigmas);
+      }
+    });
+    if (this.#waiting === 4) this.#addWaiting();
   }
 
   /** The sums at interior bins; starts again from zero. */
   takeInterior(): Float64Array {
+    this.#addWaiting();
     const interior = Float64Array.from(this.#grid.interiorIndex, (bin) => this.#box[bin]!);
     this.#box.fill(0);
     return interior;
   }
 
-  /** Kernel values along one dimension; returns the range [first, end) of bins within reach. */
-  #weigh(centers: Float64Array, value: number, dimension: number): [number, number] {
-    const spacing = centers.length > 1 ? centers[1]! - centers[0]! : 1;
-    const reach = KERNEL_SIGMAS * this.#std / spacing;
-    const at = (value - centers[0]!) / spacing;
-    const first = Math.max(0, Math.ceil(at - reach));
-    const end = Math.min(centers.length, Math.floor(at + reach) + 1);
-    for (let bin = first; bin < end; bin++) {
-      const distance = (centers[bin]! - value) / this.#std;
-      this.#along[dimension]![bin] = Math.exp(-0.5 * distance * distance);
+  #addWaiting(): void {
+    if (this.#waiting === 0) return;
+    const box = this.#box;
+    const [alongX, alongY] = this.#along as [Float64Array, Float64Array | undefined];
+    const columns = this.#grid.shape[1] ?? 1;
+    for (let x = 0; x < this.#grid.shape[0]!; x++) {
+      const a = alongX[4 * x]!;
+      const b = alongX[4 * x + 1]!;
+      const c = alongX[4 * x + 2]!;
+      const d = alongX[4 * x + 3]!;
+      if (alongY === undefined) {
+        box[x]! += a + b + c + d;
+        continue;
+      }
+      const [first, end] = this.#reached(x);
+      const row = x * columns;
+      for (let y = first; y < end; y++) {
+        const at = 4 * y;
+        box[row + y]! += a * alongY[at]! + b * alongY[at + 1]! + c * alongY[at + 2]! +
+          d * alongY[at + 3]!;
+      }
+    }
+    for (const along of this.#along) along.fill(0);
+    this.#waiting = 0;
+  }
+
+  /** Range [first, end) of bins along y, in row x of the box, that waiting points reach. */
+  #reached(x: number): [number, number] {
+    const [centersX, centersY] = this.#grid.centers as [Float64Array, Float64Array];
+    let [first, end] = [centersY.length, 0];
+    for (let point = 0; point < this.#waiting; point++) {
+      // within a circle: products beyond are none that f64 can hold, and slow
+      const sigmas = (centersX[x]! - this.#places[2 * point]!) / this.#std;
+      const squared = KERNEL_SIGMAS ** 2 - sigmas * sigmas;
+      if (squared < 0) continue;
+      const [from, to] = binsWithin(
+        centersY,
+        this.#places[2 * point + 1]!,
+        Math.sqrt(squared) * this.#std,
+      );
+      first = Math.min(first, from);
+      end = Math.max(end, to);
     }
     return [first, end];
   }
+}
+
+/** Range [first, end) of evenly spaced bins whose centres lie within `reach` of a value. */
+function binsWithin(centers: Float64Array, value: number, reach: number): [number, number] {
+  const spacing = centers.length > 1 ? centers[1]! - centers[0]! : 1;
+  const at = (value - centers[0]!) / spacing;
+  return [
+    Math.max(0, Math.ceil(at - reach / spacing)),
+    Math.min(centers.length, Math.floor(at + reach / spacing) + 1),
+  ];
 }

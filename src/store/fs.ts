@@ -26,7 +26,7 @@ import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../erro
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
-import type { Appender, Store } from "./store.ts";
+import type { Appender, Store, ValueStamp } from "./store.ts";
 
 export class FileStore implements Store {
   readonly place: string;
@@ -56,6 +56,23 @@ export class FileStore implements Store {
     try {
       const found = await stat(path);
       return found.isFile() ? found.size : undefined;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw describeError("read", path, error);
+    }
+  }
+
+  async stamp(key: string): Promise<ValueStamp | undefined> {
+    const path = this.#path(keyParts(key));
+    try {
+      const found = await stat(path, { bigint: true });
+      if (!found.isFile()) return undefined;
+      const { size, mtimeNs, ctimeNs, ino } = found;
+      const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+      return {
+        text: `${size} ${mtimeNs} ${ctimeNs} ${ino}`,
+        changedMs: Number(latest / 1_000_000n),
+      };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw describeError("read", path, error);

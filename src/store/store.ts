@@ -41,6 +41,14 @@ export interface Appender {
   close(): Promise<void>;
 }
 
+/** Of a file: equal for as long as nobody wrote to it. */
+export interface ValueStamp {
+  /** Size, times of its bytes and of its metadata, and number. */
+  text: string;
+  /** When it last changed, milliseconds of the file system's clock. */
+  changedMs: number;
+}
+
 /**
  * Values by key. Keys begin with `/` and name a file in folders, `/x/c/0/0`. Prefixes name a
  * folder: `/x` and `/x/` both mean what lies below `/x/`, and `/` means everything.
@@ -54,6 +62,8 @@ export interface Store {
   getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined>;
   /** Bytes of a value, without reading it. */
   size(key: string): Promise<number | undefined>;
+  /** Tells a value from what it may be replaced by, without reading it, where the store can. */
+  stamp?(key: string): Promise<ValueStamp | undefined>;
   /**
    * Writes a value. Atomic: until it resolves the old value, or none, is there.
    *

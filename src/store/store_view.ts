@@ -5,7 +5,7 @@
  */
 
 import type { ByteRange } from "./byte_range.ts";
-import type { Appender, SetOptions, Store } from "./store.ts";
+import type { Appender, SetOptions, Store, ValueStamp } from "./store.ts";
 
 /** The same store, with a `close` that does nothing: for stores somebody else opened. */
 export class StoreView implements Store {
@@ -27,6 +27,10 @@ export class StoreView implements Store {
 
   size(key: string): Promise<number | undefined> {
     return this.#store.size(key);
+  }
+
+  stamp(key: string): Promise<ValueStamp | undefined> {
+    return this.#store.stamp?.(key) ?? Promise.resolve(undefined);
   }
 
   set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {

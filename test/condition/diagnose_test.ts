@@ -99,7 +99,7 @@ describe("diagnose()", () => {
     const list = listRows(rows);
     const normalizer = await deltaNormalizer(rows);
     const energy = fromTypedArray(corpus.energy);
-    const median = await medianEnergy({ ...rows, frames: energy });
+    const median = await medianEnergy({ ...rows, frames: energy }, "rows");
     const sorted = list.map((row) => row.energy).sort((a, b) => a - b);
     expect(median).toBe((sorted[list.length / 2 - 1]! + sorted[list.length / 2]!) / 2);
     const slices = await sliceRows(rows, ["all", "high_energy", "medial"], {
@@ -118,6 +118,7 @@ describe("diagnose()", () => {
       effective,
       slices,
       permutationSeed: 1042,
+      minSpeakerRows: 20,
     });
 
     const normalized = list.map(({ delta }) =>
@@ -139,11 +140,31 @@ describe("diagnose()", () => {
     const rowsOf = (name: string) =>
       list.filter(({ speaker }, i) => speaker === name && kept.has(ids[i]!)).length;
     expect(diagnosis.speakers.map(({ speaker }) => speaker)).toEqual(
-      ["s0", "s1", "s2", "s3", "s4", "s5"].filter((speaker) => rowsOf(speaker) >= 50),
+      ["s0", "s1", "s2", "s3", "s4", "s5"].filter((speaker) => rowsOf(speaker) >= 20),
     );
     expect(diagnosis.speakers.length).toBeGreaterThan(3);
     for (const { speaker, ...statistics } of diagnosis.speakers) {
       expectNumbers(statistics, brute(ids, (i) => list[i]!.speaker === speaker));
+    }
+    const isIn = {
+      high_energy: (i: number) => list[i]!.energy > median,
+      medial: (i: number) => list[i]!.position >= 0.17 && list[i]!.position <= 0.83,
+    };
+    expect(Object.keys(diagnosis.speakerSlices)).toEqual(["high_energy", "medial"]);
+    for (const [slice, member] of Object.entries(isIn)) {
+      const { speakers, acrossSpeakers } = diagnosis.speakerSlices[slice]!;
+      const all = ["s0", "s1", "s2", "s3", "s4", "s5"];
+      const rows = (name: string) =>
+        list.filter(({ speaker }, i) => speaker === name && kept.has(ids[i]!) && member(i)).length;
+      expect(speakers.map(({ speaker }) => speaker)).toEqual(
+        all.filter((name) => rows(name) >= 20),
+      );
+      expect(speakers.length).toBeGreaterThan(3);
+      for (const { speaker, ...statistics } of speakers) {
+        expectNumbers(statistics, brute(ids, (i) => list[i]!.speaker === speaker && member(i)));
+      }
+      const mean = speakers.reduce((sum, { ratio }) => sum + ratio, 0) / speakers.length;
+      expectClose(acrossSpeakers.ratio.mean, mean);
     }
     const ratios = diagnosis.speakers.map(({ ratio }) => ratio);
     const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
@@ -190,9 +211,120 @@ describe("diagnose()", () => {
       .rejects.toThrow(`there are ${ids.length} rows, ${ids.length - 1} ids`);
   });
 
+  it("takes a cluster of one row: nothing within it, and no entropy", async () => {
+    const normalizer = await deltaNormalizer(rows);
+    const count = countRows(rows);
+    const list = listRows(rows).map(({ delta }) =>
+      delta.map((value, d) => (value - normalizer.mean[d]!) / normalizer.std[d]!)
+    );
+    const own = Int32Array.from({ length: count }, (_, i) => i === 5 ? 9 : i % 2);
+    const some = effectiveClusters(own, 1);
+    expect([...some.ids]).toEqual([0, 1, 9]);
+    expect(some.counts[2]).toBe(1);
+    const found = await diagnose(rows, {
+      normalizer,
+      ids: own,
+      effective: some,
+      permutationSeed: 1,
+    });
+    const got = found.diagnosis.slices.all!;
+    expectNumbers(got, conditioning(list, [...own]));
+    // the same without it, where entropy within clusters is looked at
+    const without = list.filter((_, i) => i !== 5);
+    const others = conditioning(without, [...own].filter((id) => id !== 9));
+    expectClose(got.conditionalEntropy, others.conditionalEntropy);
+    // and where every row is by itself
+    const alone = Int32Array.from({ length: count }, (_, i) => i);
+    const effective = effectiveClusters(alone, 1);
+    const options = { normalizer, ids: alone, effective, permutationSeed: 1 };
+    const { slices: { all } } = (await diagnose(rows, options)).diagnosis;
+    expect(all).toMatchObject({ rows: count, clusters: count, ratio: 0, expectedRatio: 0 });
+    expect(all!.conditionalEntropy).toBeNaN();
+  });
+
+  it("finds effective clusters among ids up to 4^15, at the cost of the rows", async () => {
+    const most = 4 ** 15 - 1;
+    const own = ids.map((id) => id === 0 ? most : id === 1 ? most - 1 : 3 * id);
+    const [wanted, got] = [effectiveClusters(ids, 90), effectiveClusters(own, 90)];
+    const renamed = new Map([[0, most], [1, most - 1]]);
+    expect([...got.ids]).toEqual(
+      [...wanted.ids].map((id) => renamed.get(id) ?? 3 * id).sort((a, b) => a - b),
+    );
+    const normalizer = await deltaNormalizer(rows);
+    const options = { normalizer, permutationSeed: 1042 };
+    const before = (await diagnose(rows, { ...options, ids, effective: wanted })).diagnosis;
+    const after = (await diagnose(rows, { ...options, ids: own, effective: got })).diagnosis;
+    expectClose(after.slices.all!.ratio, before.slices.all!.ratio, 1e-12);
+    expectClose(after.control.ratio, before.control.ratio, 1e-12);
+    expect(after.speakers.map(({ rows }) => rows)).toEqual(before.speakers.map(({ rows }) => rows));
+  });
+
   it("stops when it is cancelled", async () => {
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(deltaNormalizer(rows, { signal })).rejects.toThrow("enough");
+  });
+});
+
+describe("slices", () => {
+  const utterance = (start: number, end: number, id = "a") => ({ id, speaker: "s", start, end });
+  const membersOf = async (
+    own: Omit<Rows, "frames">,
+    energy?: number[],
+    over?: "frames" | "rows",
+  ) => {
+    if (!energy) {
+      return [...(await sliceRows(own, ["all", "medial"], undefined)).members];
+    }
+    const array = fromTypedArray(Float32Array.from(energy));
+    const median = await medianEnergy({ ...own, frames: array }, over!);
+    const { members } = await sliceRows(own, ["all", "high_energy"], { array, median });
+    return { median, members: [...members] };
+  };
+
+  it("are medial from 0.17 to 0.83 of an utterance, both ends among them", async () => {
+    // frames 17 and 83 of 100 are there exactly
+    const own = { utterances: [utterance(0, 100)], firstTarget: 1 };
+    const members = await membersOf(own) as number[];
+    const medial = members.flatMap((member, row) => member ? [row + 1] : []);
+    expect(medial).toEqual(Array.from({ length: 67 }, (_, i) => 17 + i));
+    // and of 10 and 200, in an utterance that does not begin the array
+    const others = { utterances: [utterance(0, 10), utterance(10, 210, "b")], firstTarget: 1 };
+    const both = await membersOf(others) as number[];
+    const [short, long] = [both.slice(0, 9), both.slice(9)];
+    expect(short.flatMap((member, row) => member ? [row + 1] : [])).toEqual([2, 3, 4, 5, 6, 7, 8]);
+    const taken = long.flatMap((member, row) => member ? [row + 1] : []);
+    expect([taken[0], taken.at(-1), taken.length]).toEqual([34, 166, 133]);
+  });
+
+  it("have high energy above the median, and not at it", async () => {
+    const energy = [9, 1, 2, 2, 2, 3, 1];
+    const own = { utterances: [utterance(0, 7)], firstTarget: 1 };
+    // of frames: 1 1 2 2 2 3 9; of rows: 1 1 2 2 2 3
+    for (const over of ["frames", "rows"] as const) {
+      expect(await membersOf(own, energy, over)).toEqual({
+        median: 2,
+        members: [0, 0, 0, 0, 1, 0],
+      });
+    }
+    const flat = await membersOf(own, [5, 5, 5, 5, 5, 5, 5], "frames");
+    expect(flat).toEqual({ median: 5, members: [0, 0, 0, 0, 0, 0] });
+  });
+
+  it("take the median over all frames, those that no row has among them, or over rows", async () => {
+    const energy = [9, 8, 1, 2, 7, 6];
+    const own = { utterances: [utterance(0, 4), utterance(4, 6, "b")], firstTarget: 2 };
+    // the second utterance has no row, and its frames count
+    expect(await membersOf(own, energy, "frames")).toEqual({ median: 6.5, members: [0, 0] });
+    expect(await membersOf(own, energy, "rows")).toEqual({ median: 1.5, members: [0, 1] });
+    // one of a single frame too
+    const single = { utterances: [utterance(0, 4), utterance(4, 5, "b")], firstTarget: 2 };
+    expect(await membersOf(single, energy.slice(0, 5), "frames")).toMatchObject({ median: 7 });
+    await expect(membersOf(own, [9, 8, 1, 2, 7, NaN], "frames")).rejects.toThrow(
+      'Cannot slice "b": the energy of frame 1 is NaN',
+    );
+    await expect(membersOf(own, [Infinity, 8, 1, 2, 7, 6], "frames")).rejects.toThrow(
+      'Cannot slice "a": the energy of frame 0 is Infinity',
+    );
   });
 });
 
@@ -279,6 +411,59 @@ describe("quartiles", () => {
 });
 
 describe("splitSpeakers()", () => {
+  const of = (speakers: (string | number)[], each = 1) =>
+    speakers.flatMap((speaker, i) =>
+      Array.from({ length: each }, (_, j) => ({
+        id: `${speaker}-${j}`,
+        speaker: String(speaker),
+        start: each * i + j,
+        end: each * i + j + 1,
+      }))
+    );
+  const speakersOf = (own: readonly { speaker: string }[]) => [
+    ...new Set(own.map(({ speaker }) => speaker)),
+  ];
+
+  it("shuffles whole numbers in their order as Python does", () => {
+    // random.Random(42) shuffles range(10) to 7 3 2 8 5 6 9 4 0 1
+    const ids = Array.from({ length: 10 }, (_, i) => i === 9 ? 100 : 9 + i);
+    const options = { seed: 42, trainShare: 0.8, holdout: 0 };
+    const evaluation = (more: object, own = ids as (string | number)[]) =>
+      speakersOf(splitSpeakers(of(own), { ...options, ...more }).eval).sort();
+    expect(evaluation({})).toEqual(["10", "9"]);
+    expect(evaluation({ kinds: { speaker: "number" } }, ids.slice().reverse())).toEqual([
+      "10",
+      "9",
+    ]);
+    // as texts they are in another order: 10 100 11 … 9
+    expect(evaluation({ kinds: { speaker: "text" } })).toEqual(["10", "100"]);
+    expect(evaluation({}, [...ids.slice(0, 9), "x"])).toEqual(["10", "11"]);
+    // and so they are by numpy's rule: default_rng(42).permutation(10) ends with 1 8
+    expect(evaluation({ shuffle: "numpy" })).toEqual(["100", "17"]);
+  });
+
+  it("sorts texts by code points as Python does", () => {
+    // sorted(["\ue000", "\U0001f600", "z"]) there; UTF-16 would put the second first
+    const names = ["\ue000", "\u{1f600}", "z"];
+    const options = { seed: 3, trainShare: 0.4, holdout: 0 };
+    // random.Random(3).shuffle gives 1 2 0 of three
+    expect(speakersOf(splitSpeakers(of(names), options).train)).toEqual(["\ue000"]);
+  });
+
+  it("holds out the first of the sorted train utterances, shuffled as Python does", () => {
+    // of 2-0 … 2-9, sorted: Random(42) puts 7 and 3 first
+    const utterances = of([2], 10).reverse().concat(of([5], 3));
+    const named = { seed: 42, trainShare: 0.5, speakers: { train: [2], eval: [5] } };
+    const { holdout, train } = splitSpeakers(utterances, { ...named, holdout: 0.2 });
+    expect(holdout.map(({ id }) => id)).toEqual(["2-7", "2-3"]);
+    expect(train.length).toBe(8);
+    const given = splitSpeakers(utterances, { ...named, holdout: ["2-4", "2-0"] });
+    expect(given.holdout.map(({ id }) => id)).toEqual(["2-4", "2-0"]);
+    expect(given.train.map(({ id }) => id)).not.toContain("2-4");
+    expect(() => splitSpeakers(utterances, { ...named, holdout: ["5-0"] }))
+      .toThrow('there is no train utterance "5-0" to hold out');
+  });
+
   it("permutes sorted speakers as numpy does, and holds out train utterances", () => {
     const names = ["e", "b", "d", "a", "c"];
     const utterances = names.flatMap((speaker, i) =>
@@ -289,7 +474,7 @@ describe("splitSpeakers()", () => {
         end: 4 * i + j + 1,
       }))
     );
-    const options = { seed: 42, trainShare: 0.8, holdout: 0.1 };
+    const options = { seed: 42, trainShare: 0.8, holdout: 0.1, shuffle: "numpy" as const };
     const { train, holdout, eval: evaluation } = splitSpeakers(utterances, options);
     // numpy.random.default_rng(42).permutation(5) is 4 2 3 1 0
     expect(new Set(evaluation.map(({ speaker }) => speaker))).toEqual(new Set(["a"]));

@@ -2,10 +2,11 @@
 
 import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
-import { openResult } from "../../src/hmm/decoder.ts";
+import { continuous, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { POSTERIOR_TYPES } from "../../src/hmm/posterior_types.ts";
 import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
 import { openStore } from "../../src/store/store.ts";
+import { readGroupAttributes } from "../../src/store/zarr_metadata.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";
@@ -112,7 +113,7 @@ describe("a decode", () => {
 
   it("takes no more of the device for ten times the rows, and of the host but for its spikes", async () => {
     const peaks = [];
-    for (const stop of [0.78, 7.98]) {
+    for (const stop of [0.8, 8]) {
       const result = await smallPlan(gpu(), fresh(), { time: { step: 0.02, stop }, tileRows: 16 })
         .run();
       peaks.push({ rows: result.posterior.shape[0], ...result.peakBytes });
@@ -125,6 +126,84 @@ describe("a decode", () => {
     // spikes are binned once, for all rows: 4 bytes each, and 4 a row
     const spikes = smallRecording().spikes.times.length;
     expect(long.host - short.host).toBeLessThanOrEqual(4 * (long.rows! + spikes));
+  });
+});
+
+describe("rows in a store", () => {
+  const attributesOf = async (out: string) => {
+    const store = await openStore(out);
+    const group = await readGroupAttributes(store);
+    await store.close();
+    return group!.attributes;
+  };
+
+  it("have a centre, and a bin from one edge to the next", async () => {
+    const out = fresh();
+    const time = { start: 0.5, stop: 2.51, rate: 50 };
+    await (await smallPlan(gpu(), out, { time }).run()).close();
+    const stored = await readStored(out, "time", "is_missing");
+    expect(Object.keys(stored).sort()).toEqual(["time", "time_bin_end", "time_bin_start"]);
+    const edges = Float64Array.from({ length: 101 }, (_, i) => 0.5 + i / 50);
+    expect(stored.time_bin_start).toEqual(edges.slice(0, -1));
+    expect(stored.time_bin_end).toEqual(edges.slice(1));
+    expect(stored.time).toEqual(
+      edges.slice(0, -1).map((edge, i) => edge + (edges[i + 1]! - edge) / 2),
+    );
+    const attributes = await attributesOf(out);
+    expect(attributes).toMatchObject({
+      time_units: "seconds",
+      time_bin_convention: "left_closed_right_open_final_closed",
+      rate_units: "Hz",
+      parameters: { time: { kind: "edges", start: 0.5, rate: 50, rows: 100 } },
+    });
+    // 400 intervals of 20 ms, and half of one at each end
+    expect(attributes.encoding_exposure_seconds).toBeCloseTo(8.02, 9);
+    expect(attributes.unit_ids).toBeUndefined();
+  });
+
+  it("are stamps where they were asked to be, without bins", async () => {
+    const out = fresh();
+    const time = { start: 0.5, stop: 2.51, step: 0.02 };
+    await (await smallPlan(gpu(), out, { time, timeGrid: "timestamps" }).run()).close();
+    const stored = await readStored(out, "time");
+    expect(stored).toEqual({ time: Float64Array.from({ length: 101 }, (_, i) => 0.5 + i / 50) });
+    expect(await attributesOf(out)).toMatchObject({ time_bin_convention: "timestamps" });
+  });
+
+  it("that are missing are told, change the plan's hash, and keep its promise", async () => {
+    const [out, whole] = [fresh(), fresh()];
+    const isMissing = Array.from({ length: 400 }, (_, row) => row >= 390);
+    const result = await smallPlan(gpu(), out, { missing: [[1, 2], [7.99, 9]], isMissing }).run();
+    await result.close();
+    const { is_missing: rows } = await readStored(out, "is_missing");
+    expect([...rows!]).toEqual(
+      Array.from({ length: 400 }, (_, row) => (row >= 50 && row < 100) || row >= 390 ? 1 : 0),
+    );
+    expect((await attributesOf(out)).coordinates).toMatch(/time_bin_end is_missing state /);
+    for (const kind of ["host", "disk"] as const) {
+      expect(result.peakBytes[kind]).toBeLessThanOrEqual(result.projectedBytes[kind]);
+    }
+    await (await smallPlan(gpu(), whole).run()).close();
+    expect((await attributesOf(out)).plan_hash).not.toBe((await attributesOf(whole)).plan_hash);
+    expect(() => smallPlan(gpu(), fresh(), { isMissing: [true] })).toThrow(
+      /isMissing has 1 entries, wanted one for each of 400 rows/,
+    );
+    expect(() => smallPlan(gpu(), fresh(), { missing: [[2, 1]] })).toThrow(
+      /missing has 2 to 1 s, wanted start < stop/,
+    );
+  });
+
+  it("keep unit ids that are not their numbers", async () => {
+    const { position, spikes } = smallRecording();
+    const out = fresh();
+    const decoder = sortedSpikes({
+      position,
+      spikes: { times: spikes.times, units: spikes.units.map((unit) => 100 + 3 * unit) },
+      states: continuous({ movementVar: 4 }),
+      binSize: 3,
+    });
+    await (await decoder.smooth(gpu(), { out, time: { step: 0.1 } }).run()).close();
+    expect((await attributesOf(out)).unit_ids).toEqual([100, 103, 106, 109, 112, 115]);
   });
 });
 

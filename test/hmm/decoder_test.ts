@@ -122,7 +122,7 @@ describe("smooth()", () => {
     const [rows, width] = result.posterior.shape as [number, number];
     const most = { f16: 5e-3, u16: 2e-4, "u16-linear": 2e-3 } as const;
     for (const dtype of ["f16", "u16", "u16-linear"] as const) {
-      for (const tileRows of [401, 37]) {
+      for (const tileRows of [400, 37]) {
         const out = place();
         const rounded = await decoder.smooth(gpu(), {
           time: { step: STEP },
@@ -217,7 +217,7 @@ describe("smooth()", () => {
 
   it("does not depend on the number of chunks, to the bit", async () => {
     const { decoder } = smallDecoder();
-    const rows = 401;
+    const rows = 400;
     const { values: whole } = await everything(decoder, { chunkRows: rows });
     for (const chunks of [2, 7, 250]) {
       const { values } = await everything(decoder, { chunkRows: Math.ceil(rows / chunks) });
@@ -246,7 +246,7 @@ describe("smooth()", () => {
     const { decoder } = smallDecoder();
     const { values } = await everything(decoder, {});
     const result = await decoder.smooth(gpu(), { time: { step: STEP }, out: place() }).run();
-    expect(await result.posterior.read(0, 401)).toEqual(values.smoothed);
+    expect(await result.posterior.read(0, 400)).toEqual(values.smoothed);
     await result.close();
   });
 
@@ -266,7 +266,7 @@ describe("smooth()", () => {
   it("decodes a grid of one row", async () => {
     const { decoder } = smallDecoder();
     const result = await decoder.smooth(gpu(), {
-      time: { start: 1, stop: 1, step: STEP },
+      time: { start: 1, stop: 1 + STEP, step: STEP },
       out: place(),
     }).run();
     expect(result.posterior.shape[0]).toBe(1);
@@ -321,7 +321,7 @@ describe("the output place", () => {
     const other = { ...options, time: { step: STEP, stop: 1.5 } };
     await expect(decoder.smooth(gpu(), other).run()).rejects.toThrow(OutputConflictError);
     const replaced = await decoder.smooth(gpu(), { ...other, overwrite: true }).run();
-    expect(replaced.posterior.shape[0]).toBe(76);
+    expect(replaced.posterior.shape[0]).toBe(75);
   });
 
   it("is refused when it holds something else, even to overwrite", async () => {
@@ -362,19 +362,26 @@ describe("the output place", () => {
     const zarr = await import("zarrita");
     const group = await zarr.open.v3(await openStore(out) as never, { kind: "group" });
     expect(group.attrs).toMatchObject({
-      coordinates: "state state_ind x_position y_position interior_index full_state " +
+      coordinates:
+        "time_bin_start time_bin_end state state_ind x_position y_position interior_index full_state " +
         "full_state_ind full_x_position full_y_position is_track_interior",
       marginal_log_likelihoods: [marginalLogLikelihood],
+      time_bin_convention: "left_closed_right_open_final_closed",
+      time_units: "seconds",
+      rate_units: "Hz",
+      encoding_exposure_seconds: decoder.encoding.exposureSeconds,
       complete: true,
     });
     const bins = 2 * decoder.grid.interiorIndex.length;
     const box = 2 * decoder.grid.interior.length;
     const wanted: Record<string, [number[], string[]]> = {
-      acausal_posterior: [[51, bins], ["time", "state_bins"]],
-      acausal_state_probabilities: [[51, 2], ["time", "states"]],
-      causal_posterior: [[51, bins], ["time", "state_bins"]],
-      causal_state_probabilities: [[51, 2], ["time", "states"]],
-      time: [[51], ["time"]],
+      acausal_posterior: [[50, bins], ["time", "state_bins"]],
+      acausal_state_probabilities: [[50, 2], ["time", "states"]],
+      causal_posterior: [[50, bins], ["time", "state_bins"]],
+      causal_state_probabilities: [[50, 2], ["time", "states"]],
+      time: [[50], ["time"]],
+      time_bin_start: [[50], ["time"]],
+      time_bin_end: [[50], ["time"]],
       states: [[2], ["states"]],
       state: [[bins], ["state_bins"]],
       state_ind: [[bins], ["state_bins"]],
@@ -438,7 +445,7 @@ describe("a budget", () => {
     const tight = await openGpu({ budget: "128 KiB" });
     const out = place();
     const result = await decoder.smooth(tight, { time: { step: STEP }, out }).run();
-    expect(await result.posterior.read(0, 401)).toEqual(values.smoothed);
+    expect(await result.posterior.read(0, 400)).toEqual(values.smoothed);
     tight.close();
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { continuous, sortedSpikes } from "../../src/hmm/decoder.ts";
-import { rateTable, validateRecording } from "../../src/hmm/sorted_spikes.ts";
-import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
+import { validateRecording } from "../../src/hmm/recording.ts";
+import { rateTable } from "../../src/hmm/sorted_spikes.ts";
+import { binSpikes, edgeOf, timeGrid } from "../../src/hmm/time_grid.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
@@ -9,7 +10,7 @@ import { referenceTransition } from "../reference/transition.ts";
 import { useGpu } from "../support/gpu.ts";
 import { largestDifference } from "../support/hmm_problem.ts";
 import { recordNumbers } from "../support/record.ts";
-import { golden } from "../support/recordings.ts";
+import { golden, goldenIntermediates } from "../support/recordings.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
 
 const gpu = useGpu();
@@ -29,6 +30,11 @@ async function goldenDecoder() {
   return { inputs, decoder };
 }
 
+/** Bins whose centres are the first stamps: the reference decodes at these. */
+function timesOf({ time }: Awaited<ReturnType<typeof golden>>, rows: number) {
+  return { start: time[0]! - STEP / 2, stop: time[rows - 1]! + STEP / 2, step: STEP };
+}
+
 /** Largest excess over rtol x |wanted|. */
 function beyondRelative(got: ArrayLike<number>, wanted: ArrayLike<number>, relative: number) {
   return Array.from(
@@ -42,7 +48,7 @@ function twinOf(
   { inputs, decoder }: Awaited<ReturnType<typeof goldenDecoder>>,
   rows: number,
 ) {
-  const grid = timeGrid({ start: inputs.time[0]!, stop: inputs.time[rows - 1]!, step: STEP });
+  const grid = timeGrid(timesOf(inputs, rows));
   const { spikes } = validateRecording(inputs.position, inputs.spikes);
   const bins = decoder.grid.interiorIndex.length;
   const transition = referenceTransition(decoder.grid, decoder.states);
@@ -68,12 +74,47 @@ describe("the reference implementation's own example", () => {
     expect(beyondRelative(smoothed, problem.inputs.posterior, GATE)).toBeLessThanOrEqual(GATE);
   });
 
+  it("has these place fields, occupancy and likelihoods in f64, to 1e-9", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const { inputs, decoder } = await goldenDecoder();
+    const wanted = await goldenIntermediates();
+    const { rates, occupancy } = decoder.encoding;
+    expect(rates.length).toBe(30 * 91);
+    expect(beyondRelative(rates, wanted.place_fields_hz!, 1e-9)).toBeLessThanOrEqual(0);
+    expect(beyondRelative(occupancy, wanted.occupancy_density!, 1e-9)).toBeLessThanOrEqual(0);
+    const grid = timeGrid(timesOf(inputs, 50));
+    wanted.time_edges!.forEach((edge, i) => expect(edgeOf(grid, i)).toBeCloseTo(edge, 15));
+    const { spikes } = validateRecording(inputs.position, inputs.spikes);
+    const likelihoods = poissonLikelihood(
+      rateTable(decoder.encoding, STEP),
+      91,
+      binSpikes(spikes, grid),
+    );
+    expect(beyondRelative(likelihoods, wanted.log_likelihood!, 1e-9)).toBeLessThanOrEqual(0);
+  });
+
+  it("is met by stamps for rows as well, as it then was", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const { inputs, decoder } = await goldenDecoder();
+    const result = await decoder.smooth(gpu(), {
+      time: { stop: inputs.time[49]! },
+      timeGrid: "timestamps",
+      out: "memory:golden-stamps",
+    }).run();
+    const posterior = await result.posterior.read(0, 50) as Float32Array;
+    expect(beyondRelative(posterior, inputs.posterior, GATE)).toBeLessThanOrEqual(GATE);
+    expect(await result.time.read(0, 50)).toEqual(inputs.time.slice(0, 50));
+    await result.close();
+  });
+
   it("is met by the decoder, rtol = atol = 1e-6", async (context) => {
     const missing = sharedDataMissing();
     if (missing) context.skip(missing);
     const { inputs, decoder } = await goldenDecoder();
     const result = await decoder.smooth(gpu(), {
-      time: { step: STEP, stop: inputs.time[49]! },
+      time: timesOf(inputs, 50),
       out: "memory:golden-50",
     }).run();
     const posterior = await result.posterior.read(0, 50) as Float32Array;
@@ -88,7 +129,7 @@ describe("the reference implementation's own example", () => {
     const rows = problem.inputs.time.length;
     expect(rows).toBe(32_500);
     const result = await problem.decoder.smooth(gpu(), {
-      time: { step: STEP },
+      time: timesOf(problem.inputs, rows),
       out: "memory:golden-all",
       causal: true,
     }).run();

@@ -1,9 +1,54 @@
 import { describe, expect, it } from "vitest";
 import { binOf, gridFromPosition } from "../../src/hmm/grid.ts";
+import { seeded } from "../support/random.ts";
+import { linearTrack } from "../support/recordings.ts";
+import { sharedDataMissing } from "../support/shared_data.ts";
 
 /** Positions along the edges of a square from 0 to 10. */
 const square: number[] = [];
 for (let i = 0; i <= 100; i++) square.push(i / 10, 0, i / 10, 10, 0, i / 10, 10, i / 10);
+
+/**
+ * Flat indices of interior bins: histogram over padded edges, the last bin alone closed; bins whose cross,
+ * and those of all their neighbours, meet a sample; without the last bins of each axis.
+ */
+function interiorByDefinition(values: readonly number[], binSize: number): number[] {
+  const samples: number[][] = [];
+  for (let i = 0; i < values.length; i += 2) {
+    const sample = [values[i]!, values[i + 1]!];
+    if (!sample.some(Number.isNaN)) samples.push(sample);
+  }
+  const edges = [0, 1].map((axis) => {
+    const along = samples.map((sample) => sample[axis]!);
+    const [low, high] = [Math.min(...along), Math.max(...along)];
+    const bins = Math.ceil((high - low) / binSize);
+    const inner = Array.from({ length: bins + 1 }, (_, i) => low + i * ((high - low) / bins));
+    inner[bins] = high;
+    const width = inner[1]! - inner[0]!;
+    return [low - width, ...inner, high + width];
+  });
+  const [rows, columns] = edges.map((own) => own.length - 1) as [number, number];
+  const seen = new Set(samples.map((sample) =>
+    sample.map((value, axis) => {
+      const own = edges[axis]!;
+      return own.findIndex((edge, i) =>
+        edge <= value && (value < own[i + 1]! || (i === own.length - 2 && value === own[i + 1]))
+      );
+    }).join()
+  ));
+  const cross = (
+    [x, y]: number[],
+  ) => [[x!, y!], [x! - 1, y!], [x! + 1, y!], [x!, y! - 1], [x!, y! + 1]];
+  const inBox = ([x, y]: number[]) => x! >= 0 && y! >= 0 && x! < rows && y! < columns;
+  const grown = (bin: number[]) => inBox(bin) && cross(bin).some((other) => seen.has(other.join()));
+  const inside: number[] = [];
+  for (let x = 0; x < rows - 1; x++) {
+    for (let y = 0; y < columns - 1; y++) {
+      if (cross([x, y]).every(grown)) inside.push(x * columns + y);
+    }
+  }
+  return inside;
+}
 
 describe("gridFromPosition()", () => {
   it("divides the range into ceil(extent / bin size) even bins", () => {
@@ -17,13 +62,54 @@ describe("gridFromPosition()", () => {
   it("pads two dimensions by a bin at each side, which is never interior", () => {
     const grid = gridFromPosition(square, 2, { binSize: 1 });
     expect(grid.shape).toEqual([12, 12]);
-    // 36 bins along the edges, and 4 that closing fills in the corners
-    expect(grid.interiorIndex.length).toBe(40);
     for (const bin of grid.interiorIndex) {
       const [x, y] = [Math.floor(bin / 12), bin % 12];
       expect(Math.min(x, y)).toBeGreaterThanOrEqual(1);
       expect(Math.max(x, y)).toBeLessThanOrEqual(10);
     }
+  });
+
+  it("counts a sample at the maximum beside the range, as the original does", () => {
+    // the sample at (10, 5) makes no bin of its own, the one just before it does
+    const line = Array.from({ length: 100 }, (_, i) => [i / 10, 5]).flat();
+    const inside = (last: number) => {
+      const grid = gridFromPosition([...line, last, 5, 0, 0, 10, 10], 2, { binSize: 1 });
+      return grid.interior[10 * grid.shape[1]! + 6];
+    };
+    expect(inside(9.99)).toBe(1);
+    expect(gridFromPosition([0, 0, 10, 10, 10, 5], 2, { binSize: 1 }).interiorIndex)
+      .toEqual(Uint32Array.of(13));
+    // one dimension has no padding: its last bin is closed
+    expect([...gridFromPosition([0, 10], 1, { binSize: 1 }).interiorIndex]).toEqual([0, 9]);
+  });
+
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    it(`has the interior of the rule as it is written: seed ${seed}`, () => {
+      const random = seeded(seed);
+      // a walk on whole pixels: many samples share the extremes, some positions are unknown
+      const [width, height] = [20 + 60 * random(), 20 + 60 * random()];
+      let [x, y] = [width / 2, height / 2];
+      const values: number[] = [];
+      for (let i = 0; i < 1500; i++) {
+        x = Math.min(width, Math.max(0, x + 5 * (random() - 0.5)));
+        y = Math.min(height, Math.max(0, y + 5 * (random() - 0.5)));
+        const whole = seed % 2 === 0 ? Math.round : (value: number) => value;
+        values.push(random() < 0.02 ? NaN : whole(x), random() < 0.02 ? NaN : whole(y));
+      }
+      for (const binSize of [1.7, 4, 11]) {
+        const grid = gridFromPosition(values, 2, { binSize });
+        expect(Array.from(grid.interiorIndex)).toEqual(interiorByDefinition(values, binSize));
+      }
+    });
+  }
+
+  it("has the interior that was counted elsewhere, on a recording", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const { position } = await linearTrack();
+    const interior = (binSize: number) =>
+      gridFromPosition(position.values, 2, { binSize }).interiorIndex.length;
+    expect([4, 6, 12, 20].map(interior)).toEqual([1859, 992, 327, 145]);
   });
 
   it("closes holes of one bin by a cross, and leaves larger ones", () => {

@@ -53,7 +53,7 @@ let outputs = 0;
 async function decode({ decoder, start }: Stretch, options: Partial<DecodeOptions>) {
   const out = `memory:posterior-types-test-${outputs++}`;
   const result = await decoder.smooth(gpu(), {
-    time: { start, stop: start + (ROWS - 1) * STEP, step: STEP },
+    time: { start, stop: start + ROWS * STEP, step: STEP },
     out,
     chunkRows: ROWS,
     shardChunks: 1,

@@ -32,7 +32,7 @@ describe("a plan for a recording of hours", () => {
     const states = 2 * decoder.grid.interiorIndex.length;
     expect(states).toBeGreaterThan(10_000);
     const plan = decoder.smooth(gpu(), {
-      time: { start: 0, stop: (ROWS - 1) * STEP, step: STEP },
+      time: { start: 0, stop: ROWS * STEP, step: STEP },
       out: "memory:seed-scale-test",
       dtype: "u16",
       lanes: 16,

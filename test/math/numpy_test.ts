@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { PythonRandom } from "../../src/math/mersenne.ts";
 import { Pcg64 } from "../../src/math/pcg64.ts";
 import { quantiles } from "../../src/math/quantiles.ts";
 import { estimateMean, studentQuantile, studentTails } from "../../src/math/student.ts";
@@ -25,6 +26,27 @@ describe("Pcg64", () => {
     expect(names).toEqual(numpy.permutations[1]!.values.map((i) => "abcde"[i]));
     expect(() => new Pcg64(-1)).toThrow("seed is -1, wanted a whole number from 0");
     expect(() => new Pcg64(0.5)).toThrow("seed is 0.5");
+  });
+});
+
+describe("PythonRandom", () => {
+  it("draws Python's words and shuffles as Python does", () => {
+    const random = new PythonRandom(7);
+    expect(numpy.pythonWords.map(() => random.word())).toEqual(numpy.pythonWords);
+    const list = (count: number) => Array.from({ length: count }, (_, i) => i);
+    expect(new PythonRandom(42).shuffle(list(10))).toEqual([7, 3, 2, 8, 5, 6, 9, 4, 0, 1]);
+    for (const { seed, values } of numpy.shuffles) {
+      expect([...new PythonRandom(seed).shuffle(upTo(values.length))]).toEqual(values);
+    }
+    const { seed, count, last, sum } = numpy.longShuffle;
+    const long = new PythonRandom(seed).shuffle(upTo(count));
+    expect([...long.slice(-5)]).toEqual(last);
+    expect(long.reduce((total, value, i) => total + value * (i % 1009), 0)).toBe(sum);
+  });
+
+  it("refuses seeds that are none", () => {
+    expect(() => new PythonRandom(-1)).toThrow("seed is -1, wanted a whole number from 0");
+    expect(() => new PythonRandom(2 ** 53)).toThrow("wanted a whole number from 0");
   });
 });
 

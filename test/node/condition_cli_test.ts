@@ -1,8 +1,12 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeNpy } from "../../src/array/npy.ts";
+import type { ConditionConfig } from "../../src/condition/condition.ts";
+import { run } from "../../src/condition/condition.ts";
+import { openGpu } from "../../src/gpu/device.ts";
 import { readTable } from "../../src/io/table.ts";
 import { runCli } from "../support/cli.ts";
 import { smallCorpus, writeGroups } from "../support/corpus.ts";
@@ -84,6 +88,77 @@ describe("sluice condition", () => {
     expect(results.map(({ lag }: { lag: number }) => lag)).toEqual([1, 2]);
   });
 
+  it("tells an input that has changed from what it was, and copies it again to overwrite", async () => {
+    const [latents, out] = [file("changing.zarr"), file("changing")];
+    // names that mean something in addresses, to shells or on other systems
+    const utterances = corpus.utterances.map((own, i) => ({
+      ...own,
+      id: `${own.id} ${["50%25", "#1", "a?b", "c\\d", "%", "é"][i % 6]}`,
+    }));
+    await writeGroups({ ...corpus, utterances }, latents, 2);
+    const changes = { input: { latents }, out };
+    const run = async (...args: string[]) => {
+      const { code, stdout } = await condition(changes, "--json", "--quiet", ...args);
+      return { code, ...JSON.parse(stdout) };
+    };
+    const before = await run();
+    expect(before).toMatchObject({ code: 0, utterances: 18 });
+    // one value of one group, at the same size and time
+    const chunk = join(latents, utterances[7]!.id, "x", "0.0");
+    const { mtime, atime } = await stat(chunk);
+    const bytes = new Uint8Array(await readFile(chunk));
+    // a sign in frame 10, which is a target
+    const sign = 4 * (10 * corpus.features + 1) + 3;
+    bytes[sign]! ^= 0x80;
+    await writeFile(chunk, bytes);
+    await utimes(chunk, atime, mtime);
+    const refused = await run();
+    expect(refused.code).toBe(5);
+    expect(refused.error.message).toMatch(
+      /Cannot go on with ".*changing.zarr": results are there of other frames, energies or names/,
+    );
+    const after = await run("--overwrite");
+    expect(after.code).toBe(0);
+    expect(after.conditions).not.toEqual(before.conditions);
+    // as it was, which it is known to be by what is in it
+    bytes[sign]! ^= 0x80;
+    await writeFile(chunk, bytes);
+    expect((await run()).code).toBe(5);
+    expect((await run("--overwrite")).conditions).toEqual(before.conditions);
+    await utimes(chunk, new Date(), new Date());
+    expect(await run()).toEqual(before);
+  });
+
+  it("takes lists of speakers and utterances, and says what a misspelt option may mean", async () => {
+    // two utterances of s1 are too short, and the third is held out
+    const changes = {
+      out: file("named"),
+      speakers: { train: ["s0", "s1", "s2"], eval: ["s4", "s5"] },
+      holdout: [3],
+      minSeconds: 3,
+      frameRate: 12.5,
+    };
+    const run = await condition(changes, "--quiet");
+    expect(run.code).toBe(0);
+    const short = corpus.utterances.filter(({ start, end }) => end - start < 37.5).length;
+    expect(run.stdout).toMatch(
+      new RegExp(
+        `train \\d+ rows of 2 speakers, holdout \\d+ rows of 1 .* less ${short} that are too`,
+      ),
+    );
+    const splits = JSON.parse(await readFile(file("named/splits.json"), "utf8"));
+    expect(splits).toEqual({
+      train_speakers: ["s0", "s1", "s2"],
+      eval_speakers: ["s4", "s5"],
+      holdout_utterances: [3],
+    });
+    const misspelt = await condition({ out: file("misspelt"), holdOut: 0 }, "--json", "--quiet");
+    expect(misspelt.code).toBe(2);
+    expect(JSON.parse(misspelt.stdout).error.message).toMatch(
+      /"holdOut" of the configuration is not known, "holdout" may be meant/,
+    );
+  });
+
   it("says what is wrong: code 2; over budget: code 3", async () => {
     const refused = async (changes: Record<string, unknown>, code: number, message: RegExp) => {
       const run = await condition(
@@ -103,6 +178,81 @@ describe("sluice condition", () => {
       /no such file/,
     );
     await refused({}, 3, /the budget is 4.00 KiB/);
+    const args = ["--json", "--quiet", "--host-budget", "1KiB"];
+    const host = await condition({ out: file("refused") }, ...args);
+    expect(JSON.parse(host.stdout).error.message).toMatch(/of host memory, .*1.00 KiB/);
+    expect(host.code).toBe(3);
+  });
+});
+
+describe("condition.run()", () => {
+  it("reads files that lie still for a digest once, and leaves nothing of them in the results", async () => {
+    const [latents, out] = [file("still.zarr"), file("still")];
+    await writeGroups(corpus, latents, 2);
+    const own = { ...config, input: { latents }, out } as unknown as ConditionConfig;
+    const gpu = await openGpu();
+    const passesOf = async (changes: Partial<ConditionConfig> = {}) => {
+      const passes = new Set<string>();
+      await run(gpu, { ...own, ...changes }, { onProgress: ({ pass }) => passes.add(pass) });
+      return [...passes].filter((pass) => /compare|copy|stored/.test(pass));
+    };
+    try {
+      expect(await passesOf()).toEqual(["prepare, copy", "done, stored"]);
+      // written a moment ago, files may be written again at what is the same time to their clock
+      const latest = Math.max(
+        ...await Promise.all(
+          (await readdir(latents, { recursive: true })).map(async (name) =>
+            (await stat(join(latents, name))).ctimeMs
+          ),
+        ),
+      );
+      const wait = Math.max(0, latest + 3100 - Date.now());
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      expect(await passesOf()).toEqual(["prepare, compare", "done, stored"]);
+      expect(await passesOf()).toEqual(["done, stored"]);
+      expect(await readdir(`${out}.journal`)).toEqual(["input.json"]);
+      // of one array too
+      const arrays = { input: own.input, out: file("still array") };
+      arrays.input = config.input as ConditionConfig["input"];
+      expect(await passesOf(arrays)).toEqual(["prepare, compare", "done, stored"]);
+      expect(await passesOf(arrays)).toEqual(["done, stored"]);
+      const bytes = await readFile(file("energy.npy"));
+      await writeFile(file("energy.npy"), bytes);
+      expect(await passesOf(arrays)).toEqual(["prepare, compare", "done, stored"]);
+      // equal runs are equal bytes, whenever their files were written
+      const [copied, fresh] = [file("copied.zarr"), file("fresh")];
+      await writeGroups(corpus, copied, 2);
+      await passesOf({ input: { latents: copied }, out: fresh });
+      const names = (await readdir(out, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+      expect(names.length).toBeGreaterThan(10);
+      for (const name of names) {
+        expect(await readFile(name), name).toEqual(await readFile(name.replace(out, fresh)));
+      }
+    } finally {
+      gpu.close();
+    }
+  });
+
+  it("stores nothing of files that change while it runs", async () => {
+    const [frames, out] = [file("moving.npy"), file("moving")];
+    const bytes = await readFile(file("frames.npy"));
+    await writeFile(frames, bytes);
+    const input = { ...config.input as object, frames } as ConditionConfig["input"];
+    const gpu = await openGpu();
+    try {
+      const running = run(gpu, { ...config, input, out } as unknown as ConditionConfig, {
+        onProgress: ({ pass }) => {
+          if (/lag 1.*deltas/.test(pass)) writeFileSync(frames, bytes.fill(1, bytes.length - 1));
+        },
+      });
+      await expect(running).rejects.toThrow(
+        /"\/.*moving.npy": its files changed while they were read/,
+      );
+      expect(await readdir(out)).toEqual(["condition.json", "models"]);
+    } finally {
+      gpu.close();
+    }
   });
 });
 
@@ -113,13 +263,13 @@ describe("readTable()", () => {
     expect(rows[2]).toEqual({
       utterance_id: "s0-u2",
       speaker_id: "s0",
-      n_frames: "38",
+      n_frames: "41",
       duration: "",
     });
     expect(rows[17]).toEqual({
       utterance_id: "s5-u2",
       speaker_id: "s5",
-      n_frames: "53",
+      n_frames: "44",
       duration: "1.36",
     });
   });

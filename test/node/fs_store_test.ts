@@ -29,6 +29,17 @@ describe("a file store", () => {
     }
   });
 
+  it("stamps a file, so that another of its name is told from it", async () => {
+    const store = await openStore(`file:${folder}/stamped`, { mode: "write" });
+    expect(await store.stamp!("/x")).toBeUndefined();
+    await store.set("/x", new Uint8Array(3));
+    const first = (await store.stamp!("/x"))!;
+    expect(await store.stamp!("/x")).toEqual(first);
+    expect(Math.abs(first.changedMs - Date.now())).toBeLessThan(60_000);
+    await store.set("/x", new Uint8Array(3).fill(1));
+    expect((await store.stamp!("/x"))!.text).not.toBe(first.text);
+  });
+
   it("names the file when a write fails", async () => {
     const store = await openStore(`file:${folder}`);
     const set = store.set("/file/x", new Uint8Array(1));

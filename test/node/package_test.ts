@@ -58,7 +58,7 @@ describe("the packed package", () => {
       ["--no-install", "sluice", "decode", ...files, "--out", "out.zarr", "--json", "--quiet"],
       { cwd: consumer, shell },
     );
-    expect(JSON.parse(decode.stdout).rows).toBe(101);
+    expect(JSON.parse(decode.stdout).rows).toBe(100);
     expect(JSON.parse(await readFile(join(consumer, "out.zarr/zarr.json"), "utf8")))
       .toMatchObject({ zarr_format: 3, attributes: { complete: true } });
   });

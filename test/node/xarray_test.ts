@@ -77,6 +77,8 @@ describe("zarr version 2 in the system's xarray", () => {
       expect(seen.coords).toEqual(
         expect.arrayContaining([
           "time",
+          "time_bin_start",
+          "time_bin_end",
           "states",
           "state",
           "state_ind",
@@ -158,7 +160,7 @@ describe("expanding to the full grid in xarray", () => {
       const seen = runPython(EXPAND, out, join(folder, "full.f32"));
       expect(seen).toEqual({
         dtype: "float32",
-        chunks: [[50, 50, 50, 50, 1], [bins]],
+        chunks: [[50, 50, 50, 50], [bins]],
         equal: true,
         outside: true,
         track: true,
@@ -269,7 +271,7 @@ describe("an exported NetCDF file", () => {
       const own = dtype === "f32" ? SUMMARY_VARIABLES : ["entropy"];
       const both = [...own, "posterior", "state_probabilities"];
       const coords = ["is_track_interior", "state", "state_ind", "states", "time"];
-      coords.push("x_position", "y_position");
+      coords.push("time_bin_end", "time_bin_start", "x_position", "y_position");
       const fullCoords = ["full_state", "full_state_ind", "full_x_position", "full_y_position"];
       // the likeliest bin of the last row, to be found by its names and not by its number
       const row = await result.posterior.read(rows - 1, rows) as Float32Array;

@@ -55,11 +55,12 @@ export function smallCorpus(
   };
 }
 
-/** Writes a zarr group for each utterance. */
+/** Writes a zarr group for each utterance; `speakerId` says how a speaker is told. */
 export async function writeGroups(
   { frames, energy, features, utterances }: SmallCorpus,
   place: string,
   format: ZarrFormat,
+  { speakerId = String }: { speakerId?: (speaker: string) => unknown } = {},
 ): Promise<void> {
   for (const { id, speaker, start, end } of utterances) {
     const store = await openStore(`${place}/${id}`, { mode: "write" });
@@ -71,12 +72,18 @@ export async function writeGroups(
       chunkShape: [16, features],
       dims: ["time", "feature"],
     };
-    const own = { ...x, name: "energy", shape: [count], chunkShape: [count], dims: ["time"] };
+    const own = {
+      ...x,
+      name: "energy",
+      shape: [count],
+      chunkShape: [Math.max(1, count)],
+      dims: ["time"],
+    };
     await writeArray(store, x, frames.subarray(start * features, end * features), format);
     await writeArray(store, own, energy.subarray(start, end), format);
     await writeGroup(store, {
       zarrFormat: format,
-      attributes: { speaker_id: speaker, n_frames: count },
+      attributes: { speaker_id: speakerId(speaker), n_frames: count },
       arrays: [x, own],
     });
     await store.close();

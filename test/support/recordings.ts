@@ -97,3 +97,64 @@ export async function golden() {
     posterior: posterior!,
   };
 }
+
+/** What the reference says of small cases: see the README beside them. Times in seconds. */
+export interface DecoderVectors {
+  exposure: {
+    name: string;
+    position_time: number[];
+    position: (number | null)[];
+    encoding_time_range: [number, number] | null;
+    valid_position_intervals: [number, number][] | null;
+    exposure_seconds: number[];
+    segments: [start: number, stop: number, samples: number[]][];
+    events?: number[];
+    contained?: boolean[];
+  }[];
+  event_counts: {
+    name: string;
+    position_time: number[];
+    valid_position_intervals?: [number, number][];
+    weights: number[];
+    spikes: number[];
+    counts: number[];
+    total?: number;
+  }[];
+  time_grid: {
+    name: string;
+    edges?: number[];
+    timestamps?: number[];
+    centers?: number[];
+    spikes?: number[];
+    counts?: number[];
+  }[];
+  missing_bins: {
+    name: string;
+    position_time: number[];
+    nan_samples: number[];
+    edges: number[];
+    missing: boolean[];
+  }[];
+  no_spike: { edges: number[]; rate_hz: number; spikes: number[][]; log_likelihood: number[] };
+}
+
+async function sharedText(file: string): Promise<string> {
+  const { sharedFile } = await import("./shared_data.ts");
+  const place = await sharedFile(file);
+  if (typeof place !== "string") return await place.text();
+  const { readFile } = await import("node:fs/promises");
+  return await readFile(place, "utf8");
+}
+
+export async function decoderVectors(): Promise<DecoderVectors> {
+  return JSON.parse(await sharedText("golden/decoder-vectors/vectors.json"));
+}
+
+/** Intermediates of {@link golden} in f64, worked out elsewhere. */
+export async function goldenIntermediates(): Promise<Record<string, Float64Array>> {
+  const names = ["place_fields_hz", "occupancy_density", "log_likelihood", "time_edges"];
+  const values = await Promise.all(
+    names.map((name) => readNumbers(`golden/decoder-sorted-spikes-f64/${name}.npy`)),
+  );
+  return Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+}
