@@ -23,7 +23,83 @@ export interface Basis {
   whiten: boolean;
 }
 
-/** The table that {@link projectPass} fills. */
+/**
+ * What has less than this times the variance of the first component is turned by the rounding of f32 by some
+ * 1e-4 rad, and its scores are off by some 1e-5 of their deviation: it takes sums that are exact.
+ */
+export const COARSE_VARIANCE = 1e-4;
+
+interface Projection {
+  basis(): Basis;
+  scores(): Float32Array;
+}
+
+/** The passes that project every row, of which one is needed: on the device, or in f64. */
+export function projectPasses(
+  source: RowFrames,
+  tileRows: number,
+  vectors: number,
+  projection: Projection,
+): Pass[] {
+  const isFaint = () => {
+    const { explainedVariance } = projection.basis();
+    const [largest, smallest] = [explainedVariance[0]!, explainedVariance.at(-1)!];
+    return largest > 0 && smallest <= COARSE_VARIANCE * largest;
+  };
+  return [
+    {
+      ...projectPass(source, tileRows, vectors, projection),
+      needed: () => !isFaint(),
+    },
+    {
+      ...exactProjectPass(source, vectors, projection),
+      needed: isFaint,
+    },
+  ];
+}
+
+/**
+ * Projects every row on the host, where f32 would take the digits of a faint component's scores: of a row
+ * as it is less the mean, with components in f64.
+ */
+function exactProjectPass(
+  source: RowFrames,
+  vectors: number,
+  { basis, scores }: Projection,
+): Pass {
+  const { frames: { features }, width } = source;
+  const size = features * width;
+  return {
+    name: "exact project",
+    direction: "forward",
+    // nobody knows beforehand whether there are faint ones
+    cost: 0,
+    slotBuffers: [],
+    steps: [],
+    read: async ({ start, end }, signal) => {
+      const { components, mean } = basis();
+      const units = unitsOf(basis());
+      const all = scores();
+      const own = new Float64Array(size);
+      let row = start;
+      await source.read(source.tile(start, end).pieces, signal, ({ frames }, values) => {
+        for (let first = 0; first + width <= frames; first++, row++) {
+          for (let d = 0; d < size; d++) own[d] = values[first * features + d]! - mean[d]!;
+          for (let i = 0; i < vectors; i++) {
+            let sum = 0;
+            for (let d = 0; d < size; d++) sum += own[d]! * components[i * size + d]!;
+            all[row * vectors + i] = sum / units[i]!;
+          }
+        }
+        return Promise.resolve();
+      });
+      return {};
+    },
+    write: () => Promise.resolve(),
+  };
+}
+
+/** The table that the projection on the device fills. */
 export function vectorBuffer(vectors: number, { frames, width }: RowFrames): SharedBuffer {
   const bytes = project.vectorBytes(vectors * width, frames.features);
   return { name: "vectors", bytes, kind: "storage" };
@@ -33,11 +109,11 @@ export function vectorBuffer(vectors: number, { frames, width }: RowFrames): Sha
  * Projects every row; `scores` is `[rows, components]`. Frames are multiplied with each part of a
  * component that is a frame long; a row's score is the sum over its frames, on the host.
  */
-export function projectPass(
+function projectPass(
   source: RowFrames,
   tileRows: number,
   vectors: number,
-  { basis, scores }: { basis(): Basis; scores(): Float32Array },
+  { basis, scores }: Projection,
 ): Pass {
   const { frames: points, width } = source;
   const { features } = points;
@@ -51,9 +127,8 @@ export function projectPass(
     direction: "forward",
     cost: vectors,
     tables: () => {
-      const { components, mean, explainedVariance, whiten } = basis();
-      units = new Float64Array(vectors).fill(1);
-      if (whiten) explainedVariance.forEach((variance, i) => units[i] = unitOf(variance));
+      const { components, mean } = basis();
+      units = unitsOf(basis());
       origin = Float64Array.from({ length: vectors }, (_, i) => {
         let sum = 0;
         for (let d = 0; d < mean.length; d++) {
@@ -109,9 +184,9 @@ export function projectPass(
   };
 }
 
-/** Standard deviation; 1 where there is none, so that nothing is divided by 0. */
-function unitOf(variance: number): number {
-  return variance > 0 ? Math.sqrt(variance) : 1;
+/** What scores are divided by: standard deviations; 1 where there is none, so that nothing is divided by 0. */
+function unitsOf({ explainedVariance, whiten }: Basis): Float64Array {
+  return explainedVariance.map((variance) => whiten && variance > 0 ? Math.sqrt(variance) : 1);
 }
 
 /** Host bytes of a tile's frames, as they are read and as the device gets them, and where rows start. */
@@ -140,14 +215,14 @@ export class ProjectJob implements PlanActions<Float32Array> {
 
   layout(tileRows: number): PlanLayout {
     const { rows } = this.#source.rows;
-    const pass = projectPass(this.#source, tileRows, this.#vectors, {
+    const passes = projectPasses(this.#source, tileRows, this.#vectors, {
       basis: () => this.#basis,
       scores: () => this.#scores,
     });
     return {
       rows,
       shared: [vectorBuffer(this.#vectors, this.#source)],
-      passes: [pass],
+      passes,
       memory: [
         { what: "rows on their way", kind: "host", bytes: rowBytes(this.#source, tileRows) },
         { what: "scores", kind: "host", bytes: 4 * rows * this.#vectors },
@@ -182,10 +257,12 @@ export class ProjectJob implements PlanActions<Float32Array> {
  * @returns `[rows, features]` f32.
  */
 export function unproject(
-  { components, mean, explainedVariance, whiten }: Basis,
+  basis: Basis,
   scores: ArrayLike<number>,
 ): Float32Array {
-  const vectors = explainedVariance.length;
+  const { components, mean } = basis;
+  const units = unitsOf(basis);
+  const vectors = units.length;
   const features = mean.length;
   if (scores.length % vectors !== 0) {
     throw new RangeError(
@@ -198,8 +275,7 @@ export function unproject(
   for (let row = 0; row < rows; row++) {
     own.set(mean);
     for (let i = 0; i < vectors; i++) {
-      const unit = whiten ? unitOf(explainedVariance[i]!) : 1;
-      const score = scores[row * vectors + i]! * unit;
+      const score = scores[row * vectors + i]! * units[i]!;
       for (let d = 0; d < features; d++) own[d]! += score * components[i * features + d]!;
     }
     values.set(own, row * features);

@@ -126,8 +126,11 @@ export class Moments {
     return matrix;
   }
 
-  /** The `count` largest eigenvalues and their vectors; how far these are from being exact. */
-  largest(count: number): Eigen & { residual: number } {
+  /**
+   * The `count` largest eigenvalues and their vectors, of which `wanted` are to be found well; how far these
+   * are from being exact.
+   */
+  largest(count: number, wanted = count): Eigen & { residual: number } {
     const { size } = this;
     if (isWhole(size, count)) {
       const { values, vectors } = symmetricEigen(this.toMatrix(), size);
@@ -137,7 +140,7 @@ export class Moments {
         residual: 0,
       };
     }
-    return largestEigen((v, n, products) => this.#multiply(v, n, products), size, count);
+    return largestEigen((v, n, products) => this.#multiply(v, n, products), size, count, wanted);
   }
 
   #multiply(vectors: Float64Array, count: number, products: Float64Array): void {

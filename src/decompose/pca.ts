@@ -23,8 +23,16 @@ import type {
 } from "../stream/plan.ts";
 import { measured, Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
-import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
+import {
+  COARSE_VARIANCE,
+  ProjectJob,
+  projectPasses,
+  rowBytes,
+  unproject,
+  vectorBuffer,
+} from "./basis.ts";
 import { fixSigns, Moments, momentsBytes, squaresBytes } from "./moments.ts";
+import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
 import { RowFrames } from "./row_frames.ts";
@@ -53,12 +61,6 @@ export interface PcaFitOptions extends PlanChoices {
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
 }
-
-/**
- * A component whose variance is less than this times the first one's is turned by the rounding of f32
- * sums, some 1e-4 rad here: rows are then read again and their moments summed exactly.
- */
-const COARSE_VARIANCE = 1e-4;
 
 /**
  * Squares that a software adapter sums in a dispatch: it moves their sums in and out for every few rows,
@@ -92,10 +94,14 @@ export class PCA {
   #basis: Basis | undefined;
 
   /**
+   * @throws {TypeError} If there is an option of another name or kind.
    * @throws {RangeError} If `components` is not a whole number from 1.
    */
-  constructor({ components, whiten = false }: PcaOptions) {
+  constructor(options: PcaOptions) {
+    checkNames(ACTION, options, ["components", "whiten"]);
+    const { components, whiten = false } = options;
     checkComponents(components);
+    checkFlag(ACTION, "whiten", whiten);
     this.#components = components;
     this.#whiten = whiten;
   }
@@ -104,28 +110,35 @@ export class PCA {
    * Plans a fit. Nothing is read or allocated yet.
    *
    * @param points `[rows, features]` of any number type.
+   * @throws {TypeError} If there is an option of another name or kind.
    * @throws {RangeError} If there are fewer rows or features than components, or one row alone.
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: PcaFitOptions = {}): Plan<PcaResult> {
-    const source = RowFrames.of(points, "find components");
+    checkNames(ACTION, options, ["tileRows", "slots", "scores", "out", "overwrite"]);
+    const { scores = false, out, overwrite = false, ...choices } = options;
+    checkFlag(ACTION, "scores", scores);
+    checkFlag(ACTION, "overwrite", overwrite);
+    checkPlace(ACTION, "out", out);
+    const source = RowFrames.of(points, ACTION);
     checkShape(source.rows, this.#components);
     const job = new PcaJob(source, {
       components: this.#components,
       whiten: this.#whiten,
       adapter: gpu.adapter.name,
       mostSquares: gpu.adapter.software ? SOFTWARE_SQUARES : Infinity,
-      scores: options.scores ?? false,
-      out: options.out,
-      overwrite: options.overwrite ?? false,
+      scores,
+      out,
+      overwrite,
       onFit: (basis) => this.#basis = basis,
     });
-    return new Plan(gpu, job, options);
+    return new Plan(gpu, job, choices);
   }
 
   /**
    * Plans a projection: `[rows, components]` f32. The rows are not copied or centred anywhere.
    *
+   * @throws {TypeError} If there is an option of another name.
    * @throws {RangeError} If nothing is fitted, or rows have another number of features.
    */
   transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
@@ -138,6 +151,8 @@ export class PCA {
   }
 }
 
+const ACTION = "find components";
+
 /** Plans a projection onto a basis. */
 export function projectPlan(
   gpu: Gpu,
@@ -145,6 +160,7 @@ export function projectPlan(
   basis: Basis,
   choices: PlanChoices,
 ): Plan<Float32Array> {
+  checkNames("project", choices, ["tileRows", "slots"]);
   const source = RowFrames.of(array, "project");
   const features = basis.mean.length;
   if (source.rows.features !== features) {
@@ -161,11 +177,7 @@ export function fitted(basis: Basis | undefined): Basis {
 }
 
 export function checkComponents(components: number): void {
-  if (!(Number.isInteger(components) && components >= 1)) {
-    throw new RangeError(
-      `Cannot find components: components is ${components}, wanted a whole number from 1`,
-    );
-  }
+  checkWhole(ACTION, "components", components, 1);
 }
 
 /** @throws {RangeError} If rows of this shape have no such components. */
@@ -272,7 +284,7 @@ class PcaJob implements PlanActions<PcaResult> {
     if (this.#output) memory.push(this.#output.memory());
     if (scores) {
       shared.push(vectorBuffer(components, source));
-      passes.push(projectPass(source, tileRows, components, {
+      passes.push(...projectPasses(source, tileRows, components, {
         basis: () => this.#solve(),
         scores: () => this.#scores,
       }));
@@ -554,10 +566,10 @@ class PcaJob implements PlanActions<PcaResult> {
     moments.addOuter(offset, -rows);
     const { values, vectors, residual } = moments.largest(components);
     fixSigns(vectors, moments.size);
-    // of squared device units, over all rows
-    const squares = values.map((value) => Math.max(0, value) / scale / scale);
-    const total = moments.trace / scale / scale;
-    const explainedVariance = squares.map((value) => value / (rows - 1));
+    // in squared device units, over all rows; what is left of none is the rounding of sums
+    const squares = values.map((value) => Math.max(0, value));
+    const total = moments.trace;
+    const explainedVariance = squares.map((value) => value / scale / scale / (rows - 1));
     this.#basis = {
       components: vectors,
       mean: offset.map((value, i) => value / scale + shift[i % features]!),
@@ -565,11 +577,11 @@ class PcaJob implements PlanActions<PcaResult> {
       whiten,
     };
     this.#solved = {
-      components: Float32Array.from(vectors),
+      components: vectors,
       mean: this.#basis.mean,
       explainedVariance,
       explainedVarianceRatio: squares.map((value) => total > 0 ? value / total : 0),
-      singularValues: squares.map(Math.sqrt),
+      singularValues: squares.map((value) => Math.sqrt(value) / scale),
       residual,
     };
     return this.#basis;
@@ -577,5 +589,5 @@ class PcaJob implements PlanActions<PcaResult> {
 }
 
 function basisOf({ components, mean, explainedVariance }: PcaResult, whiten: boolean): Basis {
-  return { components: Float64Array.from(components), mean, explainedVariance, whiten };
+  return { components, mean, explainedVariance, whiten };
 }
