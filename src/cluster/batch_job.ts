@@ -114,7 +114,7 @@ export class BatchJob implements PlanActions<Float32Array> {
     const { k, seed } = this.#settings;
     this.#account = account;
     this.#signal = signal;
-    await this.#points.sample({ signal });
+    await this.#points.look({ signal, around: this.#options.centroids });
     account.take("host", this.#seedBytes, "distances to first centres");
     this.#sums = new Float64Array(k * this.#points.features);
     this.#counts = new Float64Array(k);

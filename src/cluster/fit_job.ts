@@ -177,14 +177,19 @@ export class FitJob implements PlanActions<KMeansResult> {
     };
   }
 
-  async hash(): Promise<string> {
-    const sample = await this.#points.sample();
+  async hash(signal: AbortSignal): Promise<string> {
+    const { init: around } = this.#settings;
+    const { digest } = await this.#points.look({
+      digest: this.#store !== undefined,
+      around,
+      signal,
+    });
     const { rows, features, array } = this.#points;
     const { init, ...settings } = this.#settings;
     this.#hash = await digestOf([
       JSON.stringify([VERSION, KIND, settings, rows, features, array.dtype, this.#options.adapter]),
       ...(init ? [init] : []),
-      ...sample,
+      ...(digest ? [digest] : []),
     ]);
     return this.#hash;
   }

@@ -72,7 +72,7 @@ export class PredictJob implements PlanActions<Prediction> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#points.sample({ signal });
+    await this.#points.look({ signal, around: this.#centroids });
     account.take("host", assignment.assignmentBytes(this.#points.rows), "ids and distances");
   }
 
@@ -234,7 +234,7 @@ export class DistanceJob<Result> implements PlanActions<Result> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#points.sample({ signal });
+    await this.#points.look({ signal, around: this.#centroids });
     account.take("host", this.#taker.bytes, this.#taker.what);
     this.#taker.begin();
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Points } from "../array/points.ts";
+import { digestRows } from "../array/points.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
@@ -246,15 +246,14 @@ class Analysis {
   async #claim(overwrite: boolean): Promise<void> {
     const { input: _, out: __, ...settings } = this.#settings;
     const { frames, energy, utterances } = this.#corpus;
-    const points = new Points(frames, { action: "analyse frames" });
     const signal = this.#steps.signal;
-    const sample = await points.sample(signal && { signal });
-    const energies = energy
-      ? [await energy.read(0, Math.min(energy.shape[0]!, energy.chunkRows)) as ArrayBufferView]
-      : [];
+    const digests: string[] = [];
+    for (const array of energy ? [frames, energy] : [frames]) {
+      digests.push(await digestRows(array, signal && { signal }));
+    }
     const facts = [VERSION, settings, utterances, frames.shape, frames.dtype];
     const adapter = this.#gpu.adapter.name;
-    this.#hash = await digestOf([JSON.stringify([...facts, adapter]), ...sample, ...energies]);
+    this.#hash = await digestOf([JSON.stringify([...facts, adapter]), ...digests]);
     const found = await this.#store.get(MANIFEST);
     const manifest = found && JSON.parse(new TextDecoder().decode(found));
     if (overwrite) {

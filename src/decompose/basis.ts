@@ -234,7 +234,7 @@ export class ProjectJob implements PlanActions<Float32Array> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#source.frames.sample({ signal });
+    await this.#source.look({ signal });
     const elements = this.#source.rows.rows * this.#vectors;
     account.take("host", 4 * elements, "scores");
     this.#scores = new Float32Array(elements);

@@ -399,10 +399,10 @@ class BatchesJob implements PlanActions<PcaResult> {
     };
   }
 
-  async hash(): Promise<string> {
-    if (this.#options.output) return await this.#options.output.hash();
-    await this.#points.sample();
-    return "";
+  async hash(signal: AbortSignal): Promise<string> {
+    const { output } = this.#options;
+    const digest = await new RowFrames(this.#points).look({ digest: output !== undefined, signal });
+    return await output?.hash(digest) ?? "";
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {

@@ -310,11 +310,9 @@ class PcaJob implements PlanActions<PcaResult> {
     };
   }
 
-  async hash(): Promise<string> {
-    const hash = await this.#output?.hash() ?? "";
-    // of rows the output took a sample
-    if (!this.#output || this.#source.width > 1) await this.#source.frames.sample();
-    return hash;
+  async hash(signal: AbortSignal): Promise<string> {
+    const digest = await this.#source.look({ digest: this.#output !== undefined, signal });
+    return await this.#output?.hash(digest) ?? "";
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {

@@ -90,12 +90,12 @@ export class PcaOutput {
     return { what: "result", kind: "disk", bytes: this.#store.diskBytes(attributes) };
   }
 
-  async hash(): Promise<string> {
-    const sample = await this.#points.sample();
+  /** @param digest Of all that is read. */
+  async hash(digest: string): Promise<string> {
     const { rows, features, array } = this.#points;
     const { parameters, scores, adapter } = this.#options;
     const settings = [parameters, scores, rows, features, array.dtype, adapter];
-    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), ...sample]);
+    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), digest]);
     return this.#hash;
   }
 

@@ -8,7 +8,9 @@
 import type { ChunkedArray } from "../array/array.ts";
 import type { ContextRun } from "../array/contexts.ts";
 import { ContextView } from "../array/contexts.ts";
+import type { LookOptions } from "../array/points.ts";
 import { Points } from "../array/points.ts";
+import { digestOf } from "../math/digest.ts";
 
 /** Frames that follow each other. */
 export interface FramePiece {
@@ -46,6 +48,16 @@ export class RowFrames {
   static of(array: ChunkedArray, action: string): RowFrames {
     const flat = array instanceof ContextView && array.mode === "flat";
     return new RowFrames(new Points(array, { action }), flat ? array : undefined);
+  }
+
+  /**
+   * Looks at every frame once, for the coordinates; the digest of all that rows are made of, if that is
+   * asked for.
+   */
+  async look(options: LookOptions): Promise<string> {
+    const { digest } = await this.frames.look(options);
+    if (digest === undefined) return "";
+    return await digestOf([digest, JSON.stringify([this.width, this.width > 1 && this.runs])]);
   }
 
   /** The frames of rows [start, end). */
