@@ -176,7 +176,11 @@ export class Points {
   }
 
   /** Rows in the device's coordinates, f64 `[rows, features]`. */
-  async readScaled(start: number, end: number, options?: ReadOptions): Promise<Float64Array> {
+  async readScaled(
+    start: number,
+    end: number,
+    options?: ReadOptions & RowTarget,
+  ): Promise<Float64Array> {
     const scaled = new Float64Array((end - start) * this.features);
     await this.#read(start, end, scaled, (row) => row * this.features, 1, options);
     return scaled;

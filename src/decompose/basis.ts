@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Points } from "../array/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as project from "../kernels/project_rows.ts";
 import { panelElements } from "../math/panels.ts";
@@ -59,39 +60,76 @@ export function projectPasses(
 }
 
 /**
- * Projects every row on the host, where f32 would take the digits of a faint component's scores: of a row
- * as it is less the mean, with components in f64.
+ * Rows as they are projected: less the mean, in units of the first component's deviation. So scores are the
+ * same bits whatever rows are beside a row, and nobody has to look at rows beforehand.
  */
+function aimedPoints({ frames, width }: RowFrames) {
+  const item = width > 1 ? "frame" : "row";
+  const points = new Points(frames.array, { action: frames.action, item });
+  return {
+    points,
+    aim({ mean, explainedVariance }: Basis): void {
+      points.shift = mean.slice(0, frames.features);
+      const exponent = -Math.round(Math.log2(explainedVariance[0]!) / 2);
+      points.scale = Number.isFinite(exponent) ? 2 ** exponent : 1;
+    },
+  };
+}
+
+/** What the device, or f64, makes of the mean of rows, which the shift of their first frame is not all of. */
+function originOf(
+  { mean, components }: Basis,
+  shift: Float64Array,
+  vectors: number,
+): Float64Array<ArrayBuffer> {
+  return Float64Array.from({ length: vectors }, (_, i) => {
+    let sum = 0;
+    for (let d = 0; d < mean.length; d++) {
+      sum += (mean[d]! - shift[d % shift.length]!) * components[i * mean.length + d]!;
+    }
+    return sum;
+  });
+}
+
+/** Projects every row on the host, where f32 would take the digits of a faint component's scores. */
 function exactProjectPass(
   source: RowFrames,
   vectors: number,
   { basis, scores }: Projection,
 ): Pass {
   const { frames: { features }, width } = source;
+  const { points, aim } = aimedPoints(source);
   const size = features * width;
+  let origin = new Float64Array(0);
+  let units = new Float64Array(0);
   return {
     name: "exact project",
     direction: "forward",
     // nobody knows beforehand whether there are faint ones
     cost: 0,
+    tables: () => {
+      aim(basis());
+      units = unitsOf(basis());
+      origin = originOf(basis(), points.shift, vectors);
+      return {};
+    },
     slotBuffers: [],
     steps: [],
     read: async ({ start, end }, signal) => {
-      const { components, mean } = basis();
-      const units = unitsOf(basis());
+      const { components } = basis();
       const all = scores();
-      const own = new Float64Array(size);
       let row = start;
-      await source.read(source.tile(start, end).pieces, signal, ({ frames }, values) => {
+      await source.read(source.tile(start, end).pieces, signal, async (piece, values) => {
+        const { frame, frames } = piece;
+        const own = await points.readScaled(frame, frame + frames, { values });
         for (let first = 0; first + width <= frames; first++, row++) {
-          for (let d = 0; d < size; d++) own[d] = values[first * features + d]! - mean[d]!;
+          const from = first * features;
           for (let i = 0; i < vectors; i++) {
             let sum = 0;
-            for (let d = 0; d < size; d++) sum += own[d]! * components[i * size + d]!;
-            all[row * vectors + i] = sum / units[i]!;
+            for (let d = 0; d < size; d++) sum += own[from + d]! * components[i * size + d]!;
+            all[row * vectors + i] = (sum / points.scale - origin[i]!) / units[i]!;
           }
         }
-        return Promise.resolve();
       });
       return {};
     },
@@ -115,8 +153,8 @@ function projectPass(
   vectors: number,
   { basis, scores }: Projection,
 ): Pass {
-  const { frames: points, width } = source;
-  const { features } = points;
+  const { frames: { features }, width } = source;
+  const { points, aim } = aimedPoints(source);
   const mostFrames = source.mostFrames(tileRows);
   const parts = vectors * width;
   /** What the scores of a row at the origin of the device's coordinates are, and a score's unit. */
@@ -127,17 +165,11 @@ function projectPass(
     direction: "forward",
     cost: vectors,
     tables: () => {
-      const { components, mean } = basis();
+      aim(basis());
       units = unitsOf(basis());
-      origin = Float64Array.from({ length: vectors }, (_, i) => {
-        let sum = 0;
-        for (let d = 0; d < mean.length; d++) {
-          sum += (mean[d]! - points.shift[d % features]!) * components[i * mean.length + d]!;
-        }
-        return sum;
-      });
+      origin = originOf(basis(), points.shift, vectors);
       // a component is the parts of its frames, one after the other
-      return { vectors: project.packVectors(components, features) };
+      return { vectors: project.packVectors(basis().components, features) };
     },
     slotBuffers: [
       { name: "points", bytes: 4 * panelElements(mostFrames, features), role: "upload" },
@@ -185,8 +217,11 @@ function projectPass(
 }
 
 /** What scores are divided by: standard deviations; 1 where there is none, so that nothing is divided by 0. */
-function unitsOf({ explainedVariance, whiten }: Basis): Float64Array {
-  return explainedVariance.map((variance) => whiten && variance > 0 ? Math.sqrt(variance) : 1);
+function unitsOf({ explainedVariance, whiten }: Basis): Float64Array<ArrayBuffer> {
+  return Float64Array.from(
+    explainedVariance,
+    (variance) => whiten && variance > 0 ? Math.sqrt(variance) : 1,
+  );
 }
 
 /** Host bytes of a tile's frames, as they are read and as the device gets them, and where rows start. */
@@ -232,12 +267,12 @@ export class ProjectJob implements PlanActions<Float32Array> {
     };
   }
 
-  async begin({ account, signal }: RunContext): Promise<void> {
+  begin({ account }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#source.look({ signal });
     const elements = this.#source.rows.rows * this.#vectors;
     account.take("host", 4 * elements, "scores");
     this.#scores = new Float32Array(elements);
+    return Promise.resolve();
   }
 
   finish(): Promise<Float32Array> {
