@@ -25,7 +25,7 @@ import { measured, Plan } from "../stream/plan.ts";
 import { tilesAlive } from "../stream/schedule.ts";
 import type { Basis } from "./basis.ts";
 import { projectPasses, rowBytes, unproject, vectorBuffer } from "./basis.ts";
-import { fixSigns, Moments, momentsBytes } from "./moments.ts";
+import { fixSigns, Moments, momentsBytes, weightOf } from "./moments.ts";
 import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
 import type { PcaResult } from "./pca_result.ts";
@@ -299,6 +299,8 @@ type BatchFacts = Pick<State, "rows" | "norm"> & { residual: number };
 interface Batch {
   /** `[rows, features]`, less their mean, in the device's units. */
   centered: Float64Array;
+  /** What the device has of its features, or of its rows where it multiplies rows, is multiplied by these. */
+  weights: Float64Array;
   /** In the array's units. */
   mean: Float64Array;
   /** Root of the sum of squares about the mean, in the device's units. */
@@ -401,7 +403,8 @@ class BatchesJob implements PlanActions<PcaResult> {
 
   async hash(signal: AbortSignal): Promise<string> {
     const { output } = this.#options;
-    const digest = await new RowFrames(this.#points).look({ digest: output !== undefined, signal });
+    const rows = new RowFrames(this.#points);
+    const { digest } = await rows.look({ digest: output !== undefined, signal });
     return await output?.hash(digest) ?? "";
   }
 
@@ -514,25 +517,35 @@ class BatchesJob implements PlanActions<PcaResult> {
     const count = end - start;
     const mean = new Float64Array(features);
     for (let at = 0; at < centered.length; at++) mean[at % features]! += centered[at]! / count;
-    const rows = new Float32Array(stride * (this.#tall ? count : features));
+    const tall = this.#tall;
+    const squares = new Float64Array(this.#shape.features);
     const largest = new Float64Array(this.#shape.features);
-    let squares = 0;
-    for (let row = 0; row < count; row++) {
-      for (let d = 0; d < features; d++) {
-        const value = centered[row * features + d]! - mean[d]!;
-        squares += value * value;
-        centered[row * features + d] = value;
-        const [along, across] = this.#tall ? [row, d] : [d, row];
-        rows[along * stride + across] = value;
+    for (let row = 0, at = 0; row < count; row++) {
+      for (let d = 0; d < features; d++, at++) {
+        const value = centered[at]! - mean[d]!;
+        centered[at] = value;
+        const across = tall ? d : row;
+        squares[across]! += value * value;
         largest[across] = Math.max(largest[across]!, Math.abs(value));
+      }
+    }
+    const along = tall ? count : features;
+    const weights = squares.map((sum) => weightOf(sum / along));
+    const rows = new Float32Array(stride * along);
+    for (let row = 0, at = 0; row < count; row++) {
+      for (let d = 0; d < features; d++, at++) {
+        if (tall) rows[row * stride + d] = centered[at]! * weights[d]!;
+        else rows[d * stride + row] = centered[at]! * weights[row]!;
       }
     }
     this.#batches.set(tile.start, {
       centered,
+      weights,
       mean: mean.map((value, d) => value / scale + shift[d]!),
-      norm: Math.sqrt(squares),
+      norm: Math.sqrt(squares.reduce((sum, own) => sum + own, 0)),
     });
-    return { rows, grains: kernel.momentGrains(largest, this.#shape) };
+    const weighted = largest.map((value, i) => value * weights[i]!);
+    return { rows, grains: kernel.momentGrains(weighted, this.#shape) };
   }
 
   #merge(tile: Tile, sums: readonly Float32Array[]): void {
@@ -543,6 +556,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     for (let block = 0; block * this.#shape.blockRows < this.#along(tile); block++) {
       for (const part of sums) moments.add(part.subarray(block * length, (block + 1) * length));
     }
+    moments.scaleFeatures(batch.weights.map((weight) => 1 / weight));
     const { features, scale } = this.#points;
     const before = this.#state;
     const count = batch.centered.length / features;

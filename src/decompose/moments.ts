@@ -30,6 +30,14 @@ function isWhole(size: number, count: number): boolean {
 }
 
 /**
+ * What makes a deviation about 1, a power of two: what f32 loses of the products of two features is then a part
+ * of their own deviations, and not of the largest one's.
+ */
+export function weightOf(variance: number): number {
+  return variance > 0 ? 2 ** -Math.round(Math.log2(variance) / 2) : 1;
+}
+
+/**
  * Sum of x x^T over rows, in the squares that the kernel has, of which nothing below the diagonal is read. Where a row is `width` frames, the part of
  * frames w and w + lag of all rows is a sum over nearly the same pairs of frames for every w: over those
  * of w = 0, without the first w of every run of rows, and with the w that follow its last. So it is kept
@@ -98,6 +106,20 @@ export class Moments {
         const own = at + (i - row) * SQUARE - column;
         const scaled = weight * v[i]!;
         for (let j = column; j < columnEnd; j++) squares[own + j]! += scaled * v[j]!;
+      }
+    });
+  }
+
+  /** Multiplies what belongs to features by a factor of each, the same for every frame of a row. */
+  scaleFeatures(factors: Float64Array): void {
+    const features = this.#features;
+    this.#forEach((squares, at, [row, rowEnd], [column, columnEnd]) => {
+      for (let i = row; i < rowEnd; i++) {
+        const own = at + (i - row) * SQUARE - column;
+        const factor = factors[i % features]!;
+        for (let j = column; j < columnEnd; j++) {
+          squares[own + j]! *= factor * factors[j % features]!;
+        }
       }
     });
   }

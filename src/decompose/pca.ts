@@ -31,7 +31,7 @@ import {
   unproject,
   vectorBuffer,
 } from "./basis.ts";
-import { fixSigns, Moments, momentsBytes, squaresBytes } from "./moments.ts";
+import { fixSigns, Moments, momentsBytes, squaresBytes, weightOf } from "./moments.ts";
 import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
@@ -218,9 +218,11 @@ class PcaJob implements PlanActions<PcaResult> {
   readonly #output: PcaOutput | undefined;
   #account!: Account;
   #moments: Moments | undefined;
-  /** By frame of a row: of the first; and what is added to those of the one before. */
+  /** What the features of a frame are multiplied by, see {@link weightOf}. */
+  #weights = new Float64Array(0);
+  /** By frame of a row, weighted: of the first; and what is added to those of the one before. */
   #sums: Float64Array[] = [];
-  /** Largest magnitude of every feature of a frame, in the device's coordinates. */
+  /** Largest magnitude of every feature of a frame, in the device's coordinates, weighted. */
   #largest = new Float64Array(0);
   /** Both as they were when a tile had been read, by its end: reading runs ahead. */
   readonly #seen = new Map<number, { sums: Float64Array; largest: Float64Array }>();
@@ -311,7 +313,9 @@ class PcaJob implements PlanActions<PcaResult> {
   }
 
   async hash(signal: AbortSignal): Promise<string> {
-    const digest = await this.#source.look({ digest: this.#output !== undefined, signal });
+    const looked = { digest: this.#output !== undefined, signal };
+    const { digest, variance } = await this.#source.look(looked);
+    this.#weights = variance.map(weightOf);
     return await this.#output?.hash(digest) ?? "";
   }
 
@@ -386,6 +390,8 @@ class PcaJob implements PlanActions<PcaResult> {
     const flat = source.width > 1;
     /** Of frames, of which so many are the first of a row. */
     const looking = (starts: number) => (frame: Float64Array) => {
+      this.#weigh(frame);
+      if (this.#part !== kernel.PART.whole) return;
       const [largest, sum] = [this.#largest, this.#sums[0]!];
       const isStart = starts-- > 0;
       for (let d = 0; d < frame.length; d++) {
@@ -425,7 +431,6 @@ class PcaJob implements PlanActions<PcaResult> {
       read: async ({ start, end }, signal) => {
         const tile = source.tile(start, end);
         const rows = new Float32Array(tile.frames * stride);
-        const looks = this.#part === kernel.PART.whole;
         await source.read(
           tile.pieces,
           signal,
@@ -434,10 +439,10 @@ class PcaJob implements PlanActions<PcaResult> {
               values,
               into: rows,
               at,
-              ...(looks && { look: looking(frames - source.width + 1) }),
+              look: looking(frames - source.width + 1),
             }),
         );
-        if (looks) {
+        if (this.#part === kernel.PART.whole) {
           this.#seen.set(end, { sums: this.#sums[0]!.slice(), largest: this.#largest.slice() });
         }
         return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
@@ -461,6 +466,8 @@ class PcaJob implements PlanActions<PcaResult> {
   #endsPass(ends: RunEnds): Pass {
     const { whole, coarse, rest } = kernel.PART;
     const look = (frame: number, weight: number, values: Float64Array) => {
+      this.#weigh(values);
+      if (this.#part !== whole) return;
       const sums = this.#sums[frame + 1]!;
       values.forEach((value, d) => sums[d]! += weight * value);
     };
@@ -490,7 +497,7 @@ class PcaJob implements PlanActions<PcaResult> {
         },
       ],
       read: async (tile, signal) => ({
-        rows: await ends.read(tile, signal, this.#part === whole ? look : undefined),
+        rows: await ends.read(tile, signal, look),
       }),
       write: (tile, downloads) => {
         const { isLast, weight } = ends.tile(tile);
@@ -524,6 +531,10 @@ class PcaJob implements PlanActions<PcaResult> {
       workgroups: (rows) =>
         kernel.secondMomentsWorkgroups(rows, shape, Math.min(own, pairs - i * own)),
     }));
+  }
+
+  #weigh(frame: Float64Array): void {
+    for (let d = 0; d < frame.length; d++) frame[d]! *= this.#weights[d]!;
   }
 
   /** Whether there is another part to be summed after the one that was. */
@@ -562,6 +573,9 @@ class PcaJob implements PlanActions<PcaResult> {
     );
     moments.addUp();
     moments.addOuter(offset, -rows);
+    const factors = this.#weights.map((weight) => 1 / weight);
+    moments.scaleFeatures(factors);
+    offset.forEach((_, i) => offset[i]! *= factors[i % features]!);
     const { values, vectors, residual } = moments.largest(components);
     fixSigns(vectors, moments.size);
     // in squared device units, over all rows; what is left of none is the rounding of sums

@@ -51,13 +51,16 @@ export class RowFrames {
   }
 
   /**
-   * Looks at every frame once, for the coordinates; the digest of all that rows are made of, if that is
-   * asked for.
+   * Looks at every frame once, for the coordinates.
+   *
+   * @returns The digest of all that rows are made of, if that is asked for; the variance of every feature
+   * of a frame, in the device's coordinates.
    */
-  async look(options: LookOptions): Promise<string> {
-    const { digest } = await this.frames.look(options);
-    if (digest === undefined) return "";
-    return await digestOf([digest, JSON.stringify([this.width, this.width > 1 && this.runs])]);
+  async look(options: LookOptions): Promise<{ digest: string; variance: Float64Array }> {
+    const { digest, variance } = await this.frames.look(options);
+    if (digest === undefined) return { digest: "", variance };
+    const cut = JSON.stringify([this.width, this.width > 1 && this.runs]);
+    return { digest: await digestOf([digest, cut]), variance };
   }
 
   /** The frames of rows [start, end). */
