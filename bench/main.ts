@@ -8,6 +8,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
+import { runAccuracyPca } from "./accuracy_pca_bench.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import { openCeilings } from "./ceilings.ts";
 import { runConditioningBench } from "./conditioning_bench.ts";
@@ -57,13 +58,14 @@ const benches: NamedBench[] = [
 const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
+  { name: "accuracy-pca", run: runAccuracyPca },
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];
 /** Names of several. */
 const groups: Record<string, NamedBench[]> = {
   // the order of a machine that is lent for minutes: answers and kernels, analyses, then the others
-  gpu: [...kernels, transitionStepBench, ...pipelineBenches, named[2]!],
+  gpu: [...kernels, transitionStepBench, ...pipelineBenches, named[3]!],
   kernels,
 };
 

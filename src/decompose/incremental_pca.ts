@@ -76,6 +76,9 @@ const KEPT_BESIDE = 24;
 /** All that goes from batch to batch, in f64 and the array's units. */
 interface State {
   rows: number;
+  /** About which means are taken: far from 0, f64 would have fewer digits of them than of the rows. */
+  origin: Float64Array;
+  /** Less the origin. */
   mean: Float64Array;
   /** Root of the sum of squares of all features about their mean. */
   norm: number;
@@ -265,10 +268,10 @@ class Batches {
 }
 
 function basisOf(state: State, components: number, whiten: boolean): Basis {
-  const { directions, mean } = state;
+  const { directions, origin, mean } = state;
   return {
     components: directions.slice(0, components * mean.length),
-    mean,
+    mean: origin.map((value, d) => value + mean[d]!),
     explainedVariance: explainedVariance(state).slice(0, components),
     whiten,
   };
@@ -301,7 +304,7 @@ interface Batch {
   centered: Float64Array;
   /** What the device has of its features, or of its rows where it multiplies rows, is multiplied by these. */
   weights: Float64Array;
-  /** In the array's units. */
+  /** In the device's coordinates. */
   mean: Float64Array;
   /** Root of the sum of squares about the mean, in the device's units. */
   norm: number;
@@ -397,7 +400,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       passes,
       memory,
       restarts: true,
-      ...(output && { stateBytes: 8 * (features + kept * (features + 1)) + 256 }),
+      ...(output && { stateBytes: 8 * (2 * features + kept * (features + 1)) + 256 }),
     };
   }
 
@@ -413,7 +416,14 @@ class BatchesJob implements PlanActions<PcaResult> {
     if (found.kind !== "finished") return found;
     const { directions, singularValues, norm } = await this.#options.output!.readKept();
     const { mean } = found.result;
-    this.#options.onFit({ rows: this.#points.rows, mean, norm, directions, singularValues });
+    this.#options.onFit({
+      rows: this.#points.rows,
+      origin: mean,
+      mean: new Float64Array(mean.length),
+      norm,
+      directions,
+      singularValues,
+    });
     return found;
   }
 
@@ -456,7 +466,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     const singularValues = state.singularValues.slice(0, components);
     const fit = {
       components: basis.components,
-      mean: state.mean,
+      mean: basis.mean,
       explainedVariance: basis.explainedVariance,
       explainedVarianceRatio: singularValues.map((value) => norm > 0 ? (value / norm) ** 2 : 0),
       singularValues,
@@ -475,15 +485,21 @@ class BatchesJob implements PlanActions<PcaResult> {
   }
 
   snapshot(): HostState {
-    const { rows, norm, mean, directions, singularValues } = this.#state!;
+    const { rows, norm, origin, mean, directions, singularValues } = this.#state!;
     const facts: BatchFacts = { rows, norm, residual: this.#residual };
-    return { facts, arrays: [mean, directions, singularValues] };
+    return { facts, arrays: [origin, mean, directions, singularValues] };
   }
 
   #resume({ facts, arrays }: HostState): void {
     const { residual, ...numbers } = facts as BatchFacts;
-    const [mean, directions, singularValues] = arrays as [Float64Array, Float64Array, Float64Array];
-    this.#state = { ...numbers, mean, directions, singularValues };
+    const [origin, mean, directions, singularValues] = arrays as Float64Array[];
+    this.#state = {
+      ...numbers,
+      origin: origin!,
+      mean: mean!,
+      directions: directions!,
+      singularValues: singularValues!,
+    };
     this.#residual = residual;
   }
 
@@ -511,7 +527,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     stride: number,
     signal: AbortSignal,
   ): Promise<Record<string, ArrayBufferView>> {
-    const { features, scale, shift } = this.#points;
+    const { features } = this.#points;
     const [start, end] = this.#rowsOf(tile);
     const centered = await this.#points.readScaled(start, end, { signal });
     const count = end - start;
@@ -541,7 +557,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     this.#batches.set(tile.start, {
       centered,
       weights,
-      mean: mean.map((value, d) => value / scale + shift[d]!),
+      mean,
       norm: Math.sqrt(squares.reduce((sum, own) => sum + own, 0)),
     });
     const weighted = largest.map((value, i) => value * weights[i]!);
@@ -557,11 +573,13 @@ class BatchesJob implements PlanActions<PcaResult> {
       for (const part of sums) moments.add(part.subarray(block * length, (block + 1) * length));
     }
     moments.scaleFeatures(batch.weights.map((weight) => 1 / weight));
-    const { features, scale } = this.#points;
+    const { features, scale, shift } = this.#points;
     const before = this.#state;
     const count = batch.centered.length / features;
     const rows = (before?.rows ?? 0) + count;
-    const stack = [this.#above(batch, count), batch.centered];
+    const origin = before?.origin ?? shift;
+    const own = batch.mean.map((value, d) => value / scale + (shift[d]! - origin[d]!));
+    const stack = [this.#above(own, count), batch.centered];
     const kept = Math.min(this.#options.keep, features, stack[0]!.length / features + count);
     const { vectors, residual } = this.#tall
       ? this.#eigenOfFeatures(moments, stack[0]!, kept)
@@ -569,19 +587,23 @@ class BatchesJob implements PlanActions<PcaResult> {
     this.#residual = Math.max(this.#residual, residual);
     const refined = refineDirections(stack, vectors, features);
     fixSigns(refined.vectors, features);
-    const mean = before?.mean ?? batch.mean;
+    const mean = before?.mean ?? own;
     const moved = stack[0]!.subarray(-features).reduce((sum, value) => sum + value * value, 0);
     this.#state = {
       rows,
-      mean: mean.map((value, d) => value + (batch.mean[d]! - value) * count / rows),
+      origin,
+      mean: mean.map((value, d) => value + (own[d]! - value) * count / rows),
       norm: Math.hypot(before?.norm ?? 0, batch.norm / scale, Math.sqrt(moved) / scale),
       directions: refined.vectors,
       singularValues: refined.values.map((value) => value / scale),
     };
   }
 
-  /** What earlier batches left and a row of what the mean moves, `[any, features]`, in the device's units. */
-  #above({ mean }: Batch, count: number): Float64Array {
+  /**
+   * What earlier batches left and a row of what a batch's mean moves, `[any, features]`, in the device's
+   * units.
+   */
+  #above(mean: Float64Array, count: number): Float64Array {
     const { features, scale } = this.#points;
     const before = this.#state;
     if (!before) return new Float64Array(0);

@@ -70,7 +70,7 @@ const SOFTWARE_SQUARES = 32;
 
 /**
  * Principal components by the covariance, exactly: no sketch and no approximation by batches. Rows are
- * read once; three times where components are asked for whose variance is less than a ten-thousandth
+ * read once; four times where components are asked for whose variance is less than a ten-thousandth
  * of the first one's, which takes exact sums. Blocks are summed in f32 and merged in f64; eigenvectors
  * are found in f64.
  *
@@ -252,11 +252,11 @@ class PcaJob implements PlanActions<PcaResult> {
     const { width, frames: { features }, rows: { rows } } = source;
     const shape = { features, lags: width, blockRows: this.#blockRows, tileRows };
     const ends = width > 1 ? new RunEnds(source, tileRows) : undefined;
-    const { whole, coarse, rest } = kernel.PART;
+    const { whole, coarse, middle, last } = kernel.PART;
     const passes: Pass[] = [
       this.#momentsPass("moments", [whole], shape),
       ...(ends ? [this.#endsPass(ends)] : []),
-      this.#momentsPass("exact moments", [coarse, rest], shape),
+      this.#momentsPass("exact moments", [coarse, middle, last], shape),
     ];
     const shared: SharedBuffer[] = [
       {
@@ -464,7 +464,7 @@ class PcaJob implements PlanActions<PcaResult> {
 
   /** Sums the frames at which segments begin and end. */
   #endsPass(ends: RunEnds): Pass {
-    const { whole, coarse, rest } = kernel.PART;
+    const { whole, coarse, middle, last } = kernel.PART;
     const look = (frame: number, weight: number, values: Float64Array) => {
       this.#weigh(values);
       if (this.#part !== whole) return;
@@ -477,8 +477,9 @@ class PcaJob implements PlanActions<PcaResult> {
       cost: ends.features / 2,
       rows: ends.rows,
       sweeps: {
-        most: 3,
-        again: () => this.#part === whole ? this.#isExact(coarse) : this.#nextPart([coarse, rest]),
+        most: 4,
+        again: () =>
+          this.#part === whole ? this.#isExact(coarse) : this.#nextPart([coarse, middle, last]),
       },
       tables: () => ({ grains: ends.grains(this.#largest) }),
       slotBuffers: [
