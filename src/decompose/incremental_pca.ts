@@ -24,7 +24,7 @@ import type {
 import { measured, Plan } from "../stream/plan.ts";
 import { tilesAlive } from "../stream/schedule.ts";
 import type { Basis } from "./basis.ts";
-import { projectPasses, rowBytes, unproject, vectorBuffer } from "./basis.ts";
+import { COARSE_VARIANCE, projectPasses, rowBytes, unproject, vectorBuffer } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes, weightOf } from "./moments.ts";
 import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
@@ -92,9 +92,10 @@ interface State {
  * an approximation that holds no features x features matrix where batches are shorter than that. What a
  * batch has beyond the directions that are kept is lost, so more are kept than are asked for.
  *
- * The device finds the directions of a batch, by products of its rows that are summed exactly; the host
- * makes them as good as f64 is, down to a billionth of the first one's deviation where as many are kept as
- * there are features.
+ * The device finds the directions of a batch, by products of its rows; the host makes them as good as
+ * f64 is, down to a billionth of the first one's deviation where as many are kept as there are features. Where
+ * a component is asked for that has less than a ten-thousandth of the first one's variance, batches are taken
+ * again, and their products summed exactly.
  *
  * Source: Ross, Lim, Lin and Yang 2008, "Incremental learning for robust visual tracking", as in
  * scikit-learn: a last batch of fewer rows than components is taken with the one before it.
@@ -296,7 +297,7 @@ function explainedVariance({ singularValues, rows }: State): Float64Array {
 }
 
 /** What a snapshot says beside arrays. */
-type BatchFacts = Pick<State, "rows" | "norm"> & { residual: number };
+type BatchFacts = Pick<State, "rows" | "norm"> & { residual: number; exact: boolean };
 
 /** A batch on the host. */
 interface Batch {
@@ -323,6 +324,8 @@ class BatchesJob implements PlanActions<PcaResult> {
   #scores = new Float32Array(0);
   /** Of the eigenvectors of any batch. */
   #residual = 0;
+  /** Whether batches are taken again. */
+  #exact = false;
   /** By the tile they are. */
   readonly #batches = new Map<number, Batch>();
 
@@ -339,47 +342,17 @@ class BatchesJob implements PlanActions<PcaResult> {
   }
 
   layout(tileRows: number): PlanLayout {
-    const bytes = kernel.momentBytes(this.#shape);
-    const stride = kernel.rowStride(this.#shape.features);
-    const { coarse, rest } = kernel.PART;
-    /** A tile is a batch, of however many rows. */
-    const share = (tile: Tile, row: number) =>
-      Math.floor(row * this.#along(tile) / (tile.end - tile.start));
-    const pass: Pass = {
-      name: "batches",
-      direction: "forward",
-      cost: 1,
-      rows: this.#options.batches.count * tileRows,
-      resumesAt: () => true,
-      slotBuffers: [
-        { name: "rows", bytes: 4 * stride * this.#shape.tileRows, role: "upload" },
-        { name: "grains", bytes: 4 * stride, role: "upload" },
-        { name: "coarse_moments", bytes, role: "download" },
-        { name: "rest_moments", bytes, role: "download" },
-      ],
-      steps: [coarse, rest].map((part) => ({
-        kernel: kernel.secondMoments,
-        constants: kernel.secondMomentsConstants(this.#shape),
-        buffers: {
-          starts: "grains",
-          moments: part === coarse ? "coarse_moments" : "rest_moments",
-        },
-        order: "ascending",
-        params: (tile, from, to) =>
-          kernel.secondMomentsParams(share(tile, from), share(tile, to), 0, part),
-        // a last, short batch may have all its features in one dispatch
-        workgroups: () => kernel.secondMomentsWorkgroups(this.#shape.tileRows, this.#shape),
-      })),
-      read: (tile, signal) => this.#read(tile, stride, signal),
-      write: (tile, { coarse_moments, rest_moments }) => {
-        this.#merge(tile, [coarse_moments!, rest_moments!].map((sums) => new Float32Array(sums)));
-        return Promise.resolve();
-      },
-    };
     const { rows, features } = this.#points;
     const { scores, components, keep, batches, output } = this.#options;
+    const { whole, coarse, rest } = kernel.PART;
+    const passes = [
+      this.#batchesPass("batches", [whole], tileRows),
+      {
+        ...this.#batchesPass("exact batches", [coarse, rest], tileRows),
+        needed: () => this.#isFaint(),
+      },
+    ];
     const shared: SharedBuffer[] = [];
-    const passes = [pass];
     const memory: MemoryItem[] = [
       { what: "batches and eigenvectors", kind: "host", bytes: this.#hostBytes },
     ];
@@ -402,6 +375,57 @@ class BatchesJob implements PlanActions<PcaResult> {
       restarts: true,
       ...(output && { stateBytes: 8 * (2 * features + kept * (features + 1)) + 256 }),
     };
+  }
+
+  /** Takes batch after batch, whose moments the device sums in these parts. */
+  #batchesPass(name: string, parts: readonly kernel.Part[], tileRows: number): Pass {
+    const bytes = kernel.momentBytes(this.#shape);
+    const stride = kernel.rowStride(this.#shape.features);
+    const sums = parts.map((part) => `moments_${part}`);
+    /** A tile is a batch, of however many rows. */
+    const share = (tile: Tile, row: number) =>
+      Math.floor(row * this.#along(tile) / (tile.end - tile.start));
+    return {
+      name,
+      direction: "forward",
+      // of exact ones nobody knows beforehand
+      cost: parts[0] === kernel.PART.whole ? 1 : 0,
+      rows: this.#options.batches.count * tileRows,
+      resumesAt: () => true,
+      slotBuffers: [
+        { name: "rows", bytes: 4 * stride * this.#shape.tileRows, role: "upload" },
+        { name: "grains", bytes: 4 * stride, role: "upload" },
+        ...sums.map((name) => ({ name, bytes, role: "download" as const })),
+      ],
+      steps: parts.map((part, i) => ({
+        kernel: kernel.secondMoments,
+        constants: kernel.secondMomentsConstants(this.#shape),
+        buffers: { starts: "grains", moments: sums[i]! },
+        order: "ascending",
+        params: (tile, from, to) =>
+          kernel.secondMomentsParams(share(tile, from), share(tile, to), 0, part),
+        // a last, short batch may have all its features in one dispatch
+        workgroups: () => kernel.secondMomentsWorkgroups(this.#shape.tileRows, this.#shape),
+      })),
+      read: (tile, signal) => this.#read(tile, stride, signal),
+      write: (tile, downloads) => {
+        this.#merge(tile, sums.map((name) => new Float32Array(downloads[name]!)));
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** Whether a component is so faint that sums in f32 may have hidden it: batches are then taken again. */
+  #isFaint(): boolean {
+    if (this.#exact) return true;
+    const { components, initial } = this.#options;
+    const { singularValues } = this.#state!;
+    const [largest, smallest] = [singularValues[0]!, singularValues[components - 1] ?? 0];
+    if (!(largest > 0 && (smallest / largest) ** 2 <= COARSE_VARIANCE)) return false;
+    this.#exact = true;
+    this.#state = initial;
+    this.#residual = 0;
+    return true;
   }
 
   async hash(signal: AbortSignal): Promise<string> {
@@ -445,6 +469,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     this.#state = this.#options.initial;
     this.#batches.clear();
     this.#residual = 0;
+    this.#exact = false;
     if (state) this.#resume(state as HostState);
     account.take("host", this.#hostBytes, "batches and eigenvectors");
     if (this.#options.scores) {
@@ -486,12 +511,12 @@ class BatchesJob implements PlanActions<PcaResult> {
 
   snapshot(): HostState {
     const { rows, norm, origin, mean, directions, singularValues } = this.#state!;
-    const facts: BatchFacts = { rows, norm, residual: this.#residual };
+    const facts: BatchFacts = { rows, norm, residual: this.#residual, exact: this.#exact };
     return { facts, arrays: [origin, mean, directions, singularValues] };
   }
 
   #resume({ facts, arrays }: HostState): void {
-    const { residual, ...numbers } = facts as BatchFacts;
+    const { residual, exact, ...numbers } = facts as BatchFacts;
     const [origin, mean, directions, singularValues] = arrays as Float64Array[];
     this.#state = {
       ...numbers,
@@ -501,6 +526,7 @@ class BatchesJob implements PlanActions<PcaResult> {
       singularValues: singularValues!,
     };
     this.#residual = residual;
+    this.#exact = exact;
   }
 
   release(): Promise<void> {

@@ -7,44 +7,13 @@
 import { forEachSquare, momentElements, SQUARE, squareIndex } from "../kernels/second_moments.ts";
 import type { Eigen } from "../math/eigen.ts";
 import { largestEigen, symmetricEigen } from "../math/eigen.ts";
-import { refineDirections } from "./refine.ts";
+import { gradedEigen } from "./refine.ts";
 
 /** Up to here all eigenvectors are found at once, which is exact and takes a second. */
 const WHOLE_SIZE = 512;
 
 /** An eigenvalue that is less than this times the largest has lost digits to it. */
 const GRADED = 1e-9;
-
-/**
- * Eigenvectors of a matrix whose features differ in size, with as many digits as it has of each: by its root
- * R, R^T R = D C D, of features in units of their own deviations. What C has not got more than the rounding of is
- * 0.
- *
- * Source: Demmel and Veselić 1992, "Jacobi's method is more accurate than QR".
- *
- * @param vectors Those of a plain solve.
- */
-function gradedEigen(matrix: Float64Array, size: number, vectors: Float64Array): Eigen {
-  const deviations = Float64Array.from(
-    { length: size },
-    (_, i) => Math.sqrt(Math.max(0, matrix[i * (size + 1)]!)),
-  );
-  const root = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) {
-    const pivot = (j: number) => {
-      let sum = 0;
-      for (let k = 0; k < i; k++) sum += root[k * size + i]! * root[k * size + j]!;
-      const own = deviations[i]! * deviations[j]!;
-      return (own > 0 ? matrix[i * size + j]! / own : 0) - sum;
-    };
-    const squared = pivot(i);
-    if (!(squared > size * Number.EPSILON)) continue;
-    for (let j = i; j < size; j++) root[i * size + j] = pivot(j) / Math.sqrt(squared);
-  }
-  for (let at = 0; at < root.length; at++) root[at]! *= deviations[at % size]!;
-  const refined = refineDirections([root], vectors, size);
-  return { values: refined.values.map((value) => value * value), vectors: refined.vectors };
-}
 
 /** Host bytes of {@link Moments}, and of finding `count` eigenvectors. */
 export function momentsBytes(features: number, count: number, width = 1): number {

@@ -11,32 +11,36 @@ import { Random } from "../math/random.ts";
 /** The rows of a matrix, in pieces that lie one below the other, `[any, features]`. */
 export type Stack = readonly Float64Array[];
 
+/** Directions and a singular value each, largest first. */
+export interface Directions {
+  values: Float64Array;
+  /** `[count, features]`, a row each, orthonormal. */
+  vectors: Float64Array;
+}
+
 /** Cosines between columns at which they are orthogonal: the rounding of their products. */
 const ORTHOGONAL = 1e-13;
 const MOST_SWEEPS = 40;
 
 /** Host bytes of {@link refineDirections}. */
 export function refineBytes(rows: number, features: number, count: number): number {
-  return 8 * count * (2 * rows + 3 * features + count);
+  return 8 * count * (rows + 3 * features + 3 * count);
 }
 
 /**
  * One step of subspace iteration, which divides what directions have of those outside by the ratio of
- * their squared singular values, and the singular value decomposition of the rows in their space.
+ * their squared singular values; and the singular value decomposition of the rows in the space they span.
  *
  * Products of rows with themselves, from which directions come, lose what is a ten-millionth of the first
- * singular value in f64 and what is a thousandth in f32; here a small singular value keeps its digits. Source: Hestenes 1958, "Inversion of matrices by biorthogonalization and
- * related results", one-sided Jacobi rotations; Demmel and Veselić 1992, "Jacobi's method is more accurate
- * than QR".
+ * singular value in f64 and what is a thousandth in f32; here a small singular value keeps its digits.
  *
  * @param directions `[count, features]`, largest singular value first; changed.
- * @returns `values` are singular values, largest first; `vectors` `[count, features]`, a row each, orthonormal.
  */
 export function refineDirections(
   stack: Stack,
   directions: Float64Array,
   features: number,
-): { values: Float64Array; vectors: Float64Array } {
+): Directions {
   const count = directions.length / features;
   const random = new Random(1);
   orthonormalize(directions, features, 0, count, random);
@@ -46,18 +50,53 @@ export function refineDirections(
     orthonormalize(directions, features, 0, count, random);
   }
   const scores = project(stack, directions, features);
-  rotate(scores, directions, count);
-  const rows = scores.length / count;
-  const lengths = Float64Array.from({ length: count }, (_, i) => {
-    const own = scores.subarray(i * rows, (i + 1) * rows);
-    return Math.sqrt(own.reduce((sum, x) => sum + x * x, 0));
-  });
-  const order = Array.from(lengths.keys()).sort((a, b) => lengths[b]! - lengths[a]!);
-  const vectors = new Float64Array(count * features);
-  order.forEach((from, to) =>
-    vectors.set(directions.subarray(from * features, (from + 1) * features), to * features)
+  return rotate(rootOf(productsOf(scores, count), count), directions, count);
+}
+
+/**
+ * Eigenvectors of a positive matrix `[size, size]` whose features differ in size, with as many digits as it
+ * has of each.
+ *
+ * @param vectors Those of a plain solve; changed.
+ */
+export function gradedEigen(matrix: Float64Array, size: number, vectors: Float64Array): Directions {
+  const root = rootOf(matrix, size);
+  const turned = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) {
+      const weight = vectors[i * size + j]!;
+      for (let k = 0; k <= j; k++) turned[i * size + k]! += weight * root[j * size + k]!;
+    }
+  }
+  const { values, vectors: found } = rotate(turned, vectors, size);
+  return { values: values.map((value) => value * value), vectors: found };
+}
+
+/**
+ * Columns, a row here each, that have the products of a matrix with each other: Cholesky's, of features in
+ * units of their own lengths, lest a small one loses digits to a large one. What is no more than rounding is 0.
+ */
+function rootOf(matrix: Float64Array, size: number): Float64Array {
+  const lengths = Float64Array.from(
+    { length: size },
+    (_, i) => Math.sqrt(Math.max(0, matrix[i * (size + 1)]!)),
   );
-  return { values: Float64Array.from(order, (i) => lengths[i]!), vectors };
+  const root = new Float64Array(size * size);
+  for (let j = 0; j < size; j++) {
+    if (lengths[j] === 0) continue;
+    let left = 1;
+    for (let k = 0; k < j; k++) {
+      const pivot = root[k * size + k]!;
+      if (pivot === 0) continue;
+      let sum = matrix[k * size + j]! / lengths[k]! / lengths[j]!;
+      for (let i = 0; i < k; i++) sum -= root[k * size + i]! * root[j * size + i]!;
+      root[j * size + k] = sum / pivot;
+      left -= (sum / pivot) ** 2;
+    }
+    root[j * size + j] = left > size * Number.EPSILON ? Math.sqrt(left) : 0;
+  }
+  for (let at = 0; at < root.length; at++) root[at]! *= lengths[Math.floor(at / size)]!;
+  return root;
 }
 
 function rowsOf(stack: Stack, features: number): number {
@@ -103,8 +142,28 @@ function backProject(stack: Stack, scores: Float64Array, features: number): Floa
   return sums;
 }
 
-/** Turns pairs of directions until their scores are orthogonal, and the scores with them. */
-function rotate(scores: Float64Array, directions: Float64Array, count: number): void {
+/** Products of scores, `[count, any]`, with each other. */
+function productsOf(scores: Float64Array, count: number): Float64Array {
+  const rows = scores.length / count;
+  const products = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    for (let j = i; j < count; j++) {
+      let sum = 0;
+      for (let r = 0; r < rows; r++) sum += scores[i * rows + r]! * scores[j * rows + r]!;
+      products[i * count + j] = products[j * count + i] = sum;
+    }
+  }
+  return products;
+}
+
+/**
+ * Turns pairs of directions until their scores are orthogonal, and the scores, `[count, any]`, with them; both
+ * are changed.
+ *
+ * Source: Hestenes 1958, "Inversion of matrices by biorthogonalization and related results"; Demmel and
+ * Veselić 1992, "Jacobi's method is more accurate than QR".
+ */
+function rotate(scores: Float64Array, directions: Float64Array, count: number): Directions {
   const row = (of: Float64Array, i: number) => {
     const length = of.length / count;
     return of.subarray(i * length, (i + 1) * length);
@@ -131,6 +190,14 @@ function rotate(scores: Float64Array, directions: Float64Array, count: number): 
       }
     }
   }
+  const lengths = Float64Array.from(
+    { length: count },
+    (_, i) => Math.sqrt(row(scores, i).reduce((sum, x) => sum + x * x, 0)),
+  );
+  const order = Array.from(lengths.keys()).sort((a, b) => lengths[b]! - lengths[a]!);
+  const vectors = new Float64Array(directions.length);
+  order.forEach((from, to) => vectors.set(row(directions, from), to * directions.length / count));
+  return { values: Float64Array.from(order, (i) => lengths[i]!), vectors };
 }
 
 function turnPair(a: Float64Array, b: Float64Array, cosine: number, sine: number): void {
