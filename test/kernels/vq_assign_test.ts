@@ -46,7 +46,7 @@ async function assigned(
   })).outputs;
   const { outputs } = await runKernel(gpu(), {
     spec: assign.vqPick,
-    constants,
+    constants: assign.vqPickConstants(features, codes, rows),
     buffers: {
       ...inputs,
       candidates: candidates!,
