@@ -412,15 +412,21 @@ class Moments {
     const count = values.length / features;
     const least = new Float64Array(features).fill(Infinity);
     const most = new Float64Array(features).fill(-Infinity);
+    const references = new Float64Array(features);
     for (let at = 0; at < values.length;) {
       for (let d = 0; d < features; d++, at++) {
         const value = values[at]!;
         if (value < least[d]!) least[d] = value;
         if (value > most[d]!) most[d] = value;
+        references[d]! += value;
       }
     }
-    // NaN is neither less nor more, and spoils the sums below
-    if (!least.every((value, d) => isSound(value) && isSound(most[d]!))) return false;
+    // NaN is neither less nor more, and spoils the sum
+    const sound = (sum: number, d: number) =>
+      Number.isFinite(sum) && isSound(least[d]!) && isSound(most[d]!);
+    if (!references.every(sound)) return false;
+    // near the means: what is summed about them loses nothing to an offset, or to one row far out
+    references.forEach((sum, d) => references[d] = sum / count);
     this.#checkWhole(values);
     let range = 0;
     for (let d = 0; d < features; d++) {
@@ -433,7 +439,6 @@ class Moments {
     const grown = unit / this.#unit;
     if (this.#count > 0) this.#squares.forEach((sum, d) => this.#squares[d] = sum * grown * grown);
     this.#unit = unit;
-    const references = least.map((value, d) => value / 2 + most[d]! / 2);
     const sums = new Float64Array(features);
     const squares = new Float64Array(features);
     for (let at = 0; at < values.length;) {
@@ -445,7 +450,6 @@ class Moments {
     }
     const all = this.#count + count;
     for (let d = 0; d < features; d++) {
-      if (!Number.isFinite(sums[d]!)) return false;
       const own = references[d]! + sums[d]! / count / unit;
       const apart = this.#count === 0 ? 0 : (own - this.mean[d]!) * unit;
       this.#squares[d]! += squares[d]! - sums[d]! ** 2 / count +

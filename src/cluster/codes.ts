@@ -14,7 +14,10 @@ import { NearTies, ROUNDING } from "./near_ties.ts";
  * code: a code that moves by less has not moved.
  */
 const STILL = 2 ** -44;
-/** Roundings to f32 that a code may be off what the device has of it, before it gets another. */
+/**
+ * Roundings to f32, of a code and of its rows' distances, that it may be off what the device has of it
+ * before it gets another: more than means of f32 differences are off.
+ */
 const MOST_REST = 4;
 
 /** `[codes, features]`, in the device's coordinates. */
@@ -44,8 +47,8 @@ export class Tally {
   readonly codes: Codes;
   /** `[codes]` f64. */
   readonly counts: Float64Array;
-  /** Sum of squared distances, in the device's coordinates. */
-  squared = 0;
+  /** `[codes]`: sums of squared distances, in the device's coordinates. */
+  readonly squared: Float64Array;
   readonly #points: Points;
   readonly #nearTies: NearTies;
   /** `[codes, features]` f64, of rows less what the device has of their code. */
@@ -62,6 +65,7 @@ export class Tally {
     this.#sums = new Float64Array(codes.centers.length);
     this.#corrections = new Float64Array(codes.centers.length);
     this.counts = new Float64Array(codes.centers.length / points.features);
+    this.squared = new Float64Array(this.counts.length);
   }
 
   /** Takes the codes and nearness of a tile's rows, tiles in ascending order. */
@@ -83,7 +87,7 @@ export class Tally {
         ({ code, squared: distance } = decision);
       }
       this.counts[code]!++;
-      this.squared += distance;
+      this.squared[code]! += distance;
       this.#considerFar({ row: tile.start + row, distance, code });
     }
   }
@@ -166,8 +170,9 @@ export class Tally {
       const old = before.subarray(at, at + features);
       const movement = own.reduce((sum, value, d) => sum + (value - old[d]!) ** 2, 0);
       if (movement <= STILL ** 2 * squaredLength(old)) own.set(old);
+      const radius = Math.sqrt(this.squared[code]! / count);
       for (let i = at; i < at + features; i++) {
-        const most = MOST_REST * ROUNDING * Math.abs(centers[i]!);
+        const most = MOST_REST * ROUNDING * (Math.abs(centers[i]!) + radius);
         if (Math.abs(centers[i]! - coarse[i]!) > most) coarse[i] = centers[i]!;
       }
     }

@@ -254,7 +254,7 @@ export class KMeans {
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const taker = allDistances(rows, k);
+    const taker = allDistances(rows, this.centroids);
     return new Plan(
       gpu,
       new DistanceJob("kmeans transform", rows, this.centroids, taker),

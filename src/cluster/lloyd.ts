@@ -62,7 +62,7 @@ export class Lloyd {
   async update(signal: AbortSignal): Promise<void> {
     const { maxIterations, tolerance, spherical } = this.#options;
     const { tally } = this;
-    const inertia = tally.squared;
+    const inertia = tally.squared.reduce((sum, squared) => sum + squared, 0);
     this.#tally = undefined;
     if (!this.moving) {
       this.inertia = inertia;

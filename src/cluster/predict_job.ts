@@ -104,24 +104,59 @@ interface Taker<Result> {
   result(): Result;
 }
 
+/** Squares of differences that are less, relative to 1, may have lost digits. */
+const LEAST_SQUARE = 2 ** -100;
+
+/** Measures some rows of a tile, counted from its first, from all centroids, in f64 and squared. */
+async function exactly(
+  points: Points,
+  centroids: Float64Array,
+  { tile, rows, signal }: { tile: Tile; rows: readonly number[]; signal: AbortSignal },
+  take: (row: number, squared: Float64Array) => void,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { features } = points;
+  const scaled = points.toScaled(centroids);
+  const squared = new Float64Array(centroids.length / features);
+  await readSome(points, tile, rows, signal, (row, point) => {
+    squared.fill(0);
+    scaled.forEach((value, at) =>
+      squared[Math.floor(at / features)]! += (point[at % features]! - value) ** 2
+    );
+    take(row, squared);
+  });
+}
+
 /** Distances of every row to every centroid, `[rows, codes]`, f64 of f64 rows, or f32. */
 export function allDistances(
   points: Points,
-  codes: number,
+  centroids: Float64Array,
 ): Taker<Float32Array | Float64Array> {
+  const codes = centroids.length / points.features;
   let distances = createDistances(points, 0);
   return {
-    bytes: distanceBytes(points) * points.rows * codes,
+    bytes: distanceBytes(points) * points.rows * codes + 8 * centroids.length,
     what: "distances",
     begin: () => distances = createDistances(points, points.rows * codes),
-    take: ({ start, end }, squared, stride) => {
-      for (let code = 0; code < codes; code++) {
-        for (let row = start; row < end; row++) {
-          distances[row * codes + code] = Math.sqrt(squared[code * stride + row - start]!) /
-            points.scale;
+    take: async (tile, squared, stride, signal) => {
+      const { start, end } = tile;
+      // squares of so small differences may have vanished
+      const least = points.features * LEAST_SQUARE;
+      const tiny: number[] = [];
+      for (let row = 0; row < end - start; row++) {
+        let isTiny = false;
+        for (let code = 0; code < codes; code++) {
+          const own = squared[code * stride + row]!;
+          isTiny ||= own < least;
+          distances[(start + row) * codes + code] = Math.sqrt(own) / points.scale;
         }
+        if (isTiny) tiny.push(row);
       }
-      return Promise.resolve();
+      await exactly(points, centroids, { tile, rows: tiny, signal }, (row, all) => {
+        all.forEach((own, code) =>
+          distances[(start + row) * codes + code] = Math.sqrt(own) / points.scale
+        );
+      });
     },
     result: () => distances,
   };
@@ -194,16 +229,8 @@ export function softNearest(
         if (isClear()) keep(tile.start + row);
         else unclear.push(row);
       }
-      if (unclear.length === 0) return;
-      const scaled = points.toScaled(centroids);
-      await readSome(points, tile, unclear, signal, (row, point) => {
-        sort((code) => {
-          let sum = 0;
-          for (let d = 0, at = code * features; d < features; d++, at++) {
-            sum += (point[d]! - scaled[at]!) ** 2;
-          }
-          return sum;
-        });
+      await exactly(points, centroids, { tile, rows: unclear, signal }, (row, all) => {
+        sort((code) => all[code]!);
         keep(tile.start + row);
       });
     },

@@ -6,6 +6,7 @@
 
 import code from "../../shaders/vq_seed.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { twoParts } from "../math/panels.ts";
 import { packVectors, vectorBytes } from "./project_rows.ts";
 
 export const vqSeed: KernelSpec = {
@@ -63,11 +64,5 @@ export function packSeeds(
   values: ArrayLike<number>,
   features: number,
 ): Float32Array<ArrayBuffer> {
-  const parts = new Float64Array(2 * values.length);
-  for (let i = 0; i < values.length; i++) {
-    const at = i + Math.floor(i / features) * features;
-    parts[at] = Math.fround(values[i]!);
-    parts[at + features] = values[i]! - parts[at]!;
-  }
-  return packVectors(parts, 2 * features);
+  return packVectors(twoParts(values, features), 2 * features);
 }

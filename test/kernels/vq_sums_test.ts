@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { packCodebooks } from "../../src/kernels/vq_assign.ts";
 import * as kernel from "../../src/kernels/vq_sums.ts";
-import { toPanels } from "../../src/math/panels.ts";
+import { toPanels, toTwoParts } from "../../src/math/panels.ts";
 import { vqSums } from "../reference/vq_sums.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
@@ -40,6 +40,33 @@ describe("vq_sums", () => {
       }
     });
   }
+
+  it("sums what is left of rows that f32 does not tell from their code", async () => {
+    const [rows, codes, features] = [300, 3, 5];
+    const random = seeded(2);
+    const near = (count: number) =>
+      Float64Array.from({ length: count * features }, () => 10 + 1e-9 * random());
+    const points = near(rows);
+    const book = near(codes).map(Math.fround);
+    const ids = Uint32Array.from({ length: rows }, (_, row) => row % codes);
+    const shape = { features, codes, tileRows: rows, parts: 2 };
+    const { outputs } = await runKernel(gpu(), {
+      spec: kernel.vqSums,
+      constants: kernel.vqSumsConstants(shape),
+      buffers: {
+        params: kernel.vqSumsParams(0, rows, 0, 0),
+        points: toTwoParts(points, features),
+        codebooks: packCodebooks([book], features).codebooks,
+        ids,
+        sums: kernel.sumBytes(shape, 1),
+      },
+      workgroups: kernel.vqSumsWorkgroups(rows, shape, 1),
+      outputs: ["sums"],
+    });
+    const blockRows = kernel.sumBlockRows(codes);
+    const [twin] = vqSums(points, book, ids, { features, blockRows });
+    twin!.forEach((sum, i) => expect(Math.abs(outputs.sums![i]! / sum - 1)).toBeLessThan(1e-5));
+  });
 
   it("goes on in a block that an earlier dispatch began", async () => {
     const [rows, codes, features] = [600, 4, 3];
