@@ -35,7 +35,7 @@ async function backFrom(points: Points, end: number): Promise<Float64Array> {
 
 describe("Points", () => {
   it("knows moments and extremes of all rows, at any offset and scale", async () => {
-    for (const [offset, spread] of [[0, 1], [1e9, 1], [-1e4, 1e-3], [0, 1e150], [3, 1e-140]]) {
+    for (const [offset, spread] of [[0, 1], [1e9, 1], [-1e4, 1e-3], [0, 1e150], [0, 1e-140]]) {
       const values = someRows(offset!, spread!);
       // an outlier among the first rows would take all digits of sums about it
       values[3] = offset! + 1e4 * spread!;
