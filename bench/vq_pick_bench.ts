@@ -23,7 +23,7 @@ export const vqPickBench: Bench = {
       }
       return {
         spec: assign.vqPick,
-        constants: assign.vqAssignConstants(features, codes, rows),
+        constants: assign.vqPickConstants(features, codes, rows),
         shape: `${codes} codes x ${features} features, ${rows} rows`,
         rows,
         flops: 3 * rows * features,

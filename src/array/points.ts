@@ -7,6 +7,7 @@
 
 import { StreamDigest } from "../math/digest.ts";
 import { PANEL_ROWS, panelElements, panelIndex } from "../math/panels.ts";
+import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
 import { toNumbers } from "./chunked_array.ts";
 
@@ -125,19 +126,14 @@ export class Points {
    * is wanted.
    */
   async look({ digest = false, around, signal }: LookOptions = {}): Promise<Look> {
-    const { rows, array } = this;
+    const { array } = this;
     const moments = new Moments(this.features);
     const bytes = digest ? new StreamDigest() : undefined;
-    const own = pieceRows(array);
-    for (let start = 0; start < rows; start += own) {
-      signal?.throwIfAborted();
-      const end = Math.min(rows, start + own);
-      const read = await array.read(start, end, signal && { signal });
-      await bytes?.add(read as ArrayBufferView);
-      const values = toNumbers(read);
+    const take = (start: number, values: ArrayLike<number>) => {
       const seen = this.#normalize ? this.#normalized(start, values) : values;
       if (!moments.add(seen)) this.#refuseAmong(start, values);
-    }
+    };
+    await readBlocks(array, (read) => bytes?.add(read as ArrayBufferView), take, signal);
     const { mean, min, max } = moments;
     if (!this.#normalize) {
       const deviation = moments.deviation();
@@ -260,16 +256,10 @@ export class Points {
   }
 
   #scaleToUnit(row: number, values: Float64Array): void {
-    // squares of the largest stay finite, and those that count do not vanish
-    const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const unit = powerOfTwo(0, largest);
-    const length = Math.sqrt(values.reduce((sum, value) => sum + (value * unit) ** 2, 0));
-    if (length === 0) {
-      throw new RangeError(
-        `Cannot ${this.action}: ${this.#item} ${row} has length 0, wanted rows that have a direction`,
-      );
-    }
-    values.forEach((value, d) => values[d] = value * unit / length);
+    if (scaleToUnit(values)) return;
+    throw new RangeError(
+      `Cannot ${this.action}: ${this.#item} ${row} has length 0, wanted rows that have a direction`,
+    );
   }
 
   #normalized(start: number, values: ArrayLike<number>): Float64Array {
@@ -313,22 +303,63 @@ export class Points {
  * Digest of all values of an array, in hexadecimal digits, as {@link Points.look} has it: equal for equal
  * values, however they are stored. An array's shape and type are no part of it.
  */
-export async function digestRows(array: ChunkedArray, options?: ReadOptions): Promise<string> {
+export async function digestRows(array: ChunkedArray, { signal }: ReadOptions = {}) {
   const bytes = new StreamDigest();
-  const own = pieceRows(array);
-  for (let start = 0; start < array.shape[0]!; start += own) {
-    options?.signal?.throwIfAborted();
-    const read = await array.read(start, Math.min(array.shape[0]!, start + own), options);
-    await bytes.add(read as ArrayBufferView);
-  }
+  await readBlocks(array, (read) => bytes.add(read as ArrayBufferView), undefined, signal);
   return await bytes.finish();
 }
 
-/** Rows that are looked at together: those of whole chunks, where reading a part costs as much. */
-function pieceRows({ shape, wholeChunks, chunkRows }: ChunkedArray): number {
-  const elements = shape.slice(1).reduce((product, size) => product * size, 1);
-  const rows = Math.max(1, Math.floor(LOOK_BYTES / (8 * Math.max(1, elements))));
-  return wholeChunks ? Math.max(1, Math.floor(rows / chunkRows)) * chunkRows : rows;
+/**
+ * Reads all rows, whole chunks where a part costs as much, and hands them on as numbers, too, in blocks
+ * that are the same however they are stored: what is summed by block is the same then.
+ */
+async function readBlocks(
+  array: ChunkedArray,
+  onRead: (read: NumericArray) => Promise<void> | undefined,
+  onBlock: ((start: number, values: ArrayLike<number>) => void) | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { shape: [rows], wholeChunks, chunkRows } = array as ChunkedArray & { shape: [number] };
+  const width = array.shape.slice(1).reduce((product, size) => product * size, 1);
+  const blockRows = Math.max(1, Math.floor(LOOK_BYTES / (8 * Math.max(1, width))));
+  const readRows = wholeChunks ? Math.ceil(blockRows / chunkRows) * chunkRows : blockRows;
+  /** Rows of a block that is not complete. */
+  let held = new Float64Array(0);
+  let heldRows = 0;
+  for (let start = 0; start < rows; start += readRows) {
+    signal?.throwIfAborted();
+    const end = Math.min(rows, start + readRows);
+    const read = await array.read(start, end, signal && { signal });
+    await onRead(read);
+    if (!onBlock) continue;
+    const values = toNumbers(read);
+    for (let row = start; row < end;) {
+      const blockStart = row - heldRows;
+      const stop = Math.min(end, blockStart + blockRows);
+      const some = values.subarray((row - start) * width, (stop - start) * width);
+      const whole = stop - blockStart === blockRows || stop === rows;
+      if (whole && heldRows === 0) {
+        onBlock(row, some);
+      } else {
+        if (held.length === 0) held = new Float64Array(blockRows * width);
+        held.set(some, heldRows * width);
+        heldRows += stop - row;
+        if (whole) onBlock(blockStart, held.subarray(0, heldRows * width));
+        if (whole) heldRows = 0;
+      }
+      row = stop;
+    }
+  }
+}
+
+/** Makes a vector's length 1; whether it has one. */
+export function scaleToUnit(values: Float64Array): boolean {
+  // squares of the largest stay finite, and those that count do not vanish
+  const unit = powerOfTwo(0, values.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+  const length = Math.sqrt(values.reduce((sum, value) => sum + (value * unit) ** 2, 0));
+  if (!(length > 0)) return false;
+  values.forEach((value, d) => values[d] = value * unit / length);
+  return true;
 }
 
 function isSound(value: number): boolean {
@@ -385,15 +416,21 @@ class Moments {
     const count = values.length / features;
     const least = new Float64Array(features).fill(Infinity);
     const most = new Float64Array(features).fill(-Infinity);
+    const references = new Float64Array(features);
     for (let at = 0; at < values.length;) {
       for (let d = 0; d < features; d++, at++) {
         const value = values[at]!;
         if (value < least[d]!) least[d] = value;
         if (value > most[d]!) most[d] = value;
+        references[d]! += value;
       }
     }
-    // NaN is neither less nor more, and spoils the sums below
-    if (!least.every((value, d) => isSound(value) && isSound(most[d]!))) return false;
+    // NaN is neither less nor more, and spoils the sum
+    const sound = (sum: number, d: number) =>
+      Number.isFinite(sum) && isSound(least[d]!) && isSound(most[d]!);
+    if (!references.every(sound)) return false;
+    // near the means: what is summed about them loses nothing to an offset, or to one row far out
+    references.forEach((sum, d) => references[d] = sum / count);
     this.#checkWhole(values);
     let range = 0;
     for (let d = 0; d < features; d++) {
@@ -406,7 +443,6 @@ class Moments {
     const grown = unit / this.#unit;
     if (this.#count > 0) this.#squares.forEach((sum, d) => this.#squares[d] = sum * grown * grown);
     this.#unit = unit;
-    const references = least.map((value, d) => value / 2 + most[d]! / 2);
     const sums = new Float64Array(features);
     const squares = new Float64Array(features);
     for (let at = 0; at < values.length;) {
@@ -418,7 +454,6 @@ class Moments {
     }
     const all = this.#count + count;
     for (let d = 0; d < features; d++) {
-      if (!Number.isFinite(sums[d]!)) return false;
       const own = references[d]! + sums[d]! / count / unit;
       const apart = this.#count === 0 ? 0 : (own - this.mean[d]!) * unit;
       this.#squares[d]! += squares[d]! - sums[d]! ** 2 / count +

@@ -168,7 +168,7 @@ export class Models {
     const kmeans = this.#kmeans(condition);
     const fit = await this.#steps.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
     const stored = {
-      dtype: "float32" as const,
+      dtype: "float64" as const,
       shape: [clusters, features],
       dims: ["code", dim],
     };
