@@ -326,6 +326,8 @@ class BatchesJob implements PlanActions<PcaResult> {
   #residual = 0;
   /** Whether batches are taken again. */
   #exact = false;
+  /** Whether all batches are taken, and scores on their way, which no snapshot has. */
+  #projects = false;
   /** By the tile they are. */
   readonly #batches = new Map<number, Batch>();
 
@@ -361,7 +363,10 @@ class BatchesJob implements PlanActions<PcaResult> {
       const source = new RowFrames(this.#points);
       shared.push(vectorBuffer(components, source));
       passes.push(...projectPasses(source, batches.mostRows, components, {
-        basis: () => this.#basis,
+        basis: () => {
+          this.#projects = true;
+          return this.#basis;
+        },
         scores: () => this.#scores,
       }));
       memory.push({ what: "scores", kind: "host", bytes: 4 * rows * components });
@@ -470,6 +475,7 @@ class BatchesJob implements PlanActions<PcaResult> {
     this.#batches.clear();
     this.#residual = 0;
     this.#exact = false;
+    this.#projects = false;
     if (state) this.#resume(state as HostState);
     account.take("host", this.#hostBytes, "batches and eigenvectors");
     if (this.#options.scores) {
@@ -509,7 +515,8 @@ class BatchesJob implements PlanActions<PcaResult> {
     };
   }
 
-  snapshot(): HostState {
+  snapshot(): HostState | undefined {
+    if (this.#projects) return undefined;
     const { rows, norm, origin, mean, directions, singularValues } = this.#state!;
     const facts: BatchFacts = { rows, norm, residual: this.#residual, exact: this.#exact };
     return { facts, arrays: [origin, mean, directions, singularValues] };

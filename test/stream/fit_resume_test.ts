@@ -54,6 +54,9 @@ const FITS: Record<string, Fit> = {
   "IncrementalPCA": ({ tileRows: _, ...options }) =>
     new IncrementalPCA({ components: 2 })
       .fit(gpu(), points, { ...options, batchRows: 48, scores: true }),
+  "IncrementalPCA with a faint component": ({ tileRows: _, ...options }) =>
+    new IncrementalPCA({ components: FEATURES })
+      .fit(gpu(), faint, { ...options, batchRows: 99, scores: true }),
 };
 
 /** In browsers where tabs are closed, in memory elsewhere: the command line is killed over files. */
