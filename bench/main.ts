@@ -14,6 +14,7 @@ import { runConditioningBench } from "./conditioning_bench.ts";
 import { runGrowthBench } from "./growth_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
+import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { runPeers } from "./peers/peers.ts";
@@ -58,6 +59,7 @@ const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
+  kmeansAccuracyBench,
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];
 /** Names of several. */
