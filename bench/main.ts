@@ -15,6 +15,7 @@ import { runConditioningBench } from "./conditioning_bench.ts";
 import { runGrowthBench } from "./growth_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
+import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { runPeers } from "./peers/peers.ts";
@@ -60,6 +61,7 @@ const named: NamedBench[] = [
   seedScalePartBench,
   { name: "accuracy-pca", run: runAccuracyPca },
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
+  kmeansAccuracyBench,
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];
 /** Names of several. */
