@@ -8,7 +8,6 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Gpu } from "../src/mod.ts";
 import { openGpu } from "../src/mod.ts";
-import { runAccuracyPca } from "./accuracy_pca_bench.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import { openCeilings } from "./ceilings.ts";
 import { runConditioningBench } from "./conditioning_bench.ts";
@@ -18,6 +17,7 @@ import { kernelBenches } from "./kernels.ts";
 import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
+import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
@@ -59,7 +59,7 @@ const benches: NamedBench[] = [
 const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
-  { name: "accuracy-pca", run: runAccuracyPca },
+  { name: "pca_accuracy", run: runPcaAccuracy },
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
   kmeansAccuracyBench,
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },

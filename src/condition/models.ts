@@ -113,7 +113,7 @@ export class Models {
       arrays: {
         components: {
           values: fit.components,
-          dtype: "float32",
+          dtype: "float64",
           shape: [components, fit.mean.length],
           dims: ["component", "context"],
         },

@@ -2,8 +2,11 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
 import type { PcaResult } from "../../src/decompose/pca.ts";
+import { PCA } from "../../src/decompose/pca.ts";
 import { principalComponents } from "../reference/principal_components.ts";
+import { chinaPatches } from "../support/china.ts";
 import { useGpu } from "../support/gpu.ts";
+import { sharedDataMissing } from "../support/shared_data.ts";
 import { decode, largestAngle, sklearn } from "../support/sklearn.ts";
 import { leadingAngle, rowsAlong } from "../support/unkind_rows.ts";
 
@@ -33,7 +36,7 @@ describe("IncrementalPCA", () => {
         ] as const
       ) {
         decode(theirs).forEach((value, i) =>
-          expect(Math.abs(ours[i]! / value - 1)).toBeLessThan(1e-8)
+          expect(Math.abs(ours[i]! / value - 1)).toBeLessThan(1e-7)
         );
       }
       decode(problem.mean).forEach((mean, d) =>
@@ -127,6 +130,23 @@ describe("IncrementalPCA", () => {
     expect(angles[1]).toBeLessThan(angles[0]! / 3);
     // as many as there are features
     expect(angles[2]).toBeLessThan(1e-9);
+  });
+
+  it("finds the eighth component of a photograph's patches", async (context) => {
+    const missing = sharedDataMissing();
+    if (missing) context.skip(missing);
+    const rows = await chinaPatches(8);
+    const exact = await new PCA({ components: 8 }).fit(gpu(), rows).run();
+    const angles: number[] = [];
+    for (const keep of ["components", undefined] as const) {
+      const pca = new IncrementalPCA({ components: 8, ...(keep && { keep }) });
+      const got = await pca.fit(gpu(), rows, { batchRows: 400 }).run();
+      angles.push(largestAngle(exact.components, got.components, 192));
+    }
+    // scikit-learn's IncrementalPCA is off by .76, and by .009 where it is let find 40
+    expect(angles[0]).toBeGreaterThan(0.5);
+    expect(angles[1]).toBeLessThan(0.02);
+    await rows.close();
   });
 
   it("whitens what is a billionth of the first component", async () => {

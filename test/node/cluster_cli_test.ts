@@ -191,6 +191,12 @@ describe("sluice pca", () => {
       expect(Math.abs(approximate.explainedVariance[i]! / variance - 1)).toBeLessThan(1e-5)
     );
     await refused(["pca", ...input, "--batch-rows", "5"], 2, /without --incremental/);
+    await refused(["pca", ...input, "--keep", "5"], 2, /--keep is given without --incremental/);
+    await refused(
+      ["pca", ...input, "--incremental", "--keep", "1"],
+      2,
+      /keep is 1, wanted a whole/,
+    );
     await refused(["pca", ...input.slice(0, 4)], 2, /--components is missing/);
   });
 

@@ -1,6 +1,6 @@
 /**
  * How far principal components are from those of numpy in f64, where data are not kind: the tables of
- * docs/accuracy.md. It wants Python with numpy and scikit-learn: `npm run bench -- accuracy-pca`.
+ * docs/accuracy.md. It wants Python with numpy and scikit-learn: `npm run bench -- pca_accuracy`.
  */
 
 import { execFileSync } from "node:child_process";
@@ -133,7 +133,7 @@ function meanError(result: PcaResult, answer: Answer, rows: number): number {
 const short = (value: number) => value === 0 ? "0" : value.toExponential(0);
 
 function python(folder: string, ...args: string[]): void {
-  const script = path.join(process.cwd(), "bench/accuracy_pca.py");
+  const script = path.join(process.cwd(), "bench/pca_accuracy.py");
   let failure: unknown;
   for (const name of PYTHON) {
     try {
@@ -147,7 +147,7 @@ function python(folder: string, ...args: string[]): void {
 }
 
 /** Fits every case by both and prints how far they are off. */
-export async function runAccuracyPca(gpu: Gpu): Promise<ResultRow[]> {
+export async function runPcaAccuracy(gpu: Gpu): Promise<ResultRow[]> {
   const folder = mkdtempSync(path.join(tmpdir(), "sluice-accuracy-"));
   try {
     return [...await unkind(gpu, folder), ...await photograph(gpu, folder)];
@@ -194,7 +194,7 @@ async function unkind(gpu: Gpu, folder: string): Promise<ResultRow[]> {
       ...errors.flatMap(({ angle, variance, mean }) => [angle, variance, mean].map(short)),
     ]);
     rows.push({
-      bench: "accuracy-pca",
+      bench: "pca_accuracy",
       case: `${test.dtype}, deviation ${short(test.deviation)}, offset ${short(test.offset)}`,
       pca: errors[0],
       incremental: errors[1],
@@ -228,7 +228,7 @@ async function photograph(gpu: Gpu, folder: string): Promise<ResultRow[]> {
       `${(100 * variance).toFixed(2)} %`,
       seconds === undefined ? "" : seconds.toFixed(1),
     ]);
-    rows.push({ bench: "accuracy-pca", case: `photograph, ${by}`, angle, variance, seconds });
+    rows.push({ bench: "pca_accuracy", case: `photograph, ${by}`, angle, variance, seconds });
   };
   const angleOf = (fit: PcaResult) => largestAngle(fit, { ...answer, sigma: spread(answer.sigma) });
   add("scikit-learn's IncrementalPCA", answer.sklearn!.angles[7]!, answer.sklearn!.sigma);

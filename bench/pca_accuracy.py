@@ -1,7 +1,7 @@
-"""What accuracy_pca_bench.ts compares with: numpy's singular value decomposition of the same numbers in f64.
+"""What pca_accuracy_bench.ts compares with: numpy's singular value decomposition of the same numbers in f64.
 
-    python3 accuracy_pca.py FOLDER         answers for FOLDER/*.npy: FOLDER/<case>.json beside each
-    python3 accuracy_pca.py FOLDER photo   FOLDER/photo.npy, scikit-learn's photograph, [height, width, 3]
+    python3 pca_accuracy.py FOLDER         answers for FOLDER/*.npy: FOLDER/<case>.json beside each
+    python3 pca_accuracy.py FOLDER photo   FOLDER/photo.npy, scikit-learn's photograph, [height, width, 3]
 
 A case is named NAME.COMPONENTS.BATCH.npy; without a batch, scikit-learn's IncrementalPCA is not asked.
 """
