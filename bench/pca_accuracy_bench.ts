@@ -207,11 +207,11 @@ async function unkind(gpu: Gpu, folder: string): Promise<ResultRow[]> {
   return rows;
 }
 
-/** The eighth component of all patches of a photograph, by what is kept between batches. */
+/** The eighth component of every second patch of a photograph, by what is kept between batches. */
 async function photograph(gpu: Gpu, folder: string): Promise<ResultRow[]> {
   python(folder, "photo");
   const image = await openArray(path.join(folder, "photo.npy"));
-  const points = patches(image, { size: 8, stride: 1 });
+  const points = patches(image, { size: 8, stride: 2 });
   const [count, features] = points.shape as [number, number];
   const batch = 5 * features;
   const file = path.join(folder, `patches.8.${batch}`);
