@@ -15,6 +15,7 @@ import { IncrementalPCA } from "../src/decompose/incremental_pca.ts";
 import type { PcaResult } from "../src/decompose/pca.ts";
 import { PCA } from "../src/decompose/pca.ts";
 import type { Gpu } from "../src/gpu/device.ts";
+import { symmetricEigen } from "../src/math/eigen.ts";
 import { formatTable } from "../src/math/format.ts";
 import { Random } from "../src/math/random.ts";
 import type { NumericArray } from "../src/types.ts";
@@ -99,16 +100,19 @@ function largestAngle(result: PcaResult, { vectors, sigma }: Answer): number {
   for (let count = 1; count <= vectors.length; count++) {
     if (sigma[count - 1]! < FAINTEST / 2 * sigma[0]!) break;
     if (sigma[count]! > 0.9 * sigma[count - 1]!) continue;
-    let squares = 0;
-    for (let i = 0; i < count; i++) {
+    const rests = Array.from({ length: count }, (_, i) => {
       const rest = result.components.slice(i * features, (i + 1) * features);
       for (const wanted of vectors.slice(0, count)) {
         const along = wanted.reduce((sum, x, d) => sum + x * rest[d]!, 0);
         wanted.forEach((x, d) => rest[d]! -= along * x);
       }
-      squares += rest.reduce((sum, x) => sum + x * x, 0);
-    }
-    most = Math.max(most, Math.asin(Math.min(1, Math.sqrt(squares))));
+      return rest;
+    });
+    const products = rests.flatMap((a) =>
+      rests.map((b) => a.reduce((sum, x, d) => sum + x * b[d]!, 0))
+    );
+    const sine = Math.sqrt(symmetricEigen(Float64Array.from(products), count).values[0]!);
+    most = Math.max(most, Math.asin(Math.min(1, sine)));
   }
   return most;
 }
