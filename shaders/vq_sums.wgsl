@@ -36,6 +36,17 @@ struct Params {
 
 const PANEL_ROWS = 64u;
 
+// Of a row of the tile and a code: a feature of their difference.
+fn difference(row: u32, code: u32, d: u32, at_code: u32) -> f32 {
+  let point = params.base_row + row;
+  let at = (point / PANEL_ROWS * PARTS * DIM + d) * PANEL_ROWS + point % PANEL_ROWS;
+  let off = points[at] - codebooks[at_code + code];
+  if (PARTS == 2u) {
+    return off + points[at + DIM * PANEL_ROWS];
+  }
+  return off;
+}
+
 @compute @workgroup_size(64)
 fn vq_sums(
   @builtin(workgroup_id) group: vec3u,
@@ -59,14 +70,26 @@ fn vq_sums(
     }
   }
   let at_code = (2u * book * DIM + d) * 4u * CODES4;
-  for (var row = start - params.array_row; row < end - params.array_row; row++) {
-    let point = params.base_row + row;
+  var row = start - params.array_row;
+  let end_row = end - params.array_row;
+  // several at a time, one after the other: a round of a loop takes software adapters as long as its loads
+  for (; row + 4u <= end_row; row += 4u) {
+    let at_id = book * TILE_ROWS + row;
+    let code0 = ids[at_id];
+    let code1 = ids[at_id + 1u];
+    let code2 = ids[at_id + 2u];
+    let code3 = ids[at_id + 3u];
+    let off0 = difference(row, code0, d, at_code);
+    let off1 = difference(row + 1u, code1, d, at_code);
+    let off2 = difference(row + 2u, code2, d, at_code);
+    let off3 = difference(row + 3u, code3, d, at_code);
+    sums[out + code0 * DIM] += off0;
+    sums[out + code1 * DIM] += off1;
+    sums[out + code2 * DIM] += off2;
+    sums[out + code3 * DIM] += off3;
+  }
+  for (; row < end_row; row++) {
     let code = ids[book * TILE_ROWS + row];
-    let at = (point / PANEL_ROWS * PARTS * DIM + d) * PANEL_ROWS + point % PANEL_ROWS;
-    var off = points[at] - codebooks[at_code + code];
-    if (PARTS == 2u) {
-      off += points[at + DIM * PANEL_ROWS];
-    }
-    sums[out + code * DIM] += off;
+    sums[out + code * DIM] += difference(row, code, d, at_code);
   }
 }

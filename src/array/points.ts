@@ -465,6 +465,7 @@ class Moments {
   }
 
   #checkWhole(values: ArrayLike<number>): void {
+    if (!(values instanceof Float32Array || values instanceof Float64Array)) return;
     const features = this.whole.length;
     for (let d = 0; d < features; d++) {
       for (let at = d; this.whole[d] && at < values.length; at += features) {

@@ -13,7 +13,7 @@ import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
 import { PANEL_ROWS } from "../math/panels.ts";
 import type { HostState } from "../store/journal.ts";
-import type { Pass, SharedBuffer, Step, Tile } from "../stream/pass.ts";
+import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
   Measured,

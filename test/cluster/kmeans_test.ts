@@ -114,6 +114,12 @@ describe("KMeans", () => {
     const { ids, inertia } = await model.fit(gpu(), fromTypedArray(values, [6, 1])).run();
     expect(new Set(ids).size).toBe(3);
     expect(Math.abs(inertia - 0.05)).toBeLessThan(1e-6);
+    // at once, and the cluster they were in is the mean of what is left of it
+    const once = new KMeans({ k: 3, init: [0.1, -50, -60], maxIterations: 1 });
+    const { centroids } = await once.fit(gpu(), fromTypedArray(values, [6, 1])).run();
+    [0.15, 10, 9].forEach((wanted, code) =>
+      expect(Math.abs(centroids[code]! - wanted)).toBeLessThan(1e-6)
+    );
   });
 
   it("takes as many clusters as rows, one row, and rows that are all equal", async () => {

@@ -178,6 +178,28 @@ describe("k-means near what f32 cannot tell", () => {
     expect([...ids]).toEqual([2, 0, 3, 3, 0, 2, 0, 3, 2]);
   });
 
+  it("stands still once no row changes its cluster, whatever the tolerance", async () => {
+    const random = seeded(1);
+    const values = Float64Array.from(
+      { length: 500 * 4 },
+      () => 1e6 + random() + (random() < 0.3 ? 3 : 0),
+    );
+    for (const typed of [values, Float32Array.from(values, (value) => value - 1e6)]) {
+      const init = typed.slice(0, 6 * 4);
+      const model = new KMeans({ k: 6, init, tolerance: 0 });
+      const result = await model.fit(gpu(), fromTypedArray(typed, [500, 4])).run();
+      const wide = Float64Array.from(typed);
+      let least = 0;
+      // the fewest after which another iteration changes no id
+      for (let before = "", ids = "none"; before !== ids; least++) {
+        before = ids;
+        ids = plainLloyd(wide, Float64Array.from(init), 4, least).ids.join();
+      }
+      expect(result.converged).toBe(true);
+      expect(result.iterations).toBeLessThanOrEqual(least + 2);
+    }
+  });
+
   it("ends at once where fewer rows differ than there are clusters, and says so", async () => {
     for (const unit of [1, 0.1, 1e9 + 0.1]) {
       for (const typed of [new Float32Array(30), new Float64Array(30)]) {
