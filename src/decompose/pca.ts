@@ -74,6 +74,8 @@ const SOFTWARE_SQUARES = 32;
  * of the first one's, which takes exact sums. Blocks are summed in f32 and merged in f64; eigenvectors
  * are found in f64.
  *
+ * A variance below some 1e-12 of the first one's is rounding of f32: `IncrementalPCA` finds fainter components.
+ *
  * It needs features^2 numbers; for more features than that allows there is `IncrementalPCA`. Results
  * are the same bits whatever tile, slots and budget.
  *

@@ -65,7 +65,7 @@ export function gradedEigen(matrix: Float64Array, size: number, vectors: Float64
   for (let i = 0; i < size; i++) {
     for (let j = 0; j < size; j++) {
       const weight = vectors[i * size + j]!;
-      for (let k = 0; k <= j; k++) turned[i * size + k]! += weight * root[j * size + k]!;
+      for (let k = 0; k < size; k++) turned[i * size + k]! += weight * root[j * size + k]!;
     }
   }
   const { values, vectors: found } = rotate(turned, vectors, size);
@@ -74,7 +74,8 @@ export function gradedEigen(matrix: Float64Array, size: number, vectors: Float64
 
 /**
  * Columns, a row here each, that have the products of a matrix with each other: Cholesky's, of features in
- * units of their own lengths, lest a small one loses digits to a large one. What is no more than rounding is 0.
+ * units of their own lengths, lest a small one loses digits to a large one, and the one with most left first,
+ * lest rounding grows where little is left. What is no more than rounding is 0.
  */
 function rootOf(matrix: Float64Array, size: number): Float64Array {
   const lengths = Float64Array.from(
@@ -82,18 +83,21 @@ function rootOf(matrix: Float64Array, size: number): Float64Array {
     (_, i) => Math.sqrt(Math.max(0, matrix[i * (size + 1)]!)),
   );
   const root = new Float64Array(size * size);
-  for (let j = 0; j < size; j++) {
-    if (lengths[j] === 0) continue;
-    let left = 1;
-    for (let k = 0; k < j; k++) {
-      const pivot = root[k * size + k]!;
-      if (pivot === 0) continue;
-      let sum = matrix[k * size + j]! / lengths[k]! / lengths[j]!;
-      for (let i = 0; i < k; i++) sum -= root[k * size + i]! * root[j * size + i]!;
-      root[j * size + k] = sum / pivot;
-      left -= (sum / pivot) ** 2;
+  const left = lengths.map((length) => length > 0 ? 1 : 0);
+  for (let k = 0; k < size; k++) {
+    let pivot = 0;
+    for (let j = 1; j < size; j++) if (left[j]! > left[pivot]!) pivot = j;
+    if (!(left[pivot]! > size * Number.EPSILON)) break;
+    const length = Math.sqrt(left[pivot]!);
+    for (let j = 0; j < size; j++) {
+      // 0 where a pivot was before, too
+      if (left[j]! <= 0) continue;
+      let sum = matrix[pivot * size + j]! / lengths[pivot]! / lengths[j]!;
+      for (let i = 0; i < k; i++) sum -= root[pivot * size + i]! * root[j * size + i]!;
+      root[j * size + k] = j === pivot ? length : sum / length;
+      if (j !== pivot) left[j]! -= (sum / length) ** 2;
     }
-    root[j * size + j] = left > size * Number.EPSILON ? Math.sqrt(left) : 0;
+    left[pivot] = 0;
   }
   for (let at = 0; at < root.length; at++) root[at]! *= lengths[Math.floor(at / size)]!;
   return root;

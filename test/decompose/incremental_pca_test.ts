@@ -149,6 +149,20 @@ describe("IncrementalPCA", () => {
     await rows.close();
   });
 
+  it("finds a component of a millionth where fewer directions are kept than there are features", async () => {
+    const [rows, features] = [300, 30];
+    const deviations = Array.from({ length: features }, (_, i) => [1, 1e-2, 1e-6][i] ?? 1e-8);
+    const values = rowsAlong(rows, features, deviations);
+    const wanted = principalComponents(values, features);
+    const got = await new IncrementalPCA({ components: 3, keep: 6 })
+      .fit(gpu(), fromTypedArray(values, [rows, features]), { batchRows: 60 }).run();
+    // sums in f32 alone hide it
+    const third = [wanted.vectors, got.components]
+      .map((all) => all.subarray(2 * features, 3 * features));
+    expect(largestAngle(third[0]!, third[1]!, features)).toBeLessThan(2e-3);
+    expect(Math.abs(got.explainedVariance[2]! / wanted.variances[2]! - 1)).toBeLessThan(1e-3);
+  });
+
   it("whitens what is a billionth of the first component", async () => {
     // rows = left x sigma x right, of left columns that add up to 0, so that components are known
     const [rows, features] = [200, 6];
