@@ -20,6 +20,8 @@ const MOST = 1e15;
  * differences 2^95 times smaller than the largest have squares that are normal numbers.
  */
 const REACH = 32;
+/** Looking at rows lets others have a turn after so many milliseconds: a cancel is to be heard. */
+const REST_MS = 50;
 /** Larger values have differences that are not finite. */
 const MOST_VALUE = 2 ** 1000;
 const MOST_EXPONENT = 1000;
@@ -326,7 +328,13 @@ async function readBlocks(
   /** Rows of a block that is not complete. */
   let held = new Float64Array(0);
   let heldRows = 0;
+  let rested = performance.now();
   for (let start = 0; start < rows; start += readRows) {
+    if (performance.now() - rested > REST_MS) {
+      // rows in memory come without a pause in which anybody could cancel
+      await new Promise((resolve) => setTimeout(resolve));
+      rested = performance.now();
+    }
     signal?.throwIfAborted();
     const end = Math.min(rows, start + readRows);
     const read = await array.read(start, end, signal && { signal });

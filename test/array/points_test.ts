@@ -151,4 +151,23 @@ describe("Points", () => {
     }
     await expect(points(1e305).look()).rejects.toThrow("wanted magnitudes below 1e+301");
   });
+
+  it("can be cancelled while it looks at rows, in memory too", async () => {
+    const cancel = new AbortController();
+    const array = fromTypedArray(someRows(0, 1), [ROWS, FEATURES]);
+    let reads = 0;
+    // without an end, for a test's purposes
+    const long: ChunkedArray = {
+      ...array,
+      shape: [1e12, FEATURES],
+      read: (start, end) => {
+        reads++;
+        return array.read(0, end - start);
+      },
+    };
+    setTimeout(() => cancel.abort(new Error("enough")));
+    const looking = new Points(long, exact).look({ signal: cancel.signal });
+    await expect(looking).rejects.toThrow("enough");
+    expect(reads).toBeGreaterThan(0);
+  });
 });
