@@ -14,8 +14,10 @@ import { runConditioningBench } from "./conditioning_bench.ts";
 import { runGrowthBench } from "./growth_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
+import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
+import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
 import { posteriorTypesBench } from "./posterior_types_bench.ts";
@@ -57,13 +59,15 @@ const benches: NamedBench[] = [
 const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
+  { name: "pca_accuracy", run: runPcaAccuracy },
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
+  kmeansAccuracyBench,
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];
 /** Names of several. */
 const groups: Record<string, NamedBench[]> = {
   // the order of a machine that is lent for minutes: answers and kernels, analyses, then the others
-  gpu: [...kernels, transitionStepBench, ...pipelineBenches, named[2]!],
+  gpu: [...kernels, transitionStepBench, ...pipelineBenches, named[3]!],
   kernels,
 };
 

@@ -24,7 +24,7 @@ export const vqPickBench: Bench = {
       }
       return {
         spec: pick.vqPick,
-        constants: assign.vqAssignConstants(features, codes, rows),
+        constants: pick.vqPickConstants(features, codes, rows),
         shape: `${codes} codes x ${features} features, ${rows} rows`,
         rows,
         flops: 3 * rows * features,

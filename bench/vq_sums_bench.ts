@@ -1,3 +1,4 @@
+import { packCodebooks } from "../src/kernels/vq_assign.ts";
 import * as sums from "../src/kernels/vq_sums.ts";
 import { toPanels } from "../src/math/panels.ts";
 import { Random } from "../src/math/random.ts";
@@ -13,6 +14,7 @@ export const vqSumsBench: Bench = {
       const rows = some * scale;
       const random = new Random(1);
       const points = Float32Array.from({ length: rows * features }, () => random.uniform() - 0.5);
+      const book = Float32Array.from({ length: codes * features }, () => random.uniform() - 0.5);
       const ids = Uint32Array.from({ length: rows }, () => random.integer(codes));
       const shape = { features, codes, tileRows: rows };
       return {
@@ -25,6 +27,7 @@ export const vqSumsBench: Bench = {
         buffers: {
           params: sums.vqSumsParams(0, rows, 0, 0),
           points: toPanels(points, features),
+          codebooks: packCodebooks([book], features).codebooks,
           ids,
           sums: sums.sumBytes(shape, 1),
         },
@@ -32,7 +35,7 @@ export const vqSumsBench: Bench = {
         outputs: ["sums"],
         check(outputs) {
           const blockRows = sums.sumBlockRows(codes);
-          const [twin] = vqSums(points, ids, { features, codes, blockRows });
+          const [twin] = vqSums(points, book, ids, { features, blockRows });
           twin!.forEach((sum, i) =>
             checkWithin("vq_sums", Math.abs(outputs.sums![i]! - sum), 1e-4)
           );

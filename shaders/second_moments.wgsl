@@ -14,8 +14,9 @@
 //
 // Sums in f32 lose what is a ten-millionth of them. Where that counts, x = h + l is cut into a coarse
 // part h, whose products are whole numbers of so few bits that a block of them sums up exactly, and a
-// small rest: part 1 sums h h^T, part 2 sums h l^T + l x^T, and part 0 is x x^T as it is. Source: the
-// error-free splitting of Ozaki, Ogita, Oishi and Rump 2012.
+// small rest: part 1 sums h h^T, part 2 the others, h l^T + l x^T; and part 0 is x x^T as it is. Where it counts
+// more, the rest is cut again, l = m + t: part 3 sums h m^T + m h^T, exactly too, and part 4 what is left
+// of 2, m m^T + (h + m) t^T + t x^T. Source: the error-free splitting of Ozaki, Ogita, Oishi and Rump 2012.
 //
 // A workgroup takes a square, a thread 8 x 8 features of it in registers (shared/outer_product.wgsl), and
 // adds rows one after the other, so that sums do not depend on where tiles and dispatches begin. Threads
@@ -28,6 +29,8 @@ override BLOCK_ROWS: u32;
 override RING: u32;
 override PAIRS: u32;
 override LAGS: u32;
+// grain of the middle part, in grains of the coarse one
+override FINE: f32;
 
 struct Params {
   first_row: u32,
@@ -140,20 +143,35 @@ fn second_moments(
       add_outer(&sums, take_run(at + down8, lane), rows[at + later]);
     }
   } else {
-    let rest = params.part == 2u;
     let grain_down = grains[down8];
     let grain_along = grains[along8];
     for (var row = first; row < last; row++) {
       let at = place(row);
       let whole_down = take_run(at + down8, lane);
       let whole_along = rows[at + later];
-      let down = coarse(whole_down, grain_down);
-      var along = coarse(whole_along, grain_along);
-      if (rest) {
-        along = whole_along - along;
-        add_outer(&sums, whole_down - down, whole_along);
+      let coarse_down = coarse(whole_down, grain_down);
+      let coarse_along = coarse(whole_along, grain_along);
+      if (params.part == 1u) {
+        add_outer(&sums, coarse_down, coarse_along);
+        continue;
       }
-      add_outer(&sums, down, along);
+      let rest_down = whole_down - coarse_down;
+      let rest_along = whole_along - coarse_along;
+      if (params.part == 2u) {
+        add_outer(&sums, rest_down, whole_along);
+        add_outer(&sums, coarse_down, rest_along);
+        continue;
+      }
+      let middle_down = coarse(rest_down, FINE * grain_down);
+      let middle_along = coarse(rest_along, FINE * grain_along);
+      if (params.part == 3u) {
+        add_outer(&sums, middle_down, coarse_along);
+        add_outer(&sums, coarse_down, middle_along);
+        continue;
+      }
+      add_outer(&sums, middle_down, middle_along);
+      add_outer(&sums, rest_down - middle_down, whole_along);
+      add_outer(&sums, coarse_down + middle_down, rest_along - middle_along);
     }
   }
   if (8u * along8 >= DIM) {

@@ -6,8 +6,11 @@
 // stretches (y): vq_pick takes the best of those.
 //
 // params           rows [first_row, end_row) of the tile; row of `points` at which it begins
-// points           [panels, DIM, 64] f32: 64 rows to a panel, feature by feature; 0 past the last row
-// codebooks        [books, DIM, CODES4] vec4<f32>, 4 codes a vec4; 0 past the last code
+// points           [panels, PARTS, DIM, 64] f32: 64 rows to a panel, feature by feature; 0 past the last
+//                  row. Only the first part is looked at: what f32 leaves over decides nothing that the
+//                  host does not decide again
+// codebooks        [books, 2, DIM, CODES4] vec4<f32>, 4 codes a vec4, as f32 and what that leaves over;
+//                  0 past the last code
 // code_norms       [books, CODES4] vec4<f32>, |code|^2; 3e38 past the last code
 // candidates       [books, SPLITS, TILE_ROWS] vec4<f32>, written: the best score, the next best, the
 //                  code as a float, 0
@@ -21,6 +24,7 @@
 override DIM: u32;
 override CODES4: u32;
 override SPLITS: u32;
+override PARTS: u32;
 override TILE_ROWS: u32;
 
 struct Params {
@@ -95,7 +99,7 @@ fn vq_assign(
     return;
   }
   let octet = (params.base_row + row) / ROWS;
-  let start_point = octet / PANEL8 * DIM * PANEL8 + octet % PANEL8;
+  let start_point = octet / PANEL8 * PARTS * DIM * PANEL8 + octet % PANEL8;
 
   let none = Best(3.4e38, 3.4e38, 0u);
   var best0 = none;
@@ -109,7 +113,7 @@ fn vq_assign(
   for (var code8 = split; code8 < codes8; code8 += SPLITS) {
     var products = Tile();
     var at_point = start_point;
-    var at_code = book * DIM * codes8 + code8;
+    var at_code = 2u * book * DIM * codes8 + code8;
     for (var d = 1u; d < DIM; d += 2u) {
       let rows = points[at_point];
       let codes = take_run(at_code, lane);

@@ -1,14 +1,18 @@
 // Squared distances of every row to a few points, summed from differences.
 //
 // params           rows [first_row, end_row) of the tile; row of `points` at which it begins
-// points           [panels, DIM, 64] f32: 64 rows to a panel, feature by feature
-// seeds            [groups, DIM, 8] f32, a column a point
+// points           [panels, PARTS, DIM, 64] f32: 64 rows to a panel, feature by feature; a second part is
+//                  what f32 leaves over
+// seeds            [groups, 2, DIM, 8] f32, a column a point, as f32 and what that leaves over; the latter
+//                  is only looked at where SEED_PARTS is 2
 // seed_distances   [groups, 8, TILE_ROWS4] vec4<f32>, 4 rows a vec4, written
 //
 // A thread takes 4 rows and the 8 points of a group (z of the workgroup). f64 twin: squaredDistance() in test/reference/vq_seed.ts.
 
 override DIM: u32;
 override TILE_ROWS4: u32;
+override PARTS: u32;
+override SEED_PARTS: u32;
 
 struct Params {
   first_row: u32,
@@ -33,21 +37,36 @@ fn vq_seed(
     return;
   }
   let point4 = params.base_row / 4u + row4;
-  var at = point4 / PANEL4 * DIM * PANEL4 + point4 % PANEL4;
-  var at_seed = group.z * DIM;
+  var at = point4 / PANEL4 * PARTS * DIM * PANEL4 + point4 % PANEL4;
+  var at_seed = 2u * group.z * DIM;
   // by seed, of 4 rows each
   var sums = array<vec4f, 8>();
   for (var d = 0u; d < DIM; d++) {
     let rows = points[at];
     let places = seeds[at_seed];
-    let off0 = rows - places[0].x;
-    let off1 = rows - places[0].y;
-    let off2 = rows - places[0].z;
-    let off3 = rows - places[0].w;
-    let off4 = rows - places[1].x;
-    let off5 = rows - places[1].y;
-    let off6 = rows - places[1].z;
-    let off7 = rows - places[1].w;
+    var off0 = rows - places[0].x;
+    var off1 = rows - places[0].y;
+    var off2 = rows - places[0].z;
+    var off3 = rows - places[0].w;
+    var off4 = rows - places[1].x;
+    var off5 = rows - places[1].y;
+    var off6 = rows - places[1].z;
+    var off7 = rows - places[1].w;
+    if (SEED_PARTS == 2u) {
+      let low = seeds[at_seed + DIM];
+      var low_rows = vec4f();
+      if (PARTS == 2u) {
+        low_rows = points[at + DIM * PANEL4];
+      }
+      off0 += low_rows - low[0].x;
+      off1 += low_rows - low[0].y;
+      off2 += low_rows - low[0].z;
+      off3 += low_rows - low[0].w;
+      off4 += low_rows - low[1].x;
+      off5 += low_rows - low[1].y;
+      off6 += low_rows - low[1].z;
+      off7 += low_rows - low[1].w;
+    }
     sums[0] += off0 * off0;
     sums[1] += off1 * off1;
     sums[2] += off2 * off2;

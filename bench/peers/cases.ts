@@ -198,7 +198,11 @@ function assignment({ rows, codes, features, points, book }: Clusters) {
   const { codebooks, norms } = assign.packCodebooks([book], features);
   const stages: Stage[] = [
     { spec: assign.vqAssign, constants, workgroups: assign.vqAssignWorkgroups(rows, codes, 1) },
-    { spec: pick.vqPick, constants, workgroups: pick.vqPickWorkgroups(rows, 1) },
+    {
+      spec: pick.vqPick,
+      constants: pick.vqPickConstants(features, codes, rows),
+      workgroups: pick.vqPickWorkgroups(rows, 1),
+    },
   ];
   const contents = {
     params: assign.vqAssignParams(0, rows, 0),
@@ -268,6 +272,9 @@ function stepCase(problem: Clusters): PeerCase {
     difference: relative,
     async ours(gpu) {
       const { stages, contents } = assignment(problem);
+      const counts = new Float64Array(codes);
+      const ids = await openChain(gpu, stages, contents, "ids");
+      for (const id of new Uint32Array(await ids())) counts[id]!++;
       const shape = { features, codes, tileRows: rows };
       const run = await openChain(
         gpu,
@@ -286,6 +293,10 @@ function stepCase(problem: Clusters): PeerCase {
         for (let block = 0; block < blocks; block++) {
           const at = block * all.length;
           for (let i = 0; i < all.length; i++) all[i]! += partial[at + i]!;
+        }
+        // the kernel sums what is left of rows less their code
+        for (let i = 0; i < all.length; i++) {
+          all[i]! += counts[Math.floor(i / features)]! * book[i]!;
         }
         return all;
       };

@@ -44,10 +44,10 @@ export async function kmeans({ args, signal }: CommandContext): Promise<void> {
   }
   const model = new KMeans({
     k,
-    seed: options.number("seed") ?? 42,
     spherical: options.flag("spherical"),
     ...(init && { init: init.values }),
     ...given({
+      seed: options.number("seed"),
       inits: options.number("n-init"),
       maxIterations: options.number("max-iter"),
       tolerance: options.number("tolerance"),
@@ -56,12 +56,13 @@ export async function kmeans({ args, signal }: CommandContext): Promise<void> {
   await runFit(options, signal, {
     mode: "mean",
     plan: (gpu, points, choices) => model.fit(gpu, points, choices),
-    facts: ({ inertia, iterations, converged, nearTies }) => ({
+    facts: ({ inertia, iterations, converged, nearTies, emptyClusters }) => ({
       k,
       inertia,
       iterations,
       converged,
       nearTies,
+      emptyClusters,
     }),
     lines: (result, shape) => describe(result, shape, k, options.text("out")),
   });
@@ -87,7 +88,7 @@ async function readInit(
 }
 
 function describe(
-  { inertia, iterations, converged, nearTies }: KMeansResult,
+  { inertia, iterations, converged, nearTies, emptyClusters }: KMeansResult,
   [rows, features]: readonly number[],
   k: number,
   out: string | undefined,
@@ -98,5 +99,8 @@ function describe(
     (converged ? "" : ", which were not enough for the centroids to stand still"),
   ];
   if (nearTies > 0) lines.push(`${nearTies} rows were too close to call in f32, decided in f64`);
+  if (emptyClusters > 0) {
+    lines.push(`${emptyClusters} of ${k} clusters have no rows: fewer rows than that differ`);
+  }
   return lines;
 }

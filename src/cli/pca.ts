@@ -13,21 +13,28 @@ import { Options, UsageError } from "./usage.ts";
 
 export const pcaHelp = `Usage: sluice pca --input X --components N [options]
 
-Principal components of rows larger than memory, exactly: by the covariance, read in one sweep; and
-the rows projected onto them, in another.
+Principal components of rows larger than memory, exactly: by the covariance, in one sweep after a look at
+every row; and the rows projected onto them, in another. Three sweeps more where a component is asked for
+that has less than a ten-thousandth of the first one's variance.
 
 ${inputHelp}Model:
   --components N       components to keep
   --whiten             divide scores by the standard deviation along their component
   --incremental        by batches, where features x features numbers are too many
   --batch-rows N       rows of such a batch (default: 5 times the features)
+  --keep N             directions that go from batch to batch (default: twice the components and 24);
+                       "components" keeps no more than those, as scikit-learn does
 Output and memory:
   --out PLACE          zarr group with components, mean, explained_variance,
                        explained_variance_ratio, singular_values and scores
   --no-scores          do not project the rows
 ${runHelp}`;
 
-const TYPES = fitOptions(["components", "batch-rows"], ["whiten", "incremental", "no-scores"]);
+const TYPES = fitOptions(["components", "batch-rows", "keep"], [
+  "whiten",
+  "incremental",
+  "no-scores",
+]);
 
 export async function pca({ args, signal }: CommandContext): Promise<void> {
   const options = new Options(args, TYPES);
@@ -35,9 +42,11 @@ export async function pca({ args, signal }: CommandContext): Promise<void> {
   if (components === undefined) throw new UsageError("Cannot run: --components is missing");
   const incremental = options.flag("incremental");
   const batchRows = options.number("batch-rows");
-  if (!incremental && batchRows !== undefined) {
-    throw new UsageError("Cannot run: --batch-rows is given without --incremental");
+  for (const name of ["batch-rows", "keep"]) {
+    if (incremental || options.text(name) === undefined) continue;
+    throw new UsageError(`Cannot run: --${name} is given without --incremental`);
   }
+  const keep = options.text("keep") === "components" ? "components" : options.number("keep");
   if (incremental && options.text("tile-rows") !== undefined) {
     throw new UsageError(
       "Cannot run: --tile-rows is given with --incremental, wanted --batch-rows",
@@ -49,7 +58,7 @@ export async function pca({ args, signal }: CommandContext): Promise<void> {
     mode: "flat",
     plan: (gpu, points, choices) =>
       incremental
-        ? new IncrementalPCA(model)
+        ? new IncrementalPCA({ ...model, ...given({ keep }) })
           .fit(gpu, points, { ...choices, scores, ...given({ batchRows }) })
         : new PCA(model).fit(gpu, points, { ...choices, scores }),
     facts: ({ explainedVariance, explainedVarianceRatio, residual }) => ({

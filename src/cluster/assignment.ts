@@ -8,9 +8,10 @@
 import type { Points } from "../array/points.ts";
 import * as assign from "../kernels/vq_assign.ts";
 import { packCodebooks, vqAssign } from "../kernels/vq_assign.ts";
-import { vqPick, vqPickWorkgroups } from "../kernels/vq_pick.ts";
+import { vqPick, vqPickConstants, vqPickWorkgroups } from "../kernels/vq_pick.ts";
 import { PANEL_ROWS, panelElements } from "../math/panels.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
+import type { Codes } from "./codes.ts";
 import { NearTies } from "./near_ties.ts";
 
 export interface AssignmentShape {
@@ -38,7 +39,7 @@ export function uploadedPoints(
   if (resident) return [];
   return [{
     name: "points",
-    bytes: 4 * panelElements(tileRows, points.features),
+    bytes: panelBytes(points, tileRows),
     role: "upload",
   }];
 }
@@ -52,6 +53,16 @@ export async function readTile(
   return resident ? {} : { points: await points.readPanels(start, end, { signal }) };
 }
 
+/** Bytes of so many rows in panels. */
+export function panelBytes({ features, parts }: Points, rows: number): number {
+  return 4 * panelElements(rows, parts * features);
+}
+
+/** Host bytes of a tile's rows: as they are read, as f64, and in panels. */
+export function rowBytes(points: Points, tileRows: number): number {
+  return panelBytes(points, tileRows) + 8 * tileRows * points.features;
+}
+
 /** Whether a tile may be taken from points that stay on the device. */
 export function isPanelMultiple(tileRows: number, rows: number): boolean {
   return tileRows % PANEL_ROWS === 0 || tileRows >= rows;
@@ -61,17 +72,25 @@ export function isPanelMultiple(tileRows: number, rows: number): boolean {
 export function codebookBuffers({ points, codes }: AssignmentShape, books: number): SharedBuffer[] {
   const padded = assign.paddedCodes(codes);
   return [
-    { name: "codebooks", bytes: 4 * books * points.features * padded, kind: "storage" },
+    {
+      name: "codebooks",
+      bytes: 4 * assign.codebookElements(codes, points.features, books),
+      kind: "storage",
+    },
     { name: "code_norms", bytes: 4 * books * padded, kind: "storage" },
   ];
 }
 
-/** Contents of {@link codebookBuffers}; codes in the device's coordinates. */
+/** Contents of {@link codebookBuffers}. */
 export function codebookTables(
   { points }: AssignmentShape,
-  books: readonly ArrayLike<number>[],
+  books: readonly Codes[],
 ): Record<string, ArrayBufferView> {
-  const { codebooks, norms } = packCodebooks(books, points.features);
+  const { codebooks, norms } = packCodebooks(
+    books.map(({ centers }) => centers),
+    points.features,
+    books.map(({ coarse }) => coarse),
+  );
   return { codebooks, code_norms: norms };
 }
 
@@ -95,8 +114,8 @@ export function assignmentSteps(
   books: () => number,
 ): KernelStep[] {
   const { points, codes } = shape;
+  const problem = [points.features, codes, tileRows, points.parts] as const;
   const common = {
-    constants: assign.vqAssignConstants(points.features, codes, tileRows),
     buffers: pointsBuffer(shape),
     order: "ascending" as const,
     params: (tile: Tile, from: number, to: number) =>
@@ -106,9 +125,15 @@ export function assignmentSteps(
     {
       ...common,
       kernel: vqAssign,
+      constants: assign.vqAssignConstants(...problem),
       workgroups: (rows) => assign.vqAssignWorkgroups(rows, codes, books()),
     },
-    { ...common, kernel: vqPick, workgroups: (rows) => vqPickWorkgroups(rows, books()) },
+    {
+      ...common,
+      kernel: vqPick,
+      constants: vqPickConstants(...problem),
+      workgroups: (rows) => vqPickWorkgroups(rows, books()),
+    },
   ];
 }
 
@@ -127,16 +152,28 @@ export function tileOf(
 }
 
 /** Host bytes an {@link Assignment} takes. */
-export function assignmentBytes(rows: number): number {
-  return 8 * rows;
+export function assignmentBytes(points: Points): number {
+  return (4 + distanceBytes(points)) * points.rows;
+}
+
+/** Bytes of a distance: f64 has them of f64 rows, which f32 may be too narrow for. */
+export function distanceBytes({ array }: Points): 4 | 8 {
+  return array.dtype === "float64" ? 8 : 4;
+}
+
+/** Room for distances of rows, in a type that holds them. */
+export function createDistances(points: Points, length: number): Float32Array | Float64Array {
+  return distanceBytes(points) === 8 ? new Float64Array(length) : new Float32Array(length);
 }
 
 /** The nearest code of every row, as tiles bring them. */
 export class Assignment {
   /** `[rows]` i32. */
   readonly ids: Int32Array;
-  /** `[rows]` f32, Euclidean, in the array's units. */
-  readonly distances: Float32Array;
+  /** `[rows]`, Euclidean, in the array's units; f64 of f64 rows, or f32. */
+  readonly distances: Float32Array | Float64Array;
+  /** `[codes]`: rows of each. */
+  readonly counts: Float64Array;
   /** Sum of squared distances, f64. */
   inertia = 0;
   /** Rows whose two best codes were closer than rounding, and that were decided in f64. */
@@ -144,12 +181,12 @@ export class Assignment {
   readonly #points: Points;
   readonly #nearTies: NearTies;
 
-  /** @param codes `[codes, features]` in the device's coordinates. */
-  constructor(points: Points, codes: Float64Array) {
+  constructor(points: Points, codes: Codes) {
     this.#points = points;
     this.#nearTies = new NearTies(points, codes);
     this.ids = new Int32Array(points.rows);
-    this.distances = new Float32Array(points.rows);
+    this.distances = createDistances(points, points.rows);
+    this.counts = new Float64Array(codes.centers.length / points.features);
   }
 
   /** Takes what the kernels left of a tile. */
@@ -170,6 +207,7 @@ export class Assignment {
     this.nearTies += decisions.length;
     const { scale } = this.#points;
     for (let row = 0; row < end - start; row++) {
+      this.counts[this.ids[start + row]!]!++;
       this.inertia += squared[row]! / scale / scale;
       this.distances[start + row] = Math.sqrt(squared[row]!) / scale;
     }

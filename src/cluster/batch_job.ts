@@ -11,8 +11,8 @@ import type { PlanActions, PlanLayout, RunContext } from "../stream/plan.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
+import { codesOf, Tally } from "./codes.ts";
 import type { FitSettings } from "./fit_job.ts";
-import { rowBytes } from "./predict_job.ts";
 import { seedBuffer, Seeding, seedingBytes, seedPass } from "./seeding.ts";
 
 export interface BatchOptions {
@@ -21,10 +21,10 @@ export interface BatchOptions {
   /** Rows every centroid has seen before. */
   seen: Float64Array;
   /** Hears of what they are afterwards. */
-  onStep(centroids: Float32Array, seen: Float64Array): void;
+  onStep(centroids: Float64Array, seen: Float64Array): void;
 }
 
-export class BatchJob implements PlanActions<Float32Array> {
+export class BatchJob implements PlanActions<Float64Array> {
   readonly name = "kmeans batch";
   readonly #points: Points;
   readonly #settings: FitSettings;
@@ -34,10 +34,7 @@ export class BatchJob implements PlanActions<Float32Array> {
   #account!: Account;
   #signal!: AbortSignal;
   #seeding: Seeding | undefined;
-  /** In the device's coordinates. */
-  #centers: Float64Array = new Float64Array(0);
-  #sums = new Float64Array(0);
-  #counts = new Float64Array(0);
+  #tally!: Tally;
 
   constructor(points: Points, settings: FitSettings, options: BatchOptions) {
     this.#points = points;
@@ -71,9 +68,10 @@ export class BatchJob implements PlanActions<Float32Array> {
       direction: "forward",
       cost: 1,
       tables: () => {
-        this.#centers = this.#seeding?.centers[0] ??
+        const centers = this.#seeding?.centers[0] ??
           this.#points.toScaled(this.#options.centroids!);
-        return assignment.codebookTables(this.#shape, [this.#centers]);
+        this.#tally = new Tally(this.#points, codesOf(centers));
+        return assignment.codebookTables(this.#shape, [this.#tally.codes]);
       },
       slotBuffers: [
         ...assignment.uploadedPoints(this.#shape, tileRows),
@@ -85,24 +83,23 @@ export class BatchJob implements PlanActions<Float32Array> {
         ...sums.steps(() => 1),
       ],
       read,
-      write: (tile, downloads) => {
-        for (const id of assignment.tileOf(downloads, tile, tileRows, 0).ids) this.#counts[id]!++;
-        sums.forEach(
-          tile,
-          downloads,
-          1,
-          (_book, own) => own.forEach((sum, i) => this.#sums[i]! += sum),
-        );
-        return Promise.resolve();
+      write: async (tile, downloads, signal) => {
+        const { ids, nearness } = assignment.tileOf(downloads, tile, tileRows, 0);
+        await this.#tally.takeRows(tile, ids, nearness, signal);
+        sums.forEach(tile, downloads, 1, (_book, own) => this.#tally.takeSums(own));
       },
     });
-    const bytes = this.#seedBytes + 8 * 3 * k * features;
+    const bytes = this.#seedBytes + (4 * 8 + 2 * 4) * k * features;
     return {
       rows,
       shared,
       passes,
       memory: [
-        { what: "rows on their way", kind: "host", bytes: rowBytes(this.#points, tileRows) },
+        {
+          what: "rows on their way",
+          kind: "host",
+          bytes: 2 * assignment.rowBytes(this.#points, tileRows),
+        },
         { what: "centres and sums", kind: "host", bytes },
       ],
       alignRows: 64,
@@ -114,33 +111,24 @@ export class BatchJob implements PlanActions<Float32Array> {
     const { k, seed } = this.#settings;
     this.#account = account;
     this.#signal = signal;
-    await this.#points.sample({ signal });
+    await this.#points.look({ signal, around: this.#options.centroids });
     account.take("host", this.#seedBytes, "distances to first centres");
-    this.#sums = new Float64Array(k * this.#points.features);
-    this.#counts = new Float64Array(k);
     if (this.#options.centroids) return;
     this.#seeding = new Seeding(this.#points, k, 1, seed);
     await this.#seeding.start(signal);
   }
 
-  finish(): Promise<Float32Array> {
+  finish(): Promise<Float64Array> {
     this.#account.giveBack("host", this.#seedBytes);
-    const { features } = this.#points;
-    const seen = this.#options.seen.slice();
-    const centers = this.#centers.slice();
-    for (const [code, count] of this.#counts.entries()) {
-      if (count === 0) continue;
-      seen[code]! += count;
-      const at = code * features;
-      let squares = 0;
-      for (let d = at; d < at + features; d++) {
-        centers[d]! += (this.#sums[d]! - count * centers[d]!) / seen[code]!;
-        squares += centers[d]! ** 2;
-      }
-      if (!this.#settings.spherical || squares === 0) continue;
-      for (let d = at; d < at + features; d++) centers[d]! /= Math.sqrt(squares);
-    }
-    const centroids = Float32Array.from(this.#points.toOriginal(centers));
+    const { counts, codes } = this.#tally;
+    const seen = this.#options.seen.map((count, code) => count + counts[code]!);
+    const { centers } = this.#tally.moved(seen, this.#settings.spherical);
+    const centroids = this.#points.toOriginal(centers);
+    const { centroids: before } = this.#options;
+    // what did not move is handed back as it came, whatever the coordinates of this batch
+    before?.forEach((value, i) => {
+      if (centers[i] === codes.centers[i]) centroids[i] = value;
+    });
     this.#options.onStep(centroids, seen);
     return Promise.resolve(centroids);
   }

@@ -17,7 +17,12 @@ export class BlockSums {
 
   constructor(shape: AssignmentShape, tileRows: number, books: number) {
     this.#shape = shape;
-    this.#sums = { features: shape.points.features, codes: shape.codes, tileRows };
+    this.#sums = {
+      features: shape.points.features,
+      codes: shape.codes,
+      tileRows,
+      parts: shape.points.parts,
+    };
     this.#books = books;
   }
 

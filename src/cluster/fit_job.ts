@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Look, Points } from "../array/points.ts";
 import type { ResultArray } from "../array/result_store.ts";
 import { readResult, ResultStore } from "../array/result_store.ts";
 import { GpuError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
-import { PANEL_ROWS, panelElements } from "../math/panels.ts";
+import { PANEL_ROWS } from "../math/panels.ts";
 import type { HostState } from "../store/journal.ts";
-import type { Pass, SharedBuffer, Step, Tile } from "../stream/pass.ts";
+import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type {
   FoundOutput,
   Measured,
@@ -29,6 +29,8 @@ import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { Assignment } from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
+import type { Codes } from "./codes.ts";
+import { codesOf } from "./codes.ts";
 import type { LloydFacts } from "./lloyd.ts";
 import { Lloyd } from "./lloyd.ts";
 import { seedBuffer, Seeding, seedingBytes, seedingStateBytes, seedPass } from "./seeding.ts";
@@ -57,12 +59,12 @@ export interface FitOptions {
 
 /** A fit. */
 export interface KMeansResult extends Measured {
-  /** `[k, features]` f32. */
-  centroids: Float32Array;
+  /** `[k, features]` f64, in the array's units. */
+  centroids: Float64Array;
   /** `[rows]` i32: the nearest centroid of every row, the lowest of equals. */
   ids: Int32Array;
-  /** `[rows]` f32: Euclidean distance to it. */
-  distances: Float32Array;
+  /** `[rows]`: Euclidean distance to it; f64 of f64 rows, or f32. */
+  distances: Float32Array | Float64Array;
   /** Sum of squared distances, in f64. */
   inertia: number;
   /** Iterations of the best run. */
@@ -71,12 +73,12 @@ export interface KMeansResult extends Measured {
   converged: boolean;
   /** Rows whose two nearest centroids were closer than rounding, and that were decided in f64. */
   nearTies: number;
+  /** Clusters without rows: fewer rows than `k` differ. */
+  emptyClusters: number;
 }
 
 /** What a snapshot says beside centres. */
 interface FitFacts {
-  /** Squared movement at which runs end, as text: JSON has no infinities. */
-  tolerance: string;
   runs: LloydFacts[];
   /** Centres found of the run that is being seeded, while there is one. */
   found?: number;
@@ -98,15 +100,12 @@ export class FitJob implements PlanActions<KMeansResult> {
   #hash = "";
   #account!: Account;
   #signal!: AbortSignal;
-  /** Sums of every feature and of its squares, over the rows seen. */
-  #moments: [Float64Array, Float64Array] = [new Float64Array(0), new Float64Array(0)];
+  #look!: Look;
   #seeding: Seeding | undefined;
   #runs: Lloyd[] = [];
-  /** Squared movement at which runs end, in the device's coordinates; once every row was seen. */
-  #tolerance: number | undefined;
   #assignment: Assignment | undefined;
-  /** `[k, features]` f32. */
-  #centroids = new Float32Array(0);
+  /** `[k, features]` */
+  #centroids: Float64Array = new Float64Array(0);
   #best: Lloyd | undefined;
 
   constructor(points: Points, settings: FitSettings, options: FitOptions) {
@@ -115,18 +114,18 @@ export class FitJob implements PlanActions<KMeansResult> {
     this.#options = options;
     const { k, inits } = settings;
     this.#shape = { points, codes: k, resident: options.resident };
-    const { rows, features } = points;
+    const { features } = points;
     if (options.out !== undefined) {
       this.place = options.out;
       this.#store = new ResultStore({
         place: options.out,
         overwrite: options.overwrite ?? false,
         kind: KIND,
-        arrays: resultArrays(k, rows, features),
+        arrays: resultArrays(k, points),
       });
     }
-    // centres, sums, their corrections and new centres of every run, all f64
-    this.#hostBytes = 8 * 4 * inits * k * features;
+    // centres, sums, their corrections and new centres of every run, f64; those the device has, f32
+    this.#hostBytes = (4 * 8 + 2 * 4) * inits * k * features;
   }
 
   layout(tileRows: number): PlanLayout {
@@ -139,20 +138,24 @@ export class FitJob implements PlanActions<KMeansResult> {
     if (resident) {
       shared.push({
         name: "resident",
-        bytes: 4 * panelElements(rows, features),
+        bytes: assignment.panelBytes(this.#points, rows),
         kind: "storage",
         scratch: true,
       });
     }
-    const passes = [this.#loadPass(tileRows)];
+    const passes = resident ? [this.#loadPass(tileRows)] : [];
     if (!init) passes.push(this.#seedPass(tileRows));
     if (this.#settings.maxIterations > 0 || inits > 1) passes.push(this.#iteratePass(tileRows));
     passes.push(this.#assignPass(tileRows));
     const memory: MemoryItem[] = [
       // a tile being read, and one whose near ties are being decided
-      { what: "rows on their way", kind: "host", bytes: 2 * this.#rowBytes(tileRows) },
+      {
+        what: "rows on their way",
+        kind: "host",
+        bytes: 2 * assignment.rowBytes(this.#points, tileRows),
+      },
       { what: "centres and sums", kind: "host", bytes: this.#hostBytes },
-      { what: "ids and distances", kind: "host", bytes: assignment.assignmentBytes(rows) },
+      { what: "ids and distances", kind: "host", bytes: assignment.assignmentBytes(this.#points) },
     ];
     if (!init) {
       const bytes = seedingBytes(this.#points, k, inits);
@@ -162,7 +165,7 @@ export class FitJob implements PlanActions<KMeansResult> {
       const bytes = this.#store.diskBytes(this.#attributes(LONGEST));
       memory.push({ what: "result", kind: "disk", bytes });
     }
-    const runs = inits * (8 * k * features + RUN_FACTS_BYTES);
+    const runs = inits * ((8 + 4) * k * features + RUN_FACTS_BYTES);
     const stateBytes = Math.max(runs, init ? 0 : seedingStateBytes(this.#points, k, inits));
     return {
       rows,
@@ -177,14 +180,20 @@ export class FitJob implements PlanActions<KMeansResult> {
     };
   }
 
-  async hash(): Promise<string> {
-    const sample = await this.#points.sample();
+  async hash(signal: AbortSignal): Promise<string> {
+    const { init: around } = this.#settings;
+    this.#look = await this.#points.look({
+      digest: this.#store !== undefined,
+      around,
+      signal,
+    });
+    const { digest } = this.#look;
     const { rows, features, array } = this.#points;
     const { init, ...settings } = this.#settings;
     this.#hash = await digestOf([
       JSON.stringify([VERSION, KIND, settings, rows, features, array.dtype, this.#options.adapter]),
       ...(init ? [init] : []),
-      ...sample,
+      ...(digest ? [digest] : []),
     ]);
     return this.#hash;
   }
@@ -201,16 +210,20 @@ export class FitJob implements PlanActions<KMeansResult> {
     this.#account = account;
     this.#signal = signal;
     const { k, seed, inits, init } = this.#settings;
-    const { features, rows } = this.#points;
     const kept = state as HostState | undefined;
     account.take("host", this.#hostBytes, "centres and sums");
-    account.take("host", assignment.assignmentBytes(rows), "ids and distances");
-    this.#moments = [new Float64Array(features), new Float64Array(features)];
-    const { tolerance, runs = [], found } = (kept?.facts ?? {}) as Partial<FitFacts>;
-    this.#tolerance = tolerance === undefined ? undefined : Number(tolerance);
-    this.#runs = runs.map((known, i) => this.#run(kept!.arrays[i] as Float64Array, known));
+    account.take("host", assignment.assignmentBytes(this.#points), "ids and distances");
+    const { runs = [], found } = (kept?.facts ?? {}) as Partial<FitFacts>;
+    this.#runs = runs.map((known, i) => {
+      const [centers, coarse] = kept!.arrays.slice(2 * i) as [Float64Array, Float32Array];
+      return this.#run({ centers, coarse }, known);
+    });
     this.#seeding = undefined;
-    if (init || runs.length > 0) return;
+    if (runs.length > 0) return;
+    if (init) {
+      this.#runs = [this.#run(codesOf(this.#points.toScaled(init)))];
+      return;
+    }
     account.take("host", seedingBytes(this.#points, k, inits), "distances to first centres");
     this.#seeding = new Seeding(this.#points, k, inits, seed);
     if (kept) this.#seeding.resume({ found: found!, arrays: kept.arrays });
@@ -220,32 +233,37 @@ export class FitJob implements PlanActions<KMeansResult> {
   snapshot(): HostState {
     const seeding = this.#runs.length > 0 ? undefined : this.#seeding?.state;
     const facts: FitFacts = {
-      tolerance: String(this.#tolerance),
       runs: this.#runs.map(({ facts }) => facts),
       ...(seeding && { found: seeding.found }),
     };
-    return { facts, arrays: seeding?.arrays ?? this.#runs.map(({ centers }) => centers) };
+    const arrays = seeding?.arrays ??
+      this.#runs.flatMap(({ codes: { centers, coarse } }) => [centers, coarse]);
+    return { facts, arrays };
   }
 
-  #run(centers: Float64Array, known?: LloydFacts): Lloyd {
-    const { maxIterations, spherical } = this.#settings;
-    const options = { tolerance: this.#tolerance!, maxIterations, spherical };
-    return new Lloyd(this.#points, centers, options, known);
+  #run(codes: Codes, known?: LloydFacts): Lloyd {
+    const { maxIterations, spherical, tolerance } = this.#settings;
+    const { variance } = this.#look;
+    const mean = variance.reduce((sum, value) => sum + value, 0) / variance.length;
+    const options = { tolerance: tolerance * mean, maxIterations, spherical };
+    return new Lloyd(this.#points, codes, options, known);
   }
 
   async finish(report: RunReport): Promise<KMeansResult> {
     const account = this.#account;
     const { k, inits } = this.#settings;
     account.giveBack("host", this.#hostBytes);
-    account.giveBack("host", assignment.assignmentBytes(this.#points.rows));
+    account.giveBack("host", assignment.assignmentBytes(this.#points));
     if (this.#seeding) account.giveBack("host", seedingBytes(this.#points, k, inits));
-    const { ids, distances, inertia, nearTies } = this.#assignment!;
+    const { ids, distances, inertia, nearTies, counts } = this.#assignment!;
+    const emptyClusters = counts.reduce((sum, count) => sum + (count === 0 ? 1 : 0), 0);
     const { iterations, converged } = this.#best!;
     const facts = {
       inertia,
       iterations,
       converged,
       near_ties: nearTies,
+      empty_clusters: emptyClusters,
     };
     if (this.#store) {
       const bytes = await this.#store.write(
@@ -263,6 +281,7 @@ export class FitJob implements PlanActions<KMeansResult> {
       iterations,
       converged,
       nearTies,
+      emptyClusters,
       ...measured({ ...report, peakBytes: { ...account.peak } }),
     };
     this.#options.onFit(result);
@@ -273,81 +292,49 @@ export class FitJob implements PlanActions<KMeansResult> {
     return Promise.resolve();
   }
 
-  /** Host bytes of a tile's rows: as they are stored, and in panels. */
-  #rowBytes(tileRows: number): number {
-    return 4 * panelElements(tileRows, this.#points.features) +
-      8 * tileRows * this.#points.features;
-  }
-
-  /** Looks at every row: for values that are no numbers, for the variance, and to keep them. */
+  /** Brings the points to the device, where they stay. */
   #loadPass(tileRows: number): Pass {
-    const { resident } = this.#options;
-    const { features } = this.#points;
-    const bytes = (rows: number) => 4 * panelElements(rows, features);
-    const look = (row: Float64Array) => {
-      const [first, second] = this.#moments;
-      for (let d = 0; d < row.length; d++) {
-        first[d]! += row[d]!;
-        second[d]! += row[d]! * row[d]!;
-      }
-    };
-    const steps: Step[] = !resident ? [] : [{
-      copy: { from: "points", to: "resident" },
-      ranges: ({ start, end }) => [{
-        fromOffset: 0,
-        toOffset: 4 * start * features,
-        bytes: bytes(end - start),
-      }],
-    }];
+    const points = this.#points;
     return {
       name: "load",
       direction: "forward",
       cost: 1,
-      fillsDevice: resident,
-      slotBuffers: resident ? [{ name: "points", bytes: bytes(tileRows), role: "upload" }] : [],
-      steps,
+      fillsDevice: true,
+      slotBuffers: assignment.uploadedPoints({ ...this.#shape, resident: false }, tileRows),
+      steps: [{
+        copy: { from: "points", to: "resident" },
+        ranges: ({ start, end }) => [{
+          fromOffset: 0,
+          // tiles begin with a panel
+          toOffset: assignment.panelBytes(points, start),
+          bytes: assignment.panelBytes(points, end - start),
+        }],
+      }],
       read: (tile, signal) =>
         this.#held(tile, async () => {
           const { start, end } = tile;
-          if (resident && start % PANEL_ROWS !== 0) {
+          if (start % PANEL_ROWS !== 0) {
             // only when the driver refused a tile and it was halved too often
             throw new GpuError(
               `Cannot keep the points on the device: a tile begins at row ${start}, wanted a ` +
                 `multiple of ${PANEL_ROWS}; allow a smaller budget`,
             );
           }
-          const points = await this.#points.readPanels(start, end, { signal, look });
-          return resident ? { points } : {};
+          return { points: await points.readPanels(start, end, { signal }) };
         }),
-      write: (tile) => {
-        if (tile.end === this.#points.rows) this.#setTolerance();
-        return Promise.resolve();
-      },
+      write: () => Promise.resolve(),
     };
   }
 
   /** Counts the host bytes of a tile's rows while they are read and handed over. */
   async #held<Value>({ start, end }: Tile, read: () => Promise<Value>): Promise<Value> {
-    const bytes = this.#rowBytes(end - start);
+    const bytes = assignment.rowBytes(this.#points, end - start);
     this.#account.take("host", bytes, "rows on their way");
     try {
       return await read();
     } finally {
       this.#account.giveBack("host", bytes);
     }
-  }
-
-  #setTolerance(): void {
-    // a run that goes on only wants the points on the device again
-    if (this.#tolerance !== undefined) return;
-    const { rows } = this.#points;
-    const { init, tolerance } = this.#settings;
-    const [first, second] = this.#moments;
-    let variance = 0;
-    first.forEach((sum, d) => variance += second[d]! / rows - (sum / rows) ** 2);
-    const mean = Math.max(0, variance / first.length);
-    this.#tolerance = tolerance * mean;
-    if (init) this.#runs = [this.#run(this.#points.toScaled(init))];
   }
 
   #seedPass(tileRows: number): Pass {
@@ -357,7 +344,7 @@ export class FitJob implements PlanActions<KMeansResult> {
       read: (tile, signal) => this.#read(tile, signal),
       again: async () => {
         if (await this.#seeding!.next(this.#signal)) return true;
-        this.#runs = this.#seeding!.centers.map((centers) => this.#run(centers));
+        this.#runs = this.#seeding!.centers.map((centers) => this.#run(codesOf(centers)));
         return false;
       },
     });
@@ -386,7 +373,7 @@ export class FitJob implements PlanActions<KMeansResult> {
           return inits > 1 ? books() > 0 : this.#runs[0]!.moving;
         },
       },
-      tables: () => assignment.codebookTables(this.#shape, active().map(({ centers }) => centers)),
+      tables: () => assignment.codebookTables(this.#shape, active().map(({ codes }) => codes)),
       slotBuffers: [
         ...assignment.uploadedPoints(this.#shape, tileRows),
         ...assignment.assignmentBuffers(this.#shape, tileRows, inits),
@@ -401,9 +388,9 @@ export class FitJob implements PlanActions<KMeansResult> {
         const runs = active();
         for (const [book, run] of runs.entries()) {
           const { ids, nearness } = assignment.tileOf(downloads, tile, tileRows, book);
-          await run.takeRows(tile, ids, nearness, signal);
+          await run.tally.takeRows(tile, ids, nearness, signal);
         }
-        sums.forEach(tile, downloads, runs.length, (book, own) => runs[book]!.takeSums(own));
+        sums.forEach(tile, downloads, runs.length, (book, own) => runs[book]!.tally.takeSums(own));
       },
     };
   }
@@ -416,9 +403,9 @@ export class FitJob implements PlanActions<KMeansResult> {
       cost: k,
       tables: () => {
         this.#best = this.#runs.reduce((best, run) => run.inertia! < best.inertia! ? run : best);
-        this.#centroids = Float32Array.from(this.#points.toOriginal(this.#best.centers));
+        this.#centroids = this.#points.toOriginal(this.#best.codes.centers);
         // of the centroids as they are handed out
-        const codes = this.#points.toScaled(this.#centroids);
+        const codes = codesOf(this.#points.toScaled(this.#centroids));
         this.#assignment = new Assignment(this.#points, codes);
         return assignment.codebookTables(this.#shape, [codes]);
       },
@@ -453,13 +440,16 @@ const LONGEST = {
   iterations: Number.MAX_SAFE_INTEGER,
   converged: false,
   near_ties: Number.MAX_SAFE_INTEGER,
+  empty_clusters: Number.MAX_SAFE_INTEGER,
 };
 
-function resultArrays(k: number, rows: number, features: number): Record<string, ResultArray> {
+function resultArrays(k: number, points: Points): Record<string, ResultArray> {
+  const { rows, features } = points;
+  const distance = assignment.distanceBytes(points) === 8 ? "float64" : "float32";
   return {
-    centroids: { dtype: "float32", shape: [k, features], dims: ["cluster", "feature"] },
+    centroids: { dtype: "float64", shape: [k, features], dims: ["cluster", "feature"] },
     ids: { dtype: "int32", shape: [rows], dims: ["row"] },
-    distances: { dtype: "float32", shape: [rows], dims: ["row"] },
+    distances: { dtype: distance, shape: [rows], dims: ["row"] },
   };
 }
 
@@ -472,13 +462,15 @@ export async function openKMeans(place: string): Promise<KMeansResult> {
   const { attributes, arrays } = await readResult(place, KIND);
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
-    centroids: arrays.centroids as Float32Array,
+    // f32 in stores of version 0.1
+    centroids: Float64Array.from(arrays.centroids as Float64Array),
     ids: arrays.ids as Int32Array,
-    distances: arrays.distances as Float32Array,
+    distances: arrays.distances as Float32Array | Float64Array,
     inertia: attributes.inertia as number,
     iterations: attributes.iterations as number,
     converged: attributes.converged as boolean,
     nearTies: attributes.near_ties as number,
+    emptyClusters: attributes.empty_clusters as number,
     projectedBytes: nothing(),
     peakBytes: nothing(),
     seconds: {},

@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import { Points } from "../array/points.ts";
+import { Points, scaleToUnit } from "../array/points.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { PlanChoices } from "../stream/plan.ts";
@@ -25,7 +25,7 @@ export type { Prediction, SoftPrediction } from "./predict_job.ts";
 export interface KMeansOptions {
   /** Clusters. */
   k: number;
-  /** Seed of the first centroids. Default 0. */
+  /** Seed of the first centroids, a whole number from 0 to 2^32 - 1. Default 42. */
   seed?: number;
   /** Runs from different first centroids, of which the best is kept. Default 10; 1 with `init`. */
   inits?: number;
@@ -80,25 +80,44 @@ const FEWEST_RESIDENT_ROWS = 1024;
  */
 export class KMeans {
   readonly #settings: FitSettings;
-  /** `[k, features]` f32, once fitted. */
-  #centroids: Float32Array | undefined;
-  /** Rows every centroid has seen in {@link KMeans.partialFit}. */
+  /** `[k, features]` f64, once fitted. */
+  #centroids: Float64Array | undefined;
+  /** Rows every centroid is the mean of. */
   #seen: Float64Array | undefined;
 
   /**
+   * @throws {TypeError} If `spherical` is not a boolean, or `tolerance` no number.
    * @throws {RangeError} If an option makes no sense; the message names it.
    */
   constructor(options: KMeansOptions) {
-    const { k, seed = 0, init, maxIterations = 100, tolerance = 1e-4 } = options;
+    const { k, seed = 42, init, maxIterations = 100, tolerance = 1e-4, spherical = false } =
+      options;
     const inits = options.inits ?? (init ? 1 : 10);
-    const whole = { k, inits, maxIterations };
-    for (const [name, value] of Object.entries(whole)) {
-      const least = name === "maxIterations" ? 0 : 1;
-      if (!(Number.isInteger(value) && value >= least)) {
+    for (
+      const [name, value, least, most] of [
+        ["k", k, 1, Infinity],
+        ["seed", seed, 0, 2 ** 32 - 1],
+        ["inits", inits, 1, Infinity],
+        ["maxIterations", maxIterations, 0, Infinity],
+      ] as const
+    ) {
+      if (!(Number.isInteger(value) && value >= least && value <= most)) {
+        const shown = typeof value === "string" ? `"${value}"` : value;
         throw new RangeError(
-          `Cannot make k-means: ${name} is ${value}, wanted a whole number from ${least}`,
+          `Cannot make k-means: ${name} is ${shown}, wanted a whole number from ${least}` +
+            (most === Infinity ? "" : ` to ${most}`),
         );
       }
+    }
+    if (typeof spherical !== "boolean") {
+      throw new TypeError(
+        `Cannot make k-means: spherical is ${JSON.stringify(spherical)}, wanted true or false`,
+      );
+    }
+    if (typeof tolerance !== "number") {
+      throw new TypeError(
+        `Cannot make k-means: tolerance is ${JSON.stringify(tolerance)}, wanted a number`,
+      );
     }
     if (!(tolerance >= 0)) {
       throw new RangeError(`Cannot make k-means: tolerance is ${tolerance}, wanted 0 or more`);
@@ -125,27 +144,30 @@ export class KMeans {
       inits,
       maxIterations,
       tolerance,
-      spherical: options.spherical ?? false,
-      init: init && firstCentroids(init, k, options.spherical ?? false),
+      spherical,
+      init: init && firstCentroids(init, k, spherical),
     };
   }
 
   /**
-   * `[k, features]` f32.
+   * `[k, features]` f64; of length 1 each where the model is spherical.
    *
    * @throws {RangeError} Before a fit has run.
    */
-  get centroids(): Float32Array {
+  get centroids(): Float64Array {
     if (!this.#centroids) {
       throw new RangeError("Cannot use k-means: it is not fitted, run fit() or partialFit() first");
     }
     return this.#centroids;
   }
 
-  /** A model with these centroids, `[k, features]`, as if it had been fitted. */
+  /**
+   * A model with these centroids, `[k, features]`, as if it had been fitted; where it is spherical, with
+   * their directions. No rows count for them in {@link KMeans.partialFit}.
+   */
   static from(centroids: ArrayLike<number>, options: KMeansOptions): KMeans {
     const model = new KMeans({ ...options, init: centroids });
-    model.#centroids = Float32Array.from(centroids);
+    model.#centroids = model.#settings.init!.slice();
     return model;
   }
 
@@ -171,9 +193,10 @@ export class KMeans {
         resident,
         ...(options.out !== undefined && { out: options.out }),
         ...(options.overwrite !== undefined && { overwrite: options.overwrite }),
-        onFit: ({ centroids }) => {
+        onFit: ({ centroids, ids }) => {
           this.#centroids = centroids;
-          this.#seen = undefined;
+          this.#seen = new Float64Array(k);
+          for (const id of ids) this.#seen[id]!++;
         },
       });
       return new Plan(gpu, job, options);
@@ -210,7 +233,7 @@ export class KMeans {
     if (!(temperature > 0)) {
       throw new RangeError(`Cannot assign: temperature is ${temperature}, wanted more than 0`);
     }
-    const taker = softNearest(rows.rows, k, { topK, temperature });
+    const taker = softNearest(rows, this.centroids, { topK, temperature });
     return new Plan(
       gpu,
       new DistanceJob("kmeans soft predict", rows, this.centroids, taker),
@@ -219,15 +242,19 @@ export class KMeans {
   }
 
   /**
-   * Plans the Euclidean distances of rows to all centroids, `[rows, k]` f32.
+   * Plans the Euclidean distances of rows to all centroids, `[rows, k]`: f64 of f64 rows, or f32.
    *
    * @throws {RangeError} If the model is not fitted, or has another number of features.
    */
-  transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+  transform(
+    gpu: Gpu,
+    points: ChunkedArray,
+    options: PlanChoices = {},
+  ): Plan<Float32Array | Float64Array> {
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const taker = allDistances(rows.rows, k);
+    const taker = allDistances(rows, this.centroids);
     return new Plan(
       gpu,
       new DistanceJob("kmeans transform", rows, this.centroids, taker),
@@ -236,12 +263,12 @@ export class KMeans {
   }
 
   /**
-   * Plans a step of mini-batch k-means: every centroid moves to the mean of all rows it has seen. The
-   * first batch draws the centroids.
+   * Plans a step of mini-batch k-means: every centroid moves to the mean of all rows it has seen, those of
+   * a fit before among them. The first batch draws the centroids where there are none.
    *
    * Source: Sculley 2010, "Web-scale k-means clustering".
    */
-  partialFit(gpu: Gpu, batch: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
+  partialFit(gpu: Gpu, batch: ChunkedArray, options: PlanChoices = {}): Plan<Float64Array> {
     const rows = this.#points(batch);
     const { k, init } = this.#settings;
     const known = this.#centroids ?? init;
@@ -253,7 +280,7 @@ export class KMeans {
       );
     }
     const job = new BatchJob(rows, { ...this.#settings, inits: 1 }, {
-      centroids: known && Float64Array.from(known),
+      centroids: known,
       seen: this.#seen ?? new Float64Array(k),
       onStep: (centroids, seen) => {
         this.#centroids = centroids;
@@ -264,7 +291,11 @@ export class KMeans {
   }
 
   #points(array: ChunkedArray): Points {
-    return new Points(array, { action: "cluster", normalize: this.#settings.spherical });
+    return new Points(array, {
+      action: "cluster",
+      normalize: this.#settings.spherical,
+      exact: true,
+    });
   }
 }
 
@@ -272,15 +303,12 @@ function firstCentroids(init: ArrayLike<number>, k: number, spherical: boolean):
   const centroids = Float64Array.from(init);
   const features = init.length / k;
   for (let at = 0; spherical && at < centroids.length; at += features) {
-    const own = centroids.subarray(at, at + features);
-    const length = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
-    if (length === 0) {
+    if (!scaleToUnit(centroids.subarray(at, at + features))) {
       throw new RangeError(
         `Cannot make k-means: row ${at / features} of init has length 0, wanted rows that have a ` +
           "direction",
       );
     }
-    own.forEach((value, d) => own[d] = value / length);
   }
   return centroids;
 }

@@ -6,14 +6,17 @@
 
 import type { Points } from "../array/points.ts";
 import type { Tile } from "../stream/pass.ts";
+import type { Codes } from "./codes.ts";
 
 /** Half the distance between neighbouring f32 numbers, relative. */
-const ROUNDING = 2 ** -24;
+export const ROUNDING = 2 ** -24;
+/** The smallest normal f32 number: what is smaller may count as 0. */
+export const SMALLEST = 2 ** -126;
 /**
  * A sum of n products is off by less than this times sqrt(n) roundings, but for one in 10^13.
  * Source: Higham and Mary 2019, "A new approach to probabilistic rounding error analysis".
  */
-const ROUNDING_DEVIATIONS = 8;
+export const ROUNDING_DEVIATIONS = 8;
 /** Rows that are read though nobody asked for them, rather than reading twice. */
 const MOST_GAP = 16;
 
@@ -28,22 +31,58 @@ export interface Decision {
   point: Float64Array;
 }
 
+/**
+ * Reads some rows of a tile, those together that lie close.
+ *
+ * @param rows Counted from the tile's first, ascending.
+ * @param take Is handed each of them in the device's coordinates.
+ */
+export async function readSome(
+  points: Points,
+  tile: Tile,
+  rows: readonly number[],
+  signal: AbortSignal,
+  take: (row: number, point: Float64Array) => void,
+): Promise<void> {
+  const { features } = points;
+  for (let next = 0; next < rows.length;) {
+    const first = rows[next]!;
+    let last = next;
+    while (last + 1 < rows.length && rows[last + 1]! - rows[last]! <= MOST_GAP) last++;
+    const [start, end] = [tile.start + first, tile.start + rows[last]! + 1];
+    const values = await points.readScaled(start, end, { signal });
+    for (; next <= last; next++) {
+      const at = (rows[next]! - first) * features;
+      take(rows[next]!, values.subarray(at, at + features));
+    }
+  }
+}
+
 export class NearTies {
   readonly #points: Points;
-  readonly #codes: Float64Array;
-  /** Length of every code, and of the longest. */
+  readonly #codes: Codes;
+  /** Length of every code as the device has it, and of the longest. */
   readonly #lengths: Float64Array;
   readonly #longest: number;
+  /** Largest distance of a code from what the device has of it. */
+  readonly #coarseness: number;
 
-  /** @param codes `[codes, features]` in the device's coordinates. */
-  constructor(points: Points, codes: Float64Array) {
+  constructor(points: Points, codes: Codes) {
     const { features } = points;
+    const { centers, coarse } = codes;
     this.#points = points;
     this.#codes = codes;
-    const squares = new Float64Array(codes.length / features);
-    codes.forEach((value, i) => squares[Math.floor(i / features)]! += value * value);
+    const squares = new Float64Array(centers.length / features);
+    const rests = new Float64Array(squares.length);
+    centers.forEach((value, i) => {
+      const code = Math.floor(i / features);
+      squares[code]! += coarse[i]! ** 2;
+      rests[code]! += (value - coarse[i]!) ** 2;
+    });
+    const largest = (values: Float64Array) => values.reduce((most, x) => Math.max(most, x), 0);
     this.#lengths = squares.map(Math.sqrt);
-    this.#longest = this.#lengths.reduce((most, length) => Math.max(most, length), 0);
+    this.#longest = largest(this.#lengths);
+    this.#coarseness = Math.sqrt(largest(rests));
   }
 
   /** Decides the rows of a tile that need it, ascending, by what the kernels left. */
@@ -58,35 +97,36 @@ export class NearTies {
       if (nearness[2 * row + 1]! <= this.#closeness(nearness[2 * row]!, ids[row]!)) close.push(row);
     }
     const decisions: Decision[] = [];
-    const { features } = this.#points;
-    for (let next = 0; next < close.length;) {
-      const first = close[next]!;
-      let last = next;
-      while (last + 1 < close.length && close[last + 1]! - close[last]! <= MOST_GAP) last++;
-      const [start, end] = [tile.start + first, tile.start + close[last]! + 1];
-      const values = await this.#points.readScaled(start, end, { signal });
-      for (; next <= last; next++) {
-        const at = (close[next]! - first) * features;
-        const point = values.subarray(at, at + features);
-        decisions.push({ row: close[next]!, point, ...this.#nearest(point) });
-      }
-    }
+    await readSome(this.#points, tile, close, signal, (row, point) => {
+      decisions.push({ row, point, ...this.#nearest(point) });
+    });
     return decisions;
   }
 
-  /** Difference of two scores that rounding in f32 can turn around. */
+  /**
+   * Difference of two scores that the device's errors can turn around, given the squared distance to the
+   * code that came out best. Only codes that are as near or nearer could be the right ones.
+   */
   #closeness(squared: number, code: number): number {
-    const length = Math.sqrt(squared) + this.#lengths[code]!;
-    const longest = this.#longest;
-    const product = ROUNDING_DEVIATIONS * Math.sqrt(this.#points.features) * length * longest;
-    return 2 * ROUNDING * (2 * product + 3 * longest * longest + 4 * length * longest);
+    const { features, parts } = this.#points;
+    const vanished = features * SMALLEST;
+    const distance = Math.sqrt(squared + 2 * vanished);
+    // of the row at most, and of such a code
+    const length = distance + this.#lengths[code]! + this.#coarseness;
+    const rival = Math.min(this.#longest, length + distance);
+    const product = ROUNDING_DEVIATIONS * Math.sqrt(features) * length * rival;
+    const scores = ROUNDING * (4 * product + 4 * rival * rival + 4 * length * rival);
+    const codes = 4 * this.#coarseness * distance + 2 * this.#coarseness ** 2;
+    const row = parts === 2 ? 4 * ROUNDING * length * distance : 0;
+    return 1.01 * (scores + codes + row) + 8 * vanished;
   }
 
   #nearest(point: Float64Array): { code: number; squared: number } {
+    const { centers } = this.#codes;
     let [code, squared] = [0, Infinity];
     for (let other = 0, at = 0; other < this.#lengths.length; other++) {
       let sum = 0;
-      for (let d = 0; d < point.length; d++, at++) sum += (point[d]! - this.#codes[at]!) ** 2;
+      for (let d = 0; d < point.length; d++, at++) sum += (point[d]! - centers[at]!) ** 2;
       if (sum < squared) [code, squared] = [other, sum];
     }
     return { code, squared };

@@ -8,14 +8,15 @@ import type { Points } from "../array/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import * as seed from "../kernels/vq_seed.ts";
-import { panelElements } from "../math/panels.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext, RunReport } from "../stream/plan.ts";
 import { measured } from "../stream/plan.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
-import { Assignment } from "./assignment.ts";
+import { Assignment, createDistances, distanceBytes, rowBytes } from "./assignment.ts";
+import { codesOf } from "./codes.ts";
 import type { KMeansResult } from "./fit_job.ts";
+import { readSome, ROUNDING, ROUNDING_DEVIATIONS, SMALLEST } from "./near_ties.ts";
 
 /** Rows assigned to centroids; fields as in {@link KMeansResult}. */
 export type Prediction = Pick<
@@ -26,12 +27,12 @@ export type Prediction = Pick<
 export class PredictJob implements PlanActions<Prediction> {
   readonly name = "kmeans predict";
   readonly #points: Points;
-  readonly #centroids: Float32Array;
+  readonly #centroids: Float64Array;
   readonly #shape: AssignmentShape;
   #account!: Account;
   #assignment: Assignment | undefined;
 
-  constructor(points: Points, centroids: Float32Array) {
+  constructor(points: Points, centroids: Float64Array) {
     this.#points = points;
     this.#centroids = centroids;
     this.#shape = { points, codes: centroids.length / points.features, resident: false };
@@ -44,7 +45,7 @@ export class PredictJob implements PlanActions<Prediction> {
       direction: "forward",
       cost: 1,
       tables: () => {
-        const codes = this.#points.toScaled(this.#centroids);
+        const codes = codesOf(this.#points.toScaled(this.#centroids));
         this.#assignment = new Assignment(this.#points, codes);
         return assignment.codebookTables(this.#shape, [codes]);
       },
@@ -61,8 +62,12 @@ export class PredictJob implements PlanActions<Prediction> {
       shared: assignment.codebookBuffers(this.#shape, 1),
       passes: [pass],
       memory: [
-        { what: "rows on their way", kind: "host", bytes: rowBytes(this.#points, tileRows) },
-        { what: "ids and distances", kind: "host", bytes: assignment.assignmentBytes(rows) },
+        { what: "rows on their way", kind: "host", bytes: 2 * rowBytes(this.#points, tileRows) },
+        {
+          what: "ids and distances",
+          kind: "host",
+          bytes: assignment.assignmentBytes(this.#points),
+        },
       ],
       alignRows: 64,
       mostTileRows: 16384,
@@ -72,12 +77,12 @@ export class PredictJob implements PlanActions<Prediction> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#points.sample({ signal });
-    account.take("host", assignment.assignmentBytes(this.#points.rows), "ids and distances");
+    await this.#points.look({ signal, around: this.#centroids });
+    account.take("host", assignment.assignmentBytes(this.#points), "ids and distances");
   }
 
   finish(report: RunReport): Promise<Prediction> {
-    this.#account.giveBack("host", assignment.assignmentBytes(this.#points.rows));
+    this.#account.giveBack("host", assignment.assignmentBytes(this.#points));
     const { ids, distances, inertia, nearTies } = this.#assignment!;
     return Promise.resolve({ ids, distances, inertia, nearTies, ...measured(report) });
   }
@@ -94,24 +99,64 @@ interface Taker<Result> {
   readonly what: string;
   /** Takes the memory. */
   begin(): void;
-  /** @param squared `[codes, stride]`: of every row of the tile, in the array's units. */
-  take(tile: Tile, squared: Float64Array, stride: number): void;
+  /** @param squared `[codes, stride]`: of every row of the tile, in the device's coordinates. */
+  take(tile: Tile, squared: Float64Array, stride: number, signal: AbortSignal): Promise<void>;
   result(): Result;
 }
 
-/** Distances of every row to every centroid, `[rows, codes]` f32. */
-export function allDistances(rows: number, codes: number): Taker<Float32Array> {
-  let distances = new Float32Array(0);
+/** Squares of differences that are less, relative to 1, may have lost digits. */
+const LEAST_SQUARE = 2 ** -100;
+
+/** Measures some rows of a tile, counted from its first, from all centroids, in f64 and squared. */
+async function exactly(
+  points: Points,
+  centroids: Float64Array,
+  { tile, rows, signal }: { tile: Tile; rows: readonly number[]; signal: AbortSignal },
+  take: (row: number, squared: Float64Array) => void,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const { features } = points;
+  const scaled = points.toScaled(centroids);
+  const squared = new Float64Array(centroids.length / features);
+  await readSome(points, tile, rows, signal, (row, point) => {
+    squared.fill(0);
+    scaled.forEach((value, at) =>
+      squared[Math.floor(at / features)]! += (point[at % features]! - value) ** 2
+    );
+    take(row, squared);
+  });
+}
+
+/** Distances of every row to every centroid, `[rows, codes]`, f64 of f64 rows, or f32. */
+export function allDistances(
+  points: Points,
+  centroids: Float64Array,
+): Taker<Float32Array | Float64Array> {
+  const codes = centroids.length / points.features;
+  let distances = createDistances(points, 0);
   return {
-    bytes: 4 * rows * codes,
+    bytes: distanceBytes(points) * points.rows * codes + 8 * centroids.length,
     what: "distances",
-    begin: () => distances = new Float32Array(rows * codes),
-    take: ({ start, end }, squared, stride) => {
-      for (let code = 0; code < codes; code++) {
-        for (let row = start; row < end; row++) {
-          distances[row * codes + code] = Math.sqrt(squared[code * stride + row - start]!);
+    begin: () => distances = createDistances(points, points.rows * codes),
+    take: async (tile, squared, stride, signal) => {
+      const { start, end } = tile;
+      // squares of so small differences may have vanished
+      const least = points.features * LEAST_SQUARE;
+      const tiny: number[] = [];
+      for (let row = 0; row < end - start; row++) {
+        let isTiny = false;
+        for (let code = 0; code < codes; code++) {
+          const own = squared[code * stride + row]!;
+          isTiny ||= own < least;
+          distances[(start + row) * codes + code] = Math.sqrt(own) / points.scale;
         }
+        if (isTiny) tiny.push(row);
       }
+      await exactly(points, centroids, { tile, rows: tiny, signal }, (row, all) => {
+        all.forEach((own, code) =>
+          distances[(start + row) * codes + code] = Math.sqrt(own) / points.scale
+        );
+      });
     },
     result: () => distances,
   };
@@ -125,40 +170,69 @@ export interface SoftPrediction {
   weights: Float32Array;
 }
 
+/** @param centroids `[codes, features]`, for rows whose order f32 does not tell. */
 export function softNearest(
-  rows: number,
-  codes: number,
+  points: Points,
+  centroids: Float64Array,
   { topK, temperature }: { topK: number; temperature: number },
 ): Taker<SoftPrediction> {
+  const { rows, features } = points;
+  const codes = centroids.length / features;
   let ids = new Int32Array(0);
   let weights = new Float32Array(0);
-  const nearest = new Float64Array(topK);
-  const own = new Int32Array(topK);
+  // one more than is asked for: it may be as near as the last
+  const most = Math.min(codes, topK + 1);
+  const nearest = new Float64Array(most);
+  const own = new Int32Array(most);
+  const sort = (squaredTo: (code: number) => number) => {
+    nearest.fill(Infinity);
+    for (let code = 0; code < codes; code++) {
+      const distance = squaredTo(code);
+      let place = most;
+      while (place > 0 && distance < nearest[place - 1]!) place--;
+      if (place === most) continue;
+      nearest.copyWithin(place + 1, place, most - 1);
+      own.copyWithin(place + 1, place, most - 1);
+      nearest[place] = distance;
+      own[place] = code;
+    }
+  };
+  // sums of squares of differences, each of which is off by a few roundings
+  const rounding = 2 * ROUNDING * (ROUNDING_DEVIATIONS * Math.sqrt(features) + 8);
+  const isClear = () => {
+    for (let i = 1; i < most; i++) {
+      const least = rounding * nearest[i]! + 4 * features * SMALLEST;
+      if (nearest[i]! - nearest[i - 1]! <= least) return false;
+    }
+    return true;
+  };
+  const keep = (row: number) => {
+    const parts = nearest.subarray(0, topK).map((squared) => {
+      const farther = (squared - nearest[0]!) / points.scale / points.scale;
+      return Math.exp(-farther / temperature);
+    });
+    const sum = parts.reduce((total, part) => total + part, 0);
+    ids.set(own.subarray(0, topK), row * topK);
+    weights.set(parts.map((part) => part / sum), row * topK);
+  };
   return {
-    bytes: 8 * rows * topK,
+    bytes: 8 * rows * topK + 8 * centroids.length,
     what: "ids and weights",
     begin: () => {
       ids = new Int32Array(rows * topK);
       weights = new Float32Array(rows * topK);
     },
-    take: ({ start, end }, squared, stride) => {
-      for (let row = start; row < end; row++) {
-        nearest.fill(Infinity);
-        for (let code = 0; code < codes; code++) {
-          const distance = squared[code * stride + row - start]!;
-          let place = topK;
-          while (place > 0 && distance < nearest[place - 1]!) place--;
-          if (place === topK) continue;
-          nearest.copyWithin(place + 1, place, topK - 1);
-          own.copyWithin(place + 1, place, topK - 1);
-          nearest[place] = distance;
-          own[place] = code;
-        }
-        const parts = nearest.map((distance) => Math.exp((nearest[0]! - distance) / temperature));
-        const sum = parts.reduce((total, part) => total + part, 0);
-        ids.set(own, row * topK);
-        weights.set(parts.map((part) => part / sum), row * topK);
+    take: async (tile, squared, stride, signal) => {
+      const unclear: number[] = [];
+      for (let row = 0; row < tile.end - tile.start; row++) {
+        sort((code) => squared[code * stride + row]!);
+        if (isClear()) keep(tile.start + row);
+        else unclear.push(row);
       }
+      await exactly(points, centroids, { tile, rows: unclear, signal }, (row, all) => {
+        sort((code) => all[code]!);
+        keep(tile.start + row);
+      });
     },
     result: () => ({ ids, weights }),
   };
@@ -168,12 +242,12 @@ export function softNearest(
 export class DistanceJob<Result> implements PlanActions<Result> {
   readonly name: string;
   readonly #points: Points;
-  readonly #centroids: Float32Array;
+  readonly #centroids: Float64Array;
   readonly #shape: AssignmentShape;
   readonly #taker: Taker<Result>;
   #account!: Account;
 
-  constructor(name: string, points: Points, centroids: Float32Array, taker: Taker<Result>) {
+  constructor(name: string, points: Points, centroids: Float64Array, taker: Taker<Result>) {
     this.name = name;
     this.#points = points;
     this.#centroids = centroids;
@@ -199,31 +273,26 @@ export class DistanceJob<Result> implements PlanActions<Result> {
       ],
       steps: [{
         kernel: seed.vqSeed,
-        constants: seed.vqSeedConstants(features, tileRows),
+        constants: seed.vqSeedConstants(features, tileRows, this.#points.parts, 2),
         order: "ascending",
         params: (_tile, from, to) => seed.vqSeedParams(from, to, 0),
         workgroups: (some) => seed.vqSeedWorkgroups(some, groups),
       }],
       read: (tile, signal) => assignment.readTile(this.#shape, tile, signal),
-      write: (tile, downloads) => {
-        const { scale } = this.#points;
-        const squared = Float64Array.from(
-          new Float32Array(downloads.seed_distances!),
-          (value) => value / scale / scale,
-        );
-        this.#taker.take(tile, squared, seedRows(tileRows));
-        return Promise.resolve();
+      write: (tile, downloads, signal) => {
+        const squared = Float64Array.from(new Float32Array(downloads.seed_distances!));
+        return this.#taker.take(tile, squared, seedRows(tileRows), signal);
       },
     };
     return {
       rows,
-      shared: [{ name: "seeds", bytes: 4 * groups * SEEDS * features, kind: "storage" }],
+      shared: [{ name: "seeds", bytes: seed.seedBytes(codes, features), kind: "storage" }],
       passes: [pass],
       memory: [
         {
           what: "rows and distances on their way",
           kind: "host",
-          bytes: rowBytes(this.#points, tileRows) + 8 * elements,
+          bytes: 2 * rowBytes(this.#points, tileRows) + 8 * elements,
         },
         { what: this.#taker.what, kind: "host", bytes: this.#taker.bytes },
       ],
@@ -234,7 +303,7 @@ export class DistanceJob<Result> implements PlanActions<Result> {
 
   async begin({ account, signal }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#points.sample({ signal });
+    await this.#points.look({ signal, around: this.#centroids });
     account.take("host", this.#taker.bytes, this.#taker.what);
     this.#taker.begin();
   }
@@ -247,9 +316,4 @@ export class DistanceJob<Result> implements PlanActions<Result> {
   release(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-/** Host bytes of a tile's rows: as they are read, and in panels. */
-export function rowBytes({ features }: Points, tileRows: number): number {
-  return 4 * panelElements(tileRows, features) + 8 * tileRows * features;
 }

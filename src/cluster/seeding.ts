@@ -122,6 +122,12 @@ export class Seeding {
     const best = potentials.indexOf(Math.min(...potentials));
     this.#own.set(this.#candidates[best]!, this.#found * features);
     this.#found++;
+    if (potentials[best] === 0) {
+      // no row is anywhere else: others would be equal to one of these
+      while (this.#found < this.#codes) {
+        this.#own.set(this.#candidates[best]!, this.#found++ * features);
+      }
+    }
     if (this.#found === this.#codes) {
       this.centers.push(this.#own);
       if (this.centers.length === this.#inits) return false;
@@ -162,7 +168,7 @@ export class Seeding {
 
 /** The table that {@link seedPass} fills. */
 export function seedBuffer(features: number): SharedBuffer {
-  return { name: "seeds", bytes: 4 * SEEDS * features, kind: "storage" };
+  return { name: "seeds", bytes: seed.seedBytes(SEEDS, features), kind: "storage" };
 }
 
 /** Measures every row from the candidates, sweep by sweep. */
@@ -189,7 +195,7 @@ export function seedPass(
     ],
     steps: [{
       kernel: seed.vqSeed,
-      constants: seed.vqSeedConstants(features, tileRows),
+      constants: seed.vqSeedConstants(features, tileRows, shape.points.parts),
       buffers: pointsBuffer(shape),
       order: "ascending",
       params: (tile, from, to) => seed.vqSeedParams(from, to, baseRow(shape, tile)),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatCount } from "../math/format.ts";
+import { formatCount, wantedNames } from "../math/format.ts";
 import type { CorpusInput } from "./corpus.ts";
 import type { Thresholds } from "./decision.ts";
 import { DEFAULT_THRESHOLDS } from "./decision.ts";
@@ -283,34 +283,7 @@ function oneOf<Name extends string>(value: Name, names: readonly Name[], what: s
 }
 
 function unknownName(what: string, name: unknown, names: readonly string[]): never {
-  const meant = typeof name === "string" ? nearest(name, names) : undefined;
-  refuse(
-    `${what} is not known, ${
-      meant === undefined ? "" : `"${meant}" may be meant, `
-    }wanted one of ` +
-      names.join(", "),
-  );
-}
-
-/** The name that is reached by fewest changes of letters, if those are few. */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  const [best] = names.map((own) => ({ own, changes: changes(name, own) }))
-    .sort((a, b) => a.changes - b.changes);
-  return best && best.changes <= Math.max(1, best.own.length / 3) ? best.own : undefined;
-}
-
-/** Letters to be put in, left out or replaced, in either case. */
-function changes(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...from.toLowerCase()].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const same = letter === to[j]!.toLowerCase() ? 0 : 1;
-      next.push(Math.min(row[j]! + same, row[j + 1]! + 1, next[j]! + 1));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
+  refuse(`${what} is not known, ${wantedNames(name, names)}`);
 }
 
 function list(value: unknown, what: string): void {

@@ -7,17 +7,11 @@
 
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import { openArray } from "../array/array.ts";
+import { digestRows } from "../array/points.ts";
 import { digestOf } from "../math/digest.ts";
 import { openGroups } from "./groups.ts";
 import type { InputRecord } from "./identity.ts";
-import {
-  changedInput,
-  checkUnchanged,
-  digestCorpus,
-  digestValues,
-  identify,
-  stampArrays,
-} from "./identity.ts";
+import { changedInput, checkUnchanged, digestCorpus, identify, stampArrays } from "./identity.ts";
 import { nameOf, oneKind, readIndex, readNames, readValues } from "./names.ts";
 import type { Id, IdKind, Utterance } from "./rows.ts";
 import { checkEnergy, checkFrames } from "./rows.ts";
@@ -137,7 +131,7 @@ async function openFrames(
       const parts: string[] = [];
       for (const [i, array] of [frames, ...energy ? [energy] : []].entries()) {
         const onShare = (share: number) => i === 0 && onRead?.(share, "compare");
-        parts.push(await digestValues(array, { onShare, ...(signal && { signal }) }));
+        parts.push(await digestRows(array, { onShare, ...(signal && { signal }) }));
       }
       return await digestOf(parts);
     });

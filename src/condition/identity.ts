@@ -5,14 +5,13 @@
  * @module
  */
 
-import type { ChunkedArray, ReadOptions } from "../array/array.ts";
+import type { ChunkedArray } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import { siblingPlace, splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { Corpus } from "./corpus.ts";
-import { frameBlocks } from "./rows.ts";
 
 /** What is kept beside results, as times and file numbers would make equal results differ. */
 export interface InputRecord {
@@ -34,21 +33,6 @@ const RECORD = "/input.json";
 const SETTLED_MS = 2000;
 /** Files that are asked for at a time. */
 const AT_ONCE = 32;
-
-/** Values of an array as they are read, in blocks that do not depend on chunks or utterances. */
-export async function digestValues(
-  frames: ChunkedArray,
-  { onShare, ...options }: ReadOptions & { onShare?: (share: number) => void } = {},
-): Promise<string> {
-  const end = frames.shape[0]!;
-  const parts = [JSON.stringify([frames.shape, frames.dtype])];
-  const utterances = [{ id: "", speaker: "", start: 0, end }];
-  for await (const { frame, values } of frameBlocks({ frames, utterances }, options)) {
-    parts.push(await digestOf([values]));
-    onShare?.(frame / end);
-  }
-  return await digestOf(parts);
-}
 
 /** Of values and of what is said of them. */
 export function digestCorpus(

@@ -119,7 +119,7 @@ export class Models {
       arrays: {
         components: {
           values: fit.components,
-          dtype: "float32",
+          dtype: "float64",
           shape: [components, fit.mean.length],
           dims: ["component", "context"],
         },
@@ -174,7 +174,7 @@ export class Models {
     const kmeans = this.#kmeans(condition);
     const fit = await this.#steps.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
     const stored = {
-      dtype: "float32" as const,
+      dtype: "float64" as const,
       shape: [clusters, features],
       dims: ["code", dim],
     };

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Points } from "../array/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as project from "../kernels/project_rows.ts";
 import { panelElements } from "../math/panels.ts";
@@ -23,7 +24,120 @@ export interface Basis {
   whiten: boolean;
 }
 
-/** The table that {@link projectPass} fills. */
+/**
+ * What has less than this times the variance of the first component is turned by the rounding of f32 by some
+ * 1e-4 rad, and its scores are off by some 1e-5 of their deviation: it takes sums that are exact.
+ */
+export const COARSE_VARIANCE = 1e-4;
+
+interface Projection {
+  basis(): Basis;
+  scores(): Float32Array;
+}
+
+/** The passes that project every row, of which one is needed: on the device, or in f64. */
+export function projectPasses(
+  source: RowFrames,
+  tileRows: number,
+  vectors: number,
+  projection: Projection,
+): Pass[] {
+  const isFaint = () => {
+    const { explainedVariance } = projection.basis();
+    const [largest, smallest] = [explainedVariance[0]!, explainedVariance.at(-1)!];
+    return largest > 0 && smallest <= COARSE_VARIANCE * largest;
+  };
+  return [
+    {
+      ...projectPass(source, tileRows, vectors, projection),
+      needed: () => !isFaint(),
+    },
+    {
+      ...exactProjectPass(source, vectors, projection),
+      needed: isFaint,
+    },
+  ];
+}
+
+/**
+ * Rows as they are projected: less the mean, in units of the first component's deviation. So scores are the
+ * same bits whatever rows are beside a row, and nobody has to look at rows beforehand.
+ */
+function aimedPoints({ frames, width }: RowFrames) {
+  const item = width > 1 ? "frame" : "row";
+  const points = new Points(frames.array, { action: frames.action, item });
+  return {
+    points,
+    aim({ mean, explainedVariance }: Basis): void {
+      points.shift = mean.slice(0, frames.features);
+      const exponent = -Math.round(Math.log2(explainedVariance[0]!) / 2);
+      points.scale = Number.isFinite(exponent) ? 2 ** exponent : 1;
+    },
+  };
+}
+
+/** What the device, or f64, makes of the mean of rows, which the shift of their first frame is not all of. */
+function originOf(
+  { mean, components }: Basis,
+  shift: Float64Array,
+  vectors: number,
+): Float64Array<ArrayBuffer> {
+  return Float64Array.from({ length: vectors }, (_, i) => {
+    let sum = 0;
+    for (let d = 0; d < mean.length; d++) {
+      sum += (mean[d]! - shift[d % shift.length]!) * components[i * mean.length + d]!;
+    }
+    return sum;
+  });
+}
+
+/** Projects every row on the host, where f32 would take the digits of a faint component's scores. */
+function exactProjectPass(
+  source: RowFrames,
+  vectors: number,
+  { basis, scores }: Projection,
+): Pass {
+  const { frames: { features }, width } = source;
+  const { points, aim } = aimedPoints(source);
+  const size = features * width;
+  let origin = new Float64Array(0);
+  let units = new Float64Array(0);
+  return {
+    name: "exact project",
+    direction: "forward",
+    // nobody knows beforehand whether there are faint ones
+    cost: 0,
+    tables: () => {
+      aim(basis());
+      units = unitsOf(basis());
+      origin = originOf(basis(), points.shift, vectors);
+      return {};
+    },
+    slotBuffers: [],
+    steps: [],
+    read: async ({ start, end }, signal) => {
+      const { components } = basis();
+      const all = scores();
+      let row = start;
+      await source.read(source.tile(start, end).pieces, signal, async (piece, values) => {
+        const { frame, frames } = piece;
+        const own = await points.readScaled(frame, frame + frames, { values });
+        for (let first = 0; first + width <= frames; first++, row++) {
+          const from = first * features;
+          for (let i = 0; i < vectors; i++) {
+            let sum = 0;
+            for (let d = 0; d < size; d++) sum += own[from + d]! * components[i * size + d]!;
+            all[row * vectors + i] = (sum / points.scale - origin[i]!) / units[i]!;
+          }
+        }
+      });
+      return {};
+    },
+    write: () => Promise.resolve(),
+  };
+}
+
+/** The table that the projection on the device fills. */
 export function vectorBuffer(vectors: number, { frames, width }: RowFrames): SharedBuffer {
   const bytes = project.vectorBytes(vectors * width, frames.features);
   return { name: "vectors", bytes, kind: "storage" };
@@ -33,14 +147,14 @@ export function vectorBuffer(vectors: number, { frames, width }: RowFrames): Sha
  * Projects every row; `scores` is `[rows, components]`. Frames are multiplied with each part of a
  * component that is a frame long; a row's score is the sum over its frames, on the host.
  */
-export function projectPass(
+function projectPass(
   source: RowFrames,
   tileRows: number,
   vectors: number,
-  { basis, scores }: { basis(): Basis; scores(): Float32Array },
+  { basis, scores }: Projection,
 ): Pass {
-  const { frames: points, width } = source;
-  const { features } = points;
+  const { frames: { features }, width } = source;
+  const { points, aim } = aimedPoints(source);
   const mostFrames = source.mostFrames(tileRows);
   const parts = vectors * width;
   /** What the scores of a row at the origin of the device's coordinates are, and a score's unit. */
@@ -51,18 +165,11 @@ export function projectPass(
     direction: "forward",
     cost: vectors,
     tables: () => {
-      const { components, mean, explainedVariance, whiten } = basis();
-      units = new Float64Array(vectors).fill(1);
-      if (whiten) explainedVariance.forEach((variance, i) => units[i] = unitOf(variance));
-      origin = Float64Array.from({ length: vectors }, (_, i) => {
-        let sum = 0;
-        for (let d = 0; d < mean.length; d++) {
-          sum += (mean[d]! - points.shift[d % features]!) * components[i * mean.length + d]!;
-        }
-        return sum;
-      });
+      aim(basis());
+      units = unitsOf(basis());
+      origin = originOf(basis(), points.shift, vectors);
       // a component is the parts of its frames, one after the other
-      return { vectors: project.packVectors(components, features) };
+      return { vectors: project.packVectors(basis().components, features) };
     },
     slotBuffers: [
       { name: "points", bytes: 4 * panelElements(mostFrames, features), role: "upload" },
@@ -109,9 +216,12 @@ export function projectPass(
   };
 }
 
-/** Standard deviation; 1 where there is none, so that nothing is divided by 0. */
-function unitOf(variance: number): number {
-  return variance > 0 ? Math.sqrt(variance) : 1;
+/** What scores are divided by: standard deviations; 1 where there is none, so that nothing is divided by 0. */
+function unitsOf({ explainedVariance, whiten }: Basis): Float64Array<ArrayBuffer> {
+  return Float64Array.from(
+    explainedVariance,
+    (variance) => whiten && variance > 0 ? Math.sqrt(variance) : 1,
+  );
 }
 
 /** Host bytes of a tile's frames, as they are read and as the device gets them, and where rows start. */
@@ -140,14 +250,14 @@ export class ProjectJob implements PlanActions<Float32Array> {
 
   layout(tileRows: number): PlanLayout {
     const { rows } = this.#source.rows;
-    const pass = projectPass(this.#source, tileRows, this.#vectors, {
+    const passes = projectPasses(this.#source, tileRows, this.#vectors, {
       basis: () => this.#basis,
       scores: () => this.#scores,
     });
     return {
       rows,
       shared: [vectorBuffer(this.#vectors, this.#source)],
-      passes: [pass],
+      passes,
       memory: [
         { what: "rows on their way", kind: "host", bytes: rowBytes(this.#source, tileRows) },
         { what: "scores", kind: "host", bytes: 4 * rows * this.#vectors },
@@ -157,12 +267,12 @@ export class ProjectJob implements PlanActions<Float32Array> {
     };
   }
 
-  async begin({ account, signal }: RunContext): Promise<void> {
+  begin({ account }: RunContext): Promise<void> {
     this.#account = account;
-    await this.#source.frames.sample({ signal });
     const elements = this.#source.rows.rows * this.#vectors;
     account.take("host", 4 * elements, "scores");
     this.#scores = new Float32Array(elements);
+    return Promise.resolve();
   }
 
   finish(): Promise<Float32Array> {
@@ -182,10 +292,12 @@ export class ProjectJob implements PlanActions<Float32Array> {
  * @returns `[rows, features]` f32.
  */
 export function unproject(
-  { components, mean, explainedVariance, whiten }: Basis,
+  basis: Basis,
   scores: ArrayLike<number>,
 ): Float32Array {
-  const vectors = explainedVariance.length;
+  const { components, mean } = basis;
+  const units = unitsOf(basis);
+  const vectors = units.length;
   const features = mean.length;
   if (scores.length % vectors !== 0) {
     throw new RangeError(
@@ -198,8 +310,7 @@ export function unproject(
   for (let row = 0; row < rows; row++) {
     own.set(mean);
     for (let i = 0; i < vectors; i++) {
-      const unit = whiten ? unitOf(explainedVariance[i]!) : 1;
-      const score = scores[row * vectors + i]! * unit;
+      const score = scores[row * vectors + i]! * units[i]!;
       for (let d = 0; d < features; d++) own[d]! += score * components[i * features + d]!;
     }
     values.set(own, row * features);

@@ -7,14 +7,18 @@
 import { forEachSquare, momentElements, SQUARE, squareIndex } from "../kernels/second_moments.ts";
 import type { Eigen } from "../math/eigen.ts";
 import { largestEigen, symmetricEigen } from "../math/eigen.ts";
+import { gradedEigen } from "./refine.ts";
 
 /** Up to here all eigenvectors are found at once, which is exact and takes a second. */
 const WHOLE_SIZE = 512;
 
+/** An eigenvalue that is less than this times the largest has lost digits to it. */
+const GRADED = 1e-9;
+
 /** Host bytes of {@link Moments}, and of finding `count` eigenvectors. */
 export function momentsBytes(features: number, count: number, width = 1): number {
   const size = features * width;
-  const vectors = isWhole(size, count) ? 3 * size : 12 * (count + 4 + count / 2);
+  const vectors = isWhole(size, count) ? 6 * size : 12 * (count + 4 + count / 2);
   return squaresBytes(features, width) + 8 * size * Math.ceil(vectors);
 }
 
@@ -27,6 +31,14 @@ export function squaresBytes(features: number, width: number): number {
 
 function isWhole(size: number, count: number): boolean {
   return size <= WHOLE_SIZE || 4 * count > size;
+}
+
+/**
+ * What makes a deviation about 1, a power of two: what f32 loses of the products of two features is then a part
+ * of their own deviations, and not of the largest one's.
+ */
+export function weightOf(variance: number): number {
+  return variance > 0 ? 2 ** -Math.round(Math.log2(variance) / 2) : 1;
 }
 
 /**
@@ -102,6 +114,20 @@ export class Moments {
     });
   }
 
+  /** Multiplies what belongs to features by a factor of each, the same for every frame of a row. */
+  scaleFeatures(factors: Float64Array): void {
+    const features = this.#features;
+    this.#forEach((squares, at, [row, rowEnd], [column, columnEnd]) => {
+      for (let i = row; i < rowEnd; i++) {
+        const own = at + (i - row) * SQUARE - column;
+        const factor = factors[i % features]!;
+        for (let j = column; j < columnEnd; j++) {
+          squares[own + j]! *= factor * factors[j % features]!;
+        }
+      }
+    });
+  }
+
   get trace(): number {
     let sum = 0;
     this.#forEach((squares, at, [row, rowEnd], [column]) => {
@@ -126,18 +152,25 @@ export class Moments {
     return matrix;
   }
 
-  /** The `count` largest eigenvalues and their vectors; how far these are from being exact. */
-  largest(count: number): Eigen & { residual: number } {
+  /**
+   * The `count` largest eigenvalues and their vectors, of which `wanted` are to be found well; how far these
+   * are from being exact.
+   */
+  largest(count: number, wanted = count): Eigen & { residual: number } {
     const { size } = this;
     if (isWhole(size, count)) {
-      const { values, vectors } = symmetricEigen(this.toMatrix(), size);
+      const matrix = this.toMatrix();
+      let { values, vectors } = symmetricEigen(matrix, size);
+      if (values[count - 1]! <= GRADED * values[0]!) {
+        ({ values, vectors } = gradedEigen(matrix, size, vectors));
+      }
       return {
         values: values.slice(0, count),
         vectors: vectors.slice(0, count * size),
         residual: 0,
       };
     }
-    return largestEigen((v, n, products) => this.#multiply(v, n, products), size, count);
+    return largestEigen((v, n, products) => this.#multiply(v, n, products), size, count, wanted);
   }
 
   #multiply(vectors: Float64Array, count: number, products: Float64Array): void {

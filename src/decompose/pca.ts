@@ -23,8 +23,16 @@ import type {
 } from "../stream/plan.ts";
 import { measured, Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
-import { ProjectJob, projectPass, rowBytes, unproject, vectorBuffer } from "./basis.ts";
-import { fixSigns, Moments, momentsBytes, squaresBytes } from "./moments.ts";
+import {
+  COARSE_VARIANCE,
+  ProjectJob,
+  projectPasses,
+  rowBytes,
+  unproject,
+  vectorBuffer,
+} from "./basis.ts";
+import { fixSigns, Moments, momentsBytes, squaresBytes, weightOf } from "./moments.ts";
+import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
 import { RowFrames } from "./row_frames.ts";
@@ -55,12 +63,6 @@ export interface PcaFitOptions extends PlanChoices {
 }
 
 /**
- * A component whose variance is less than this times the first one's is turned by the rounding of f32
- * sums, some 1e-4 rad here: rows are then read again and their moments summed exactly.
- */
-const COARSE_VARIANCE = 1e-4;
-
-/**
  * Squares that a software adapter sums in a dispatch: it moves their sums in and out for every few rows,
  * which takes longer than a dispatch may, where there are hundreds.
  */
@@ -68,9 +70,11 @@ const SOFTWARE_SQUARES = 32;
 
 /**
  * Principal components by the covariance, exactly: no sketch and no approximation by batches. Rows are
- * read once; three times where components are asked for whose variance is less than a ten-thousandth
+ * read once; four times where components are asked for whose variance is less than a ten-thousandth
  * of the first one's, which takes exact sums. Blocks are summed in f32 and merged in f64; eigenvectors
  * are found in f64.
+ *
+ * A variance below some 1e-12 of the first one's is rounding of f32: `IncrementalPCA` finds fainter components.
  *
  * It needs features^2 numbers; for more features than that allows there is `IncrementalPCA`. Results
  * are the same bits whatever tile, slots and budget.
@@ -92,10 +96,14 @@ export class PCA {
   #basis: Basis | undefined;
 
   /**
+   * @throws {TypeError} If there is an option of another name or kind.
    * @throws {RangeError} If `components` is not a whole number from 1.
    */
-  constructor({ components, whiten = false }: PcaOptions) {
+  constructor(options: PcaOptions) {
+    checkNames(ACTION, options, ["components", "whiten"]);
+    const { components, whiten = false } = options;
     checkComponents(components);
+    checkFlag(ACTION, "whiten", whiten);
     this.#components = components;
     this.#whiten = whiten;
   }
@@ -104,28 +112,35 @@ export class PCA {
    * Plans a fit. Nothing is read or allocated yet.
    *
    * @param points `[rows, features]` of any number type.
+   * @throws {TypeError} If there is an option of another name or kind.
    * @throws {RangeError} If there are fewer rows or features than components, or one row alone.
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: PcaFitOptions = {}): Plan<PcaResult> {
-    const source = RowFrames.of(points, "find components");
+    checkNames(ACTION, options, ["tileRows", "slots", "scores", "out", "overwrite"]);
+    const { scores = false, out, overwrite = false, ...choices } = options;
+    checkFlag(ACTION, "scores", scores);
+    checkFlag(ACTION, "overwrite", overwrite);
+    checkPlace(ACTION, "out", out);
+    const source = RowFrames.of(points, ACTION);
     checkShape(source.rows, this.#components);
     const job = new PcaJob(source, {
       components: this.#components,
       whiten: this.#whiten,
       adapter: gpu.adapter.name,
       mostSquares: gpu.adapter.software ? SOFTWARE_SQUARES : Infinity,
-      scores: options.scores ?? false,
-      out: options.out,
-      overwrite: options.overwrite ?? false,
+      scores,
+      out,
+      overwrite,
       onFit: (basis) => this.#basis = basis,
     });
-    return new Plan(gpu, job, options);
+    return new Plan(gpu, job, choices);
   }
 
   /**
    * Plans a projection: `[rows, components]` f32. The rows are not copied or centred anywhere.
    *
+   * @throws {TypeError} If there is an option of another name.
    * @throws {RangeError} If nothing is fitted, or rows have another number of features.
    */
   transform(gpu: Gpu, points: ChunkedArray, options: PlanChoices = {}): Plan<Float32Array> {
@@ -138,6 +153,8 @@ export class PCA {
   }
 }
 
+const ACTION = "find components";
+
 /** Plans a projection onto a basis. */
 export function projectPlan(
   gpu: Gpu,
@@ -145,6 +162,7 @@ export function projectPlan(
   basis: Basis,
   choices: PlanChoices,
 ): Plan<Float32Array> {
+  checkNames("project", choices, ["tileRows", "slots"]);
   const source = RowFrames.of(array, "project");
   const features = basis.mean.length;
   if (source.rows.features !== features) {
@@ -161,11 +179,7 @@ export function fitted(basis: Basis | undefined): Basis {
 }
 
 export function checkComponents(components: number): void {
-  if (!(Number.isInteger(components) && components >= 1)) {
-    throw new RangeError(
-      `Cannot find components: components is ${components}, wanted a whole number from 1`,
-    );
-  }
+  checkWhole(ACTION, "components", components, 1);
 }
 
 /** @throws {RangeError} If rows of this shape have no such components. */
@@ -206,9 +220,11 @@ class PcaJob implements PlanActions<PcaResult> {
   readonly #output: PcaOutput | undefined;
   #account!: Account;
   #moments: Moments | undefined;
-  /** By frame of a row: of the first; and what is added to those of the one before. */
+  /** What the features of a frame are multiplied by, see {@link weightOf}. */
+  #weights = new Float64Array(0);
+  /** By frame of a row, weighted: of the first; and what is added to those of the one before. */
   #sums: Float64Array[] = [];
-  /** Largest magnitude of every feature of a frame, in the device's coordinates. */
+  /** Largest magnitude of every feature of a frame, in the device's coordinates, weighted. */
   #largest = new Float64Array(0);
   /** Both as they were when a tile had been read, by its end: reading runs ahead. */
   readonly #seen = new Map<number, { sums: Float64Array; largest: Float64Array }>();
@@ -238,11 +254,11 @@ class PcaJob implements PlanActions<PcaResult> {
     const { width, frames: { features }, rows: { rows } } = source;
     const shape = { features, lags: width, blockRows: this.#blockRows, tileRows };
     const ends = width > 1 ? new RunEnds(source, tileRows) : undefined;
-    const { whole, coarse, rest } = kernel.PART;
+    const { whole, coarse, middle, last } = kernel.PART;
     const passes: Pass[] = [
       this.#momentsPass("moments", [whole], shape),
       ...(ends ? [this.#endsPass(ends)] : []),
-      this.#momentsPass("exact moments", [coarse, rest], shape),
+      this.#momentsPass("exact moments", [coarse, middle, last], shape),
     ];
     const shared: SharedBuffer[] = [
       {
@@ -272,7 +288,7 @@ class PcaJob implements PlanActions<PcaResult> {
     if (this.#output) memory.push(this.#output.memory());
     if (scores) {
       shared.push(vectorBuffer(components, source));
-      passes.push(projectPass(source, tileRows, components, {
+      passes.push(...projectPasses(source, tileRows, components, {
         basis: () => this.#solve(),
         scores: () => this.#scores,
       }));
@@ -298,11 +314,11 @@ class PcaJob implements PlanActions<PcaResult> {
     };
   }
 
-  async hash(): Promise<string> {
-    const hash = await this.#output?.hash() ?? "";
-    // of rows the output took a sample
-    if (!this.#output || this.#source.width > 1) await this.#source.frames.sample();
-    return hash;
+  async hash(signal: AbortSignal): Promise<string> {
+    const looked = { digest: this.#output !== undefined, signal };
+    const { digest, variance } = await this.#source.look(looked);
+    this.#weights = variance.map(weightOf);
+    return await this.#output?.hash(digest) ?? "";
   }
 
   async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
@@ -376,6 +392,8 @@ class PcaJob implements PlanActions<PcaResult> {
     const flat = source.width > 1;
     /** Of frames, of which so many are the first of a row. */
     const looking = (starts: number) => (frame: Float64Array) => {
+      this.#weigh(frame);
+      if (this.#part !== kernel.PART.whole) return;
       const [largest, sum] = [this.#largest, this.#sums[0]!];
       const isStart = starts-- > 0;
       for (let d = 0; d < frame.length; d++) {
@@ -415,7 +433,6 @@ class PcaJob implements PlanActions<PcaResult> {
       read: async ({ start, end }, signal) => {
         const tile = source.tile(start, end);
         const rows = new Float32Array(tile.frames * stride);
-        const looks = this.#part === kernel.PART.whole;
         await source.read(
           tile.pieces,
           signal,
@@ -424,10 +441,10 @@ class PcaJob implements PlanActions<PcaResult> {
               values,
               into: rows,
               at,
-              ...(looks && { look: looking(frames - source.width + 1) }),
+              look: looking(frames - source.width + 1),
             }),
         );
-        if (looks) {
+        if (this.#part === kernel.PART.whole) {
           this.#seen.set(end, { sums: this.#sums[0]!.slice(), largest: this.#largest.slice() });
         }
         return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
@@ -449,8 +466,10 @@ class PcaJob implements PlanActions<PcaResult> {
 
   /** Sums the frames at which segments begin and end. */
   #endsPass(ends: RunEnds): Pass {
-    const { whole, coarse, rest } = kernel.PART;
+    const { whole, coarse, middle, last } = kernel.PART;
     const look = (frame: number, weight: number, values: Float64Array) => {
+      this.#weigh(values);
+      if (this.#part !== whole) return;
       const sums = this.#sums[frame + 1]!;
       values.forEach((value, d) => sums[d]! += weight * value);
     };
@@ -460,8 +479,9 @@ class PcaJob implements PlanActions<PcaResult> {
       cost: ends.features / 2,
       rows: ends.rows,
       sweeps: {
-        most: 3,
-        again: () => this.#part === whole ? this.#isExact(coarse) : this.#nextPart([coarse, rest]),
+        most: 4,
+        again: () =>
+          this.#part === whole ? this.#isExact(coarse) : this.#nextPart([coarse, middle, last]),
       },
       tables: () => ({ grains: ends.grains(this.#largest) }),
       slotBuffers: [
@@ -480,7 +500,7 @@ class PcaJob implements PlanActions<PcaResult> {
         },
       ],
       read: async (tile, signal) => ({
-        rows: await ends.read(tile, signal, this.#part === whole ? look : undefined),
+        rows: await ends.read(tile, signal, look),
       }),
       write: (tile, downloads) => {
         const { isLast, weight } = ends.tile(tile);
@@ -514,6 +534,10 @@ class PcaJob implements PlanActions<PcaResult> {
       workgroups: (rows) =>
         kernel.secondMomentsWorkgroups(rows, shape, Math.min(own, pairs - i * own)),
     }));
+  }
+
+  #weigh(frame: Float64Array): void {
+    for (let d = 0; d < frame.length; d++) frame[d]! *= this.#weights[d]!;
   }
 
   /** Whether there is another part to be summed after the one that was. */
@@ -552,12 +576,15 @@ class PcaJob implements PlanActions<PcaResult> {
     );
     moments.addUp();
     moments.addOuter(offset, -rows);
+    const factors = this.#weights.map((weight) => 1 / weight);
+    moments.scaleFeatures(factors);
+    offset.forEach((_, i) => offset[i]! *= factors[i % features]!);
     const { values, vectors, residual } = moments.largest(components);
     fixSigns(vectors, moments.size);
-    // of squared device units, over all rows
-    const squares = values.map((value) => Math.max(0, value) / scale / scale);
-    const total = moments.trace / scale / scale;
-    const explainedVariance = squares.map((value) => value / (rows - 1));
+    // in squared device units, over all rows; what is left of none is the rounding of sums
+    const squares = values.map((value) => Math.max(0, value));
+    const total = moments.trace;
+    const explainedVariance = squares.map((value) => value / scale / scale / (rows - 1));
     this.#basis = {
       components: vectors,
       mean: offset.map((value, i) => value / scale + shift[i % features]!),
@@ -565,11 +592,11 @@ class PcaJob implements PlanActions<PcaResult> {
       whiten,
     };
     this.#solved = {
-      components: Float32Array.from(vectors),
+      components: vectors,
       mean: this.#basis.mean,
       explainedVariance,
       explainedVarianceRatio: squares.map((value) => total > 0 ? value / total : 0),
-      singularValues: squares.map(Math.sqrt),
+      singularValues: squares.map((value) => Math.sqrt(value) / scale),
       residual,
     };
     return this.#basis;
@@ -577,5 +604,5 @@ class PcaJob implements PlanActions<PcaResult> {
 }
 
 function basisOf({ components, mean, explainedVariance }: PcaResult, whiten: boolean): Basis {
-  return { components: Float64Array.from(components), mean, explainedVariance, whiten };
+  return { components, mean, explainedVariance, whiten };
 }

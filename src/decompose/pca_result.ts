@@ -13,8 +13,8 @@ import { VERSION } from "../version.ts";
 
 /** A fit. */
 export interface PcaResult extends Measured {
-  /** `[components, features]` f32, of length 1, the element of largest magnitude positive. */
-  components: Float32Array;
+  /** `[components, features]` f64, of length 1, the element of largest magnitude positive. */
+  components: Float64Array;
   /** `[features]` f64. */
   mean: Float64Array;
   /** `[components]` f64, over rows - 1, descending. */
@@ -41,7 +41,19 @@ export interface PcaOutputOptions {
   parameters: Record<string, unknown>;
   adapter: string;
   components: number;
+  /** Directions that a fit by batches keeps to go on with, if it is one. */
+  kept?: number;
   scores: boolean;
+}
+
+/** What a fit by batches goes on with. */
+export interface KeptDirections {
+  /** `[kept, features]`. */
+  directions: Float64Array;
+  /** `[kept]`. */
+  singularValues: Float64Array;
+  /** Root of the sum of squares of all features about their mean. */
+  norm: number;
 }
 
 /** The numbers of a fit that are stored; `residual` goes to the attributes. */
@@ -68,23 +80,22 @@ export class PcaOutput {
     this.place = options.place;
     this.#points = points;
     this.#options = options;
-    const { components, scores } = options;
-    const arrays = resultArrays(components, points.rows, points.features, scores);
+    const arrays = resultArrays(points, options);
     this.#store = new ResultStore({ ...options, kind: KIND, arrays });
   }
 
   memory(): MemoryItem {
     // no number is longer than this one
-    const attributes = this.#attributes(-Number.MAX_VALUE);
+    const attributes = this.#attributes(-Number.MAX_VALUE, -Number.MAX_VALUE);
     return { what: "result", kind: "disk", bytes: this.#store.diskBytes(attributes) };
   }
 
-  async hash(): Promise<string> {
-    const sample = await this.#points.sample();
+  /** @param digest Of all that is read. */
+  async hash(digest: string): Promise<string> {
     const { rows, features, array } = this.#points;
     const { parameters, scores, adapter } = this.#options;
     const settings = [parameters, scores, rows, features, array.dtype, adapter];
-    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), ...sample]);
+    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), digest]);
     return this.#hash;
   }
 
@@ -94,8 +105,18 @@ export class PcaOutput {
     return kind === "finished" ? { kind, result: await openPca(this.place) } : { kind };
   }
 
+  /** Of a finished fit by batches. */
+  async readKept(): Promise<KeptDirections> {
+    const { attributes, arrays } = await readResult(this.place, KIND);
+    return {
+      directions: arrays.kept_directions as Float64Array,
+      singularValues: arrays.kept_singular_values as Float64Array,
+      norm: attributes.norm as number,
+    };
+  }
+
   /** Returns the bytes written. */
-  write(fit: StoredPca): Promise<number> {
+  write(fit: StoredPca, kept?: KeptDirections): Promise<number> {
     return this.#store.write(this.#hash, {
       components: fit.components,
       mean: fit.mean,
@@ -103,25 +124,27 @@ export class PcaOutput {
       explained_variance_ratio: fit.explainedVarianceRatio,
       singular_values: fit.singularValues,
       ...(fit.scores && { scores: fit.scores }),
-    }, this.#attributes(fit.residual));
+      ...(kept && {
+        kept_directions: kept.directions,
+        kept_singular_values: kept.singularValues,
+      }),
+    }, this.#attributes(fit.residual, kept?.norm));
   }
 
-  #attributes(residual: number): Record<string, unknown> {
-    const { parameters, adapter } = this.#options;
-    return { parameters, adapter, residual };
+  #attributes(residual: number, norm?: number): Record<string, unknown> {
+    const { parameters, adapter, kept } = this.#options;
+    return { parameters, adapter, residual, ...(kept !== undefined && { norm }) };
   }
 }
 
 function resultArrays(
-  components: number,
-  rows: number,
-  features: number,
-  scores: boolean,
+  { rows, features }: Points,
+  { components, kept, scores }: PcaOutputOptions,
 ): Record<string, ResultArray> {
   const numbers: ResultArray = { dtype: "float64", shape: [components], dims: ["component"] };
   return {
     components: {
-      dtype: "float32",
+      dtype: "float64",
       shape: [components, features],
       dims: ["component", "feature"],
     },
@@ -131,6 +154,18 @@ function resultArrays(
     singular_values: numbers,
     ...(scores && {
       scores: { dtype: "float32" as const, shape: [rows, components], dims: ["row", "component"] },
+    }),
+    ...(kept !== undefined && {
+      kept_directions: {
+        dtype: "float64" as const,
+        shape: [kept, features],
+        dims: ["direction", "feature"],
+      },
+      kept_singular_values: {
+        dtype: "float64" as const,
+        shape: [kept],
+        dims: ["direction"],
+      },
     }),
   };
 }
@@ -144,7 +179,7 @@ export async function openPca(place: string): Promise<PcaResult> {
   const { attributes, arrays } = await readResult(place, KIND);
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   return {
-    components: arrays.components as Float32Array,
+    components: arrays.components as Float64Array,
     mean: arrays.mean as Float64Array,
     explainedVariance: arrays.explained_variance as Float64Array,
     explainedVarianceRatio: arrays.explained_variance_ratio as Float64Array,

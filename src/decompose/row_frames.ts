@@ -8,7 +8,9 @@
 import type { ChunkedArray } from "../array/array.ts";
 import type { ContextRun } from "../array/contexts.ts";
 import { ContextView } from "../array/contexts.ts";
+import type { LookOptions } from "../array/points.ts";
 import { Points } from "../array/points.ts";
+import { digestOf } from "../math/digest.ts";
 
 /** Frames that follow each other. */
 export interface FramePiece {
@@ -46,6 +48,19 @@ export class RowFrames {
   static of(array: ChunkedArray, action: string): RowFrames {
     const flat = array instanceof ContextView && array.mode === "flat";
     return new RowFrames(new Points(array, { action }), flat ? array : undefined);
+  }
+
+  /**
+   * Looks at every frame once, for the coordinates.
+   *
+   * @returns The digest of all that rows are made of, if that is asked for; the variance of every feature
+   * of a frame, in the device's coordinates.
+   */
+  async look(options: LookOptions): Promise<{ digest: string; variance: Float64Array }> {
+    const { digest, variance } = await this.frames.look(options);
+    if (digest === undefined) return { digest: "", variance };
+    const cut = JSON.stringify([this.width, this.width > 1 && this.runs]);
+    return { digest: await digestOf([digest, cut]), variance };
   }
 
   /** The frames of rows [start, end). */

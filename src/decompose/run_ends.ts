@@ -99,11 +99,14 @@ export class RunEnds {
     };
   }
 
-  /** Frames of a tile, in the device's coordinates; hands each to `look`, by its place in the row. */
+  /**
+   * Frames of a tile, in the device's coordinates; hands each to `look`, by its place in the row, which may
+   * change it.
+   */
   async read(
     tile: Tile,
     signal: AbortSignal,
-    look?: (frame: number, weight: number, values: Float64Array) => void,
+    look: (frame: number, weight: number, values: Float64Array) => void,
   ): Promise<Float32Array> {
     const { first, count, weight } = this.tile(tile);
     const { runs, frames, width } = this.#source;
@@ -119,7 +122,7 @@ export class RunEnds {
         values,
         into,
         at,
-        ...(look && { look: (own: Float64Array) => look(place++, weight, own) }),
+        look: (own) => look(place++, weight, own),
       });
     });
     return into;

@@ -71,11 +71,15 @@ export function secondMomentsConstants(shape: MomentsShape): Record<string, numb
     RING: momentRing(shape),
     PAIRS: squarePairs(features, lags),
     LAGS: lags,
+    FINE: 2 ** -coarseBits(blockRows),
   };
 }
 
-/** What is summed: x x^T as it is, or exactly in two parts that belong together. */
-export const PART = { whole: 0, coarse: 1, rest: 2 } as const;
+/**
+ * What is summed: x x^T as it is; or coarse and rest, which belong together and lose a hundred times less; or
+ * coarse, middle and last, which lose nothing that f32 has of the rows.
+ */
+export const PART = { whole: 0, coarse: 1, rest: 2, middle: 3, last: 4 } as const;
 export type Part = (typeof PART)[keyof typeof PART];
 
 /**
@@ -92,13 +96,17 @@ export function secondMomentsParams(
   return Uint32Array.of(from, to, arrayRow, part, firstPair);
 }
 
+/** Of a coarse part: products of those of a block add up to 2^24 grains at most, where f32 is exact. */
+function coarseBits(blockRows: number): number {
+  return Math.floor((24 - Math.log2(blockRows)) / 2);
+}
+
 /** Of what the coarse part of every feature is a multiple, by the largest magnitude it has. */
 export function momentGrains(
   largest: ArrayLike<number>,
   { features, blockRows }: Pick<MomentsShape, "features" | "blockRows">,
 ): Float32Array<ArrayBuffer> {
-  // products of the coarse parts of a block add up to 2^24 grains at most, where f32 is exact
-  const bits = Math.floor((24 - Math.log2(blockRows)) / 2);
+  const bits = coarseBits(blockRows);
   const grains = new Float32Array(rowStride(features)).fill(1);
   for (let d = 0; d < features; d++) {
     if (largest[d]! > 0) grains[d] = 2 ** (Math.ceil(Math.log2(largest[d]!)) - bits);

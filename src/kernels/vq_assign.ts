@@ -40,17 +40,23 @@ export function codeSplits(codes: number): number {
   return Math.min(MOST_SPLITS, paddedCodes(codes) / CODES);
 }
 
-/** Constants of `vq_assign` and of `vq_pick`. */
+/**
+ * Constants of `vq_assign`.
+ *
+ * @param parts Of a point: 2 where what f32 leaves over comes with it.
+ */
 export function vqAssignConstants(
   features: number,
   codes: number,
   tileRows: number,
+  parts = 1,
 ): Record<string, number> {
   return {
     DIM: features,
     CODES4: paddedCodes(codes) / 4,
     SPLITS: codeSplits(codes),
     TILE_ROWS: tileRows,
+    PARTS: parts,
   };
 }
 
@@ -77,26 +83,35 @@ export function candidateBytes(tileRows: number, codes: number, books: number): 
   return 16 * tileRows * codeSplits(codes) * books;
 }
 
+/** Numbers of codebooks in the form the kernels read. */
+export function codebookElements(codes: number, features: number, books: number): number {
+  return 2 * books * features * paddedCodes(codes);
+}
+
 /**
- * Puts codebooks into the form the kernels read.
+ * Puts codebooks into the form the kernels read: f32, and what that leaves over.
  *
  * @param books Each `[codes, features]`, in the coordinates of `points`.
+ * @param coarse The f32 numbers to take for them, as near as any or nearly; the nearest when not given.
  */
 export function packCodebooks(
   books: readonly ArrayLike<number>[],
   features: number,
+  coarse: readonly Float32Array[] = books.map((book) => Float32Array.from(book)),
 ): { codebooks: Float32Array<ArrayBuffer>; norms: Float32Array<ArrayBuffer> } {
   const codes = books[0]!.length / features;
   const padded = paddedCodes(codes);
-  const codebooks = new Float32Array(books.length * features * padded);
+  const codebooks = new Float32Array(codebookElements(codes, features, books.length));
   const norms = new Float32Array(books.length * padded).fill(NO_CODE_NORM);
   for (const [book, values] of books.entries()) {
     for (let code = 0; code < codes; code++) {
       let norm = 0;
       for (let d = 0; d < features; d++) {
         // of the code as the device sees it
-        const value = Math.fround(values[code * features + d]!);
-        codebooks[(book * features + d) * padded + code] = value;
+        const value = coarse[book]![code * features + d]!;
+        const at = (2 * book * features + d) * padded + code;
+        codebooks[at] = value;
+        codebooks[at + features * padded] = values[code * features + d]! - value;
         norm += value * value;
       }
       norms[book * padded + code] = norm;

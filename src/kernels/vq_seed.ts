@@ -6,7 +6,8 @@
 
 import code from "../../shaders/vq_seed.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
-import { packVectors } from "./project_rows.ts";
+import { twoParts } from "../math/panels.ts";
+import { packVectors, vectorBytes } from "./project_rows.ts";
 
 export const vqSeed: KernelSpec = {
   name: "vq_seed",
@@ -22,8 +23,22 @@ export function seedRows(tileRows: number): number {
   return Math.ceil(tileRows / 4) * 4;
 }
 
-export function vqSeedConstants(features: number, tileRows: number): Record<string, number> {
-  return { DIM: features, TILE_ROWS4: seedRows(tileRows) / 4 };
+/**
+ * @param parts Of a row: 2 where what f32 leaves over comes with it.
+ * @param seedParts Of a point: 2 where what f32 leaves over counts.
+ */
+export function vqSeedConstants(
+  features: number,
+  tileRows: number,
+  parts = 1,
+  seedParts = parts,
+): Record<string, number> {
+  return {
+    DIM: features,
+    TILE_ROWS4: seedRows(tileRows) / 4,
+    PARTS: parts,
+    SEED_PARTS: seedParts,
+  };
 }
 
 /** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
@@ -36,5 +51,18 @@ export function vqSeedWorkgroups(rows: number, groups: number): [number, number,
   return [Math.ceil((rows + 3) / 256), 1, groups];
 }
 
-/** Puts `[points, features]` values into the form the kernel reads; 0 past the last point. */
-export const packSeeds = packVectors;
+/** Bytes of {@link packSeeds}. */
+export function seedBytes(points: number, features: number): number {
+  return vectorBytes(points, 2 * features);
+}
+
+/**
+ * Puts `[points, features]` values into the form the kernel reads, f32 and what that leaves over; 0 past the
+ * last point.
+ */
+export function packSeeds(
+  values: ArrayLike<number>,
+  features: number,
+): Float32Array<ArrayBuffer> {
+  return packVectors(twoParts(values, features), 2 * features);
+}

@@ -1,22 +1,31 @@
 /**
- * Sums of the rows of every code. See `shaders/vq_sums.wgsl`.
+ * Sums of the rows of every code less that code. See `shaders/vq_sums.wgsl`.
  *
  * @module
  */
 
 import code from "../../shaders/vq_sums.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import { paddedCodes } from "./vq_assign.ts";
 
 export const vqSums: KernelSpec = {
   name: "vq_sums",
   code,
-  bindings: { params: "uniform", points: "read", ids: "read", sums: "read_write" },
+  bindings: {
+    params: "uniform",
+    points: "read",
+    codebooks: "read",
+    ids: "read",
+    sums: "read_write",
+  },
 };
 
 export interface SumsShape {
   features: number;
   codes: number;
   tileRows: number;
+  /** Of a point: 2 where what f32 leaves over comes with it. Default 1. */
+  parts?: number;
 }
 
 /**
@@ -36,7 +45,9 @@ export function sumRing({ codes, tileRows }: SumsShape): number {
 export function vqSumsConstants(shape: SumsShape): Record<string, number> {
   return {
     DIM: shape.features,
+    PARTS: shape.parts ?? 1,
     CODES: shape.codes,
+    CODES4: paddedCodes(shape.codes) / 4,
     TILE_ROWS: shape.tileRows,
     BLOCK_ROWS: sumBlockRows(shape.codes),
     RING: sumRing(shape),

@@ -155,8 +155,14 @@ export type SymmetricProduct = (
   products: Float64Array,
 ) => void;
 
-/** Residual, relative to the largest eigenvalue, at which an eigenvector is good enough. */
+/**
+ * Residual at which an eigenvector is good enough: relative to the largest eigenvalue, and to its own, since
+ * an angle is a residual over a distance between eigenvalues, which is no more than the smaller of them.
+ */
 const RESIDUAL = 1e-10;
+const OWN_RESIDUAL = 1e-5;
+/** Below this, relative to the largest eigenvalue, residuals are the rounding of f64 products. */
+const LEAST_RESIDUAL = 1e-14;
 const MOST_CYCLES = 200;
 /** Blocks of the Krylov space that is searched in a cycle. */
 const KRYLOV_BLOCKS = 4;
@@ -170,19 +176,23 @@ const KRYLOV_BLOCKS = 4;
  * eigenvalues".
  *
  * @param count Wanted; at most `size`.
+ * @param wanted How many of them are to be found well; the others are what the search has of them.
  */
 export function largestEigen(
   product: SymmetricProduct,
   size: number,
   count: number,
+  wanted = count,
 ): Eigen & { residual: number } {
-  const block = Math.min(size, count + Math.max(4, Math.ceil(count / 2)));
+  const block = Math.min(size, Math.max(count, wanted + Math.max(4, Math.ceil(wanted / 2))));
   const width = Math.min(size, KRYLOV_BLOCKS * block);
   const random = new Random(1);
   let start = Float64Array.from({ length: block * size }, () => random.normal());
   let values = new Float64Array(block);
   let residual = Infinity;
-  for (let cycle = 0; cycle < MOST_CYCLES && residual > RESIDUAL; cycle++) {
+  /** The largest residual, in units of what is good enough. */
+  let worst = Infinity;
+  for (let cycle = 0; cycle < MOST_CYCLES && worst > 1; cycle++) {
     const basis = new Float64Array(width * size);
     const images = new Float64Array(width * size);
     basis.set(start);
@@ -208,14 +218,20 @@ export function largestEigen(
     const moved = combine(ritz.vectors, block, images, width, size);
     values = ritz.values.slice(0, block);
     const largest = Math.max(Math.abs(values[0]!), Number.MIN_VALUE);
-    residual = 0;
-    for (let i = 0; i < count; i++) {
+    const before = worst;
+    [residual, worst] = [0, 0];
+    for (let i = 0; i < wanted; i++) {
       let squares = 0;
       for (let d = i * size; d < (i + 1) * size; d++) {
         squares += (moved[d]! - values[i]! * start[d]!) ** 2;
       }
-      residual = Math.max(residual, Math.sqrt(squares) / largest);
+      const own = Math.sqrt(squares) / largest;
+      residual = Math.max(residual, own);
+      const enough = Math.max(LEAST_RESIDUAL, OWN_RESIDUAL * Math.abs(values[i]!) / largest);
+      worst = Math.max(worst, own / Math.min(RESIDUAL, enough));
     }
+    // rounding of products is all that is left of it, in a large matrix
+    if (residual <= RESIDUAL && worst > before / 2) break;
   }
   return {
     values: values.slice(0, count),
@@ -248,8 +264,11 @@ function combine(
   return combined;
 }
 
-/** Makes rows [from, to) orthonormal to each other and to those before; returns `to`. */
-function orthonormalize(
+/**
+ * Makes rows [from, to) orthonormal to each other and to those before, each as much as it can stay what it
+ * is; one of which nothing is left becomes any other direction. Returns `to`.
+ */
+export function orthonormalize(
   rows: Float64Array,
   size: number,
   from: number,

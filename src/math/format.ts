@@ -1,5 +1,5 @@
 /**
- * Sizes as people write them.
+ * Sizes and names as people write them.
  *
  * @module
  */
@@ -72,4 +72,32 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     ).join("  ").trimEnd();
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
   return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+}
+
+/** Writes which names are wanted where another is given, and first the one that may be meant. */
+export function wantedNames(name: unknown, names: readonly string[]): string {
+  const meant = typeof name === "string" ? nearest(name, names) : undefined;
+  const guess = meant === undefined ? "" : `"${meant}" may be meant, `;
+  return `${guess}wanted one of ${names.join(", ")}`;
+}
+
+/** The name that is reached by fewest changes of letters, if those are few. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const [best] = names.map((own) => ({ own, changes: changes(name, own) }))
+    .sort((a, b) => a.changes - b.changes);
+  return best && best.changes <= Math.max(1, best.own.length / 3) ? best.own : undefined;
+}
+
+/** Letters to be put in, left out or replaced, in either case. */
+function changes(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...from.toLowerCase()].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const same = letter === to[j]!.toLowerCase() ? 0 : 1;
+      next.push(Math.min(row[j]! + same, row[j + 1]! + 1, next[j]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
 }

@@ -31,3 +31,19 @@ export function toPanels(values: ArrayLike<number>, features: number): Float32Ar
   }
   return panels;
 }
+
+/** `[rows, features]` values in panels, as f32 and, so many features further, what that leaves over. */
+export function toTwoParts(values: ArrayLike<number>, features: number): Float32Array {
+  return toPanels(twoParts(values, features), 2 * features);
+}
+
+/** `[rows, 2 * features]`: of every row f32, and then what that leaves over. */
+export function twoParts(values: ArrayLike<number>, features: number): Float64Array {
+  const parts = new Float64Array(2 * values.length);
+  for (let i = 0; i < values.length; i++) {
+    const at = i + Math.floor(i / features) * features;
+    parts[at] = Math.fround(values[i]!);
+    parts[at + features] = values[i]! - parts[at]!;
+  }
+  return parts;
+}

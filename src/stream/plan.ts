@@ -103,8 +103,11 @@ export interface PlanActions<Result> {
   place?: string;
   /** Buffers, passes and memory for a tile size. Costs nothing and touches nothing. */
   layout(tileRows: number): PlanLayout;
-  /** Names everything that changes stored bytes, in a few characters. */
-  hash?(): Promise<string>;
+  /**
+   * Names everything that changes stored bytes, in a few characters: all that is read among it, never a
+   * sample. Asked at the start of every run.
+   */
+  hash?(signal: AbortSignal): Promise<string>;
   /**
    * Looks at the output place.
    *
@@ -285,7 +288,7 @@ export class Plan<Result> {
     signal.throwIfAborted();
     const began = performance.now();
     const actions = this.#actions;
-    const hash = await actions.hash?.() ?? "";
+    const hash = await actions.hash?.(signal) ?? "";
     const journal = await openJournal(
       actions.place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
     );

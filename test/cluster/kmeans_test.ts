@@ -114,6 +114,12 @@ describe("KMeans", () => {
     const { ids, inertia } = await model.fit(gpu(), fromTypedArray(values, [6, 1])).run();
     expect(new Set(ids).size).toBe(3);
     expect(Math.abs(inertia - 0.05)).toBeLessThan(1e-6);
+    // at once, and the cluster they were in is the mean of what is left of it
+    const once = new KMeans({ k: 3, init: [0.1, -50, -60], maxIterations: 1 });
+    const { centroids } = await once.fit(gpu(), fromTypedArray(values, [6, 1])).run();
+    [0.15, 10, 9].forEach((wanted, code) =>
+      expect(Math.abs(centroids[code]! - wanted)).toBeLessThan(1e-6)
+    );
   });
 
   it("takes as many clusters as rows, one row, and rows that are all equal", async () => {
@@ -145,6 +151,15 @@ describe("KMeans", () => {
     const again = await fit(1);
     expect(again.centroids).toEqual(first.centroids);
     expect((await fit(2)).centroids).not.toEqual(first.centroids);
+  });
+
+  it("runs from other first centroids every time, and keeps the best", async () => {
+    const inertia = async (inits: number) =>
+      (await new KMeans({ k: K, seed: 2, inits, maxIterations: 0 }).fit(gpu(), points).run())
+        .inertia;
+    const [one, two, many] = [await inertia(1), await inertia(2), await inertia(12)];
+    expect(two).toBeLessThanOrEqual(one);
+    expect(many).toBeLessThan(one);
   });
 
   it("predicts, and measures distances to every centroid", async () => {
@@ -246,6 +261,16 @@ describe("KMeans", () => {
     expect(() => fit([8, 2], { init: [1, 2, 3, 4] })).toThrow("4 numbers, wanted 3 rows");
     expect(() => fit([8, 1], { init: [1, NaN, 3] })).toThrow("number 1 of init is NaN");
     expect(() => fit([8, 1], { init: [1, 2, 3], inits: 2 })).toThrow("inits is 2, wanted 1");
+    for (const seed of ["abc", -1, 0.5, 2 ** 32, NaN]) {
+      expect(() => fit([8, 2], { seed: seed as number })).toThrow(
+        `seed is ${JSON.stringify(seed).replace("null", "NaN")}, wanted a whole number from 0 to ` +
+          "4294967295",
+      );
+    }
+    const no = { spherical: "no" } as unknown as Partial<KMeansOptions>;
+    expect(() => fit([8, 2], no)).toThrow('spherical is "no", wanted true or false');
+    const text = { tolerance: "0.1" } as unknown as Partial<KMeansOptions>;
+    expect(() => fit([8, 2], text)).toThrow('tolerance is "0.1", wanted a number');
     expect(() => new KMeans({ k: 2 }).predict(gpu(), points)).toThrow("not fitted");
     const values = Float32Array.from(problem.points);
     values[700 * FEATURES + 4] = NaN;

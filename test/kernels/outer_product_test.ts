@@ -53,7 +53,7 @@ function problems(): KernelCase[] {
       workgroups: project.projectRowsWorkgroups(ROWS, CODES),
       outputs: ["projected"],
     },
-    ...[moments.PART.whole, moments.PART.rest].map((part) => ({
+    ...[moments.PART.whole, moments.PART.rest, moments.PART.last].map((part) => ({
       spec: moments.secondMoments,
       constants: moments.secondMomentsConstants(shape),
       buffers: {

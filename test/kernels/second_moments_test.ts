@@ -106,20 +106,40 @@ describe("second_moments", () => {
     });
   }
 
-  it("sums exactly in two parts", async () => {
+  it("sums exactly in two parts, or in three", async () => {
     const [rows, features] = [64, 11];
     const { values, strided } = problem(rows, features);
     const shape = { features, blockRows: 64, tileRows: rows };
-    const coarse = await moments(strided, shape, [0, rows], { part: PART.coarse });
-    const rest = await moments(strided, shape, [0, rows], { part: PART.rest });
+    const sums = (part: kernel.Part) => moments(strided, shape, [0, rows], { part });
+    const coarse = await sums(PART.coarse);
+    const [rest, middle, last] = [
+      await sums(PART.rest),
+      await sums(PART.middle),
+      await sums(PART.last),
+    ];
     const twin = secondMoments(values, features);
     for (let i = 0; i < features; i++) {
       for (let j = i; j < features; j++) {
-        const sum = coarse[i * SQUARE + j]! + rest[i * SQUARE + j]!;
+        const at = i * SQUARE + j;
         // plain sums are off by some 1e-6
-        expect(Math.abs(sum - twin[i * features + j]!)).toBeLessThan(1e-8);
+        const two = coarse[at]! + rest[at]!;
+        expect(Math.abs(two - twin[i * features + j]!)).toBeLessThan(1e-8);
+        const three = coarse[at]! + middle[at]! + last[at]!;
+        expect(Math.abs(three - twin[i * features + j]!)).toBeLessThan(1e-11);
       }
     }
+    // products of 9 bits with 9 bits more are no sums of f32 that round
+    const middles = values.map((value) => {
+      const left = value - Math.round(value * 512) / 512;
+      return Math.round(left * 512 * 512) / (512 * 512);
+    });
+    let mixed = 0;
+    for (let row = 0; row < rows; row++) {
+      const [h, m] = [row * features, row * features + 1];
+      const cut = (at: number) => Math.round(values[at]! * 512) / 512;
+      mixed += cut(h) * middles[m]! + middles[h]! * cut(m);
+    }
+    expect(middle[1]).toBe(mixed);
     const cut = (value: number) => Math.round(value * 512) / 512;
     const whole = secondMoments(Float64Array.from(values, cut), features);
     for (let j = 0; j < features; j++) expect(coarse[j]).toBe(whole[j]);

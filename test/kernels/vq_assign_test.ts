@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import * as assign from "../../src/kernels/vq_assign.ts";
 import * as pick from "../../src/kernels/vq_pick.ts";
-import { toPanels } from "../../src/math/panels.ts";
+import { toPanels, toTwoParts } from "../../src/math/panels.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
+import { vqPick } from "../reference/vq_pick.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";
@@ -47,7 +48,7 @@ async function assigned(
   })).outputs;
   const { outputs } = await runKernel(gpu(), {
     spec: pick.vqPick,
-    constants,
+    constants: pick.vqPickConstants(features, codes, rows),
     buffers: {
       ...inputs,
       candidates: candidates!,
@@ -96,6 +97,67 @@ describe("vq_assign and vq_pick", () => {
     const { ids, nearness } = await assigned(points, [codebook], features);
     expect([...ids]).toEqual(Array(70).fill(13));
     for (let row = 0; row < 70; row++) expect(nearness[2 * row + 1]).toBe(0);
+  });
+
+  it("measures by both parts of rows and codes that f32 does not tell apart", async () => {
+    const [rows, codes, features] = [70, 9, 5];
+    const random = seeded(3);
+    // some billionths of what f32 tells apart there
+    const near = (count: number) =>
+      Float64Array.from(
+        { length: count * features },
+        (_, i) => 10 + i % features + 1e-9 * random(),
+      );
+    const [points, book] = [near(rows), near(codes)];
+    const { codebooks, norms } = assign.packCodebooks([book], features);
+    const candidates = new Float32Array(4 * assign.codeSplits(codes) * rows);
+    const wanted = Array.from({ length: rows }, (_, row) => row % codes);
+    for (let split = 0; split < assign.codeSplits(codes); split++) {
+      wanted.forEach((code, row) => candidates.set([split, 9, code, 0], 4 * (split * rows + row)));
+    }
+    const { outputs } = await runKernel(gpu(), {
+      spec: pick.vqPick,
+      constants: pick.vqPickConstants(features, codes, rows, 2),
+      buffers: {
+        params: assign.vqAssignParams(0, rows, 0),
+        points: toTwoParts(points, features),
+        codebooks,
+        candidates,
+        ids: 4 * rows,
+        nearness: 8 * rows,
+      },
+      workgroups: pick.vqPickWorkgroups(rows, 1),
+      outputs: ["ids", "nearness"],
+    });
+    expect(norms.length).toBe(assign.paddedCodes(codes));
+    const twin = vqPick(candidates, points, book, features);
+    expect([...new Uint32Array(outputs.ids!.buffer)]).toEqual(wanted);
+    expect([...twin.ids]).toEqual(wanted);
+    for (const [row, distance] of twin.distances.entries()) {
+      // what is left over is f32 again: 2^-24 of some 1e-6, beside differences of 1e-9
+      expect(Math.abs(outputs.nearness![2 * row]! / distance - 1)).toBeLessThan(2e-3);
+    }
+  });
+
+  it("hands out codes and nothing else, whatever scores are", async () => {
+    const [rows, codes, features] = [3, 5, 2];
+    const { points, books } = problem(rows, codes, features);
+    const { codebooks } = assign.packCodebooks(books, features);
+    const { outputs } = await runKernel(gpu(), {
+      spec: pick.vqPick,
+      constants: pick.vqPickConstants(features, codes, rows),
+      buffers: {
+        params: assign.vqAssignParams(0, rows, 0),
+        points: toPanels(points, features),
+        codebooks,
+        candidates: Float32Array.of(3e38, 3e38, 5, 0, 1, 2, 7, 0, 1, 2, 3, 0),
+        ids: 4 * rows,
+        nearness: 8 * rows,
+      },
+      workgroups: pick.vqPickWorkgroups(rows, 1),
+      outputs: ["ids"],
+    });
+    expect([...new Uint32Array(outputs.ids!.buffer)]).toEqual([4, 4, 3]);
   });
 
   it("looks at several codebooks side by side", async () => {

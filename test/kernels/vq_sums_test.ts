@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { packCodebooks } from "../../src/kernels/vq_assign.ts";
 import * as kernel from "../../src/kernels/vq_sums.ts";
-import { toPanels } from "../../src/math/panels.ts";
+import { toPanels, toTwoParts } from "../../src/math/panels.ts";
 import { vqSums } from "../reference/vq_sums.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
@@ -15,6 +16,7 @@ describe("vq_sums", () => {
     it(`adds ${rows} rows of ${features} features to ${codes} codes`, async () => {
       const random = seeded(rows + codes * features);
       const points = Float32Array.from({ length: rows * features }, () => 2 * random() - 1);
+      const book = Float32Array.from({ length: codes * features }, () => random() / 4);
       const ids = Uint32Array.from({ length: rows }, () => Math.floor(codes * random()));
       const shape = { features, codes, tileRows: rows };
       const { outputs } = await runKernel(gpu(), {
@@ -23,6 +25,7 @@ describe("vq_sums", () => {
         buffers: {
           params: kernel.vqSumsParams(0, rows, 0, 0),
           points: toPanels(points, features),
+          codebooks: packCodebooks([book], features).codebooks,
           ids,
           sums: kernel.sumBytes(shape, 1),
         },
@@ -30,18 +33,46 @@ describe("vq_sums", () => {
         outputs: ["sums"],
       });
       const blockRows = kernel.sumBlockRows(codes);
-      for (const [block, twin] of vqSums(points, ids, { features, codes, blockRows }).entries()) {
+      for (const [block, twin] of vqSums(points, book, ids, { features, blockRows }).entries()) {
         const own = outputs.sums!.subarray(block * twin.length, (block + 1) * twin.length);
-        // at most 256 numbers below 1, one after the other in f32
+        // at most 256 numbers below 2, one after the other in f32
         twin.forEach((sum, i) => expect(Math.abs(own[i]! - sum)).toBeLessThan(2e-5));
       }
     });
   }
 
+  it("sums what is left of rows that f32 does not tell from their code", async () => {
+    const [rows, codes, features] = [300, 3, 5];
+    const random = seeded(2);
+    const near = (count: number) =>
+      Float64Array.from({ length: count * features }, () => 10 + 1e-9 * random());
+    const points = near(rows);
+    const book = near(codes).map(Math.fround);
+    const ids = Uint32Array.from({ length: rows }, (_, row) => row % codes);
+    const shape = { features, codes, tileRows: rows, parts: 2 };
+    const { outputs } = await runKernel(gpu(), {
+      spec: kernel.vqSums,
+      constants: kernel.vqSumsConstants(shape),
+      buffers: {
+        params: kernel.vqSumsParams(0, rows, 0, 0),
+        points: toTwoParts(points, features),
+        codebooks: packCodebooks([book], features).codebooks,
+        ids,
+        sums: kernel.sumBytes(shape, 1),
+      },
+      workgroups: kernel.vqSumsWorkgroups(rows, shape, 1),
+      outputs: ["sums"],
+    });
+    const blockRows = kernel.sumBlockRows(codes);
+    const [twin] = vqSums(points, book, ids, { features, blockRows });
+    twin!.forEach((sum, i) => expect(Math.abs(outputs.sums![i]! / sum - 1)).toBeLessThan(1e-5));
+  });
+
   it("goes on in a block that an earlier dispatch began", async () => {
     const [rows, codes, features] = [600, 4, 3];
     const random = seeded(7);
     const points = Float32Array.from({ length: rows * features }, random);
+    const book = Float32Array.from({ length: codes * features }, random);
     const ids = Uint32Array.from({ length: rows }, () => Math.floor(codes * random()));
     const shape = { features, codes, tileRows: rows };
     const sums = async (from: number, to: number, before: Float32Array | number) =>
@@ -51,6 +82,7 @@ describe("vq_sums", () => {
         buffers: {
           params: kernel.vqSumsParams(from, to, 0, 0),
           points: toPanels(points, features),
+          codebooks: packCodebooks([book], features).codebooks,
           ids,
           sums: before,
         },

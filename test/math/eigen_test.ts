@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { SymmetricProduct } from "../../src/math/eigen.ts";
 import { largestEigen, symmetricEigen } from "../../src/math/eigen.ts";
 import { seeded } from "../support/random.ts";
 
@@ -76,7 +77,33 @@ describe("symmetricEigen()", () => {
   });
 });
 
+function productWith(matrix: Float64Array, size: number): SymmetricProduct {
+  return (vectors, count, products) => {
+    for (let i = 0; i < count; i++) {
+      for (let row = 0; row < size; row++) {
+        let sum = 0;
+        for (let d = 0; d < size; d++) sum += matrix[row * size + d]! * vectors[i * size + d]!;
+        products[i * size + row]! += sum;
+      }
+    }
+  };
+}
+
 describe("largestEigen()", () => {
+  it("turns no faint vector by more than its eigenvalue allows, of those that are wanted", () => {
+    const tail = Array.from({ length: 155 }, (_, i) => 8e-9 * (1 - i / 160));
+    const values = [1, 1e-2, 1e-4, 1e-6, 1e-8, ...tail];
+    const size = values.length;
+    const matrix = matrixOf(values, 5);
+    const found = largestEigen(productWith(matrix, size), size, 7, 5);
+    expect(found.values.length).toBe(7);
+    for (let i = 0; i < 5; i++) {
+      const own = found.vectors.subarray(i * size, (i + 1) * size);
+      const { residual } = defects(matrix, size, found.values.subarray(i, i + 1), own);
+      expect(residual).toBeLessThan(1e-4 * values[i]!);
+    }
+  });
+
   for (
     const [name, values] of [
       ["a slow decay", Array.from({ length: 120 }, (_, i) => 1 / (i + 1))],
@@ -89,21 +116,7 @@ describe("largestEigen()", () => {
     it(`finds the first four of ${name}`, () => {
       const size = values.length;
       const matrix = matrixOf(values, 5);
-      const found = largestEigen(
-        (vectors, count, products) => {
-          for (let i = 0; i < count; i++) {
-            for (let row = 0; row < size; row++) {
-              let sum = 0;
-              for (let d = 0; d < size; d++) {
-                sum += matrix[row * size + d]! * vectors[i * size + d]!;
-              }
-              products[i * size + row]! += sum;
-            }
-          }
-        },
-        size,
-        4,
-      );
+      const found = largestEigen(productWith(matrix, size), size, 4);
       expect(found.residual).toBeLessThan(1e-10);
       found.values.forEach((value, i) => expect(Math.abs(value - values[i]!)).toBeLessThan(1e-9));
       const { residual, skew } = defects(matrix, size, found.values, found.vectors);

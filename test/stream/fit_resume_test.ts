@@ -54,6 +54,9 @@ const FITS: Record<string, Fit> = {
   "IncrementalPCA": ({ tileRows: _, ...options }) =>
     new IncrementalPCA({ components: 2 })
       .fit(gpu(), points, { ...options, batchRows: 48, scores: true }),
+  "IncrementalPCA with a faint component": ({ tileRows: _, ...options }) =>
+    new IncrementalPCA({ components: FEATURES })
+      .fit(gpu(), faint, { ...options, batchRows: 99, scores: true }),
 };
 
 /** In browsers where tabs are closed, in memory elsewhere: the command line is killed over files. */
@@ -150,6 +153,19 @@ describe("a fit that was interrupted", () => {
     });
   }
 
+  it("draws the same centroids on from any of them", async () => {
+    const fit: Fit = (options) =>
+      new KMeans({ k: 5, seed: 8, inits: 1, maxIterations: 1 }).fit(gpu(), points, options);
+    const { states, wanted } = await uninterrupted(fit);
+    const seeding = states.filter(([pass]) => pass === "seed").length;
+    expect(seeding).toBe(5);
+    for (let i = 1; i <= seeding; i++) {
+      const out = place();
+      await interrupted(fit, out, i);
+      expect(await outcome(out, await fit({ out }).run())).toEqual(wanted);
+    }
+  });
+
   it("keeps sums of rows where a block of them ends, reading ahead or not", async (context) => {
     if (runtime === "deno") context.skip("blocks are the same in every runtime");
     for (const name of ["PCA", "PCA of flat contexts", "PCA with a faint component"]) {
@@ -222,6 +238,39 @@ describe("a fit that was interrupted", () => {
 });
 
 describe("a fit", () => {
+  // more rows than any sample, of which one is another
+  const many = Float32Array.from({ length: 2 * 2000 }, (_, i) => values[i % values.length]!);
+  const rows = fromTypedArray(many, [2000, 2]);
+  const fits: Record<string, Fit> = {
+    KMeans: (options) =>
+      new KMeans({ k: 2, seed: 3, inits: 1, maxIterations: 2 }).fit(gpu(), rows, options),
+    PCA: (options) => new PCA({ components: 1 }).fit(gpu(), rows, options),
+    "PCA of flat contexts": (options) =>
+      new PCA({ components: 1 })
+        .fit(gpu(), contexts(rows, { width: 2, lag: 1, mode: "flat" }), options),
+    IncrementalPCA: ({ tileRows: _, ...options }) =>
+      new IncrementalPCA({ components: 1 }).fit(gpu(), rows, { ...options, batchRows: 500 }),
+  };
+  for (const [name, fit] of Object.entries(fits)) {
+    it(`is only returned, or gone on with, for the very same rows: ${name}`, async () => {
+      const [finished, unfinished] = [place(), place()];
+      await fit({ out: finished }).run();
+      await interrupted(fit, unfinished, 1, name === "IncrementalPCA" ? {} : SMALL);
+      expect((await fit({ out: finished }).run()).seconds).toEqual({});
+      const at = 2 * 1037;
+      const before = many[at]!;
+      for (const value of [before + 2 ** -20, 30 * before]) {
+        many[at] = value;
+        await expect(fit({ out: finished }).run()).rejects.toThrow("the result of another plan");
+        await expect(fit({ out: unfinished }).run()).rejects.toThrow("what another plan");
+      }
+      many[at] = before;
+      expect((await fit({ out: finished }).run()).seconds).toEqual({});
+      expect((await fit({ out: unfinished }).run()).resumed).toBeDefined();
+      expect(await contents(unfinished)).toEqual(await contents(finished));
+    });
+  }
+
   it("keeps nothing without a place, nor more often than every two seconds", async () => {
     const count = async (run: () => Promise<unknown>) => {
       let states = 0;
