@@ -199,6 +199,28 @@ const CASES_BY_HAND: Record<
     rows: [...silence(1), ...burst(0, 250), ...silence(1)],
     depth: 0,
   },
+  // its sum over a state is a deep number beside ratios of which none is
+  "a state that later rows rule out, from which bins are reached alike": {
+    ...usual,
+    track: "pair",
+    fields: { units: 3, places: 1 },
+    std: 0.3,
+    seed: 1042299273,
+    model: {
+      kind: "custom",
+      initial: [1e-6, 1 - 1e-6],
+      discrete: [[1e-12, 1], [1e-6, 1 - 1e-6]],
+      blocks: [[0.8, "stays"], ["jumps", 0.05]],
+    },
+    step: 0.25,
+    rows: [
+      ...silence(1),
+      ...[2, 1, 2].flatMap((unit) => burst(unit, 28)),
+      ...[1, 2, 1].flatMap((unit) => burst(unit, 13)),
+    ],
+    options: { tileRows: 7 },
+    depth: 15,
+  },
   "rows that are missing, and what they would have said": {
     ...usual,
     rows: [
