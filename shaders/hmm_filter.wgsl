@@ -75,9 +75,7 @@ fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
     var sum = 0.0;
     for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
       let before = predicted[here + base + cell];
-      // a deep number is negative as an f32, and finite. Halves of the scale, lest products overflow
-      let weight = (bitcast<vec4f>(before) * HALF_SCALE) *
-        (near_value(likelihood[row_cells + cell]) * HALF_SCALE);
+      let weight = half_scaled(before) * half_scaled(likelihood[row_cells + cell]);
       deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
       filtered[out + base + cell] = bitcast<vec4u>(weight);
       sum += dot(weight, vec4f(1.0));

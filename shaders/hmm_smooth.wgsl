@@ -42,7 +42,6 @@ const RELEVANT: i32 = -104;
 const RELEVANT_NEAR: f32 = 0.0625;
 // r above 2^60 is not summed in f32
 const INVERSE_MOST_RATIO: f32 = 8.6736174e-19;
-const SCALE: f32 = 1.2676506e30;
 
 struct Params {
   first_row: u32,
@@ -276,7 +275,8 @@ fn hmm_smooth(
       weigh_wide(thread, here, next, alone);
     }
     let inverse = 1.0 / total_of_states(shift);
-    let factor = inverse * SCALE;
+    // times 2^100, by integers: see half_scaled()
+    let factor = bitcast<f32>(bitcast<u32>(inverse) + (100u << 23u));
     for (var state = 0u; state < STATES; state++) {
       if (thread == 0u) {
         smooth_sums[tile_row * STATES + state] = state_share(state, shift) * inverse;

@@ -19,7 +19,9 @@ fn spread_near(bin: u32, lane: u32) -> f32 {
   let sums = lane * (1u + STATES) + 1u;
   var sum = 0.0;
   for (var other = 0u; other < STATES; other++) {
-    sum += spread_weights[other * STATES + state] * bitcast<f32>(state_sums[sums + other]);
+    // a state may have a deep sum where only what carries mass is counted: negative here, and nothing
+    let near = max(bitcast<f32>(state_sums[sums + other]), 0.0);
+    sum += spread_weights[other * STATES + state] * near;
   }
   return sum;
 }

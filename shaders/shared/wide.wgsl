@@ -20,9 +20,8 @@ const WIDE_ZERO: i32 = -1048576;
 const WIDE_LEAST: i32 = -65536;
 const WIDE_DEEP: u32 = 0x80000000u;
 const WIDE_ONE: u32 = 0x71800000u;
-// What stands for the least number with its top bit clear, and half of the scale of those.
+// What stands for the least number with its top bit clear.
 const WIDE_NEAR: f32 = 3.7252903e-9;
-const HALF_SCALE: f32 = 8.8817842e-16;
 
 struct WideParts {
   // in [1, 2), of zero too
@@ -79,6 +78,14 @@ fn wide_linear(wide: u32) -> f32 {
 // exponent of a NaN.
 fn near_value(wide: vec4u) -> vec4f {
   return max(bitcast<vec4f>(wide), vec4f());
+}
+
+// p * 2^50 likewise, so that a product of two has the scale of one. Exponents are moved by integers: compilers
+// may put two factors of 2^-50 together, and what is left then overflows.
+fn half_scaled(wide: vec4u) -> vec4f {
+  let bits = bitcast<vec4u>(near_value(wide));
+  // negative where it was 0
+  return max(bitcast<vec4f>(bits - (50u << 23u)), vec4f());
 }
 
 // Levels of four numbers.

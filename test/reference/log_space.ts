@@ -18,8 +18,8 @@ export interface LogProblem {
   /** [rows] 1 where nothing was seen. */
   missing?: ArrayLike<number>;
   /**
-   * Forgets what is less likely than e^-range of its row after every row of the filter: what a format of
-   * numbers with this range would do. Default Infinity.
+   * Forgets what is less likely than e^-range of its row after every row of the filter, and likelihoods below
+   * e^-range of a row's largest: what a format of numbers with this range would do. Default Infinity.
    */
   range?: number;
 }
@@ -38,7 +38,7 @@ export interface LogSpaceResult {
    * together make likely (above 1e-8): a format of numbers with a smaller range gets that bin wrong.
    */
   depth: number;
-  /** How much less likely than its whole row the least likely of the possible bins ever was, in nats. */
+  /** How much less likely than its whole row, or than a row's likeliest, the least of the possible bins ever was, in nats. */
   span: number;
 }
 
@@ -64,8 +64,16 @@ export function logSpace(problem: LogProblem): LogSpaceResult {
   const bins = logInitial.length;
   const rows = problem.logLikelihoods.length / bins;
   const seen = problem.logLikelihoods.slice();
+  let span = 0;
   for (let row = 0; row < rows; row++) {
-    if (missing?.[row]) seen.fill(0, row * bins, (row + 1) * bins);
+    const own = seen.subarray(row * bins, (row + 1) * bins);
+    if (missing?.[row]) own.fill(0);
+    const largest = own.reduce((most, value) => Math.max(most, value), -Infinity);
+    own.forEach((value, bin) => {
+      if (value === -Infinity) return;
+      span = Math.max(span, largest - value);
+      if (value < largest - range) own[bin] = -Infinity;
+    });
   }
   const rowOf = (values: Float64Array, row: number) =>
     values.subarray(row * bins, (row + 1) * bins);
@@ -122,7 +130,6 @@ export function logSpace(problem: LogProblem): LogSpaceResult {
   const filtered = new Float64Array(rows * bins);
   const smoothed = new Float64Array(rows * bins);
   let depth = 0;
-  let span = 0;
   for (let row = 0; row < rows; row++) {
     const joint = rowOf(forward, row);
     const whole = joint.map((value, bin) => value + rowOf(backward, row)[bin]!);

@@ -106,14 +106,20 @@ describe("logSpace()", () => {
     const problem = {
       logInitial: Float64Array.of(log(0.5), log(0.5)),
       logTransition: Float64Array.of(0, NO, NO, 0),
-      logLikelihoods: Float64Array.of(0, -9000, -9100, 0),
+      logLikelihoods: Float64Array.of(0, -5000, 0, -4000, -4600, 0, -4500, 0),
     };
     expect(logSpace(problem).depth).toBeCloseTo(9000, 9);
-    expect([...logSpace(problem).smoothed]).toEqual([Math.exp(-100), 1, Math.exp(-100), 1]);
+    const four = (...row: number[]) => [...row, ...row, ...row, ...row];
+    logSpace(problem).smoothed.forEach((p, i) => {
+      expect(Math.log(p)).toBeCloseTo(four(-100, 0)[i]!, 9);
+    });
     const forgetful = logSpace({ ...problem, range: 8999 });
-    expect([...forgetful.smoothed]).toEqual([1, 0, 1, 0]);
+    expect([...forgetful.smoothed]).toEqual(four(1, 0));
     expect(forgetful.marginalLogLikelihood).toBeCloseTo(log(0.5) - 9100, 9);
     expect([...logSpace({ ...problem, range: 9001 }).smoothed][1]).toBe(1);
+    // a row may say more than the range holds
+    const loud = logSpace({ ...problem, logLikelihoods: Float64Array.of(0, -7000), range: 6000 });
+    expect([...loud.filtered]).toEqual([1, 0]);
   });
 
   it("agrees with the published cases of one row", async (context) => {
