@@ -125,7 +125,8 @@ describe("second_moments", () => {
         const two = coarse[at]! + rest[at]!;
         expect(Math.abs(two - twin[i * features + j]!)).toBeLessThan(1e-8);
         const three = coarse[at]! + middle[at]! + last[at]!;
-        expect(Math.abs(three - twin[i * features + j]!)).toBeLessThan(1e-11);
+        // the last part's sum, near 1e-5, rounds 128 times by up to 2^-25 of that
+        expect(Math.abs(three - twin[i * features + j]!)).toBeLessThan(4e-11);
       }
     }
     // products of 9 bits with 9 bits more are no sums of f32 that round
