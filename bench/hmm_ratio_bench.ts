@@ -21,13 +21,11 @@ export const hmmRatioBench = rowBench(
         state_sums: stateSumsBytes(lanes, states),
       },
       output: "ratio",
-      // over the power of two that the kernel divides them by: the largest's
+      // over the power of two that the kernel divides them by: the largest's, as all are near
       twin(smoothed, predicted) {
         const ratio = reference.hmmRatio(smoothed, predicted);
-        const exponents = smoothed.map((log, bin) =>
-          Math.floor(log / Math.LN2) - Math.floor(predicted[bin]! / Math.LN2)
-        );
-        const scale = Math.LN2 * exponents.reduce((most, exponent) => Math.max(most, exponent));
+        const largest = ratio.reduce((most, log) => Math.max(most, log));
+        const scale = Math.LN2 * Math.floor(largest / Math.LN2);
         return ratio.map((log) => log - scale);
       },
       tolerance: 1e-6,

@@ -19,6 +19,9 @@ override STATES: u32;
 override BINS: u32;
 
 const LEAST_COUNTED: i32 = -104;
+// Ratios of 2^-96 to 2^31 are all near over the largest of them.
+const LEAST_NEAR: f32 = 0x1p-96f;
+const INVERSE_MOST: f32 = 0x1p-31f;
 
 struct Params {
   predicted_at: u32,
@@ -36,24 +39,43 @@ struct Params {
 var<private> below_at: u32;
 var<private> own: u32;
 
-fn weights_of(state: u32, bins: vec4u) -> Weights {
-  let under = below_at + bins;
-  let over = own + bins;
-  let below = wide_parts(
-    vec4u(predicted[under.x], predicted[under.y], predicted[under.z], predicted[under.w]),
-  );
-  let above = wide_parts(vec4u(
-    smoothed_carry[over.x],
-    smoothed_carry[over.y],
-    smoothed_carry[over.z],
-    smoothed_carry[over.w],
-  ));
-  let zero = vec4i(WIDE_ZERO);
-  let exponent = select(above.exponent - below.exponent, zero, min(above.exponent, below.exponent) == zero);
-  let counts = (exponent > zero) & (above.exponent >= vec4i(LEAST_COUNTED));
+fn weight_of(state: u32, bin: u32) -> Weight {
+  let above = smoothed_carry[own + bin];
+  let below = predicted[below_at + bin];
+  let nothing = (above == 0u) | (below == 0u);
+  let exponent = select(exponent_of(above) - exponent_of(below), WIDE_ZERO, nothing);
+  let counts = !nothing & (exponent_of(above) >= LEAST_COUNTED);
   // a mantissa may be half of what its exponent says
-  let counted = select(vec4i(NOT_COUNTED), exponent - 1, counts);
-  return Weights(above.mantissa / below.mantissa, exponent, counted);
+  let counted = select(NOT_COUNTED, exponent - 1, counts);
+  return Weight(mantissa_of(above) / mantissa_of(below), exponent, counted);
+}
+
+// Divides in f32, which has to hold all ratios for that, into `ratio`; returns what add_up_near() does.
+fn divide_near(thread: u32) -> vec2f {
+  var deep = false;
+  var largest = 0.0;
+  for (var state = 0u; state < STATES; state++) {
+    let end = states[state + 1u].x;
+    var sum = 0.0;
+    for (var bin = states[state].x + thread; bin < end; bin += WORKGROUP) {
+      let above = smoothed_carry[own + bin];
+      let below = predicted[below_at + bin];
+      let nothing = (above == 0u) | (below == 0u);
+      // a deep number is negative as an f32, and finite
+      let value = max(bitcast<f32>(above), 0.0);
+      let divisor = bitcast<f32>(below);
+      // asked of products, as quotients of others may overflow
+      let near = !nothing & (divisor > 0.0) & (value >= divisor * LEAST_NEAR) &
+        (value * INVERSE_MOST <= divisor);
+      deep = deep | !(near | nothing);
+      let quotient = select(0.0, value / select(1.0, divisor, near), near);
+      ratio[own + bin] = bitcast<u32>(quotient);
+      largest = max(largest, quotient);
+      sum += quotient;
+    }
+    partial_sums[state * WORKGROUP + thread] = sum;
+  }
+  return add_up_near(thread, deep, largest);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -64,26 +86,38 @@ fn hmm_ratio(
   let lane = group.x;
   below_at = params.predicted_at + lane * params.predicted_stride;
   own = lane * BINS;
-  // where all is zero, zeros stay below WIDE_LEAST
-  let shift = max(total_states(thread), WIDE_LEAST);
+  let found = divide_near(thread);
+  let near = found.x >= 0.0;
+  var shift = i32(bitcast<u32>(found.y) >> 23u) - 127;
+  var levels = 1u;
+  for (var deep = !near; deep; deep = false) {
+    // where all is zero, zeros stay below WIDE_LEAST
+    shift = max(total_states(thread), WIDE_LEAST);
+    levels = row_levels(1.0, shift);
+  }
+  let sums = lane * (1u + STATES);
   if (thread == 0u) {
-    let sums = lane * (1u + STATES);
-    state_sums[sums] = row_levels(1.0, shift);
-    for (var state = 0u; state < STATES; state++) {
-      state_sums[sums + 1u + state] = state_total(state, 1.0, shift);
+    state_sums[sums] = levels;
+  }
+  for (var state = thread; state < STATES; state += WORKGROUP) {
+    var sum = number_of(near_total(state), -shift);
+    for (var deep = !near; deep; deep = false) {
+      sum = state_total(state, 1.0, shift);
+    }
+    state_sums[sums + 1u + state] = sum;
+  }
+  // exact, and further than one factor reaches
+  let power = u32(100 - shift) << 23u;
+  for (var state = 0u; state < select(0u, STATES, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      let quotient = ratio[own + bin];
+      ratio[own + bin] = select(quotient + power, 0u, quotient == 0u);
     }
   }
-  for (var state = 0u; state < STATES; state++) {
-    let end = states[state + 1u].x;
-    for (var bin = states[state].x + thread; bin < end; bin += 4u * WORKGROUP) {
-      let bins = bins_from(bin);
-      let weights = weights_of(state, min(bins, vec4u(end - 1u)));
-      let value = wide_of(weights.mantissa, weights.exponent - shift);
-      for (var i = 0u; i < 4u; i++) {
-        if (bins[i] < end) {
-          ratio[own + bins[i]] = value[i];
-        }
-      }
+  for (var state = 0u; state < select(STATES, 0u, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      let weight = weight_of(state, bin);
+      ratio[own + bin] = number_of(weight.mantissa, weight.exponent - shift);
     }
   }
 }

@@ -37,17 +37,29 @@ var<private> own: u32;
 var<private> carry: u32;
 var<private> unchanged: bool;
 
-fn weights_of(state: u32, bins: vec4u) -> Weights {
-  let at = own + bins;
-  let ours = wide_parts(vec4u(filtered[at.x], filtered[at.y], filtered[at.z], filtered[at.w]));
-  let later = carry + bins;
-  let weight = wide_parts(select(
-    vec4u(back[later.x], back[later.y], back[later.z], back[later.w]),
-    vec4u(WIDE_ONE),
-    unchanged,
-  ));
-  let exponent = ours.exponent + weight.exponent;
-  return Weights(ours.mantissa * weight.mantissa, exponent, exponent);
+fn weight_of(_state: u32, bin: u32) -> Weight {
+  let ours = filtered[own + bin];
+  let weight = select(back[carry + bin], WIDE_ONE, unchanged);
+  let exponent = exponent_of(ours) + exponent_of(weight);
+  return Weight(mantissa_of(ours) * mantissa_of(weight), exponent, exponent);
+}
+
+// Weighs the row in f32, all of whose weights have to be near for that, into `smoothed_carry`; returns what
+// add_up_near() does.
+fn weigh_near(thread: u32) -> vec2f {
+  var deep = false;
+  for (var state = 0u; state < STATES; state++) {
+    let end = states[state + 1u].x;
+    var sum = 0.0;
+    for (var bin = states[state].x + thread; bin < end; bin += WORKGROUP) {
+      let weight = near_product(filtered[own + bin], back[carry + bin]);
+      deep = deep | (weight < 0.0);
+      smoothed_carry[carry + bin] = bitcast<u32>(weight);
+      sum += weight;
+    }
+    partial_sums[state * WORKGROUP + thread] = sum;
+  }
+  return add_up_near(thread, deep, 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -62,37 +74,35 @@ fn hmm_rescale(
   let this_row = i32(params.row);
   let starts = this_row == params.first_end - i32(lane) * params.lane_length ||
     this_row == params.burn_in_end;
-  unchanged = starts;
+  let total = weigh_near(thread).x;
+  unchanged = starts || total == 0.0;
+  let near = !starts & (total > 0.0) & (total < MOST_TOTAL);
   var shift = 0;
-  // a second turn rather than a branch, which software adapters run through without taking it
-  var turns = select(1u, 2u, starts);
-  loop {
-    shift = total_states(thread);
-    if (shift >= WIDE_LEAST || turns == 2u) {
-      break;
+  var inverse = 0x1p100f / select(1.0, total, near);
+  for (var deep = !near; deep; deep = false) {
+    shift = select(total_states(thread), 0, unchanged);
+    inverse = 1.0 / select(row_total(shift), 1.0, unchanged);
+  }
+  for (var state = thread; state < STATES; state += WORKGROUP) {
+    var share = bitcast<u32>(near_total(state) * inverse);
+    for (var deep = !near; deep; deep = false) {
+      share = state_total(state, inverse, shift);
     }
-    unchanged = true;
-    turns = 2u;
+    smooth_sums[row * STATES + state] = wide_linear(share);
   }
-  if (unchanged) {
-    shift = 0;
+  for (var state = 0u; state < select(0u, STATES, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      let value = bitcast<u32>(bitcast<f32>(smoothed_carry[carry + bin]) * inverse);
+      smoothed_carry[carry + bin] = value;
+      filtered[own + bin] = value;
+    }
   }
-  let inverse = 1.0 / select(row_total(shift), 1.0, unchanged);
-  if (thread < STATES) {
-    smooth_sums[row * STATES + thread] = wide_linear(state_total(thread, inverse, shift));
-  }
-  for (var state = 0u; state < STATES; state++) {
-    let end = states[state + 1u].x;
-    for (var bin = states[state].x + thread; bin < end; bin += 4u * WORKGROUP) {
-      let bins = bins_from(bin);
-      let weights = weights_of(state, min(bins, vec4u(end - 1u)));
-      let value = wide_of(weights.mantissa * inverse, weights.exponent - shift);
-      for (var i = 0u; i < 4u; i++) {
-        if (bins[i] < end) {
-          smoothed_carry[carry + bins[i]] = value[i];
-          filtered[own + bins[i]] = value[i];
-        }
-      }
+  for (var state = 0u; state < select(STATES, 0u, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      let weight = weight_of(state, bin);
+      let value = number_of(weight.mantissa * inverse, weight.exponent - shift);
+      smoothed_carry[carry + bin] = value;
+      filtered[own + bin] = value;
     }
   }
 }

@@ -44,18 +44,32 @@ var<private> source: u32;
 var<private> likelihoods: u32;
 var<private> impossible: bool;
 
-fn weights_of(state: u32, bins: vec4u) -> Weights {
-  let at = source + bins;
-  let ours = wide_parts(vec4u(predicted[at.x], predicted[at.y], predicted[at.z], predicted[at.w]));
-  let entry = likelihoods + states[state].y + bins - states[state].x;
-  let likely = wide_parts(select(
-    vec4u(likelihood[entry.x], likelihood[entry.y], likelihood[entry.z], likelihood[entry.w]),
-    vec4u(WIDE_ONE),
-    impossible,
-  ));
-  let exponent = ours.exponent + likely.exponent;
-  let counted = select(exponent, vec4i(NOT_COUNTED), exponent < vec4i(WIDE_LEAST));
-  return Weights(ours.mantissa * likely.mantissa, exponent, counted);
+fn weight_of(state: u32, bin: u32) -> Weight {
+  let ours = predicted[source + bin];
+  let entry = likelihoods + states[state].y + bin - states[state].x;
+  let likely = select(likelihood[entry], WIDE_ONE, impossible);
+  let exponent = exponent_of(ours) + exponent_of(likely);
+  let counted = select(exponent, NOT_COUNTED, exponent < WIDE_LEAST);
+  return Weight(mantissa_of(ours) * mantissa_of(likely), exponent, counted);
+}
+
+// Weighs the row in f32, all of whose weights have to be near for that, into `filtered`; returns what
+// add_up_near() does.
+fn weigh_near(thread: u32, own: u32) -> vec2f {
+  var deep = false;
+  for (var state = 0u; state < STATES; state++) {
+    let end = states[state + 1u].x;
+    let entry = likelihoods + states[state].y - states[state].x;
+    var sum = 0.0;
+    for (var bin = states[state].x + thread; bin < end; bin += WORKGROUP) {
+      let weight = near_product(predicted[source + bin], likelihood[entry + bin]);
+      deep = deep | (weight < 0.0);
+      filtered[own + bin] = bitcast<u32>(weight);
+      sum += weight;
+    }
+    partial_sums[state * WORKGROUP + thread] = sum;
+  }
+  return add_up_near(thread, deep, 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -65,47 +79,44 @@ fn hmm_weigh(
 ) {
   let lane = group.x;
   let row = lane * params.lane_rows + params.row;
+  let own = row * BINS;
   source = params.predicted_at + lane * params.predicted_stride;
   likelihoods = row * LIKELIHOODS;
+  let total = weigh_near(thread, own).x;
+  let near = (total > 0.0) & (total < MOST_TOTAL);
+  impossible = total == 0.0;
   var shift = 0;
-  // a second turn rather than a branch, which software adapters run through without taking it
-  var turns = 1u;
-  loop {
-    shift = total_states(thread);
-    if (shift >= WIDE_LEAST || turns == 2u) {
-      break;
-    }
-    impossible = true;
-    turns = 2u;
+  var inverse = 0x1p100f / select(1.0, total, near);
+  var levels = 1u;
+  for (var deep = !near; deep; deep = false) {
+    shift = select(total_states(thread), 0, impossible);
+    inverse = 1.0 / select(row_total(shift), 1.0, impossible);
+    levels = row_levels(inverse, shift);
   }
-  if (impossible) {
-    shift = 0;
-  }
-  let inverse = 1.0 / select(row_total(shift), 1.0, impossible);
+  let sums = row * (2u + STATES);
+  let lane_sums = lane * (1u + STATES);
   if (thread == 0u) {
-    let sums = row * (2u + STATES);
-    let lane_sums = lane * (1u + STATES);
     filter_sums[sums] = f32(shift);
     filter_sums[sums + 1u] = select(inverse, 0.0, impossible);
-    state_sums[lane_sums] = row_levels(inverse, shift);
-    for (var state = 0u; state < STATES; state++) {
-      let total = state_total(state, inverse, shift);
-      filter_sums[sums + 2u + state] = wide_linear(total);
-      state_sums[lane_sums + 1u + state] = total;
+    state_sums[lane_sums] = levels;
+  }
+  for (var state = thread; state < STATES; state += WORKGROUP) {
+    var share = bitcast<u32>(near_total(state) * inverse);
+    for (var deep = !near; deep; deep = false) {
+      share = state_total(state, inverse, shift);
+    }
+    filter_sums[sums + 2u + state] = wide_linear(share);
+    state_sums[lane_sums + 1u + state] = share;
+  }
+  for (var state = 0u; state < select(0u, STATES, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      filtered[own + bin] = bitcast<u32>(bitcast<f32>(filtered[own + bin]) * inverse);
     }
   }
-  let own = row * BINS;
-  for (var state = 0u; state < STATES; state++) {
-    let end = states[state + 1u].x;
-    for (var bin = states[state].x + thread; bin < end; bin += 4u * WORKGROUP) {
-      let bins = bins_from(bin);
-      let weights = weights_of(state, min(bins, vec4u(end - 1u)));
-      let value = wide_of(weights.mantissa * inverse, weights.exponent - shift);
-      for (var i = 0u; i < 4u; i++) {
-        if (bins[i] < end) {
-          filtered[own + bins[i]] = value[i];
-        }
-      }
+  for (var state = 0u; state < select(STATES, 0u, near); state++) {
+    for (var bin = states[state].x + thread; bin < states[state + 1u].x; bin += WORKGROUP) {
+      let weight = weight_of(state, bin);
+      filtered[own + bin] = number_of(weight.mantissa * inverse, weight.exponent - shift);
     }
   }
 }

@@ -84,6 +84,40 @@ describe("hmm_ratio", () => {
     await check([0, 2, 8], smoothed, predicted);
   });
 
+  // powers of two of the largest ratio and the least, and levels: a bound, which may be one more
+  for (
+    const [most, least, levels] of [
+      [31, -96, 1],
+      [32, -96, 2],
+      [31, -97, 2],
+      [31, -98, 2],
+      [-40, -90, 1],
+      [-96, -96, 1],
+      [-97, -98, 1],
+      [120, 100, 1],
+      [100, -100, 2],
+    ] as const
+  ) {
+    it(`holds ratios of 2^${most} to 2^${least}`, async () => {
+      const powers = [[Math.min(most, 0), -Math.max(most, 0)], [
+        Math.min(least, 0),
+        -Math.max(least, 0),
+      ]];
+      const [smoothed, predicted] = [0, 1].map((i) =>
+        wide.wideOfLogs([...powers.map((pair) => pair[i]! * Math.LN2), -Infinity])
+      );
+      expect(await check([0, 1, 3], smoothed!, predicted!)).toEqual([levels]);
+    });
+  }
+
+  it("divides what is deep and was ruled out as nothing", async () => {
+    // the least number, too
+    const smoothed = Uint32Array.of(0x71000000, 0x80000000, 0x70800000, 0xf0000000);
+    const predicted = Uint32Array.of(0x71800000, 0, 0x71000000, 0);
+    await check([0, 4], smoothed, predicted);
+    await check([0, 4], predicted, smoothed);
+  });
+
   it("is nothing where nothing is smoothed", async () => {
     const never = -Infinity;
     const smoothed = wide.wideOfLogs([never, never, -1, never, -1, -2]);

@@ -97,6 +97,22 @@ describe("hmm_rescale", () => {
     await check([0, 2, 5], filtered, wide.wideOfLogs([-5000, never, -1, -0.5, 0]));
   });
 
+  // sums of 17 and 9: over 2^4, a quotient of the first is not near, though the weights are
+  for (const [ones, least] of [[17, -124], [9, -124], [9, -125], [1, -128], [1, -129]] as const) {
+    it(`holds a weight of 2^${least} beside ${ones} of 1`, async () => {
+      const row = wide.wideOfLogs([...new Float64Array(ones), 0.5 * least * Math.LN2, -Infinity]);
+      await check([0, ones, ones + 2], row, row.slice());
+    });
+  }
+
+  it("weighs what is deep and ruled out as nothing", async () => {
+    // the least number, too
+    const filtered = Uint32Array.of(0x71000000, 0x80000000, 0x70800000, 0xf0000000);
+    const back = Uint32Array.of(0x71800000, 0, 0x71000000, 0);
+    await check([0, 4], filtered, back);
+    await check([0, 4], back, filtered);
+  });
+
   it("leaves a row as it was filtered where nothing came back", async () => {
     const never = -Infinity;
     const filtered = wide.wideOfLogs([-0.5, never, -1, -2000, never, never]);

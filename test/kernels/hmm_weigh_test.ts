@@ -124,6 +124,22 @@ describe("hmm_weigh", () => {
     await check([0, 4], wide.wideOfLogs(predicted), wide.wideOfLogs([0, -2670, -670, -70]));
   });
 
+  // sums of 17 and 9: over 2^4, a quotient of the first is not near, though the weights are
+  for (const [ones, least] of [[17, -124], [9, -124], [9, -125], [1, -128], [1, -129]] as const) {
+    it(`holds a weight of 2^${least} beside ${ones} of 1`, async () => {
+      const row = wide.wideOfLogs([...new Float64Array(ones), 0.5 * least * Math.LN2, -Infinity]);
+      await check([0, ones, ones + 2], row, row.slice());
+    });
+  }
+
+  it("weighs what is deep and ruled out as nothing", async () => {
+    // the least number, too
+    const predicted = Uint32Array.of(0x71000000, 0x80000000, 0x70800000, 0xf0000000);
+    const likelihood = Uint32Array.of(0x71800000, 0, 0x71000000, 0);
+    await check([0, 4], predicted, likelihood);
+    await check([0, 4], likelihood, predicted);
+  });
+
   it("weighs a row whose every likelihood is small as one that is not", async () => {
     await check([0, 3], wide.wideOfLogs([-1, -2, -3]), wide.wideOfLogs([-5000, -5001, -5003]));
   });
