@@ -78,7 +78,7 @@ fn hmm_rescale(
   unchanged = starts || total == 0.0;
   let near = !starts & (total > 0.0) & (total < MOST_TOTAL);
   var shift = 0;
-  var inverse = 0x1p100f / select(1.0, total, near);
+  var inverse = near_inverse(select(1.0, total, near));
   for (var deep = !near; deep; deep = false) {
     shift = select(total_states(thread), 0, unchanged);
     inverse = 1.0 / select(row_total(shift), 1.0, unchanged);

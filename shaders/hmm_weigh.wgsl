@@ -86,7 +86,7 @@ fn hmm_weigh(
   let near = (total > 0.0) & (total < MOST_TOTAL);
   impossible = total == 0.0;
   var shift = 0;
-  var inverse = 0x1p100f / select(1.0, total, near);
+  var inverse = near_inverse(select(1.0, total, near));
   var levels = 1u;
   for (var deep = !near; deep; deep = false) {
     shift = select(total_states(thread), 0, impossible);

@@ -33,10 +33,15 @@ var<workgroup> near_parts: array<vec2f, PARTS>;
 
 // The product of two numbers, times 2^100; -1 where f32 does not hold it.
 fn near_product(a: u32, b: u32) -> f32 {
-  // a deep number is negative as an f32, and finite. Halves of the scale, lest products overflow
-  let product = (max(bitcast<f32>(a), 0.0) * HALF_SCALE) * (max(bitcast<f32>(b), 0.0) * HALF_SCALE);
+  let halves = half_scaled(vec4u(a, b, 0u, 0u));
+  let product = halves.x * halves.y;
   let nothing = (a == 0u) | (b == 0u);
   return select(select(product, -1.0, product < LEAST_PRODUCT), 0.0, nothing);
+}
+
+// 2^100 over a sum of those, by integers: see half_scaled().
+fn near_inverse(total: f32) -> f32 {
+  return 1.0 / bitcast<f32>(bitcast<u32>(total) - (100u << 23u));
 }
 
 // Adds up f32 in partial_sums[state, thread], in a fixed order. Returns the sum over all states, -1 where a
