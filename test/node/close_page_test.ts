@@ -45,7 +45,7 @@ beforeAll(async () => {
     headless: true,
   });
   await browser.exposeFunction("tell", (report: PageReport) => listen(report));
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
