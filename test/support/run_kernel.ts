@@ -31,8 +31,8 @@ export interface OpenKernel {
   /** What the first dispatch gave. */
   outputs: Record<string, Float32Array>;
   deviceTime: boolean;
-  /** Dispatches once more, alone in a submit: milliseconds. */
-  time(): Promise<number>;
+  /** Dispatches so many times more, alone in a submit: milliseconds of one. Default 1. */
+  time(dispatches?: number): Promise<number>;
   close(): void;
 }
 
@@ -71,14 +71,14 @@ export async function openKernel(gpu: Gpu, test: KernelCase, timed = true): Prom
     }
     const group = kernel.bind(byName);
     const timer = timed ? await GpuTimer.create(gpu, account) : undefined;
-    const dispatch = () =>
+    const dispatch = (times = 1) =>
       gpu.submit(spec.name, (encoder) => {
         const { timestampWrites } = timer ?? {};
         const pass = encoder.beginComputePass({
           label: spec.name,
           ...(timestampWrites && { timestampWrites }),
         });
-        kernel.encode(pass, group, workgroups);
+        for (let i = 0; i < times; i++) kernel.encode(pass, group, workgroups);
         pass.end();
         timer?.encodeResolve(encoder);
       });
@@ -97,10 +97,11 @@ export async function openKernel(gpu: Gpu, test: KernelCase, timed = true): Prom
     return {
       outputs: read,
       deviceTime: timer !== undefined,
-      async time() {
+      async time(dispatches = 1) {
         const started = performance.now();
-        await dispatch();
-        return timer ? await timer.read() : performance.now() - started;
+        await dispatch(dispatches);
+        const spent = timer ? await timer.read() : performance.now() - started;
+        return spent / dispatches;
       },
       close() {
         timer?.destroy(account);
