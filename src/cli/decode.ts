@@ -251,7 +251,10 @@ function summary(result: DecodeResult, model: SortedSpikesDecoder, adapter: stri
     rows: result.posterior.shape[0],
     states: result.posterior.shape[1],
     discreteStates: result.states.shape[1],
-    marginalLogLikelihood: result.marginalLogLikelihood,
+    // JSON has no infinities
+    marginalLogLikelihood: Number.isFinite(result.marginalLogLikelihood)
+      ? result.marginalLogLikelihood
+      : String(result.marginalLogLikelihood),
     impossibleRows: result.impossibleRows,
     droppedSpikes: result.droppedSpikes,
     encoding: {

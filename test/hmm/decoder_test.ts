@@ -8,6 +8,7 @@ import {
   openResult,
   posteriorMean,
   sortedSpikes,
+  stateModel,
 } from "../../src/hmm/decoder.ts";
 import { rateTable } from "../../src/hmm/sorted_spikes.ts";
 import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
@@ -248,6 +249,49 @@ describe("smooth()", () => {
     const result = await decoder.smooth(gpu(), { time: { step: STEP }, out: place() }).run();
     expect(await result.posterior.read(0, 400)).toEqual(values.smoothed);
     await result.close();
+  });
+
+  it("counts rows that are impossible, and goes on from their prediction", async () => {
+    const identity = stateModel({
+      names: ["Still"],
+      initial: [1],
+      discreteTransition: [[1]],
+      transitions: [[{ kind: "identity" }]],
+    });
+    // two places, and a unit for each
+    const samples = 600;
+    const times = Float64Array.from({ length: samples }, (_, i) => i / 50);
+    const values = times.map((time) => time < 6 ? time / 10 : 90 + time / 10);
+    const encoding = Array.from({ length: 500 }, (_, i) => 0.01 + i * 0.0239);
+    // it is in the first place beyond doubt, then a row says as much of the second
+    const here = Array.from({ length: 600 }, (_, i) => 20.001 + i / 400);
+    const there = new Array<number>(1200).fill(21.505);
+    const decoder = sortedSpikes({
+      position: { times, values },
+      spikes: [
+        [...encoding.filter((time) => time < 6), ...here],
+        [...encoding.filter((time) => time >= 6), ...there],
+      ],
+      states: identity,
+      binSize: 5,
+      positionStd: 1,
+      train: [[0, 12]],
+    });
+    const { values: stored, result } = await everything(decoder, {
+      time: { start: 20, stop: 22, rate: 100 },
+    });
+    expect(result.impossibleRows).toBe(1);
+    expect(stored.logLikelihood).toBe(-Infinity);
+    const bins = decoder.grid.interiorIndex.length;
+    for (const rows of [stored.filtered, stored.smoothed] as Float32Array[]) {
+      for (let row = 0; row < 200; row++) {
+        const sum = rows.subarray(row * bins, (row + 1) * bins).reduce((a, p) => a + p, 0);
+        expect(sum).toBeCloseTo(1, 5);
+      }
+    }
+    const at = (row: number) =>
+      (stored.filtered as Float32Array).slice(row * bins, (row + 1) * bins);
+    expect(largestDifference(at(150), at(149))).toBeLessThan(1e-6);
   });
 
   it("keeps its memory promise exactly on the GPU, and within it elsewhere", async () => {
