@@ -45,7 +45,8 @@ Model:
   --states NAME        continuous or contFrag (default continuous)
   --bin-size S         edge of a position bin
   --position-std S     standard deviation of the place-field kernel (default 6)
-  --movement-var V     variance of the random walk per time step (default 6)
+  --movement-var V     variance of the random walk per time step (default 6); a step is at most 8
+                       standard deviations long along a dimension, so slower rows want more
   --train A:B[,C:D]    encode these intervals only, seconds
   --intervals A:B[,C:D]  stretches in which the animal was tracked, seconds (default: what gaps leave,
                        pauses of more than 0.5 s and 5 median intervals)

@@ -85,7 +85,11 @@ export function checkClocks(times: Times, { timeRate, spikeRate }: Clock): strin
   if (!asserted) {
     const whole = { position: isWhole(position), spikes: isWhole(stored) };
     if (whole.spikes && !whole.position) {
-      refuse("spike times are whole numbers, position times are not", spikeRemedy(times, false));
+      const remedy = spikeRemedy(times, false);
+      refuse(
+        "spike times are whole numbers, position times are not",
+        `${remedy}; with spikeRate: 1, --spike-rate 1, if they are whole seconds`,
+      );
     }
     if (ratio > SPAN_RATIO && outside > (1 - WORTH_A_WORD) * count) {
       refuse(

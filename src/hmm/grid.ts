@@ -109,6 +109,13 @@ function evenEdges(
     low = Math.min(low, values[i + dimension]!);
     high = Math.max(high, values[i + dimension]!);
   }
+  if (low > high) {
+    throw new RangeError(
+      `Cannot lay a grid: none of ${
+        values.length / dimensions
+      } positions is known, wanted at least two`,
+    );
+  }
   const bins = Math.ceil((high - low) / binSize);
   if (!(bins >= 1)) {
     throw new RangeError(

@@ -211,11 +211,8 @@ export class RowOutputs {
     }
     if (!this.#summarizes) return values;
     const table = new Float32Array(downloads[`${kind}_summaries`]!, 0, rows * SUMMARY_LENGTH);
-    const column = (index: number, offset = 0) =>
-      Float32Array.from(
-        { length: rows },
-        (_, row) => table[row * SUMMARY_LENGTH + index]! + offset,
-      );
+    const column = (index: number) =>
+      Float32Array.from({ length: rows }, (_, row) => table[row * SUMMARY_LENGTH + index]!);
     const names = positionNames(this.#grid.dimensions);
     for (const summary of summaries) {
       switch (summary) {
@@ -225,13 +222,16 @@ export class RowOutputs {
           values.map_probability = column(SUMMARY.peak);
           names.forEach((name, d) => {
             const centers = stateBinCenters(this.#grid, this.#states, d);
-            values[`map_${name}`] = Float32Array.from(bins, (bin) => centers[bin]!);
+            values[`map_${name}`] = Float64Array.from(bins, (bin) => centers[bin]!);
           });
           break;
         }
         case "mean":
           names.forEach((name, d) => {
-            values[`mean_${name}`] = column(SUMMARY.mean[d]!, this.#middle[d]!);
+            values[`mean_${name}`] = Float64Array.from(
+              column(SUMMARY.mean[d]!),
+              (fromMiddle) => fromMiddle + this.#middle[d]!,
+            );
             values[`variance_${name}`] = column(SUMMARY.variance[d]!);
           });
           break;
@@ -274,16 +274,19 @@ export class RowOutputs {
       columns: [this.#states, "states"],
     });
     const names = positionNames(this.#grid.dimensions);
-    const numbers = (...names: string[]) =>
-      variables.push(...names.map((name): RowVariable => ({ name, dtype: "float32" })));
+    const numbers = (dtype: "float32" | "float64", ...names: string[]) =>
+      variables.push(...names.map((name): RowVariable => ({ name, dtype })));
     for (const summary of summaries) {
       switch (summary) {
         case "map":
           variables.push({ name: "map_bin", dtype: "int32" });
-          numbers("map_probability", ...names.map((name) => `map_${name}`));
+          numbers("float32", "map_probability");
+          // positions are as exact as the grid's, however far from 0 it lies
+          numbers("float64", ...names.map((name) => `map_${name}`));
           break;
         case "mean":
-          numbers(...names.flatMap((name) => [`mean_${name}`, `variance_${name}`]));
+          numbers("float64", ...names.map((name) => `mean_${name}`));
+          numbers("float32", ...names.map((name) => `variance_${name}`));
           break;
         case "entropy":
           variables.push({ name: "entropy", dtype: "float32", attributes: { units: "nat" } });

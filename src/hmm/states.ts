@@ -8,7 +8,10 @@
 
 /** How position moves from one discrete state to another. */
 export type ContinuousTransition =
-  /** Gaussian steps of this variance, position units squared per time step. */
+  /**
+   * Gaussian steps of this variance, position units squared per time step, cut at 8 standard deviations along
+   * each dimension: what moves further in a row is found rows later, or where a `uniform` block leads.
+   */
   | { kind: "randomWalk"; movementVar: number }
   /** Anywhere in the interior, all bins alike. */
   | { kind: "uniform" }

@@ -33,6 +33,11 @@ export const ROW_MAXIMUM_BYTES = 8;
 
 /** The largest quotient of rates of a unit that the kernel's integers hold, as a power of 2. */
 const MOST_BINADES = 127;
+/**
+ * Silence is not counted further below its maximum: whole parts stay above {@link OUTSIDE}, and within an
+ * i32 with spikes added. It takes four million spikes a row to come back from there.
+ */
+const DEEPEST_SILENCE = -(2 ** 29);
 
 /** What the kernel reads of rates, and what was left out of it. */
 export interface RateTables {
@@ -47,6 +52,9 @@ export interface RateTables {
 
 /**
  * Centres log rates in f64 before they become integers.
+ *
+ * Where kernels are narrow and training leaves places out, rates rise to 1e16 Hz and more: such bins are as
+ * good as impossible, and stay so.
  *
  * @param rates [units, bins] f64, spikes per row, above 0.
  * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
@@ -74,8 +82,9 @@ export function packRates(
     }
     if (!(highest / lowest < 2 ** MOST_BINADES)) {
       throw new RangeError(
-        `Cannot tabulate rates: those of unit ${unit} lie between ${lowest} and ${highest}, wanted ` +
-          `a factor below 2^${MOST_BINADES}`,
+        `Cannot tabulate rates: those of unit ${unit} lie between ${lowest} and ${highest} spikes a row, ` +
+          `wanted a factor below 2^${MOST_BINADES}; spikes lie where hardly any time was spent: use a ` +
+          "larger positionStd (--position-std), or train on more of the positions",
       );
     }
     unitConstants[unit] = Math.log(highest);
@@ -86,7 +95,8 @@ export function packRates(
   }
   const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
   // rounded to nearest: a bias would add up over rows
-  const silenceOf = (bin: number) => Math.round((lowest - total[bin]!) / Math.LN2 * FIXED_ONE);
+  const silenceOf = (bin: number) =>
+    Math.round(Math.max(DEEPEST_SILENCE, (lowest - total[bin]!) / Math.LN2) * FIXED_ONE);
   const whole = toCells((bin) => Math.floor(silenceOf(bin) / FIXED_ONE), OUTSIDE);
   const fraction = toCells(
     (bin) => silenceOf(bin) - Math.floor(silenceOf(bin) / FIXED_ONE) * FIXED_ONE,

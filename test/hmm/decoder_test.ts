@@ -216,6 +216,39 @@ describe("smooth()", () => {
     }
   });
 
+  it("keeps the positions of summaries exact, however far from 0 they lie", async () => {
+    const found: Float64Array[] = [];
+    for (const origin of [0, 2 ** 27]) {
+      const { position, spikes } = smallRecording({ dimensions: 2 });
+      const result = await sortedSpikes({
+        position: { ...position, values: Float64Array.from(position.values, (x) => x + origin) },
+        spikes,
+        states: continuous({ movementVar: 4 }),
+        binSize: 3,
+        positionStd: 3,
+      }).smooth(gpu(), {
+        time: { step: STEP, stop: position.times[0]! + 1 },
+        out: place(),
+        posterior: false,
+        summaries: ["map", "mean"],
+      }).run();
+      const read = async (name: string) =>
+        await result.summaries[`acausal_${name}`]!.read(0, 50) as ArrayLike<number>;
+      const bins = await read("map_bin");
+      for (const [d, name] of ["x_position", "y_position"].entries()) {
+        const likeliest = await read(`map_${name}`);
+        expect(Array.from(likeliest)).toEqual(
+          Array.from(bins, (bin) => result.binCenters[d]![bin]!),
+        );
+        found.push(Float64Array.from(await read(`mean_${name}`), (mean) => mean - origin));
+      }
+      await result.close();
+    }
+    const [x, y, farX, farY] = found;
+    expect(largestDifference(farX!, x!)).toBeLessThan(1e-5);
+    expect(largestDifference(farY!, y!)).toBeLessThan(1e-5);
+  });
+
   it("does not depend on the number of chunks, to the bit", async () => {
     const { decoder } = smallDecoder();
     const rows = 400;

@@ -138,7 +138,9 @@ describe("gridFromPosition()", () => {
     expect(() => gridFromPosition([0, 1], 1, { binSize: 0 })).toThrow(/the bin size is 0/);
     expect(() => gridFromPosition([0, 1], 1, { binSize: NaN })).toThrow(/the bin size is NaN/);
     expect(() => gridFromPosition([2, 2], 1, { binSize: 1 })).toThrow(/positions span 0/);
-    expect(() => gridFromPosition([NaN, NaN], 1, { binSize: 1 })).toThrow(/positions span/);
+    expect(() => gridFromPosition([NaN, 1, 2, NaN], 2, { binSize: 1 })).toThrow(
+      /none of 2 positions is known/,
+    );
     expect(() => gridFromPosition([0, 1], 1, { binSize: 1e-9 })).toThrow(/at most 16777216/);
     expect(() => gridFromPosition(square, 2, { binSize: 1e-3 })).toThrow(/10002 x 10002 bins/);
   });

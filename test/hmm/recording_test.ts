@@ -203,7 +203,9 @@ describe("clocks", () => {
 
   it("are believed where a rate says what they are", () => {
     const whole = (time: number) => Math.round(time);
-    expect(() => checked({ spikes: whole })).toThrow(/whole numbers, position times are not/);
+    expect(() => checked({ spikes: whole })).toThrow(
+      /whole numbers, position times are not.*spikeRate: 1, --spike-rate 1, if they are whole seconds/,
+    );
     expect(checked({ spikes: whole, clock: { spikeRate: 1 } }).warnings).toEqual([]);
     // once a day, in seconds
     const times = [0, 86_400, 172_800];

@@ -114,6 +114,50 @@ describe("poisson_likelihood", () => {
     });
   }
 
+  it("holds bins for impossible that expect 1e9 to 1e18 spikes a row", async () => {
+    // unit by unit; kernels that are narrow beside jumps of the animal give such rates
+    const rates = Float64Array.of(1e-14, 0.5, 1e9, 4e9, 8e14, 2e3, 0.25, 2e-3, 7e9, 1e18);
+    const bins = 5;
+    const spikes = { rowStarts: Uint32Array.of(0, 0, 2, 5), units: Uint32Array.of(0, 1, 1, 1, 0) };
+    const cells = 2;
+    const { logRates, silence, unitConstants, silenceConstant } = poisson.packRates(rates, bins, {
+      cells,
+      toCells: (values, outside) =>
+        Float64Array.from({ length: 4 * cells }, (_, bin) => bin < bins ? values(bin) : outside),
+    });
+    const twin = poissonLikelihood(rates, bins, spikes);
+    const { outputs } = await runKernel(gpu(), {
+      spec: poisson.poissonLikelihood,
+      constants: poisson.poissonLikelihoodConstants(cells),
+      buffers: {
+        params: poisson.poissonLikelihoodParams(0, 3),
+        spike_starts: spikes.rowStarts,
+        spike_units: spikes.units,
+        log_rates: logRates,
+        silence,
+        likelihood: 48 * cells,
+        row_maximum: 3 * poisson.ROW_MAXIMUM_BYTES,
+      },
+      workgroups: poisson.poissonLikelihoodWorkgroups(3),
+      outputs: ["likelihood", "row_maximum"],
+    });
+    const logs = Array.from(wideBits(outputs.likelihood!), (wide) => wideLog2(wide) * Math.LN2);
+    const maxima = new Int32Array(outputs.row_maximum!.buffer);
+    for (let row = 0; row < 3; row++) {
+      const own = twin.subarray(row * bins, (row + 1) * bins);
+      const highest = Math.max(...own);
+      const constant = spikes.units.slice(spikes.rowStarts[row]!, spikes.rowStarts[row + 1]!)
+        .reduce((sum, unit) => sum + unitConstants[unit]!, silenceConstant);
+      const found = poisson.fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!) + constant;
+      expect(Math.abs(found - highest)).toBeLessThan(TOLERANCE);
+      own.forEach((log, bin) => {
+        const ours = logs[row * 4 * cells + bin]!;
+        if (log - highest < -5677) expect(ours).toBeLessThan(-5670);
+        else expect(Math.abs(ours - (log - highest))).toBeLessThan(DEEP_TOLERANCE);
+      });
+    }
+  });
+
   it("says nothing of a row that carries no evidence", async () => {
     const { outputs } = await runKernel(gpu(), {
       spec: poisson.poissonLikelihood,
