@@ -94,7 +94,7 @@ export interface DecodeLanes {
 
 /** Version of the layout written here; a reader refuses a newer one. */
 export const FORMAT = "sluice.decode";
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** What a store's attributes say of its decode, as far as readers need it. */
 interface StoredParameters extends RowOutputChoices {
