@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
 import { toNumbers } from "./chunked_array.ts";
 import type { Segment } from "./windows.ts";
@@ -54,7 +53,8 @@ export interface ContextRun {
  * ```
  *
  * @param frames `[frames, features]` of any number type. They stay the caller's to close.
- * @returns `[rows, features]` or `[rows, width * features]` f32; means are summed in f64.
+ * @returns `[rows, features]` or `[rows, width * features]`: f32, or f64 of frames that f32 may not hold (f64
+ * and integers of 32 and 64 bits); means are summed in f64.
  * @throws {TypeError} If frames are no numbers, or there is no such mode.
  * @throws {RangeError} If frames have other axes, width is not a whole number from 1, lag or
  * firstTarget not one from 0; segments do not ascend within the frames, or none is long enough.
@@ -66,7 +66,7 @@ export function contexts(frames: ChunkedArray, options: ContextOptions): Context
 /** What {@link contexts} makes. */
 export class ContextView implements ChunkedArray {
   readonly shape: readonly [rows: number, features: number];
-  readonly dtype = "float32";
+  readonly dtype: "float32" | "float64";
   readonly dims = undefined;
   readonly chunkRows: number;
   readonly base: ChunkedArray;
@@ -113,6 +113,7 @@ export class ContextView implements ChunkedArray {
     this.mode = mode;
     this.segments = this.#windows.segments;
     this.chunkRows = base.chunkRows;
+    this.dtype = /(int32|64)$/.test(base.dtype) ? "float64" : "float32";
     const rows = this.#windows.shape[0]!;
     this.shape = [rows, (mode === "flat" ? width : 1) * base.shape[1]!];
     const runs: ContextRun[] = [];
@@ -132,10 +133,18 @@ export class ContextView implements ChunkedArray {
     return Float64Array.from(this.#windows.starts(start, end), (frame) => frame + reach);
   }
 
-  async read(start: number, end: number, options?: ReadOptions): Promise<Float32Array> {
-    if (this.mode === "flat") return toFloat32(await this.#windows.read(start, end, options));
+  async read(
+    start: number,
+    end: number,
+    options?: ReadOptions,
+  ): Promise<Float32Array | Float64Array> {
+    const Values = this.dtype === "float64" ? Float64Array : Float32Array;
+    if (this.mode === "flat") {
+      const values = await this.#windows.read(start, end, options);
+      return values instanceof Values ? values : Values.from(toNumbers(values));
+    }
     const { base, width, shape: [, features] } = this;
-    const means = new Float32Array((end - start) * features);
+    const means = new Values((end - start) * features);
     const sums = new Float64Array(features);
     const starts = this.#windows.starts(start, end);
     for (let i = 0, next = 0; i < starts.length; i = next) {
@@ -178,8 +187,4 @@ function segmentsIn(
     );
   });
   return own;
-}
-
-function toFloat32(values: NumericArray): Float32Array {
-  return values instanceof Float32Array ? values : Float32Array.from(toNumbers(values));
 }

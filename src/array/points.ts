@@ -147,6 +147,11 @@ export class Points {
     return { digest: await bytes?.finish(), mean, min, max, variance };
   }
 
+  /** Takes another scale, that makes about 1 of this many of the array's units, if they are any. */
+  scaleTo(reach: number): void {
+    this.scale = powerOfTwo(0, reach);
+  }
+
   /**
    * Shifts whose difference from every value is one of the type's numbers, so that nothing is rounded: a
    * multiple of the least digit of any value near the mean, or 0 where values are not far from 0 for
@@ -473,7 +478,9 @@ class Moments {
       const apart = this.#count === 0 ? 0 : (own - this.mean[d]!) * unit;
       this.#squares[d]! += squares[d]! - sums[d]! ** 2 / count +
         apart * apart * this.#count * count / all;
-      this.mean[d] = this.#count === 0 ? own : this.mean[d]! + (own - this.mean[d]!) * count / all;
+      const mean = this.#count === 0 ? own : this.mean[d]! + (own - this.mean[d]!) * count / all;
+      // rounding puts the mean of equal values beside them
+      this.mean[d] = Math.min(this.max[d]!, Math.max(this.min[d]!, mean));
     }
     this.#count = all;
     return true;
@@ -492,7 +499,10 @@ class Moments {
   /** Of values that are multiplied by `scale`. */
   variance(scale: number): Float64Array {
     const ratio = scale / this.#unit;
-    return this.#squares.map((sum) => Math.max(0, sum) / this.#count * ratio * ratio);
+    return this.#squares.map((sum, d) =>
+      // what is left of equal values is rounding
+      this.min[d] === this.max[d] ? 0 : Math.max(0, sum) / this.#count * ratio * ratio
+    );
   }
 
   /** Largest standard deviation of a feature, as values are. */

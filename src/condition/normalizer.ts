@@ -24,7 +24,8 @@ const LEAST_STD = 1e-6;
  * Reads all frames of all utterances once: checks them, and takes mean and population deviation of the
  * deltas of the rows in f64.
  *
- * @throws {RangeError} If a frame is not finite; names utterance, frame and feature. If there is no row.
+ * @throws {RangeError} If a frame is not finite; names utterance, frame and feature. If there is no row, or
+ * f32 does not hold a mean or deviation.
  */
 export async function deltaNormalizer(rows: Rows, options?: ReadOptions): Promise<Normalizer> {
   const features = rows.frames.shape[1]!;
@@ -59,11 +60,20 @@ export async function deltaNormalizer(rows: Rows, options?: ReadOptions): Promis
     );
   }
   const variance = (d: number) => Math.max(0, squares[d]! / count - (sums[d]! / count) ** 2);
-  return {
-    mean: Float32Array.from(sums, (sum, d) => origin![d]! + sum / count),
-    std: Float32Array.from(sums, (_, d) => Math.max(LEAST_STD, Math.sqrt(variance(d)))),
-    rows: count,
-  };
+  const mean = Float32Array.from(sums, (sum, d) => origin![d]! + sum / count);
+  const std = Float32Array.from(sums, (_, d) => Math.max(LEAST_STD, Math.sqrt(variance(d))));
+  const large = std.findIndex((value, d) => !Number.isFinite(value + mean[d]!));
+  if (large >= 0) {
+    throw new RangeError(
+      `Cannot take deltas: those of feature ${large} have a mean of ` +
+        `${(origin![large]! + sums[large]! / count).toExponential(1)} and deviate by ` +
+        `${
+          Math.sqrt(variance(large)).toExponential(1)
+        }, wanted less than 3.4e+38, as both are kept in ` +
+        "f32; scale the frames",
+    );
+  }
+  return { mean, std, rows: count };
 }
 
 /** @throws {RangeError} If one of the values is not finite; says where. */

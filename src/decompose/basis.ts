@@ -30,6 +30,42 @@ export interface Basis {
  */
 export const COARSE_VARIANCE = 1e-4;
 
+/** Largest f32 number. */
+const MOST_SCORE = (2 - 2 ** -23) * 2 ** 127;
+/** Deviations whose squares f64 holds, summed over any rows; and those whose scores f32 holds. */
+const SQUARED = [2 ** -500, 2 ** 500] as const;
+const SCORED = [2 ** -100, 2 ** 120] as const;
+
+/**
+ * Looks whether results are numbers that their types hold. Rows that do not deviate at all have all 0.
+ *
+ * @param deviation Root of the variance along a component, or of that of all features together.
+ * @param hasScores Whether there are scores in the rows' units.
+ * @throws {RangeError} If rows deviate by so little or so much that variances or scores vanish or overflow.
+ */
+export function checkDeviation(action: string, deviation: number, hasScores: boolean): void {
+  const [least, most] = hasScores ? SCORED : SQUARED;
+  if (deviation === 0 || deviation >= least && deviation <= most) return;
+  const why = hasScores
+    ? "as scores are f32; scale the rows, or whiten"
+    : "as variances are f64; scale the rows";
+  throw new RangeError(
+    `Cannot ${action}: rows deviate by ${deviation.toExponential(1)} from their mean, wanted ` +
+      `${least.toExponential(0)} to ${most.toExponential(0)}, ${why}`,
+  );
+}
+
+/** @throws {RangeError} If f32 cannot hold a score. */
+function checkScore(action: string, score: number, row: number, component: number): number {
+  if (Math.abs(score) <= MOST_SCORE) return score;
+  throw new RangeError(
+    `Cannot ${action}: row ${row} has a score of ${score.toExponential(1)} along component ` +
+      `${component}, wanted up to ${
+        MOST_SCORE.toExponential(1)
+      }, as scores are f32; scale the rows`,
+  );
+}
+
 interface Projection {
   basis(): Basis;
   scores(): Float32Array;
@@ -127,7 +163,8 @@ function exactProjectPass(
           for (let i = 0; i < vectors; i++) {
             let sum = 0;
             for (let d = 0; d < size; d++) sum += own[from + d]! * components[i * size + d]!;
-            all[row * vectors + i] = (sum / points.scale - origin[i]!) / units[i]!;
+            const score = (sum / points.scale - origin[i]!) / units[i]!;
+            all[row * vectors + i] = checkScore(points.action, score, row, i);
           }
         }
       });
@@ -208,7 +245,8 @@ function projectPass(
         for (let i = 0; i < vectors; i++) {
           let sum = 0;
           for (let w = 0; w < width; w++) sum += projected[(i * width + w) * stride + frame + w]!;
-          all[(start + row) * vectors + i] = (sum / points.scale - origin[i]!) / units[i]!;
+          const score = (sum / points.scale - origin[i]!) / units[i]!;
+          all[(start + row) * vectors + i] = checkScore(points.action, score, start + row, i);
         }
       });
       return Promise.resolve();
@@ -290,6 +328,7 @@ export class ProjectJob implements PlanActions<Float32Array> {
  *
  * @param scores `[rows, components]`.
  * @returns `[rows, features]` f32.
+ * @throws {RangeError} If scores are no whole rows, or f32 cannot hold a value.
  */
 export function unproject(
   basis: Basis,
@@ -312,6 +351,13 @@ export function unproject(
     for (let i = 0; i < vectors; i++) {
       const score = scores[row * vectors + i]! * units[i]!;
       for (let d = 0; d < features; d++) own[d]! += score * components[i * features + d]!;
+    }
+    const bad = own.findIndex((value) => !(Math.abs(value) <= MOST_SCORE));
+    if (bad >= 0) {
+      throw new RangeError(
+        `Cannot invert the projection: row ${row}, feature ${bad} would be ${own[bad]}, wanted ` +
+          `finite numbers up to ${MOST_SCORE.toExponential(1)}, as rows are f32`,
+      );
     }
     values.set(own, row * features);
   }

@@ -24,7 +24,14 @@ import type {
 import { measured, Plan } from "../stream/plan.ts";
 import { tilesAlive } from "../stream/schedule.ts";
 import type { Basis } from "./basis.ts";
-import { COARSE_VARIANCE, projectPasses, rowBytes, unproject, vectorBuffer } from "./basis.ts";
+import {
+  checkDeviation,
+  COARSE_VARIANCE,
+  projectPasses,
+  rowBytes,
+  unproject,
+  vectorBuffer,
+} from "./basis.ts";
 import { fixSigns, Moments, momentsBytes, weightOf } from "./moments.ts";
 import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
@@ -292,6 +299,12 @@ interface JobOptions {
   onFit(state: State): void;
 }
 
+/** Largest of what earlier batches deviate by, and a new batch's mean from theirs. */
+function reachOf({ rows, norm, origin, mean }: State, own: Float64Array): number {
+  const moved = own.map((value, d) => Math.abs(value - origin[d]! - mean[d]!));
+  return moved.reduce((most, value) => Math.max(most, value), norm / Math.sqrt(rows));
+}
+
 function explainedVariance({ singularValues, rows }: State): Float64Array {
   return singularValues.map((value) => value * value / (rows - 1));
 }
@@ -434,9 +447,17 @@ class BatchesJob implements PlanActions<PcaResult> {
   }
 
   async hash(signal: AbortSignal): Promise<string> {
-    const { output } = this.#options;
+    const { output, initial, scores, whiten } = this.#options;
     const rows = new RowFrames(this.#points);
-    const { digest } = await rows.look({ digest: output !== undefined, signal });
+    const looked = { digest: output !== undefined, signal };
+    const { digest, mean, deviation } = await rows.look(looked);
+    checkDeviation(ACTION, deviation, scores && !whiten);
+    if (initial) {
+      // what earlier batches left is among the rows of the stack, and may be far larger than this batch
+      const reach = Math.max(deviation, reachOf(initial, mean));
+      checkDeviation(ACTION, reach, false);
+      this.#points.scaleTo(reach);
+    }
     return await output?.hash(digest) ?? "";
   }
 

@@ -24,6 +24,7 @@ import type {
 import { measured, Plan } from "../stream/plan.ts";
 import type { Basis } from "./basis.ts";
 import {
+  checkDeviation,
   COARSE_VARIANCE,
   ProjectJob,
   projectPasses,
@@ -170,6 +171,7 @@ export function projectPlan(
       `Cannot project: points have ${source.rows.features} features, the components have ${features}`,
     );
   }
+  if (!basis.whiten) checkDeviation("project", Math.sqrt(basis.explainedVariance[0]!), true);
   return new Plan(gpu, new ProjectJob(source, basis), choices);
 }
 
@@ -316,7 +318,9 @@ class PcaJob implements PlanActions<PcaResult> {
 
   async hash(signal: AbortSignal): Promise<string> {
     const looked = { digest: this.#output !== undefined, signal };
-    const { digest, variance } = await this.#source.look(looked);
+    const { digest, variance, deviation } = await this.#source.look(looked);
+    const { scores, whiten } = this.#options;
+    checkDeviation(ACTION, deviation, scores && !whiten);
     this.#weights = variance.map(weightOf);
     return await this.#output?.hash(digest) ?? "";
   }

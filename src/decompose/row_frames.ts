@@ -53,14 +53,17 @@ export class RowFrames {
   /**
    * Looks at every frame once, for the coordinates.
    *
-   * @returns The digest of all that rows are made of, if that is asked for; the variance of every feature
-   * of a frame, in the device's coordinates.
+   * @returns The digest of all that rows are made of, if that is asked for; the mean of every feature of a
+   * frame and its variance, in the device's coordinates; the root of that of all of them together, in the array's units.
    */
-  async look(options: LookOptions): Promise<{ digest: string; variance: Float64Array }> {
-    const { digest, variance } = await this.frames.look(options);
-    if (digest === undefined) return { digest: "", variance };
+  async look(
+    options: LookOptions,
+  ): Promise<{ digest: string; variance: Float64Array; deviation: number; mean: Float64Array }> {
+    const { digest, variance, mean } = await this.frames.look(options);
+    const deviation = Math.sqrt(variance.reduce((sum, own) => sum + own, 0)) / this.frames.scale;
+    if (digest === undefined) return { digest: "", variance, deviation, mean };
     const cut = JSON.stringify([this.width, this.width > 1 && this.runs]);
-    return { digest: await digestOf([digest, cut]), variance };
+    return { digest: await digestOf([digest, cut]), variance, deviation, mean };
   }
 
   /** The frames of rows [start, end). */

@@ -337,7 +337,8 @@ async function openForWriting(path: string, flags: "w" | "wx" | "r+"): Promise<F
   } catch (error) {
     if (errorCode(error) !== "ENOENT" || flags === "r+") throw error;
   }
-  const folder = dirname(path);
+  // the folder above "." is "." again
+  const folder = resolve(dirname(path));
   const first = await mkdir(folder, { recursive: true });
   if (first !== undefined) {
     for (let made = folder; made.length >= first.length; made = dirname(made)) {

@@ -93,7 +93,28 @@ describe("contexts()", () => {
     const sums = contexts(whole, { width: 2, lag: 1, mode: "mean" });
     expect([...await readAll(sums)]).toEqual([1.5]);
     const rows = contexts(whole, { width: 2, lag: 1, mode: "flat" });
-    expect(await readAll(rows)).toEqual(Float32Array.of(1, 2));
+    expect(await readAll(rows)).toEqual(Float64Array.of(1, 2));
+  });
+
+  it("keeps the digits of frames that f32 does not hold", async () => {
+    for (const mode of ["mean", "flat"] as const) {
+      const options = { width: 1, lag: 1, mode };
+      for (
+        const values of [
+          Float64Array.of(1e9 + 0.5, 1e-200, 1e200, 0),
+          Int32Array.of(2 ** 30 + 1, -(2 ** 31), 3, 0),
+          Uint32Array.of(2 ** 32 - 1, 2 ** 24 + 1, 3, 0),
+          BigInt64Array.of(2n ** 53n - 1n, 1n, 2n, 0n),
+        ]
+      ) {
+        const view = contexts(fromTypedArray(values, [4, 1]), options);
+        expect(view.dtype).toBe("float64");
+        expect(await readAll(view)).toEqual(Float64Array.from(values.subarray(0, 3), Number));
+      }
+      const narrow = contexts(fromTypedArray(Int16Array.of(-32768, 32767, 0), [3, 1]), options);
+      expect(narrow.dtype).toBe("float32");
+      expect(await readAll(narrow)).toEqual(Float32Array.of(-32768, 32767));
+    }
   });
 
   it("refuses what makes no contexts", () => {

@@ -89,6 +89,18 @@ describe("deltaNormalizer()", () => {
       'Cannot take deltas of "a": frame 0, feature 1 is NaN, wanted finite numbers',
     );
   });
+
+  it("refuses deltas that f32 does not hold, as all rows divided by infinity would be one", async () => {
+    const one = [{ id: "a", speaker: "s", start: 0, end: 10 }];
+    const large = Float64Array.from(
+      { length: 20 },
+      (_, i) => i % 2 === 0 ? i : (-1) ** i * i * 1e40,
+    );
+    const own = { frames: fromTypedArray(large, [10, 2]), utterances: one, firstTarget: 1 };
+    await expect(deltaNormalizer(own)).rejects.toThrow(
+      /feature 1 have a mean of -2.0e\+40 and deviate by .*, wanted less than 3.4e\+38/,
+    );
+  });
 });
 
 describe("diagnose()", () => {

@@ -232,5 +232,78 @@ for (const [name, make] of Object.entries(MODELS)) {
       await expect(model.transform(gpu(), broken).run())
         .rejects.toThrow("row 2, feature 2 is NaN, wanted finite numbers");
     });
+
+    it("refuses rows of a size whose variances or scores their types do not hold", async () => {
+      const [rows, features] = [40, 3];
+      const values = rowsAlong(rows, features, [1, 0.5, 0.2]);
+      const sized = (size: number) =>
+        fromTypedArray(values.map((value) => size * value), [rows, features]);
+      for (const size of [1e-60, 1e40]) {
+        await expect(fit(make(2), sized(size))).rejects.toThrow(
+          `e${size < 1 ? "-60" : "+40"} from their mean, wanted 8e-31 to 1e+36, as scores are f32`,
+        );
+        // nothing else is too much for f64, and whitened scores have no size
+        const white = make(2, true);
+        const got = await fit(white, sized(size));
+        const wanted = principalComponents(values, features);
+        const deviation = Math.sqrt(wanted.variances[0]! * (rows - 1));
+        expect(Math.abs(got.singularValues[0]! / size / deviation - 1)).toBeLessThan(1e-4);
+        expect(leadingAngle(got.components, wanted, features, 0.3)).toBeLessThan(ANGLE);
+        const squares = got.scores!.reduce((sum, score) => sum + score * score, 0);
+        expect(Math.abs(squares / (2 * (rows - 1)) - 1)).toBeLessThan(1e-4);
+      }
+      for (const size of [1e-170, 1e170]) {
+        await expect(fit(make(2, true), sized(size))).rejects.toThrow("as variances are f64");
+      }
+      const model = make(2);
+      const { scores } = await fit(model, sized(1e34));
+      expect(scores!.every(Number.isFinite)).toBe(true);
+      await expect(model.transform(gpu(), sized(1e40)).run())
+        .rejects.toThrow(/row \d+ has a score of .*, wanted up to 3.4e\+38, as scores are f32/);
+      expect(() => model.inverseTransform([1e300, 0])).toThrow("feature 0 would be");
+    });
+
+    it("sees that a feature is constant, however small the others are", async () => {
+      const [rows, features] = [53, 3];
+      const values = rowsAlong(rows, features, [1, 0.5, 0.2]);
+      // sums of it are rounded by far more than the others are
+      for (let row = 0; row < rows; row++) values[row * features + 1] = 0;
+      const wanted = principalComponents(values, features);
+      const small = values.map((value, at) => at % features === 1 ? 0.7 : 1e-140 * value);
+      const got = await fit(make(2, true), fromTypedArray(small, [rows, features]));
+      expect(leadingAngle(got.components, wanted, features, 0.1)).toBeLessThan(ANGLE);
+      expect(got.mean[1]).toBe(0.7);
+      expect(Math.abs(got.components[1]!)).toBeLessThan(1e-15);
+    });
   });
 }
+
+describe("IncrementalPCA by batches of unlike sizes", () => {
+  for (const [before, after] of [[1e100, 1e-100], [1e-100, 1e100], [1e100, 0], [1e-100, 0]]) {
+    it(`keeps what there was of rows of ${before} when others of ${after} come`, async () => {
+      const [rows, features] = [40, 4];
+      const values = rowsAlong(rows, features, [1, 0.5, 0.2, 0.1]);
+      const sized = [before!, after!].map((size) => values.map((value) => size * value));
+      const unit = Math.max(before!, after!);
+      const wanted = principalComponents(
+        Float64Array.from(sized.flatMap((own) => [...own]), (value) => value / unit),
+        features,
+      );
+      const model = new IncrementalPCA({ components: 2, whiten: true });
+      let singularValues = new Float64Array(0);
+      let components = singularValues;
+      for (const own of sized) {
+        const batch = fromTypedArray(own, [rows, features]);
+        ({ singularValues, components } = await model.partialFit(gpu(), batch).run() as {
+          singularValues: Float64Array<ArrayBuffer>;
+          components: Float64Array<ArrayBuffer>;
+        });
+      }
+      expect(leadingAngle(components, wanted, features, 0.3)).toBeLessThan(1e-9);
+      singularValues.forEach((value, i) =>
+        expect(Math.abs(value / unit / Math.sqrt(wanted.variances[i]! * (2 * rows - 1)) - 1))
+          .toBeLessThan(1e-9)
+      );
+    });
+  }
+});

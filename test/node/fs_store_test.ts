@@ -21,6 +21,18 @@ describe("a file store", () => {
     await expect(stat(join(folder, "new"))).rejects.toThrow(/ENOENT/);
   });
 
+  it("makes a folder of one letter in the current one, above which there is no other", async () => {
+    const place = "ß";
+    const store = await openStore(place, { mode: "write" });
+    try {
+      await store.set("/x", new Uint8Array(3));
+      expect(await readdir(place)).toEqual(["x"]);
+    } finally {
+      await store.close();
+      await rm(place, { recursive: true });
+    }
+  });
+
   it("refuses a place that is a file or lies below one, before any work", async () => {
     for (const place of ["file", "file/out.zarr", "file/a/b/out.zarr"]) {
       const open = openStore(`file:${folder}/${place}`, { mode: "write" });
