@@ -15,7 +15,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { continuous, sortedSpikes } from "../src/hmm/decoder.ts";
 import { rateTable } from "../src/hmm/sorted_spikes.ts";
 import { binSpikes, timeGrid } from "../src/hmm/time_grid.ts";
-import { transitionBlocks } from "../src/hmm/transition_blocks.ts";
+import { transitionBlocks } from "../src/hmm/transition/transition_blocks.ts";
 import { formatTable } from "../src/math/format.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";

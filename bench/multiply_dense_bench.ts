@@ -1,4 +1,4 @@
-import { denseParts } from "../src/hmm/dense_transition.ts";
+import { denseParts } from "../src/hmm/transition/dense_transition.ts";
 import type { DenseShape } from "../src/kernels/multiply_dense.ts";
 import * as dense from "../src/kernels/multiply_dense.ts";
 import { Random } from "../src/math/random.ts";

@@ -1,4 +1,4 @@
-import { sparseTransition } from "../src/hmm/sparse_transition.ts";
+import { sparseTransition } from "../src/hmm/transition/sparse_transition.ts";
 import * as sparse from "../src/kernels/multiply_sparse.ts";
 import { Random } from "../src/math/random.ts";
 import { logAdd, spread } from "../test/reference/multiply_dense.ts";

@@ -12,7 +12,7 @@ import type { PosteriorType, SortedSpikesDecoder } from "../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { POSTERIOR_TYPES } from "../src/hmm/posterior_types.ts";
 import { exportNetcdf } from "../src/io/netcdf_export.ts";
-import type { Codec } from "../src/store/codecs.ts";
+import type { Codec } from "../src/zarr/codecs.ts";
 import { openStore } from "../src/store/store.ts";
 import type { PosteriorErrors } from "../test/support/posterior_errors.ts";
 import { chunkBytes, posteriorErrors } from "../test/support/posterior_errors.ts";

@@ -1,8 +1,8 @@
 /** One step of the filter over 10,658 states: as convolutions, as sparse rows and as a dense matrix. */
 
 import type { Gpu } from "../src/gpu/device.ts";
-import { denseTransition } from "../src/hmm/dense_transition.ts";
-import { sparseTransition } from "../src/hmm/sparse_transition.ts";
+import { denseTransition } from "../src/hmm/transition/dense_transition.ts";
+import { sparseTransition } from "../src/hmm/transition/sparse_transition.ts";
 import { contFrag } from "../src/hmm/states.ts";
 import {
   hmmWeigh,

@@ -9,8 +9,8 @@ import { writeFile } from "node:fs/promises";
 import { balanced, openArray, windows } from "../src/mod.ts";
 import type { BatchCursor, HostBatchOptions } from "../src/mod.ts";
 import { openStore } from "../src/store/store.ts";
-import { ChunkWriter } from "../src/store/chunk_writer.ts";
-import { writeGroup } from "../src/store/zarr_writer.ts";
+import { ChunkWriter } from "../src/zarr/chunk_writer.ts";
+import { writeGroup } from "../src/zarr/group_writer.ts";
 
 const [GAMES, FRAMES, FEATURES] = [12, 4000, 64];
 const OUT = "file:demo/frames.zarr";

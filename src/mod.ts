@@ -31,8 +31,8 @@ export type { ContextOptions, ContextRun, ContextView } from "./array/contexts.t
 export { contexts } from "./array/contexts.ts";
 export type { PatchOptions } from "./array/patches.ts";
 export { patches } from "./array/patches.ts";
-export type { ArrayCheck, StoreCheck } from "./array/check.ts";
-export { checkStore } from "./array/check.ts";
+export type { ArrayCheck, StoreCheck } from "./zarr/check.ts";
+export { checkStore } from "./zarr/check.ts";
 export { persistStorage } from "./store/store.ts";
 export { openNetcdf } from "./io/netcdf_array.ts";
 export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_export.ts";
@@ -64,9 +64,9 @@ export type {
   HostBatchOptions,
   WindowBatch,
 } from "./windows/batches.ts";
-export type { Shuffle } from "./windows/order.ts";
-export type { Sampler } from "./windows/samplers.ts";
-export { balanced, everyNth, rarityWeights, weighted } from "./windows/samplers.ts";
+export type { Shuffle } from "./feed/order.ts";
+export type { Sampler } from "./feed/samplers.ts";
+export { balanced, everyNth, rarityWeights, weighted } from "./feed/samplers.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";
 export { formatBytes, parseBytes } from "./math/format.ts";

@@ -5,7 +5,7 @@ import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import { Moments } from "../../src/decompose/moments.ts";
 import { continuous } from "../../src/hmm/states.ts";
-import { denseParts } from "../../src/hmm/dense_transition.ts";
+import { denseParts } from "../../src/hmm/transition/dense_transition.ts";
 import * as gather from "../../src/kernels/gather_windows.ts";
 import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as moments from "../../src/kernels/second_moments.ts";

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { dataTypeOf, elementCount } from "../store/data_types.ts";
+import { dataTypeOf, elementCount } from "../zarr/data_types.ts";
 import { splitPlace } from "../store/place.ts";
 import { openStore } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
-import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
-import { checkRows } from "./chunked_array.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
 import { openNpy, openNpyBlob } from "./npy.ts";
-import { openZarrArray } from "./zarr.ts";
+import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
 

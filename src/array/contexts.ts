@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
-import { toNumbers } from "./chunked_array.ts";
-import type { Segment } from "./windows.ts";
-import { segmentsOf, WindowView } from "./windows.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import { toNumbers } from "../chunked_array.ts";
+import type { Segment } from "./window_view.ts";
+import { segmentsOf, WindowView } from "./window_view.ts";
 
 /** How {@link contexts} are made. */
 export interface ContextOptions {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { elementCount, isFloat } from "../store/data_types.ts";
+import { elementCount, isFloat } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
-import type { ChunkedArray } from "./chunked_array.ts";
-import { checkRows } from "./chunked_array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
 
 /** Where the elements of a short axis lie on a long one. */
 export interface LongAxis {

@@ -5,18 +5,18 @@
  */
 
 import { ChunkError } from "../errors.ts";
-import type { NumericType } from "../store/data_types.ts";
+import type { NumericType } from "../zarr/data_types.ts";
 import {
   dataTypeOf,
   decodeElements,
   elementBytes,
   elementCount,
   encodeElements,
-} from "../store/data_types.ts";
+} from "../zarr/data_types.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
-import type { ChunkedArray, ReadOptions } from "./chunked_array.ts";
-import { checkRows } from "./chunked_array.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
 
 /** A file whose parts can be read. */
 interface Source {

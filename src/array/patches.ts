@@ -5,8 +5,8 @@
  */
 
 import type { NumericArray } from "../types.ts";
-import type { ChunkedArray } from "./chunked_array.ts";
-import { checkRows } from "./chunked_array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
 
 /** How {@link patches} cuts. */
 export interface PatchOptions {

@@ -5,7 +5,7 @@
  */
 
 import { fromRootScaled, fromUint16 } from "../math/quantize.ts";
-import type { ChunkedArray } from "./chunked_array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
 
 /**
  * How whole numbers q stand for probabilities p: `linear`, p = q / 65535; `root`, p = q^2 times the scale of

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { StoreCheck } from "../array/check.ts";
-import { checkStore } from "../array/check.ts";
+import type { StoreCheck } from "../zarr/check.ts";
+import { checkStore } from "../zarr/check.ts";
 import { formatTable } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { Options, UsageError } from "./usage.ts";

@@ -7,8 +7,8 @@
 import process from "node:process";
 import { openArray, readAll } from "../array/array.ts";
 import { openGpu } from "../gpu/device.ts";
-import type { Codec } from "../store/codecs.ts";
-import type { ZarrFormat } from "../store/zarr_metadata.ts";
+import type { Codec } from "../zarr/codecs.ts";
+import type { ZarrFormat } from "../zarr/metadata.ts";
 import type {
   DecodeResult,
   Interval,

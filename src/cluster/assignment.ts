@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import * as assign from "../kernels/vq_assign.ts";
 import { packCodebooks, vqAssign } from "../kernels/vq_assign.ts";
 import { vqPick, vqPickConstants, vqPickWorkgroups } from "../kernels/vq_pick.ts";

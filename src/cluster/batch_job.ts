@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext } from "../stream/plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { Tile } from "../stream/pass.ts";
 import type { Decision } from "./near_ties.ts";
 import { NearTies, ROUNDING } from "./near_ties.ts";

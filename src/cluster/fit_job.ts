@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Look, Points } from "../array/points.ts";
+import type { Look, Points } from "../feed/points.ts";
 import type { ResultArray } from "../array/result_store.ts";
 import { readResult, ResultStore } from "../array/result_store.ts";
 import { GpuError } from "../errors.ts";

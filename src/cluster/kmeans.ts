@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import { Points, scaleToUnit } from "../array/points.ts";
+import { Points, scaleToUnit } from "../feed/points.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { PlanChoices } from "../stream/plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { Codes } from "./codes.ts";
 import { Tally } from "./codes.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import * as seed from "../kernels/vq_seed.ts";

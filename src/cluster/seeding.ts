@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import * as seed from "../kernels/vq_seed.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import { Random } from "../math/random.ts";

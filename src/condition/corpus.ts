@@ -7,7 +7,7 @@
 
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import { openArray } from "../array/array.ts";
-import { digestRows } from "../array/points.ts";
+import { digestRows } from "../feed/points.ts";
 import { digestOf } from "../math/digest.ts";
 import { openGroups } from "./groups.ts";
 import type { InputRecord } from "./identity.ts";

@@ -7,20 +7,20 @@
 
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import { readAll } from "../array/array.ts";
-import { openZarrArray } from "../array/zarr.ts";
+import { openZarrArray } from "../zarr/zarr_array.ts";
 import { ChunkError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import type { ByteRange } from "../store/byte_range.ts";
-import type { NumericType } from "../store/data_types.ts";
-import { elementBytes } from "../store/data_types.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { elementBytes } from "../zarr/data_types.ts";
 import { parsePlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import { StoreView } from "../store/store_view.ts";
-import type { ZarrArraySpec } from "../store/zarr_metadata.ts";
-import { readGroupAttributes } from "../store/zarr_metadata.ts";
-import { ChunkWriter } from "../store/chunk_writer.ts";
-import { removeGroup, writeArray, writeGroup } from "../store/zarr_writer.ts";
+import type { ZarrArraySpec } from "../zarr/metadata.ts";
+import { readGroupAttributes } from "../zarr/metadata.ts";
+import { ChunkWriter } from "../zarr/chunk_writer.ts";
+import { removeGroup, writeArray, writeGroup } from "../zarr/group_writer.ts";
 import type { Corpus, GroupsInput, IdentifiedCorpus, OpenCorpusOptions } from "./corpus.ts";
 import { changedInput, digestCorpus, identify, stampFiles } from "./identity.ts";
 import type { Name } from "./names.ts";

@@ -23,7 +23,7 @@ import { decide } from "./decision.ts";
 import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
 import { diagnose, effectiveClusters, mostRowsOfSpeaker } from "./diagnose.ts";
 import { keepRecord, readRecord } from "./identity.ts";
-import { HostMemory } from "./memory.ts";
+import { HostMemory } from "./host_memory.ts";
 import type { Model } from "./models.ts";
 import { Models } from "./models.ts";
 import type { ClusterMoments } from "./moments.ts";

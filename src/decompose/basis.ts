@@ -4,13 +4,13 @@
  * @module
  */
 
-import { Points } from "../array/points.ts";
+import { Points } from "../feed/points.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as project from "../kernels/project_rows.ts";
 import { panelElements } from "../math/panels.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
 import type { PlanActions, PlanLayout, RunContext } from "../stream/plan.ts";
-import type { RowFrames } from "./row_frames.ts";
+import type { RowFrames } from "../feed/row_frames.ts";
 
 /** Directions, in f64 and in the array's units. */
 export interface Basis {

@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import { Points } from "../array/points.ts";
+import { Points } from "../feed/points.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
@@ -38,7 +38,7 @@ import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
 import type { PcaResult } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
 import { refineBytes, refineDirections } from "./refine.ts";
-import { RowFrames } from "./row_frames.ts";
+import { RowFrames } from "../feed/row_frames.ts";
 
 /** What {@link IncrementalPCA} is told. */
 export interface IncrementalPcaOptions {

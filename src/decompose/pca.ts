@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import * as kernel from "../kernels/second_moments.ts";
@@ -36,7 +36,7 @@ import { fixSigns, Moments, momentsBytes, squaresBytes, weightOf } from "./momen
 import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
-import { RowFrames } from "./row_frames.ts";
+import { RowFrames } from "../feed/row_frames.ts";
 import { RunEnds } from "./run_ends.ts";
 
 export type { PcaResult } from "./pca_result.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Points } from "../array/points.ts";
+import type { Points } from "../feed/points.ts";
 import type { ResultArray } from "../array/result_store.ts";
 import { readResult, ResultStore } from "../array/result_store.ts";
 import { digestOf } from "../math/digest.ts";

@@ -8,7 +8,7 @@
 
 import * as kernel from "../kernels/second_moments.ts";
 import type { Tile } from "../stream/pass.ts";
-import type { RowFrames } from "./row_frames.ts";
+import type { RowFrames } from "../feed/row_frames.ts";
 
 /** Ends of one kind, of some runs. */
 interface TileEnds {

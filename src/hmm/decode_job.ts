@@ -9,9 +9,9 @@ import { FILTER_SUMS_HEAD, logNormaliser } from "../kernels/hmm_filter.ts";
 import * as poisson from "../kernels/poisson_likelihood.ts";
 import { hilbertDistance } from "../math/hilbert.ts";
 import { toWideRow } from "../math/wide.ts";
-import type { Codec } from "../store/codecs.ts";
-import { CODECS } from "../store/codecs.ts";
-import type { ZarrFormat } from "../store/zarr_metadata.ts";
+import type { Codec } from "../zarr/codecs.ts";
+import { CODECS } from "../zarr/codecs.ts";
+import type { ZarrFormat } from "../zarr/metadata.ts";
 import type { KernelStep, Pass, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
 import { tileSize } from "../stream/pass.ts";
 import type {
@@ -25,7 +25,7 @@ import type {
   StepRecord,
 } from "../stream/plan.ts";
 import type { NumericArray } from "../types.ts";
-import type { OperatorKind } from "./choose_operator.ts";
+import type { OperatorKind } from "./transition/choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import type { EncodingFacts } from "./decode_store.ts";
 import { DecodeOutput } from "./decode_store.ts";
@@ -34,8 +34,8 @@ import { elementBytesOf } from "./posterior_types.ts";
 import type { Grid } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import { largestDivisor } from "./lane_cuts.ts";
-import type { PredictedLayout, Recursion } from "./recursion.ts";
-import { tableBuffer } from "./recursion.ts";
+import type { PredictedLayout, Recursion } from "./transition/recursion.ts";
+import { tableBuffer } from "./transition/recursion.ts";
 import type { RowKind, Summary } from "./row_outputs.ts";
 import { RowOutputs } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";

@@ -7,14 +7,14 @@
 import { OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { digestOf } from "../math/digest.ts";
-import type { StoredChunk } from "../store/chunk_writer.ts";
-import { ChunkWriter } from "../store/chunk_writer.ts";
-import type { Codec } from "../store/codecs.ts";
+import type { StoredChunk } from "../zarr/chunk_writer.ts";
+import { ChunkWriter } from "../zarr/chunk_writer.ts";
+import type { Codec } from "../zarr/codecs.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
-import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../store/zarr_metadata.ts";
-import { projectedMetadataBytes, readGroupAttributes } from "../store/zarr_metadata.ts";
-import { removeGroup, writeArray, writeGroup, writeGroupAttributes } from "../store/zarr_writer.ts";
+import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "../zarr/metadata.ts";
+import { projectedMetadataBytes, readGroupAttributes } from "../zarr/metadata.ts";
+import { removeGroup, writeArray, writeGroup, writeGroupAttributes } from "../zarr/group_writer.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
 import type {
   Commit,
@@ -26,7 +26,7 @@ import type {
 } from "../stream/plan.ts";
 import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";
-import type { OperatorKind } from "./choose_operator.ts";
+import type { OperatorKind } from "./transition/choose_operator.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT, FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";

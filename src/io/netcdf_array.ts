@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { ChunkedArray, ReadOptions } from "../array/chunked_array.ts";
-import { checkRows } from "../array/chunked_array.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
-import type { NumericType } from "../store/data_types.ts";
-import { createElements, elementCount } from "../store/data_types.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { createElements, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { H5Dataset, H5Metadata } from "./h5wasm.ts";
 import { H5Access } from "./h5wasm.ts";

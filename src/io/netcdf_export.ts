@@ -4,15 +4,15 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/chunked_array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
 import type { LongAxis } from "../array/expand.ts";
 import { expand } from "../array/expand.ts";
-import type { ZarrVariable } from "../array/group.ts";
-import { openZarrGroup } from "../array/group.ts";
+import type { ZarrVariable } from "../zarr/group.ts";
+import { openZarrGroup } from "../zarr/group.ts";
 import type { Packing } from "../array/unpack.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
-import { elementCount } from "../store/data_types.ts";
+import { elementCount } from "../zarr/data_types.ts";
 import { openStore } from "../store/store.ts";
 import { H5Access } from "./h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";

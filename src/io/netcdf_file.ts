@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/chunked_array.ts";
-import type { NumericType } from "../store/data_types.ts";
-import { createElements, elementBytes, elementCount, isFloat } from "../store/data_types.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { createElements, elementBytes, elementCount, isFloat } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { H5Access, H5Dataset, H5Object } from "./h5wasm.ts";
 

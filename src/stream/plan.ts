@@ -20,7 +20,7 @@ import {
   projectBytes,
   ringBytes,
   tableBytes,
-} from "./memory.ts";
+} from "./buffers.ts";
 import type { Pass, SharedBuffer, Tile } from "./pass.ts";
 import type { Position } from "./run.ts";
 import { PlanRun } from "./run.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WindowView } from "../array/windows.ts";
+import type { WindowView } from "../array/window_view.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { Ledger } from "../gpu/ledger.ts";
@@ -14,20 +14,20 @@ import { Channel } from "../stream/channel.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
 import type { Choice, FramesIn, Wish } from "./choose.ts";
 import { choose, eagerBytes, paged, totalOf } from "./choose.ts";
-import type { Epoch } from "./epochs.ts";
-import { createEpoch, epochBytes } from "./epochs.ts";
-import type { FrameType, FrameValues } from "./frame_table.ts";
-import { FrameReader, lazyTable } from "./frame_table.ts";
+import type { Epoch } from "../feed/epochs.ts";
+import { createEpoch, epochBytes } from "../feed/epochs.ts";
+import type { FrameType, FrameValues } from "../feed/frame_table.ts";
+import { FrameReader, lazyTable } from "../feed/frame_table.ts";
 import type { GatherSide, SideBytes } from "./gather_side.ts";
 import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
-import { machineMemoryBytes } from "./memory.ts";
+import { machineMemoryBytes } from "./machine_memory.ts";
 import type { Mixing } from "./mixing.ts";
 import { measureMixing } from "./mixing.ts";
-import type { Shuffle } from "./order.ts";
-import { checkShuffle, describeShuffle } from "./order.ts";
-import type { EpochCost, Round } from "./rounds.ts";
-import { costOf, cutRounds, poolRow } from "./rounds.ts";
-import type { Sampler } from "./samplers.ts";
+import type { Shuffle } from "../feed/order.ts";
+import { checkShuffle, describeShuffle } from "../feed/order.ts";
+import type { EpochCost, Round } from "../feed/rounds.ts";
+import { costOf, cutRounds, poolRow } from "../feed/rounds.ts";
+import type { Sampler } from "../feed/samplers.ts";
 
 /** Options of {@link Windows.batches}. */
 export interface BatchOptions {

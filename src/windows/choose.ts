@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { WindowView } from "../array/windows.ts";
+import type { WindowView } from "../array/window_view.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
-import type { FrameTable, FrameType } from "./frame_table.ts";
+import type { FrameTable, FrameType } from "../feed/frame_table.ts";
 import {
   eagerTable,
   elementBytesOf,
@@ -16,11 +16,11 @@ import {
   lazyTable,
   readingBytes,
   rowBytes,
-} from "./frame_table.ts";
+} from "../feed/frame_table.ts";
 import type { SideBytes, SidePlan } from "./gather_side.ts";
 import { DeviceSide, HostSide, UploadSide, wholeWords } from "./gather_side.ts";
-import { machineMemoryBytes } from "./memory.ts";
-import { batchRows, cuttingBytes } from "./rounds.ts";
+import { machineMemoryBytes } from "./machine_memory.ts";
+import { batchRows, cuttingBytes } from "../feed/rounds.ts";
 
 /** Where frames are kept while batches are made. */
 export type FramesIn = "device" | "host" | "disk";

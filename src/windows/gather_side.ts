@@ -11,9 +11,9 @@ import { BufferUsage, MapMode } from "../gpu/usage.ts";
 import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
 import * as kernel from "../kernels/gather_windows.ts";
 import { decodeFloat16 } from "../math/half.ts";
-import type { FrameReader, FrameTable, FrameType, FrameValues } from "./frame_table.ts";
-import { createFrames, elementBytesOf, rowBytes } from "./frame_table.ts";
-import type { Round } from "./rounds.ts";
+import type { FrameReader, FrameTable, FrameType, FrameValues } from "../feed/frame_table.ts";
+import { createFrames, elementBytesOf, rowBytes } from "../feed/frame_table.ts";
+import type { Round } from "../feed/rounds.ts";
 
 /** What a side is made for. */
 export interface SidePlan {

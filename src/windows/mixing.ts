@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Order } from "./order.ts";
+import type { Order } from "../feed/order.ts";
 
 /** Two chi-square statistics, each about its degrees of freedom for a random permutation. */
 export interface Mixing {

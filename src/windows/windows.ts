@@ -6,11 +6,11 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { fromTypedArray, readAll } from "../array/array.ts";
-import type { Segment, WindowGrid } from "../array/windows.ts";
-import { WindowView } from "../array/windows.ts";
+import type { Segment, WindowGrid } from "../array/window_view.ts";
+import { WindowView } from "../array/window_view.ts";
 import { Gpu } from "../gpu/device.ts";
-import type { NumericType } from "../store/data_types.ts";
-import { elementBytes, elementCount } from "../store/data_types.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { elementBytes, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type {
   BatchOptions,
@@ -21,7 +21,7 @@ import type {
   WindowBatch,
 } from "./batches.ts";
 import { Batches } from "./batches.ts";
-import { checkSeed, permutation } from "./order.ts";
+import { checkSeed, permutation } from "../feed/order.ts";
 
 /** Options of {@link windows}. */
 export interface WindowOptions extends Pick<WindowGrid, "size" | "stride" | "segments"> {

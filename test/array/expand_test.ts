@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
-import type { ChunkedArray } from "../../src/array/chunked_array.ts";
+import type { ChunkedArray } from "../../src/chunked_array.ts";
 import { expand } from "../../src/array/expand.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { seeded } from "../support/random.ts";

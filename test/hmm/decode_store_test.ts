@@ -6,7 +6,7 @@ import { continuous, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { POSTERIOR_TYPES } from "../../src/hmm/posterior_types.ts";
 import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
 import { openStore } from "../../src/store/store.ts";
-import { readGroupAttributes } from "../../src/store/zarr_metadata.ts";
+import { readGroupAttributes } from "../../src/zarr/metadata.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { denseTransition } from "../../src/hmm/dense_transition.ts";
-import { sparseTransition } from "../../src/hmm/sparse_transition.ts";
+import { denseTransition } from "../../src/hmm/transition/dense_transition.ts";
+import { sparseTransition } from "../../src/hmm/transition/sparse_transition.ts";
 import { contFrag, stateModel } from "../../src/hmm/states.ts";
 import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../../src/kernels/hmm_ratio.ts";
 import {

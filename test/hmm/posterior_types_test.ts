@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { TestContext } from "vitest";
 import type { DecodeOptions, SortedSpikesDecoder } from "../../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../../src/hmm/decoder.ts";
-import { compress } from "../../src/store/codecs.ts";
+import { compress } from "../../src/zarr/codecs.ts";
 import { openStore } from "../../src/store/store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { chunkBytes, posteriorErrors } from "../support/posterior_errors.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { denseParts } from "../../src/hmm/dense_transition.ts";
+import { denseParts } from "../../src/hmm/transition/dense_transition.ts";
 import type { DenseShape } from "../../src/kernels/multiply_dense.ts";
 import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as blocks from "../../src/kernels/sum_blocks.ts";

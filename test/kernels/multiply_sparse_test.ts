@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sparseTiles } from "../../src/hmm/sparse_transition.ts";
+import { sparseTiles } from "../../src/hmm/transition/sparse_transition.ts";
 import * as sparse from "../../src/kernels/multiply_sparse.ts";
 import { toWide } from "../../src/math/wide.ts";
 import { logAdd, spread } from "../reference/multiply_dense.ts";

@@ -5,7 +5,7 @@ import { formatBytes } from "../../src/math/format.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
 import type { BatchStats } from "../../src/windows/batches.ts";
-import type { Shuffle } from "../../src/windows/order.ts";
+import type { Shuffle } from "../../src/feed/order.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { runtime } from "../support/runtime.ts";
 import { npyHeader, readBackBeside } from "../support/window_frames.ts";

@@ -141,7 +141,7 @@ describe("sluice decode", () => {
   });
 
   it("reads zarr arrays as well as .npy", async () => {
-    const { writeArray, writeGroup } = await import("../../src/store/zarr_writer.ts");
+    const { writeArray, writeGroup } = await import("../../src/zarr/group_writer.ts");
     const place = join(folder, "inputs.zarr");
     const store = await openStore(place, { mode: "write" });
     const { spikes } = smallRecording({ seconds: 4 });

@@ -7,17 +7,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   math: [],
   gpu: [],
   store: [],
-  array: ["store"],
+  zarr: ["store"],
+  array: ["zarr", "store"],
+  feed: ["array", "zarr"],
   kernels: ["gpu"],
-  stream: ["gpu", "store", "array"],
-  io: ["array", "store"],
+  stream: ["gpu", "store", "zarr", "array"],
+  io: ["array", "zarr", "store"],
   // an analysis made of models
-  condition: ["stream", "array", "gpu", "store", "io", "cluster", "decompose"],
+  condition: ["stream", "feed", "array", "zarr", "gpu", "store", "io", "cluster", "decompose"],
 };
 // a model is passes over arrays; its functions take a gpu and a place to write
 const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];
-const DOMAIN_MAY_IMPORT = ["stream", "kernels", "array", "gpu", "store"];
-const FOR_ALL = ["math", "errors.ts", "types.ts", "version.ts"];
+const DOMAIN_MAY_IMPORT = ["stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
+const FOR_ALL = ["math", "chunked_array.ts", "errors.ts", "options.ts", "types.ts", "version.ts"];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
 const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/io/disk_file.ts"];

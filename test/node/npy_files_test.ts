@@ -8,7 +8,7 @@ import { openArray, readAll } from "../../src/array/array.ts";
 import { encodeNpy } from "../../src/array/npy.ts";
 import { ChunkError } from "../../src/errors.ts";
 import { openStore } from "../../src/store/store.ts";
-import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "sluice-"));
 const values = Float32Array.from({ length: 3000 }, (_, i) => i);

@@ -6,7 +6,7 @@ import { openArray, readAll } from "../../src/array/array.ts";
 import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
-import { CODECS } from "../../src/store/codecs.ts";
+import { CODECS } from "../../src/zarr/codecs.ts";
 import { useGpu } from "../support/gpu.ts";
 import { pythonMissing, runPython } from "../support/python.ts";
 import { smallRecording } from "../support/recordings.ts";

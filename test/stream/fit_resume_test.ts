@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { checkStore } from "../../src/array/check.ts";
+import { checkStore } from "../../src/zarr/check.ts";
 import { contexts } from "../../src/array/contexts.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";

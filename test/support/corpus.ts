@@ -3,8 +3,8 @@
 import type { Utterance } from "../../src/condition/rows.ts";
 import { Random } from "../../src/math/random.ts";
 import { openStore } from "../../src/store/store.ts";
-import type { ZarrFormat } from "../../src/store/zarr_metadata.ts";
-import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import type { ZarrFormat } from "../../src/zarr/metadata.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 
 export interface SmallCorpus {
   /** `[frames, features]`. */

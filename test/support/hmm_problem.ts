@@ -6,7 +6,7 @@ import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
 import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../src/kernels/hmm_transition.ts";
-import { transitionOperator } from "../../src/hmm/transition.ts";
+import { transitionOperator } from "../../src/hmm/transition/transition.ts";
 import { toWide, wideLog2 } from "../../src/math/wide.ts";
 import { seeded } from "./random.ts";
 

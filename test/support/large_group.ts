@@ -1,9 +1,9 @@
 /** A zarr group with a posterior of any size, as a decode stores it: cheap to make. */
 
 import { openStore } from "../../src/store/store.ts";
-import type { ZarrArraySpec } from "../../src/store/zarr_metadata.ts";
-import { ChunkWriter } from "../../src/store/chunk_writer.ts";
-import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import type { ZarrArraySpec } from "../../src/zarr/metadata.ts";
+import { ChunkWriter } from "../../src/zarr/chunk_writer.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import { seeded } from "./random.ts";
 
 /** State bins, and bins of the box they are expanded to. */

@@ -1,11 +1,11 @@
 /** A zarr group as a decode stores it, small and seeded, with an array of every element type beside. */
 
-import type { Codec } from "../../src/store/codecs.ts";
-import type { NumericType } from "../../src/store/data_types.ts";
-import { createElements } from "../../src/store/data_types.ts";
+import type { Codec } from "../../src/zarr/codecs.ts";
+import type { NumericType } from "../../src/zarr/data_types.ts";
+import { createElements } from "../../src/zarr/data_types.ts";
 import { openStore } from "../../src/store/store.ts";
-import type { ZarrArraySpec, ZarrFormat } from "../../src/store/zarr_metadata.ts";
-import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import type { ZarrArraySpec, ZarrFormat } from "../../src/zarr/metadata.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { seeded } from "./random.ts";
 

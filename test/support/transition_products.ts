@@ -1,9 +1,9 @@
 /** Products with a transition through the kernels, from wide numbers to wide numbers: for tests. */
 
 import type { Gpu } from "../../src/gpu/device.ts";
-import { denseParts } from "../../src/hmm/dense_transition.ts";
-import type { DenseTransition } from "../../src/hmm/dense_transition.ts";
-import type { SparseTransition } from "../../src/hmm/sparse_transition.ts";
+import { denseParts } from "../../src/hmm/transition/dense_transition.ts";
+import type { DenseTransition } from "../../src/hmm/transition/dense_transition.ts";
+import type { SparseTransition } from "../../src/hmm/transition/sparse_transition.ts";
 import type { DenseShape } from "../../src/kernels/multiply_dense.ts";
 import * as dense from "../../src/kernels/multiply_dense.ts";
 import * as sparse from "../../src/kernels/multiply_sparse.ts";

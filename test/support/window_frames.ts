@@ -2,13 +2,13 @@
 
 import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { openZarrArray } from "../../src/array/zarr.ts";
+import { openZarrArray } from "../../src/zarr/zarr_array.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { bufferBytes } from "../../src/gpu/ledger.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import { decodeFloat16, encodeFloat16 } from "../../src/math/half.ts";
 import { openStore } from "../../src/store/store.ts";
-import { writeArray, writeGroup } from "../../src/store/zarr_writer.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import type { BatchOptions, DeviceBatch, HostBatch } from "../../src/windows/batches.ts";
 import type { Windows } from "../../src/windows/windows.ts";
 import { seeded } from "./random.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { encodeFloat16 } from "../../src/math/half.ts";
-import type { FrameTable, FrameType } from "../../src/windows/frame_table.ts";
-import { FrameReader } from "../../src/windows/frame_table.ts";
+import type { FrameTable, FrameType } from "../../src/feed/frame_table.ts";
+import { FrameReader } from "../../src/feed/frame_table.ts";
 import type { SidePlan } from "../../src/windows/gather_side.ts";
 import { DeviceSide } from "../../src/windows/gather_side.ts";
 import { gatherWindows, widen } from "../reference/gather_windows.ts";

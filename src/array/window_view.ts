@@ -1,0 +1,233 @@
+/**
+ * Windows over frames: a virtual array whose rows are runs of another array's rows.
+ *
+ * @module
+ */
+
+import { elementCount } from "../zarr/data_types.ts";
+import type { NumericArray } from "../types.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import { checkRows } from "../chunked_array.ts";
+
+/** How windows lie over frames. */
+export interface WindowGrid {
+  /** Frames of a window. */
+  size: number;
+  /** Frames from the start of one window to that of the next. Default 1. */
+  stride?: number;
+  /** First frame of every segment, ascending from 0; no window crosses into another segment. */
+  segments?: ArrayLike<number>;
+  /** Frames that must lie before and after a window in its segment. Default 0. */
+  before?: number;
+  after?: number;
+}
+
+/** A run of frames, [start, end). */
+export interface Segment {
+  start: number;
+  end: number;
+}
+
+/**
+ * Windows of frames [frames, ...] as an array [windows, size, ...]. It holds no frames: `read` copies
+ * them from `base`, which stays the caller's to close. Window i of a segment of L frames covers the
+ * frames from i stride on; there are floor((L - size) / stride) + 1 of them, none where L < size.
+ */
+export class WindowView implements ChunkedArray {
+  readonly shape: readonly number[];
+  readonly dtype: ChunkedArray["dtype"];
+  readonly dims: readonly string[] | undefined;
+  readonly chunkRows: number;
+  readonly base: ChunkedArray;
+  readonly size: number;
+  readonly stride: number;
+  /** The segments windows come from. */
+  readonly segments: readonly Segment[];
+  /** Rows of a `float16` view as bits. */
+  readonly readBits?: (start: number, end: number, options?: ReadOptions) => Promise<Uint16Array>;
+  readonly #before: number;
+  /** Windows before each segment, and in all. */
+  readonly #counts: Float64Array;
+
+  /**
+   * @param name What a window is called in errors.
+   * @throws {RangeError} If size or stride are not whole numbers from 1, segments are not ascending
+   * within the frames or one is empty, or there is not one window.
+   */
+  constructor(
+    base: ChunkedArray,
+    grid: WindowGrid,
+    segments?: readonly Segment[],
+    name = "window",
+  ) {
+    const { size, stride = 1, before = 0, after = 0 } = grid;
+    const frames = base.shape[0]!;
+    if (base.dtype === "string") throw new TypeError(`Cannot make ${name}s: frames are strings`);
+    for (const [name, value, least] of [["size", size, 1], ["stride", stride, 1]] as const) {
+      if (!Number.isInteger(value) || value < least) {
+        throw new RangeError(
+          `Cannot make windows: ${name} is ${value}, wanted a whole number from ${least}`,
+        );
+      }
+    }
+    // starts are u32 in shaders
+    if (frames >= 2 ** 32) {
+      throw new RangeError(`Cannot make ${name}s: ${frames} frames, wanted fewer than 2^32`);
+    }
+    this.base = base;
+    this.size = size;
+    this.stride = stride;
+    this.segments = segments ?? segmentsOf(grid.segments ?? [0], frames, name);
+    this.#before = before;
+    this.#counts = new Float64Array(this.segments.length + 1);
+    this.segments.forEach(({ start, end }, i) => {
+      const room = end - start - before - after - size;
+      const own = room < 0 ? 0 : Math.floor(room / stride) + 1;
+      this.#counts[i + 1] = this.#counts[i]! + own;
+    });
+    const count = this.#counts.at(-1)!;
+    if (count === 0) {
+      const longest = this.segments.reduce(
+        (most, { start, end }) => Math.max(most, end - start),
+        0,
+      );
+      const around = before + after > 0 ? ` and ${before + after} around it` : "";
+      throw new RangeError(
+        `Cannot make ${name}s: a ${name} has ${size} frames${around}, the longest of ` +
+          `${this.segments.length} segments has ${longest}`,
+      );
+    }
+    this.shape = [count, size, ...base.shape.slice(1)];
+    this.dtype = base.dtype;
+    this.dims = base.dims && ["windows", ...base.dims];
+    this.chunkRows = Math.max(1, Math.floor(base.chunkRows / stride));
+    if (base.readBits) {
+      this.readBits = (start, end, options) =>
+        this.#read((from, to) => base.readBits!(from, to, options), start, end);
+    }
+  }
+
+  /** Segments too short for a window. */
+  get shortSegments(): number {
+    return this.segments.filter((_, i) => this.#counts[i] === this.#counts[i + 1]).length;
+  }
+
+  /** Number among {@link segments} of the one a window lies in. */
+  segmentOf(window: number): number {
+    if (!(Number.isInteger(window) && window >= 0 && window < this.shape[0]!)) {
+      throw new RangeError(
+        `Cannot find window ${window}: there are ${this.shape[0]} windows, numbered from 0`,
+      );
+    }
+    let [low, high] = [0, this.segments.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.#counts[middle]! <= window) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /**
+   * First frame of a window.
+   *
+   * @throws {RangeError} If there is no such window.
+   */
+  startOf(window: number): number {
+    const segment = this.segmentOf(window);
+    return this.segments[segment]!.start + this.#before +
+      (window - this.#counts[segment]!) * this.stride;
+  }
+
+  /** First frames of windows [from, to): with {@link base} all that a kernel needs to index into it. */
+  starts(from = 0, to: number = this.shape[0]!): Uint32Array<ArrayBuffer> {
+    checkRows(this.shape, from, to);
+    const starts = new Uint32Array(to - from);
+    for (let window = from; window < to;) {
+      const segment = this.segmentOf(window);
+      const end = Math.min(to, this.#counts[segment + 1]!);
+      let start = this.startOf(window);
+      for (; window < end; window++, start += this.stride) starts[window - from] = start;
+    }
+    return starts;
+  }
+
+  /** Windows [start, end) as [end - start, size, ...] in C order, copied. */
+  read(start: number, end: number, options?: ReadOptions): Promise<NumericArray> {
+    return this.#read((from, to) => this.base.read(from, to, options), start, end);
+  }
+
+  async #read<Values extends NumericArray>(
+    readBase: (from: number, to: number) => Promise<Values>,
+    start: number,
+    end: number,
+  ): Promise<Values> {
+    const starts = this.starts(start, end);
+    const { base, size, stride } = this;
+    const width = elementCount(base.shape.slice(1));
+    let windows: Values | undefined;
+    for (let i = 0; i < starts.length;) {
+      // windows that overlap or adjoin come from one read
+      let next = i + 1;
+      while (
+        next < starts.length && stride <= size && starts[next]! - starts[next - 1]! === stride
+      ) {
+        next++;
+      }
+      const first = starts[i]!;
+      const frames = await readBase(first, starts[next - 1]! + size);
+      windows ??= new (frames.constructor as new (length: number) => Values)(
+        (end - start) * size * width,
+      );
+      for (; i < next; i++) {
+        const from = (starts[i]! - first) * width;
+        const window = frames.subarray(from, from + size * width);
+        (windows as Float32Array).set(window as Float32Array, i * size * width);
+      }
+    }
+    return windows ?? await readBase(0, 0);
+  }
+
+  /** The same windows as rows [windows, size * features]. */
+  flatten(): ChunkedArray {
+    const { shape, dtype, chunkRows } = this;
+    return {
+      shape: [shape[0]!, elementCount(shape.slice(1))],
+      dtype,
+      dims: undefined,
+      chunkRows,
+      read: (start, end, options) => this.read(start, end, options),
+      ...(this.readBits && { readBits: this.readBits }),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** Does nothing: the frames stay open. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** @param name What lies in segments, for errors. */
+export function segmentsOf(
+  firsts: ArrayLike<number>,
+  frames: number,
+  name = "window",
+): Segment[] {
+  const starts = Array.from(firsts, Number);
+  if (starts[0] !== 0) {
+    throw new RangeError(
+      `Cannot make ${name}s: the first segment starts at frame ${starts[0]}, wanted 0`,
+    );
+  }
+  return starts.map((start, i) => {
+    const end = starts[i + 1] ?? frames;
+    if (!Number.isInteger(start) || start >= end) {
+      throw new RangeError(
+        `Cannot make ${name}s: segment ${i} has the frames from ${start} up to ${end}, wanted at ` +
+          `least one of the ${frames} frames`,
+      );
+    }
+    return { start, end };
+  });
+}

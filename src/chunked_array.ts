@@ -1,0 +1,58 @@
+/**
+ * What every array is: rows to be read, wherever they are kept.
+ *
+ * @module
+ */
+
+import type { DataType, NumericArray } from "./types.ts";
+
+export interface ReadOptions {
+  signal?: AbortSignal;
+}
+
+/** An array read along its first axis. */
+export interface ChunkedArray {
+  /** At least one axis. */
+  readonly shape: readonly number[];
+  readonly dtype: DataType;
+  /** A name per axis, where they are known. */
+  readonly dims: readonly string[] | undefined;
+  /** Rows that are best read together. */
+  readonly chunkRows: number;
+  /** Whether reading one row costs its whole chunk, as where chunks are compressed. */
+  readonly wholeChunks?: boolean;
+  /** All of it, where it lies in memory. */
+  readonly values?: NumericArray;
+  /**
+   * Rows [start, end) in C order, as the typed array that {@link NumericArray} describes. It may be
+   * a view of what others hold: not to be written to.
+   *
+   * @throws {RangeError} If there are no such rows.
+   * @throws {ChunkError} If what is stored is missing, short or damaged.
+   */
+  read(start: number, end: number, options?: ReadOptions): Promise<NumericArray>;
+  /** Rows of a `float16` array as the bits that are stored. */
+  readBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
+  close(): Promise<void>;
+}
+
+/** Numbers to calculate with: 64-bit integers become f64. */
+export function toNumbers(
+  values: NumericArray,
+): Exclude<NumericArray, BigInt64Array | BigUint64Array> {
+  return values instanceof BigInt64Array || values instanceof BigUint64Array
+    ? Float64Array.from(values as BigInt64Array, Number)
+    : values as Exclude<NumericArray, BigInt64Array | BigUint64Array>;
+}
+
+/**
+ * @throws {RangeError} If an array of this shape has no rows [start, end).
+ */
+export function checkRows(shape: readonly number[], start: number, end: number): void {
+  const whole = Number.isInteger(start) && Number.isInteger(end);
+  if (!whole || start < 0 || end < start || end > shape[0]!) {
+    throw new RangeError(
+      `Cannot read rows ${start} to ${end}: the array has ${shape[0]} rows`,
+    );
+  }
+}

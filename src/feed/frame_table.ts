@@ -1,0 +1,285 @@
+/**
+ * The rows batches are gathered from: frames as they are kept, or windows in eager mode.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../array/array.ts";
+import type { WindowView } from "../array/window_view.ts";
+import { ChunkError } from "../errors.ts";
+import { crc32c } from "../math/crc32c.ts";
+import { encodeFloat16 } from "../math/half.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { elementBytes } from "../zarr/data_types.ts";
+
+/** How elements are held and handed out. */
+export type FrameType = "float32" | "float16";
+
+/** Elements as they are held: halves as their bits. */
+export type FrameValues = Float32Array | Uint16Array;
+
+export const elementBytesOf = (type: FrameType) => type === "float32" ? 4 : 2;
+
+/** Zeros of a type. */
+export function createFrames(type: FrameType, length: number): FrameValues {
+  return type === "float32" ? new Float32Array(length) : new Uint16Array(length);
+}
+
+/** Rows of which a window is a run. */
+export interface FrameTable {
+  array: ChunkedArray;
+  rows: number;
+  /** Elements of a row. */
+  width: number;
+  held: FrameType;
+  /** Rows of a window. */
+  windowRows: number;
+  /** First row of a window. */
+  rowOf(window: number): number;
+}
+
+/** Frames of a view, each kept once. */
+export function lazyTable(view: WindowView, held: FrameType): FrameTable {
+  const [rows, ...inner] = view.base.shape;
+  return {
+    array: view.base,
+    rows: rows!,
+    width: inner.reduce((product, size) => product * size, 1),
+    held,
+    windowRows: view.size,
+    rowOf: (window) => view.startOf(window),
+  };
+}
+
+/** Windows of a view, each kept whole. */
+export function eagerTable(view: WindowView, held: FrameType): FrameTable {
+  const array = view.flatten();
+  const [rows, width] = array.shape as [number, number];
+  return { array, rows, width, held, windowRows: 1, rowOf: (window) => window };
+}
+
+export function rowBytes({ width, held }: FrameTable): number {
+  return width * elementBytesOf(held);
+}
+
+/** A call of `read`, and the rows of it that are wanted: runs of rows and where they go in a pool. */
+export interface Read {
+  start: number;
+  end: number;
+  runs: Run[];
+}
+
+/** Neighbouring rows of the table, and the row of a pool they go to. */
+export interface Run {
+  row: number;
+  rows: number;
+  at: number;
+}
+
+/** Bytes a single read asks for at most, unless chunks are larger. */
+const READ_BYTES = 4 * 2 ** 20;
+/** Reads under way at once: hides the latency of a disk, and bounds what they hold. */
+const READS_AT_ONCE = 4;
+/** Small reads, of as many rows in all, under way at once: each may keep a file open. */
+const SMALL_READS_AT_ONCE = 128;
+/** Elements of a row that are looked at to see whether it changed. */
+const WATCHED = 8;
+
+/** Rows one read asks for at most. */
+function readRows(table: FrameTable): number {
+  const { array } = table;
+  return array.wholeChunks
+    ? array.chunkRows
+    : Math.max(1, Math.floor(READ_BYTES / (table.width * 4)));
+}
+
+/** Host bytes that reads under way hold at most. */
+export function readingBytes(table: FrameTable): number {
+  // a chunk as it is stored, decoded, and its rows in order; a run alone
+  const copies = table.array.wholeChunks ? 3 : 1;
+  const rows = Math.min(readRows(table), table.rows);
+  const reads = Math.min(READS_AT_ONCE, Math.ceil(table.rows / rows));
+  return reads * copies * rows * table.width * 4;
+}
+
+/**
+ * The reads that bring runs, ascending: no chunk is read twice where a read costs all of it, and no
+ * row that is not wanted otherwise.
+ */
+export function readsOf(table: FrameTable, runs: readonly Run[]): Read[] {
+  const most = readRows(table);
+  const reads: Read[] = [];
+  for (const { row, rows, at } of runs) {
+    for (let from = row; from < row + rows;) {
+      const cut = table.array.wholeChunks ? (Math.floor(from / most) + 1) * most : from + most;
+      const to = Math.min(row + rows, cut);
+      const part = { row: from, rows: to - from, at: at + from - row };
+      const last = reads.at(-1);
+      const sameChunk = table.array.wholeChunks && last &&
+        Math.floor(last.start / most) === Math.floor(from / most);
+      if (sameChunk) {
+        last.end = to;
+        last.runs.push(part);
+      } else reads.push({ start: from, end: to, runs: [part] });
+      from = to;
+    }
+  }
+  return reads;
+}
+
+/** Reads that are begun together: half of what may be under way at once. */
+function groupReads(table: FrameTable, reads: readonly Read[]): Read[][] {
+  const most = readRows(table) * READS_AT_ONCE / 2;
+  const groups: Read[][] = [];
+  let rows = 0;
+  for (const read of reads) {
+    const own = table.array.wholeChunks ? table.array.chunkRows : read.end - read.start;
+    rows += own;
+    const group = groups.at(-1);
+    if (group && rows <= most && group.length < SMALL_READS_AT_ONCE / 2) group.push(read);
+    else {
+      groups.push([read]);
+      rows = own;
+    }
+  }
+  return groups;
+}
+
+/** Bytes of a row as it is stored. */
+export function storedRowBytes({ array, width }: FrameTable): number {
+  return width * elementBytes(array.dtype as NumericType);
+}
+
+/** Bytes a read takes off the disk, before compression: whole chunks where that is how it is. */
+export function bytesOfRead(table: FrameTable, { start, end }: Read): number {
+  const rowBytes = storedRowBytes(table);
+  if (!table.array.wholeChunks) return (end - start) * rowBytes;
+  const { chunkRows } = table.array;
+  const first = Math.floor(start / chunkRows) * chunkRows;
+  return (Math.min(table.rows, first + chunkRows) - first) * rowBytes;
+}
+
+/** Reads rows of a table, a few at once, and notices when they are not what they were. */
+export class FrameReader {
+  readonly #table: FrameTable;
+  readonly #signal: AbortSignal;
+  /** What was seen of each row; 0 where nothing yet. Rows that are read once have none. */
+  readonly #marks: Uint32Array | undefined;
+  bytesRead = 0;
+  reads = 0;
+  /** Milliseconds at least one read was under way. */
+  busyMs = 0;
+  #underWay = 0;
+  #began = 0;
+
+  constructor(table: FrameTable, signal: AbortSignal, { readsAgain }: { readsAgain: boolean }) {
+    this.#table = table;
+    this.#signal = signal;
+    this.#marks = readsAgain ? new Uint32Array(table.rows) : undefined;
+  }
+
+  /** Host bytes of a reader that reads rows more than once. */
+  static markBytes(table: FrameTable): number {
+    return 4 * table.rows;
+  }
+
+  /**
+   * Rows of runs, in order, as they come: each with the row of the pool it begins at. Reads are begun a
+   * group at a time, while the group before is used: stores have a way for many small ones together.
+   *
+   * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
+   */
+  async *stream(runs: readonly Run[]): AsyncGenerator<{ at: number; values: FrameValues }> {
+    const { width } = this.#table;
+    const groups = groupReads(this.#table, readsOf(this.#table, runs));
+    const begin = (group: readonly Read[] = []) => {
+      const begun = group.map(({ start, end }) => this.#read(start, end));
+      // whoever takes it sees the failure
+      for (const values of begun) values.catch(() => {});
+      return begun;
+    };
+    let [under, next] = [begin(), begin(groups[0])];
+    try {
+      for (let i = 0; i < groups.length; i++) {
+        [under, next] = [next, begin(groups[i + 1])];
+        for (const [place, read] of groups[i]!.entries()) {
+          const values = await under[place]!;
+          this.reads++;
+          this.bytesRead += bytesOfRead(this.#table, read);
+          for (const { row, rows, at } of read.runs) {
+            const from = (row - read.start) * width;
+            const part = values.subarray(from, from + rows * width);
+            if (this.#marks) this.#watch(row, part);
+            yield { at, values: part };
+          }
+        }
+      }
+    } finally {
+      await Promise.allSettled([...under, ...next]);
+    }
+  }
+
+  /** Puts runs into `pool`, [rows, width]. */
+  async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
+    for await (const { at, values } of this.stream(runs)) pool.set(values, at * this.#table.width);
+  }
+
+  /** A checksum of a few rows, by which frames are known again. */
+  async fingerprint(): Promise<number> {
+    const { rows, width } = this.#table;
+    const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
+    const seen = createFrames(this.#table.held, probes.length * width);
+    for (const [i, row] of probes.entries()) seen.set(await this.#read(row, row + 1), i * width);
+    return crc32c(new Uint8Array(seen.buffer));
+  }
+
+  async #read(start: number, end: number): Promise<FrameValues> {
+    this.#signal.throwIfAborted();
+    if (this.#underWay++ === 0) this.#began = performance.now();
+    try {
+      return await this.#held(start, end);
+    } finally {
+      if (--this.#underWay === 0) this.busyMs += performance.now() - this.#began;
+    }
+  }
+
+  /** Rows as they are held. */
+  async #held(start: number, end: number): Promise<FrameValues> {
+    const { array, held } = this.#table;
+    const options = { signal: this.#signal };
+    if (held === "float16" && array.readBits) return await array.readBits(start, end, options);
+    const values = await array.read(start, end, options);
+    const floats = values instanceof Float32Array
+      ? values
+      : Float32Array.from(values as ArrayLike<number>);
+    return held === "float16" ? encodeFloat16(floats) : floats;
+  }
+
+  #watch(row: number, values: FrameValues): void {
+    const { width } = this.#table;
+    const words = values instanceof Uint16Array
+      ? values
+      : new Uint32Array(values.buffer, values.byteOffset, values.length);
+    const step = Math.max(1, Math.floor(width / WATCHED));
+    for (let i = 0; i < values.length / width; i++) {
+      let mark = 0;
+      // others in each row, so that a feature that changes is seen in some
+      const first = (row + i) % step;
+      for (let element = i * width + first; element < (i + 1) * width; element += step) {
+        mark = Math.imul(mark ^ words[element]!, 0x85ebca6b) + 1;
+      }
+      mark = mark >>> 0 || 1;
+      const before = this.#marks![row + i]!;
+      if (before !== 0 && before !== mark) {
+        throw new ChunkError(
+          `Cannot go on with windows: frame ${
+            row + i
+          } changed since it was read before; wait until ` +
+            "the frames are written, then begin again",
+          `frame ${row + i}`,
+        );
+      }
+      this.#marks![row + i] = mark;
+    }
+  }
+}

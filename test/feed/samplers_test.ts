@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import { balanced, everyNth, rarityWeights, weighted } from "../../src/feed/samplers.ts";
+import { recordNumbers } from "../support/record.ts";
+
+const counts = (drawn: Uint32Array, windows: number) => {
+  const seen = new Float64Array(windows);
+  for (const window of drawn) seen[window]!++;
+  return seen;
+};
+
+describe("everyNth", () => {
+  it("takes every so many windows, all of them over the offsets", () => {
+    expect([...everyNth(3).draw(8, 0)]).toEqual([0, 3, 6]);
+    expect([...everyNth(3, 2).draw(8, 5)]).toEqual([2, 5]);
+    const all = [0, 1, 2, 3].flatMap((offset) => [...everyNth(4, offset).draw(21, 0)]);
+    expect(all.sort((a, b) => a - b)).toEqual(Array.from({ length: 21 }, (_, i) => i));
+    expect(everyNth(4, 1).most(21)).toBe(5);
+  });
+
+  it("refuses a step of 0 and an offset beyond the step", () => {
+    expect(() => everyNth(0)).toThrow(RangeError);
+    expect(() => everyNth(3, 3)).toThrow(/every 3th window from 3/);
+  });
+});
+
+describe("weighted", () => {
+  const weights = [0, 1, 2, 0.25, 1.5, 3.75];
+
+  it("takes trunc(w) copies, and one more as often as the fraction says", () => {
+    const epochs = 4000;
+    const sampler = weighted(weights, 9);
+    const total = new Float64Array(weights.length);
+    // thousands of calls of expect() would take longer than the draws
+    let wrong = 0;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const drawn = sampler.draw(weights.length, epoch);
+      if (drawn.length > sampler.most(weights.length)) wrong++;
+      if (drawn.some((window, i) => i > 0 && drawn[i - 1]! > window)) wrong++;
+      counts(drawn, weights.length).forEach((count, window) => {
+        const weight = weights[window]!;
+        if (count !== Math.floor(weight) && count !== Math.ceil(weight)) wrong++;
+        total[window]! += count;
+      });
+    }
+    expect(wrong).toBe(0);
+    // a binomial's spread is at most half the root of its draws; 4.2 of them
+    weights.forEach((weight, window) => {
+      expect(Math.abs(total[window]! - weight * epochs))
+        .toBeLessThanOrEqual(4.2 * Math.sqrt(epochs) / 2);
+    });
+  });
+
+  it("draws the same in every runtime, another time each epoch", async () => {
+    const many = Float64Array.from({ length: 200 }, (_, i) => (i % 7) / 3);
+    const drawn = [...weighted(many, 4).draw(200, 2)];
+    expect(drawn).toEqual([...weighted(many, 4).draw(200, 2)]);
+    expect(drawn).not.toEqual([...weighted(many, 4).draw(200, 3)]);
+    expect(drawn).not.toEqual([...weighted(many, 5).draw(200, 2)]);
+    await recordNumbers("window_samples", drawn);
+  });
+
+  it("refuses weights that are negative, not numbers, or of another count", () => {
+    expect(() => weighted([1, -1])).toThrow(/window 1 has -1, wanted 0 or more/);
+    expect(() => weighted([NaN])).toThrow(RangeError);
+    expect(() => weighted([1, 2]).draw(3, 0)).toThrow(/got 2 weights, there are 3 windows/);
+  });
+});
+
+describe("balanced", () => {
+  // 90, 9 and 1 windows of three classes
+  const classes = Array.from({ length: 100 }, (_, i) => i < 90 ? 5 : i < 99 ? 2 : 8);
+
+  it("takes every class as often, and within it every window as often, to one", () => {
+    for (const count of [100, 30, 301, 2]) {
+      for (const epoch of [0, 1, 2]) {
+        const drawn = balanced(classes, { count, seed: 3 }).draw(100, epoch);
+        expect(drawn.length).toBe(count);
+        const seen = counts(drawn, 100);
+        const byClass = new Map<number, number[]>();
+        seen.forEach((times, window) =>
+          byClass.set(classes[window]!, [...byClass.get(classes[window]!) ?? [], times])
+        );
+        const totals = [...byClass.values()].map((own) => own.reduce((a, b) => a + b, 0));
+        expect(Math.max(...totals) - Math.min(...totals)).toBeLessThanOrEqual(1);
+        for (const own of byClass.values()) {
+          expect(Math.max(...own) - Math.min(...own)).toBeLessThanOrEqual(1);
+        }
+      }
+    }
+  });
+
+  it("takes other windows of a large class each epoch", () => {
+    const sampler = balanced(classes);
+    const seen = new Set<number>();
+    for (let epoch = 0; epoch < 20; epoch++) {
+      for (const window of sampler.draw(100, epoch)) seen.add(window);
+    }
+    // 33 of 90 each time: one is never seen with probability (57 / 90)^20
+    expect(seen.size).toBe(100);
+  });
+});
+
+describe("rarityWeights", () => {
+  it("are the largest of min(sqrt(1 / rate), factor) over what is pressed", () => {
+    // 4 frames, 3 buttons: rates 3/4, 1/4, 0
+    const pressed = [1, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0];
+    const weights = rarityWeights(pressed, { buttons: 3, factor: 1.5 });
+    expect([...weights]).toEqual([Math.sqrt(4 / 3), 1.5, Math.sqrt(4 / 3), 1]);
+    expect(rarityWeights(pressed, { buttons: 3, factor: 9 })[1]).toBe(2);
+    expect(() => rarityWeights([1, 2], { buttons: 3, factor: 1 })).toThrow(/wanted 3 a frame/);
+  });
+});
