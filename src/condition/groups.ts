@@ -20,7 +20,7 @@ import { StoreView } from "../store/store_view.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
-import { removeGroup, writeArray, writeGroup } from "../zarr/group_writer.ts";
+import { removeArrays, writeArray, writeGroup } from "../zarr/group_writer.ts";
 import type { Corpus, GroupsInput, IdentifiedCorpus, OpenCorpusOptions } from "./corpus.ts";
 import { changedInput, digestCorpus, identify, stampFiles } from "./identity.ts";
 import type { Name } from "./names.ts";
@@ -383,7 +383,7 @@ async function copyGroups(
   options: ReadOptions,
   onShare: (share: number) => void,
 ): Promise<string> {
-  await removeGroup(copy);
+  await removeArrays(copy, []);
   const { energy, utterances } = described;
   const specs = copySpecs(described);
   const [ids, speakers, ends] = specs.slice(-3) as [ZarrArraySpec, ZarrArraySpec, ZarrArraySpec];

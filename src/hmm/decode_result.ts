@@ -13,7 +13,7 @@ import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
 import { chunkKey, readGroupAttributes } from "../zarr/metadata.ts";
-import type { Resumption } from "../stream/plan.ts";
+import type { Resumption } from "../stream/task.ts";
 import type { MemoryBytes } from "../types.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { PACKING_OF } from "./posterior_types.ts";

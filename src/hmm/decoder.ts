@@ -10,8 +10,9 @@ import { Plan } from "../stream/plan.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
 import { chooseOperator } from "./transition/choose_operator.ts";
 import type { Clock } from "./clocks.ts";
-import type { DecodeOptions, Operator } from "./decode_job.ts";
-import { DecodeJob } from "./decode_job.ts";
+import type { DecodeOptions } from "./decode_options.ts";
+import type { Operator } from "./decode_task.ts";
+import { DecodeTask } from "./decode_task.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { untrackedSpans } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
@@ -21,6 +22,7 @@ import { cutLanes } from "./lane_cuts.ts";
 import { matrixRecursion } from "./transition/matrix_recursion.ts";
 import type { Recursion } from "./transition/recursion.ts";
 import { convolutionRecursion } from "./transition/recursion.ts";
+import { poissonObservation } from "./observation/poisson.ts";
 import type { PositionInput, Recording, SpikeInput } from "./recording.ts";
 import { checkSpikePrecision, validateRecording } from "./recording.ts";
 import type { Encoding } from "./sorted_spikes.ts";
@@ -29,7 +31,7 @@ import type { StateModel } from "./states.ts";
 import type { Interval, TimeGrid } from "./time_grid.ts";
 import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
-export type { DecodeOptions } from "./decode_job.ts";
+export type { DecodeOptions } from "./decode_options.ts";
 export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
 export type { OperatorKind } from "./transition/choose_operator.ts";
@@ -153,24 +155,37 @@ export class SortedSpikesDecoder {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
-    let refusal: BudgetError | undefined;
-    for (const operator of this.#operators(lanes, options.operator)) {
+    const operators = this.#operators(lanes, options.operator);
+    const taskWith = (operator: Operator): DecodeTask => {
       const recursion = this.#recursion(gpu, operator.kind);
-      const job = new DecodeJob(gpu, this.grid, this.states, {
-        rates,
-        spikes,
+      const bins = this.grid.interiorIndex.length;
+      return new DecodeTask({
+        grid: this.grid,
+        model: this.states,
         time,
         lanes,
         recursion,
+        observation: poissonObservation(rates, { spikes, time, lanes, recursion, bins }),
         operator,
         encoding: {
           exposureSeconds: this.encoding.exposureSeconds,
           ...(this.unitIds.some((id, unit) => id !== unit) && { unitIds: this.unitIds }),
         },
+        droppedSpikes: spikes.dropped,
+        missing: spikes.missing,
         warnings: this.warnings,
+        adapter: gpu.adapter.name,
+        withOperator(kind) {
+          const other = operators.find((operator) => operator.kind === kind);
+          return other && taskWith({ kind: other.kind, reason: `${kind}, as it was begun` });
+        },
       }, options);
+    };
+    let refusal: BudgetError | undefined;
+    for (const operator of operators) {
+      const task = taskWith(operator);
       try {
-        return new Plan(gpu, job, options);
+        return new Plan(gpu, task, options);
       } catch (error) {
         if (!(error instanceof BudgetError)) throw error;
         // a smaller table may fit

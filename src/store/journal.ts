@@ -1,10 +1,9 @@
 /**
- * What a run keeps beside its output until it is done: which plan it is, a log of the steps that are
- * stored for good, and the state carried from step to step; or, of a run that stores nothing until it is
- * done, the state of the host now and then. A run that was interrupted goes on from it.
+ * What a run keeps beside its output until it is done: which plan it is, a log of what is stored for good,
+ * and the states from which the rest can be computed. A run that was interrupted goes on from them.
  *
- * The log is a line of JSON a step, behind its CRC-32C. A line that is torn or damaged ends it: what
- * later lines told of is done again, which gives the same bytes.
+ * The log is a line of JSON for every checkpoint, behind its CRC-32C. A line that is torn or damaged ends it:
+ * what later lines told of is done again, which gives the same bytes.
  *
  * @module
  */
@@ -18,23 +17,16 @@ import { openStore } from "./store.ts";
 const PLAN_KEY = "/plan.json";
 const LOG_KEY = "/log/steps";
 const LOCK_KEY = "/lock";
-const STATE_KEY = "/state";
 const CRC_BYTES = 4;
 /** Version of the layout written here; another one is not gone on with. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
-/** What a run needs on the host to go on. */
-export interface HostState {
-  /** Anything JSON can hold. */
-  facts: unknown;
-  arrays: readonly (Float32Array | Float64Array)[];
-}
-
-/** Among the facts of a stored state: where it was taken, at the start of a sweep or at a row of it. */
-export interface SnapshotPlace {
-  pass: string;
-  sweep: number;
-  row?: number;
+/** What {@link Journal.claim} tells of the run that began a journal. */
+export interface Claim {
+  /** Hash of its plan. */
+  hash: string;
+  /** Hash of the plan whose finished result it was allowed to replace. */
+  replaces?: string;
 }
 
 /** The store `<out>.journal`, opened by {@link openJournal}. */
@@ -50,14 +42,9 @@ export class Journal {
     return this.#store.place;
   }
 
-  /** Bytes a carry of so many bytes takes. */
-  static carryBytes(bytes: number): number {
+  /** Bytes a state of so many bytes takes. */
+  static stateBytes(bytes: number): number {
     return bytes + CRC_BYTES;
-  }
-
-  /** Bytes a state of the host takes. */
-  static stateBytes(state: HostState): number {
-    return Journal.carryBytes(bytesOf([encodeHead(state), ...state.arrays]));
   }
 
   /** Bytes an entry takes in the log. */
@@ -74,12 +61,12 @@ export class Journal {
     return this.#store.lock(LOCK_KEY);
   }
 
-  /** Hash of the plan that began this journal; `undefined` if there is none that can be read. */
-  async planHash(): Promise<string | undefined> {
+  /** Whose journal it is; `undefined` if there is none that can be read. */
+  async claim(): Promise<Claim | undefined> {
     const bytes = await this.#store.get(PLAN_KEY);
     try {
-      const plan = bytes && JSON.parse(new TextDecoder().decode(bytes));
-      return plan?.version === FORMAT_VERSION ? plan.hash : undefined;
+      const { version, ...claim } = JSON.parse(new TextDecoder().decode(bytes));
+      return version === FORMAT_VERSION ? claim : undefined;
     } catch {
       return undefined;
     }
@@ -89,13 +76,13 @@ export class Journal {
    * Starts over for a plan. One that had begun here keeps its claim on the output all the while: what it
    * left there may not look like anything.
    */
-  async begin(hash: string): Promise<void> {
-    if (await this.planHash() === hash) {
+  async begin(claim: Claim): Promise<void> {
+    if ((await this.claim())?.hash === claim.hash) {
       await this.#forget();
       return;
     }
     await this.clear();
-    const plan = { version: FORMAT_VERSION, hash };
+    const plan = { version: FORMAT_VERSION, ...claim };
     await this.#store.set(PLAN_KEY, new TextEncoder().encode(JSON.stringify(plan)));
   }
 
@@ -131,42 +118,18 @@ export class Journal {
     await this.#log.sync();
   }
 
-  /** Stores the state a pass has at a row. */
-  async saveCarry(pass: string, row: number, carry: Uint8Array): Promise<void> {
-    await this.#seal(carryKey(pass, row), [carry]);
-  }
-
   /**
-   * Stores a state of the host in place of the one before; at any moment one of them is whole. The state
-   * may change as soon as this has been called.
+   * Stores the state a stage has at a row, in parts that may change as soon as this has been called. One that
+   * was there is replaced; at any moment one of them is whole.
    */
-  saveState(state: HostState): Promise<void> {
-    return this.#seal(STATE_KEY, [encodeHead(state), ...state.arrays]);
-  }
-
-  /** The state that was stored last, and its bytes; `undefined` if there is none, or it is damaged. */
-  async loadState(): Promise<{ state: HostState; bytes: number } | undefined> {
-    const sealed = await this.#store.get(STATE_KEY);
-    const bytes = sealed && unseal(sealed);
-    if (!bytes) return undefined;
-    let at = bytes.indexOf(0x0a) + 1;
-    const { facts, types } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, at)));
-    const arrays = (types as [4 | 8, number][]).map(([size, length]) => {
-      const { buffer } = bytes.slice(at, at += size * length);
-      return size === 4 ? new Float32Array(buffer) : new Float64Array(buffer);
-    });
-    return { state: { facts, arrays }, bytes: bytes.byteLength + CRC_BYTES };
-  }
-
-  /** Whether a state of the host is there, whole or not. */
-  async hasState(): Promise<boolean> {
-    return await this.#store.size(STATE_KEY) !== undefined;
+  saveState(stage: string, row: number, parts: readonly ArrayBufferView[]): Promise<void> {
+    return this.#seal(stateKey(stage, row), parts);
   }
 
   /** Stores parts, one after the other, with their checksum. */
   async #seal(key: string, parts: readonly ArrayBufferView[]): Promise<void> {
     const length = bytesOf(parts);
-    const bytes = new Uint8Array(Journal.carryBytes(length));
+    const bytes = new Uint8Array(Journal.stateBytes(length));
     let at = 0;
     for (const { buffer, byteOffset, byteLength } of parts) {
       bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
@@ -176,39 +139,24 @@ export class Journal {
     await this.#store.set(key, bytes, { transfer: true });
   }
 
-  /**
-   * The state a pass had at a row.
-   *
-   * @throws {ChunkError} If it is missing or damaged.
-   */
-  async loadCarry(pass: string, row: number): Promise<Uint8Array> {
-    const key = carryKey(pass, row);
-    const path = this.#store.place + key;
-    const bytes = await this.#store.get(key);
-    if (!bytes) throw new ChunkError(`Cannot go on: the carry "${path}" is missing`, path);
-    const body = unseal(bytes);
-    if (!body) {
-      throw new ChunkError(
-        `Cannot go on: the carry "${path}" of ${bytes.byteLength} bytes is damaged`,
-        path,
-      );
-    }
-    return body;
+  /** The state a stage had at a row; `undefined` if it is missing or damaged. */
+  async loadState(stage: string, row: number): Promise<Uint8Array | undefined> {
+    const bytes = await this.#store.get(stateKey(stage, row));
+    return bytes && unseal(bytes);
   }
 
-  /** Rows at which a pass has a state that is whole, ascending. */
-  async carryRows(pass: string): Promise<number[]> {
+  /** Rows at which a stage has a state that is whole, ascending. */
+  async stateRows(stage: string): Promise<number[]> {
     const rows: number[] = [];
-    for (const key of await this.#store.list(`/carry/${pass}`)) {
+    for (const key of await this.#store.list(`/state/${stage}`)) {
       const row = Number(key.slice(key.lastIndexOf("/") + 1));
-      const whole = await this.loadCarry(pass, row).then(() => true, () => false);
-      if (whole) rows.push(row);
+      if (await this.loadState(stage, row)) rows.push(row);
     }
     return rows.sort((a, b) => a - b);
   }
 
-  async deleteCarry(pass: string, row: number): Promise<void> {
-    await this.#store.delete(carryKey(pass, row));
+  async deleteState(stage: string, row: number): Promise<void> {
+    await this.#store.delete(stateKey(stage, row));
   }
 
   /** Whether a run that was killed left nothing to be cleared. */
@@ -224,13 +172,12 @@ export class Journal {
     await this.#forget();
   }
 
-  /** Removes what was done: the log first, without which carries mean nothing. */
+  /** Removes what was done: the log first, without which states mean nothing. */
   async #forget(): Promise<void> {
     await this.#log?.close();
     this.#log = undefined;
     await this.#store.deleteAll("/log");
-    await this.#store.deleteAll("/carry");
-    await this.#store.delete(STATE_KEY);
+    await this.#store.deleteAll("/state");
   }
 
   /** Lets go of the files. What is in them stays. */
@@ -246,14 +193,8 @@ export async function openJournal(outPlace: string, options?: OpenStoreOptions):
   return new Journal(await openStore(siblingPlace(outPlace, ".journal"), options));
 }
 
-function carryKey(pass: string, row: number): string {
-  return `/carry/${pass}/${String(row).padStart(12, "0")}`;
-}
-
-/** A line that says what follows it. */
-function encodeHead({ facts, arrays }: HostState): Uint8Array {
-  const types = arrays.map((array) => [array instanceof Float32Array ? 4 : 8, array.length]);
-  return new TextEncoder().encode(`${JSON.stringify({ facts, types })}\n`);
+function stateKey(stage: string, row: number): string {
+  return `/state/${stage}/${String(row).padStart(12, "0")}`;
 }
 
 function bytesOf(parts: readonly ArrayBufferView[]): number {

@@ -13,78 +13,136 @@ import type { MemoryBytes } from "../types.ts";
 import { MEETING_ROWS, stagesOf } from "./lanes.ts";
 import type { Pass, SharedBuffer } from "./pass.ts";
 import { namedSteps } from "./pass.ts";
-import type { MemoryItem, PlanLayout } from "./plan.ts";
+import type { Output } from "./output.ts";
 import type { Slot, Workspace } from "./schedule.ts";
-import { CARRY_STAGING } from "./schedule.ts";
+import { CARRY_STAGING, tilesAlive } from "./schedule.ts";
+import type { HeldSpecs, Task, TaskLayout } from "./task.ts";
+import { heldBytes } from "./task.ts";
 
 // Tables cross in pieces of at most this size.
 const TABLE_STAGING_BYTES = 4 * 2 ** 20;
-// What an entry of the journal's log takes at most, but for what the model puts into it; a snapshot's
-// place likewise.
+// What a line of the journal's log takes at most, but for the chunks it tells of.
 const LOG_ENTRY_BYTES = 400;
 
-/** Bytes of GPU, host and disk a layout needs. */
-export function projectBytes(layout: PlanLayout, tileRows: number, slots: number): MemoryBytes {
-  const items = [...layout.memory, ...journalMemory(layout, tileRows)];
+/** A line of the memory table: what is held, how many bytes, and whether on the host or on disk. */
+export interface MemoryItem {
+  what: string;
+  kind: "host" | "disk";
+  bytes: number;
+}
+
+/** What a task holds on the host and on disk, line by line. */
+export function memoryOf<Specs extends HeldSpecs>(
+  { held, output: { place } }: Pick<Task<Specs, unknown>, "held" | "output">,
+  output: Pick<Output, "memory">,
+  layout: TaskLayout,
+  tileRows: number,
+  slots: number,
+): MemoryItem[] {
+  const { passes, tables = [] } = layout;
+  const { all, kept, copied } = heldBytes(held);
+  const alive = tilesAlive(slots);
+  const items: MemoryItem[] = tables.map((item) => ({ ...item, kind: "host" }));
+  items.push({ what: "arrays that go from tile to tile", kind: "host", bytes: all });
+  items.push({
+    what: "tiles on their way",
+    kind: "host",
+    bytes: Math.max(...passes.map((pass) => tileHostBytes(pass, alive))),
+  });
+  if (place !== undefined && copied > 0) {
+    items.push({ what: "arrays as they were read", kind: "host", bytes: alive * copied });
+  }
+  items.push(...output.memory());
+  if (place !== undefined) items.push(...journalMemory(layout, tileRows, kept));
+  return items.filter(({ bytes }) => bytes > 0);
+}
+
+/** Host bytes of a pass's tiles: one is being read, others have what goes beside, one is being written. */
+function tileHostBytes(
+  { slotBuffers, hostBytes: { read = 0, write = 0 } = {}, besideBytes = 0 }: Pass,
+  alive: number,
+): number {
+  const uploads = slotBuffers.reduce(
+    (sum, { role, bytes }) => sum + (role === "upload" ? bytes : 0),
+    0,
+  );
+  return read + uploads + alive * besideBytes + write;
+}
+
+/** Bytes of GPU, host and disk a task needs. */
+export function projectBytes<Specs extends HeldSpecs>(
+  task: Pick<Task<Specs, unknown>, "held" | "output">,
+  output: Pick<Output, "memory">,
+  layout: TaskLayout,
+  tileRows: number,
+  slots: number,
+): MemoryBytes {
+  const items = memoryOf(task, output, layout, tileRows, slots);
   const sum = (kind: "host" | "disk") =>
     items.reduce((bytes, item) => bytes + (item.kind === kind ? item.bytes : 0), 0);
   return {
-    gpu: tableBytes(layout.shared) + ringBytes(layout.passes, layout.lanes?.count ?? 1, slots),
+    gpu: tableBytes(layout) + ringBytes(layout.passes, layout.lanes?.count ?? 1, slots),
     host: sum("host"),
     disk: sum("disk"),
   };
 }
 
 /** What the journal holds until the run is done. */
-export function journalMemory(layout: PlanLayout, tileRows: number): MemoryItem[] {
-  const { passes, lanes, alignRows = 1, restarts, stateBytes } = layout;
-  if (stateBytes !== undefined) {
-    const bytes = stateBytes + LOG_ENTRY_BYTES;
-    return [
-      { what: "state on its way to the journal", kind: "host", bytes },
-      // one takes the place of another
-      { what: "journal, removed at the end", kind: "disk", bytes: 2 * bytes },
-    ];
-  }
-  if (restarts) return [];
+function journalMemory(layout: TaskLayout, tileRows: number, heldKept: number): MemoryItem[] {
+  const { passes, lanes, alignRows = 1 } = layout;
   const count = lanes?.count ?? 1;
-  let carries = 0;
-  let largest = 0;
+  const fixed = heldKept + keptBuffers(layout).reduce((sum, { bytes }) => sum + bytes, 0);
+  let states = 0;
+  let largest = Journal.stateBytes(fixed);
+  let largestCarry = 0;
   let entries = 0;
   for (const { pass, kind, low, high } of stagesOf(layout)) {
     const meetings = count > 1 ? Math.ceil((high - low) / MEETING_ROWS) + 1 : 0;
     // a resumed run may have one tile more
     const tiles = Math.ceil((high - low) / tileRows) + 1 + meetings;
     entries += kind === "repair" ? (count - 1) * (tiles + 1) + 1 : tiles;
-    if (!pass.carry) continue;
-    const bytes = Journal.carryBytes((kind === "repair" ? 1 : count) * pass.carry.bytes);
+    if (!pass.carry) {
+      entries += (pass.sweeps?.most ?? 1) * tiles;
+      continue;
+    }
+    const carry = (kind === "repair" ? 1 : count) * pass.carry.bytes;
+    const bytes = Journal.stateBytes(fixed + carry);
     largest = Math.max(largest, bytes);
+    largestCarry = Math.max(largestCarry, carry);
     const startsOthers = passes.some(({ startsFrom }) => startsFrom?.pass === pass.name);
     if (startsOthers && kind !== "burn-in") {
-      carries += tiles * bytes;
+      states += (tiles + 1) * bytes;
     } else {
-      // the last one, and those since what is stored; with lanes, where they may meet and at the end
+      // the last one, and those since what is stored; with lanes, where they may meet; and at the end
       const passing = Math.min(tiles, 2 + Math.ceil(alignRows / tileRows));
-      carries += (passing + meetings + (count > 1 ? 1 : 0)) * bytes;
+      states += (passing + meetings + 1) * bytes;
     }
   }
+  // where it can go on, where it soon will, and the one that takes its place
+  states += 3 * Journal.stateBytes(fixed);
   const items: MemoryItem[] = [
-    { what: "carry on its way to the journal", kind: "host", bytes: 2 * largest },
+    { what: "state on its way to the journal", kind: "host", bytes: 2 * largest },
     {
       what: "journal, removed at the end",
       kind: "disk",
-      bytes: carries + entries * LOG_ENTRY_BYTES,
+      bytes: states + entries * LOG_ENTRY_BYTES,
     },
   ];
   if (count > 1) {
     // how lanes ended, how they started, and one in the making
-    items.push({ what: "states where lanes meet", kind: "host", bytes: 3 * largest });
+    items.push({ what: "states where lanes meet", kind: "host", bytes: 3 * largestCarry });
   }
   return items;
 }
 
-export function tableBytes(shared: readonly SharedBuffer[]): number {
-  const staging = tableStagingBytes(shared);
+/** Buffers that checkpoints store. */
+export function keptBuffers({ shared }: Pick<TaskLayout, "shared">): SharedBuffer[] {
+  return shared.filter(({ kept }) => kept);
+}
+
+export function tableBytes({ shared }: Pick<TaskLayout, "shared">): number {
+  const staging = tableStagingBytes(shared) +
+    keptBuffers({ shared }).reduce((sum, { bytes }) => sum + bufferBytes(bytes), 0);
   return shared.reduce((bytes, buffer) => bytes + bufferBytes(buffer.bytes), staging);
 }
 
@@ -155,17 +213,62 @@ function ringRequests(passes: readonly Pass[], lanes: number): RingRequest[] {
   return [...requests.values()];
 }
 
-export interface PlanBuffers {
-  shared: Record<string, GPUBuffer>;
-  workspace: Workspace;
-  slots: Slot[];
+/** The buffers of a plan. */
+export class PlanBuffers {
+  readonly shared: Record<string, GPUBuffer> = {};
+  readonly workspace: Workspace = { device: {}, params: {} };
+  readonly slots: Slot[];
   tableStaging: GPUBuffer | undefined;
-  all: GPUBuffer[];
+  /** Where buffers that checkpoints store come back, and which those are. */
+  readonly kept: { source: GPUBuffer; staging: GPUBuffer; bytes: number }[] = [];
+  readonly all: GPUBuffer[];
+
+  constructor(slotCount: number, all: GPUBuffer[]) {
+    this.slots = Array.from({ length: slotCount }, () => ({ uploads: {}, downloads: {} }));
+    this.all = all;
+  }
+
+  /** Whether a copy that was recorded has not been read. */
+  #underWay = false;
+
+  /** Records the copy that {@link mapKept} reads; not while another one is under way. */
+  copyKept(encoder: GPUCommandEncoder): boolean {
+    if (this.#underWay) return false;
+    this.#underWay = true;
+    for (const { source, staging, bytes } of this.kept) {
+      encoder.copyBufferToBuffer(source, 0, staging, 0, bufferBytes(bytes));
+    }
+    return true;
+  }
+
+  /** Contents of all that is kept, as they were copied. */
+  async mapKept(): Promise<Uint8Array> {
+    const contents = new Uint8Array(this.kept.reduce((sum, { bytes }) => sum + bytes, 0));
+    let at = 0;
+    for (const { staging, bytes } of this.kept) {
+      await staging.mapAsync(MapMode.READ);
+      contents.set(new Uint8Array(staging.getMappedRange(), 0, bytes), at);
+      staging.unmap();
+      at += bytes;
+    }
+    this.#underWay = false;
+    return contents;
+  }
+
+  /** Contents of all that is kept, while no pass is under way. */
+  async readKept(gpu: Gpu): Promise<Uint8Array> {
+    if (this.kept.length === 0) return new Uint8Array(0);
+    this.#underWay = false;
+    await gpu.submit("read what is kept", (encoder) => {
+      this.copyKept(encoder);
+    });
+    return await this.mapKept();
+  }
 }
 
 export async function allocate(
   account: Account,
-  { shared, passes, lanes }: PlanLayout,
+  { shared, passes, lanes }: TaskLayout,
   slotCount: number,
 ): Promise<PlanBuffers> {
   const transfer = BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
@@ -173,6 +276,12 @@ export async function allocate(
     label: name,
     bytes,
     usage: transfer | (kind === "uniform" ? BufferUsage.UNIFORM : BufferUsage.STORAGE),
+  }));
+  const kept = keptBuffers({ shared });
+  const comingBack: BufferRequest[] = kept.map(({ name, bytes }) => ({
+    label: `${name} checkpoint`,
+    bytes,
+    usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
   }));
   const stagingBytes = tableStagingBytes(shared);
   const tableStaging: BufferRequest[] = stagingBytes === 0 ? [] : [{
@@ -191,18 +300,18 @@ export async function allocate(
   ];
   const all = await account.createBuffers([
     ...tables,
+    ...comingBack,
     ...tableStaging,
     ...placed.map(({ request }) => request),
   ]);
   const made = all.values();
   const next = () => made.next().value!;
-  const buffers: PlanBuffers = {
-    shared: Object.fromEntries(shared.map(({ name }) => [name, next()])),
-    tableStaging: tableStaging.map(next)[0],
-    workspace: { device: {}, params: {} },
-    slots: Array.from({ length: slotCount }, () => ({ uploads: {}, downloads: {} })),
-    all,
-  };
+  const buffers = new PlanBuffers(slotCount, all);
+  for (const { name } of shared) buffers.shared[name] = next();
+  for (const { name, bytes } of kept) {
+    buffers.kept.push({ source: buffers.shared[name]!, staging: next(), bytes });
+  }
+  buffers.tableStaging = tableStaging.map(next)[0];
   for (const { request: { place, name }, slot } of placed) {
     const places: Workspace & Slot = { ...buffers.workspace, ...buffers.slots[slot]! };
     places[place][name] = next();
@@ -240,7 +349,7 @@ export async function fillTables(
   }
 }
 
-export function largestBuffer({ shared, passes }: PlanLayout): number {
+export function largestBuffer({ shared, passes }: TaskLayout): number {
   return Math.max(...shared.map(({ bytes }) => bytes), largestTileBuffer(passes));
 }
 

@@ -84,3 +84,18 @@ export function endOf({ pass, low, high }: Stage): number {
 export function boundaryOf({ direction }: Pass, { start, end }: Tile): number {
   return direction === "forward" ? end : start;
 }
+
+/** The burn-in that a pass's lanes start from, where there are several. */
+export function burnInOf(
+  layout: Parameters<typeof stagesOf>[0],
+  pass: Pass,
+): Stage | undefined {
+  return stagesOf(layout).find((stage) =>
+    stage.kind === "burn-in" && stage.pass.name === pass.name
+  );
+}
+
+/** The part of all lanes' carries that is a lane's. */
+export function laneOf(carries: Uint8Array, { carry }: Pass, lane: number): Uint8Array {
+  return carries.subarray(lane * carry!.bytes, (lane + 1) * carry!.bytes);
+}

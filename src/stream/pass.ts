@@ -7,6 +7,7 @@
 
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { PARAMS_STRIDE } from "../gpu/kernel.ts";
+import type { NumericArray } from "../types.ts";
 
 /**
  * Rows [start, end) of each of some lanes, which one slot holds at a time. Without lanes, the recording
@@ -36,6 +37,8 @@ export interface SharedBuffer {
   data?: ArrayBufferView | (() => ArrayBufferView);
   /** Whether nothing is ever put into it from outside. */
   scratch?: boolean;
+  /** Whether checkpoints store it, as an optimizer's moments. What a pass carries is stored anyway. */
+  kept?: boolean;
 }
 
 /** A buffer of which every slot has its own. */
@@ -84,12 +87,17 @@ export interface LoopKernel {
   workgroups(tile: Tile): readonly number[];
 }
 
-/** Kernels that take turns: all of them on a row of every lane, then all of them on the next. */
+/**
+ * Kernels that take turns: all of them on a row of every lane, then all of them on the next; or on so many
+ * rows at a time, a batch.
+ */
 export interface LoopStep {
   /** Of the whole, in submits and timings. */
   name: string;
   loop: readonly LoopKernel[];
   order: "ascending" | "descending";
+  /** Rows of a turn, which {@link LoopKernel.params} gets the first of; 1 when not given. */
+  turnRows?: number;
 }
 
 export type Step = KernelStep | LoopStep | CopyStep;
@@ -103,6 +111,21 @@ export interface NamedKernel {
   paramsBytes: number;
 }
 
+/** Which sweep a tile is of. */
+export interface Turn {
+  /** Of this pass, from 0. */
+  sweep: number;
+  signal: AbortSignal;
+}
+
+/** What writing a tile gets beside its downloads. */
+export interface WriteTurn extends Turn {
+  /** What {@link Pass.read} gave for the tile that is no upload. */
+  beside: Record<string, ArrayBufferView>;
+  /** Stores rows of an array of the output, the first of them row `start`. */
+  store(name: string, start: number, values: NumericArray): Promise<void>;
+}
+
 /** One sweep over all tiles, or several, forward or backward. */
 export interface Pass {
   name: string;
@@ -111,6 +134,8 @@ export interface Pass {
   cost: number;
   /** Rows of this pass, where they are not those of the recording; it then has no lanes. */
   rows?: number;
+  /** Tiles are cut at multiples of so many rows alone: a batch is never two tiles. 1 when not given. */
+  grain?: number;
   /** Asked when it is the pass's turn: whether there is anything to do. */
   needed?(): boolean;
   slotBuffers: readonly SlotBuffer[];
@@ -119,10 +144,10 @@ export interface Pass {
    * Asks `again` after every sweep over all tiles whether there is another; at most `most` in all. Such
    * a pass has no lanes.
    */
-  sweeps?: { most: number; again(): boolean | Promise<boolean> };
+  sweeps?: { most: number; again(turn: Turn): boolean | Promise<boolean> };
   /**
-   * Whether a run whose {@link PlanActions.snapshot} was taken at a row can go on there: the device holds
-   * nothing by then that later rows need.
+   * Whether a run can go on at a row of a sweep: held arrays have all by then, and the device holds nothing
+   * that later rows need but what is kept. Between sweeps it always can.
    */
   resumesAt?(row: number): boolean;
   /** Whether it leaves on the device what later passes need: a run that goes on after it does it again. */
@@ -136,13 +161,26 @@ export interface Pass {
    * Its carries are kept for that.
    */
   startsFrom?: { pass: string; upload: string };
-  /** Contents of every other `upload` buffer for a tile. Runs while earlier tiles compute. */
-  read(tile: Tile, signal: AbortSignal): Promise<Record<string, ArrayBufferView>>;
+  /** Host bytes that reading a tile takes beside what it gives, and writing one; at most. */
+  hostBytes?: { read?: number; write?: number };
+  /** Bytes of what {@link Pass.read} gives beside uploads, at most. */
+  besideBytes?: number;
+  /** Arrays of the output that it writes. */
+  writes?: readonly string[];
+  /**
+   * Contents of every other `upload` buffer for a tile, and what {@link Pass.write} wants beside. Runs while
+   * earlier tiles compute.
+   */
+  read(tile: Tile, turn: Turn): Promise<Record<string, ArrayBufferView>>;
   /**
    * Takes every `download` buffer of a tile, tiles in pass order. The memory is the
    * driver's and is gone when the promise resolves.
    */
-  write(tile: Tile, downloads: Record<string, ArrayBuffer>, signal: AbortSignal): Promise<void>;
+  write(
+    tile: Tile,
+    downloads: Record<string, ArrayBuffer>,
+    turn: WriteTurn,
+  ): void | Promise<void>;
 }
 
 /** Bytes the shader's uniform `params` may have. */

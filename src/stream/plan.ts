@@ -6,186 +6,30 @@
 
 import { BudgetError, DeviceLostError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Account } from "../gpu/ledger.ts";
+import { digestOf } from "../math/digest.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
-import type { HostState, Journal } from "../store/journal.ts";
+import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
-import type { LaneReport, Lanes } from "./lanes.ts";
-import { laneRows } from "./lanes.ts";
+import { VERSION } from "../version.ts";
 import {
-  journalMemory,
   largestBuffer,
   largestTileBuffer,
+  memoryOf,
   projectBytes,
   ringBytes,
   tableBytes,
 } from "./buffers.ts";
-import type { Pass, SharedBuffer, Tile } from "./pass.ts";
+import { laneRows } from "./lanes.ts";
+import { createOutput, openStored, storedAttributes } from "./output.ts";
 import type { Position } from "./run.ts";
-import { PlanRun } from "./run.ts";
-import type { StageSeconds } from "./schedule.ts";
+import { TaskRun } from "./run.ts";
+import type { Task } from "./task.ts";
+import { unmeasured } from "./task.ts";
 
-/** A line of the memory table: what is held, how many bytes, and whether on the host or on disk. */
-export interface MemoryItem {
-  what: string;
-  kind: "host" | "disk";
-  bytes: number;
-}
-
-/** What a model says it needs for tiles of a given number of rows. */
-export interface PlanLayout {
-  /** Rows of the recording. */
-  rows: number;
-  shared: readonly SharedBuffer[];
-  passes: readonly Pass[];
-  memory: readonly MemoryItem[];
-  /** Stretches of the recording that are advanced side by side; one when not given. */
-  lanes?: Lanes;
-  /** Lines for people: what was chosen, and why. */
-  notes?: readonly string[];
-  /** Tiles of a whole number of these waste nothing when a run is resumed. */
-  alignRows?: number;
-  /** Rows of the largest tile that is worth its memory; 4096 when not given. */
-  mostTileRows?: number;
-  /**
-   * Whether the journal knows no tiles: an interrupted run starts over, or from the last
-   * {@link PlanActions.snapshot}.
-   */
-  restarts?: boolean;
-  /** Bytes of a snapshot at most, where they are taken. */
-  stateBytes?: number;
-}
-
-/** What an output place holds, before any work. */
-export type FoundOutput<Result> =
-  | { kind: "nothing" }
-  /** This plan's output, not finished. */
-  | { kind: "unfinished" }
-  | { kind: "finished"; result: Result };
-
-/** What a model made safe at the end of a tile. */
-export interface Commit {
-  /** Rows up to here, in the pass's direction, are stored for good. */
-  storedTo: number;
-  /** What {@link PlanActions.begin} needs to go on from here: anything JSON can hold. */
-  output?: unknown;
-}
-
-/** A tile that is done, as the journal holds it; rows are those of a lane. */
-export interface StepRecord extends Commit {
-  pass: string;
-  start: number;
-  end: number;
-  /** The model's state on the host after it. */
-  state?: unknown;
-  /** What it took to put a lane right that had started wrong. */
-  repair?: { lane: number; metAt?: number; distance: number; redoneRows: number };
-  /** At the end of a pass: how its lanes fit together. */
-  lanes?: LaneReport;
-}
-
-/** Hands a running model its account, so that host and disk bytes are counted as they come. */
-export interface RunContext {
-  account: Account;
-  signal: AbortSignal;
-  /** Tiles an earlier run stored for good, in the order they were done; none when it starts. */
-  steps: readonly StepRecord[];
-  /** The model's state or snapshot to go on from; `undefined` when it starts. */
-  state: unknown;
-}
-
-/** What a model does around its passes. */
-export interface PlanActions<Result> {
-  /** Name of the plan in tables and errors. */
-  name: string;
-  /** Where the output goes; its journal lies beside it. The memory of this process when not given. */
-  place?: string;
-  /** Buffers, passes and memory for a tile size. Costs nothing and touches nothing. */
-  layout(tileRows: number): PlanLayout;
-  /**
-   * Names everything that changes stored bytes, in a few characters: all that is read among it, never a
-   * sample. Asked at the start of every run.
-   */
-  hash?(signal: AbortSignal): Promise<string>;
-  /**
-   * Looks at the output place.
-   *
-   * @param begun Whether the journal beside it is this plan's.
-   * @throws {OutputConflictError} If something else is there.
-   */
-  check?(begun: boolean): Promise<FoundOutput<Result>>;
-  /** Why stored files are not what the steps told; `undefined` if they are. */
-  verify?(steps: readonly StepRecord[]): Promise<Error | undefined>;
-  /** Writes metadata, or goes on where the steps end. From here on the output place is ours. */
-  begin(context: RunContext): Promise<void>;
-  /** Makes what a tile wrote safe. */
-  commit?(pass: Pass, tile: Tile): Promise<Commit>;
-  /**
-   * Tells which rows of a pass may be written again: all of them, those that complete files that were
-   * begun again, or none, as at the start.
-   */
-  redo?(pass: Pass, rows: "all" | "begun" | "none"): void;
-  /** The state on the host that tiles change: anything JSON can hold. */
-  state?(): unknown;
-  /**
-   * All that tiles and sweeps change on the host: between two sweeps or passes, or at a row of a sweep that
-   * says it resumes there. `undefined` where the one before serves as well.
-   */
-  snapshot?(row: number | undefined): HostState | undefined;
-  /** Completes the output. */
-  finish(report: RunReport): Promise<Result>;
-  /** Lets go of what `begin` opened when the run failed or was cancelled. */
-  release(): Promise<void>;
-}
-
-/** Where a run went on that had been interrupted. */
-export interface Resumption {
-  pass: string;
-  /** First row of every lane, in the pass's direction, that was not stored. */
-  row: number;
-  /** Sweeps of the pass that were complete, where it has several. */
-  sweeps?: number;
-  /** The file that was damaged or missing, when stored work had to be done again for that. */
-  damaged?: string;
-}
-
-/** What a run measured. */
-export interface RunReport {
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage and pass. */
-  passes: Record<string, StageSeconds>;
-  /** Seconds from the call of `run()` to the last pass's end. */
-  totalSeconds: number;
-  /** Where it went on, if it did not start from nothing. */
-  resumed?: Resumption;
-  /** How lanes fitted together, where there are several. */
-  lanes?: LaneReport;
-}
-
-/** What a result says of the run that made it. */
-export interface Measured {
-  /** Promised and measured bytes; 0 when nothing had to be computed. */
-  projectedBytes: MemoryBytes;
-  peakBytes: MemoryBytes;
-  /** Seconds by stage, `<pass>.<stage>`, and `total`; empty when nothing had to be computed. */
-  seconds: Record<string, number>;
-  /** Where it went on, if an earlier run of the same plan was interrupted. */
-  resumed?: Resumption;
-}
-
-/** What a report says in a result. */
-export function measured(
-  { projectedBytes, peakBytes, passes, totalSeconds, resumed }: RunReport,
-): Measured {
-  const seconds: Record<string, number> = {};
-  for (const [pass, stages] of Object.entries(passes)) {
-    for (const [stage, value] of Object.entries(stages)) seconds[`${pass}.${stage}`] = value;
-  }
-  seconds.total = totalSeconds;
-  return { projectedBytes, peakBytes, seconds, ...(resumed && { resumed }) };
-}
+/** A task, whatever it holds. */
+// deno-lint-ignore no-explicit-any
+type AnyTask<Result> = Task<any, Result>;
 
 /** Choices that change speed and memory, never results. */
 export interface PlanChoices {
@@ -206,7 +50,7 @@ const MAX_SOFTWARE_TILE_BYTES = 32 * 2 ** 20;
 /** Journals of plans that have no output place. */
 let unnamedJournals = 0;
 
-/** Passes with their memory, ready to be looked at and run. */
+/** A task with its memory, ready to be looked at and run. */
 export class Plan<Result> {
   readonly name: string;
   /** Bytes the run will hold at most, by place. */
@@ -214,31 +58,38 @@ export class Plan<Result> {
   readonly tileRows: number;
   readonly slots: number;
   readonly #gpu: Gpu;
-  readonly #actions: PlanActions<Result>;
-  readonly #layout: PlanLayout;
+  readonly #task: AnyTask<Result>;
+  readonly #choices: PlanChoices;
 
   /**
    * @throws {BudgetError} If no tile fits the budget, or the one asked for does not.
    */
-  constructor(gpu: Gpu, actions: PlanActions<Result>, choices: PlanChoices = {}) {
+  constructor(gpu: Gpu, task: AnyTask<Result>, choices: PlanChoices = {}) {
     this.#gpu = gpu;
-    this.#actions = actions;
-    this.name = actions.name;
-    const { tileRows, slots } = chooseTile(gpu, actions, choices);
+    this.#task = task;
+    this.#choices = choices;
+    this.name = task.name;
+    const { tileRows, slots } = chooseTile(gpu, task, choices);
     this.tileRows = tileRows;
     this.slots = slots;
-    this.#layout = actions.layout(tileRows);
-    this.projected = projectBytes(this.#layout, tileRows, slots);
+    this.projected = projectBytes(
+      task,
+      createOutput(task.output),
+      task.layout(tileRows),
+      tileRows,
+      slots,
+    );
   }
 
   /** A table for people: what is held where, per pass and in all. */
   explain(): string {
-    const { rows, passes, shared, memory, lanes, notes = [] } = this.#layout;
-    const own = laneRows(this.#layout);
+    const layout = this.#task.layout(this.tileRows);
+    const { rows, passes, lanes, notes = [] } = layout;
+    const own = laneRows(layout);
     const count = lanes?.count ?? 1;
     const size = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
     const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
-    table.push(["tables and carries", "", "", size(tableBytes(shared)), "", ""]);
+    table.push(["tables and carries", "", "", size(tableBytes(layout)), "", ""]);
     for (const pass of passes) {
       const sweeps = pass.sweeps ? `, up to ${pass.sweeps.most} sweeps` : "";
       table.push([
@@ -250,9 +101,9 @@ export class Plan<Result> {
         "",
       ]);
     }
-    for (
-      const { what, kind, bytes } of [...memory, ...journalMemory(this.#layout, this.tileRows)]
-    ) {
+    const output = createOutput(this.#task.output);
+    const items = memoryOf(this.#task, output, layout, this.tileRows, this.slots);
+    for (const { what, kind, bytes } of items) {
       table.push([
         what,
         "",
@@ -267,15 +118,16 @@ export class Plan<Result> {
     const cut = count > 1
       ? `, ${count} lanes of ${own} that start ${lanes!.burnInRows} rows early`
       : "";
+    const budget = this.#gpu.budgetBytes;
     return `Plan "${this.name}": ${rows} rows${cut} on ${this.#gpu.adapter.name}, budget ` +
-      `${formatBytes(this.#gpu.budgetBytes.gpu)}\n${formatTable(table)}` +
-      notes.map((note) => `\n${note}`).join("");
+      `${formatBytes(budget.gpu)} of GPU memory and ${formatBytes(budget.host)} of the host's\n` +
+      `${formatTable(table)}${notes.map((note) => `\n${note}`).join("")}`;
   }
 
   /**
    * Runs every pass, or those that an interrupted run of the same plan left. Buffers are allocated
    * before the first read and destroyed at the end. A device that is lost is opened again once, and
-   * the run goes on from its last stored tile.
+   * the run goes on from its last checkpoint.
    *
    * @throws {OutputConflictError} If the output place holds something else, or another run is at work
    * there.
@@ -287,40 +139,53 @@ export class Plan<Result> {
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
     const began = performance.now();
-    const actions = this.#actions;
-    const hash = await actions.hash?.(signal) ?? "";
+    const task = await this.#adopted();
+    if (task !== this.#task) {
+      return await new Plan(this.#gpu, task, this.#choices).run(options);
+    }
+    const output = createOutput(task.output);
+    const { place } = task.output;
+    const { claim, hashFor, adapter } = await this.#identify(task, signal);
     const journal = await openJournal(
-      actions.place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
+      place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
     );
+    const look = async () => {
+      const found = await output.check(claim.hash, await journal.claim(), hashFor);
+      if (found.replaces !== undefined) claim.replaces = found.replaces;
+      return found.kind;
+    };
+    const found = async () =>
+      await task.result(await openStored(place!, task.output), unmeasured());
     try {
-      const before = await this.#check(journal, hash);
       // a run that was killed when all but the journal was done left that
-      if (before.kind === "finished" && await journal.isEmpty()) return before.result;
+      if (await look() === "finished" && await journal.isEmpty()) return await found();
       this.#gpu.throwIfFailed();
       const unlock = await journal.lock();
       try {
         // another run may have been at work until now
-        const found = await this.#check(journal, hash);
-        if (found.kind === "finished") {
+        const kind = await look();
+        if (kind === "finished") {
           await journal.clear();
-          return found.result;
+          return await found();
         }
-        let fresh = found.kind === "nothing" || await journal.planHash() !== hash;
+        let fresh = kind === "nothing" || (await journal.claim())?.hash !== claim.hash;
         let position: Position = {};
         for (let losses = 0;; losses++) {
-          const run = new PlanRun(
-            this.#gpu,
-            actions,
+          const run = new TaskRun({
+            gpu: this.#gpu,
+            task,
+            output,
             journal,
             signal,
             options,
             began,
             position,
-          );
+          });
+          const { tileRows, slots } = this;
           try {
-            const result = await run.run(this.tileRows, this.slots, hash, fresh);
+            const { stored, measured } = await run.run({ tileRows, slots, claim, adapter, fresh });
             await journal.clear();
-            return result;
+            return await task.result(stored, measured);
           } catch (error) {
             if (signal.aborted) throw signal.reason;
             const loss = await this.#gpu.loss();
@@ -347,20 +212,49 @@ export class Plan<Result> {
     }
   }
 
-  async #check(journal: Journal, hash: string): Promise<FoundOutput<Result>> {
-    if (!this.#actions.check) return { kind: "nothing" };
-    return await this.#actions.check(await journal.planHash() === hash);
+  /** The task with the choices that an output was begun with, where they were not the caller's. */
+  async #adopted(): Promise<AnyTask<Result>> {
+    const { place, overwrite } = this.#task.output;
+    if (place === undefined || overwrite || !this.#task.adopt) return this.#task;
+    const attributes = await storedAttributes(place);
+    return attributes && this.#task.adopt(attributes) || this.#task;
+  }
+
+  /** Names everything that changes stored bytes: all that is read among it, never a sample. */
+  async #identify(
+    { feeds, identity, output }: AnyTask<Result>,
+    signal: AbortSignal,
+  ): Promise<{ claim: Claim; adapter: string; hashFor: (adapter: string) => Promise<string> }> {
+    const { place, kind, formatVersion, allowAdapterChange } = output;
+    const digests: string[] = [];
+    for (const feed of feeds) {
+      const digest = await feed.look({ digest: place !== undefined, signal });
+      if (digest !== undefined) digests.push(digest);
+    }
+    const { facts, arrays = [] } = identity;
+    const hashFor = (adapter: string) =>
+      digestOf([
+        JSON.stringify([VERSION, kind, formatVersion, facts, adapter]),
+        ...arrays,
+        ...digests,
+      ]);
+    const began = place !== undefined && allowAdapterChange
+      ? (await storedAttributes(place))?.adapter
+      : undefined;
+    const adapter = typeof began === "string" ? began : output.adapter;
+    return { claim: { hash: await hashFor(adapter) }, adapter, hashFor };
   }
 }
 
 /** The largest tile that fits budget and adapter, with two slots if they fit. */
-function chooseTile<Result>(
+function chooseTile(
   gpu: Gpu,
-  actions: PlanActions<Result>,
+  task: AnyTask<unknown>,
   choices: PlanChoices,
 ): { tileRows: number; slots: number } {
   const budget = gpu.budgetBytes;
-  const smallestLayout = actions.layout(1);
+  const output = createOutput(task.output);
+  const smallestLayout = task.layout(1);
   const { mostTileRows = MAX_TILE_ROWS } = smallestLayout;
   const rows = laneRows(smallestLayout);
   for (
@@ -371,14 +265,14 @@ function chooseTile<Result>(
   ) {
     if (value !== undefined && !(Number.isInteger(value) && value >= 1 && value <= most)) {
       throw new RangeError(
-        `Cannot plan "${actions.name}": ${name} is ${value}, wanted a whole number from 1` +
+        `Cannot plan "${task.name}": ${name} is ${value}, wanted a whole number from 1` +
           (most === Infinity ? "" : ` to ${most}`),
       );
     }
   }
   const fits = (tileRows: number, slots: number): boolean => {
-    const layout = actions.layout(tileRows);
-    const projected = projectBytes(layout, tileRows, slots);
+    const layout = task.layout(tileRows);
+    const projected = projectBytes(task, output, layout, tileRows, slots);
     return projected.gpu <= budget.gpu && projected.host <= budget.host &&
       largestBuffer(layout) <=
         Math.min(
@@ -394,31 +288,37 @@ function chooseTile<Result>(
     let [low, high] = [smallest, largest];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      const { passes } = actions.layout(middle);
+      const { passes } = task.layout(middle);
       if (fits(middle, slots) && largestTileBuffer(passes) <= mostTileBytes) low = middle;
       else high = middle - 1;
     }
-    const { alignRows = 1 } = actions.layout(low);
+    const { alignRows = 1 } = task.layout(low);
     const aligned = Math.floor(low / alignRows) * alignRows;
     const free = choices.tileRows === undefined && low < rows && aligned > 0;
     return { tileRows: free ? aligned : low, slots };
   }
-  return refuse(gpu, actions, choices, smallest);
+  return refuse(gpu, task, choices, smallest);
 }
 
-function refuse<Result>(
+function refuse(
   gpu: Gpu,
-  actions: PlanActions<Result>,
+  task: AnyTask<unknown>,
   choices: PlanChoices,
   tileRows: number,
 ): never {
   const budget = gpu.budgetBytes;
   const slots = choices.slots ?? 1;
-  const projected = projectBytes(actions.layout(tileRows), tileRows, slots);
+  const projected = projectBytes(
+    task,
+    createOutput(task.output),
+    task.layout(tileRows),
+    tileRows,
+    slots,
+  );
   const over = (["gpu", "host"] as const).find((kind) => projected[kind] > budget[kind]);
   if (over) {
     throw new BudgetError(
-      `Cannot plan "${actions.name}": tiles of ${tileRows} rows need ` +
+      `Cannot plan "${task.name}": tiles of ${tileRows} rows need ` +
         `${formatBytes(projected[over])} (${projected[over]} B) of ${over} memory, the budget is ` +
         `${formatBytes(budget[over])} (${budget[over]} B); the smallest that works is ` +
         `${formatBytes(projected[over])} (${projected[over]} B)`,
@@ -430,8 +330,8 @@ function refuse<Result>(
     );
   }
   throw new RangeError(
-    `Cannot plan "${actions.name}": tiles of ${tileRows} rows need one buffer of ` +
-      `${formatBytes(largestBuffer(actions.layout(tileRows)))}, the adapter allows ` +
+    `Cannot plan "${task.name}": tiles of ${tileRows} rows need one buffer of ` +
+      `${formatBytes(largestBuffer(task.layout(tileRows)))}, the adapter allows ` +
       formatBytes(gpu.device.limits.maxStorageBufferBindingSize),
   );
 }

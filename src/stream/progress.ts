@@ -8,14 +8,14 @@ import type { Account } from "../gpu/ledger.ts";
 import type { Progress, RunOptions } from "../types.ts";
 import type { Stage } from "./lanes.ts";
 import { laneRows, stagesOf, startOf } from "./lanes.ts";
-import type { PlanLayout } from "./plan.ts";
+import type { TaskLayout } from "./task.ts";
 
 const REPORT_EVERY_MS = 100;
 
 /** Reports at most ten times a second. */
 export class ProgressMeter {
   readonly #name: string;
-  readonly #layout: PlanLayout;
+  readonly #layout: TaskLayout;
   readonly #stages: readonly Stage[];
   readonly #account: Account;
   readonly #options: RunOptions;
@@ -30,7 +30,7 @@ export class ProgressMeter {
 
   constructor(
     name: string,
-    layout: PlanLayout,
+    layout: TaskLayout,
     account: Account,
     options: RunOptions,
     began: number,

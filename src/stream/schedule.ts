@@ -11,6 +11,7 @@
  */
 
 import type { Gpu } from "../gpu/device.ts";
+import type { Account } from "../gpu/ledger.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
@@ -52,6 +53,16 @@ export interface PassRun {
   slots: readonly Slot[];
   shared: Record<string, GPUBuffer>;
   signal: AbortSignal;
+  account: Account;
+  read(tile: Tile): Promise<Record<string, ArrayBufferView>>;
+  /** @param beside What was read for the tile and is no upload. */
+  write(
+    tile: Tile,
+    downloads: Record<string, ArrayBuffer>,
+    beside: Record<string, ArrayBufferView>,
+  ): Promise<void>;
+  /** Brings back what the device keeps, after tiles that want it. */
+  keeper: Keeper | undefined;
   /** What the pass's `startsFrom` asks for at the start of a tile. */
   carryAt(tile: Tile): Promise<ArrayBufferView>;
   /** Whether the pass's `write` is called; if not, the tiles are run for their carries alone. */
@@ -60,11 +71,30 @@ export interface PassRun {
    * Hears of every tile once it is written, in order, with the carry after it. Says whether the rest
    * is not wanted.
    */
-  onTile(tile: Tile, carry: Uint8Array | undefined): Promise<boolean>;
+  onTile(
+    tile: Tile,
+    carry: Uint8Array | undefined,
+    kept: Uint8Array | undefined,
+  ): Promise<boolean>;
   /** What is known of the kernels' speed, from sweeps of the same stage before. */
   pace: Pace;
   /** Share of the tiles the device has done, 0 to 1, and rows of a lane that have been written. */
   onAdvance(computedShare: number, writtenRows: number): void;
+}
+
+/** How a sweep's tiles are run: what differs between a stage and the repair of a lane. */
+export interface SweepHooks extends Pick<PassRun, "writes" | "onTile"> {
+  pace?: Pace;
+  sweep?: number;
+  onAdvance?: PassRun["onAdvance"];
+}
+
+/** How buffers that checkpoints store come back. */
+export interface Keeper {
+  wants(tile: Tile): boolean;
+  /** Records the copy, unless another one is under way. */
+  keep(encoder: GPUCommandEncoder): boolean;
+  read(): Promise<Uint8Array>;
 }
 
 /** The download of a slot that brings back the carry. */
@@ -75,19 +105,41 @@ export const CARRY_STAGING = "carry";
  */
 export const tilesAlive = (slots: number): number => 2 * slots + 1;
 
+interface TileRead {
+  tile: Tile;
+  uploads: Staging;
+  beside: Record<string, ArrayBufferView>;
+}
+
+interface TileComputed extends Omit<TileRead, "uploads"> {
+  downloads: Staging;
+  mapped: Promise<unknown>;
+  isKept: boolean;
+}
+
 /** Ends the loops early, without a failure. */
 const STOPPED = Symbol("stopped");
 
 /** Drives one pass over its tiles. Rejects with the first failure, when all loops have stopped. */
 export async function runPass(run: PassRun): Promise<StageSeconds> {
-  const { gpu, pass, workspace, slots, signal } = run;
+  const { gpu, pass, workspace, slots, signal, account } = run;
   const tiles = pass.direction === "forward" ? run.tiles : [...run.tiles].reverse();
   const seconds: StageSeconds = { read: 0, compute: 0, write: 0, total: 0 };
   const began = performance.now();
+  /** Host bytes of tiles on their way. */
+  let held = 0;
+  const take = (bytes: number, what: string) => {
+    account.take("host", bytes, what);
+    held += bytes;
+  };
+  const giveBack = (bytes: number) => {
+    account.giveBack("host", bytes);
+    held -= bytes;
+  };
   const freeUploads = new Channel<Staging>();
   const freeDownloads = new Channel<Staging>();
-  const ready = new Channel<{ tile: Tile; uploads: Staging }>();
-  const computed = new Channel<{ tile: Tile; downloads: Staging; mapped: Promise<unknown> }>();
+  const ready = new Channel<TileRead>();
+  const computed = new Channel<TileComputed>();
   const mappings = new Map<Staging, Promise<unknown>>();
   const map = (staging: Staging, names: readonly string[], mode: number): Promise<unknown> => {
     const mapped = Promise.all(names.map((name) => staging[name]!.mapAsync(mode)));
@@ -133,8 +185,16 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       signal.throwIfAborted();
       const mapped = map(uploads, uploadNames, MapMode.WRITE);
       const started = performance.now();
-      const contents = await pass.read(tile, signal);
+      const { read = 0 } = pass.hostBytes ?? {};
+      take(read, "reading");
+      const contents = await run.read(tile);
       if (pass.startsFrom) contents[pass.startsFrom.upload] = await run.carryAt(tile);
+      const beside = Object.fromEntries(
+        Object.entries(contents).filter(([name]) => !uploadNames.includes(name)),
+      );
+      const uploadBytes = bytesIn(contents) - bytesIn(beside);
+      take(uploadBytes, "what was read");
+      take(bytesIn(beside), "what goes beside");
       const waited = performance.now();
       // the device may still have to take what they held before
       await mapped;
@@ -147,14 +207,15 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
         }
         uploads[name]!.unmap();
       }
+      giveBack(read + uploadBytes);
       seconds.read += (waited - started + performance.now() - filled) / 1000;
-      ready.put({ tile, uploads });
+      ready.put({ tile, uploads, beside });
     }
   }
 
   async function computeTiles(): Promise<void> {
     for (let i = 0; i < tiles.length; i++) {
-      const { tile, uploads } = await ready.take();
+      const { tile, uploads, beside } = await ready.take();
       submitter.record((encoder) => {
         for (const name of uploadNames) {
           const staging = uploads[name]!;
@@ -163,7 +224,9 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       }, () => freeUploads.put(uploads));
       for (const step of prepared) await step(tile, submitter, signal);
       const downloads = await freeDownloads.take();
+      let isKept = false;
       submitter.record((encoder) => {
+        if (run.keeper?.wants(tile)) isKept = run.keeper.keep(encoder);
         for (const name of resultNames) {
           const staging = downloads[name]!;
           encoder.copyBufferToBuffer(workspace.device[name]!, 0, staging, 0, staging.size);
@@ -176,26 +239,30 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       });
       await submitter.flush();
       const mapped = map(downloads, downloadNames, MapMode.READ);
-      computed.put({ tile, downloads, mapped });
+      computed.put({ tile, beside, downloads, mapped, isKept });
     }
     await submitter.drain();
   }
 
   async function writeTiles(): Promise<void> {
     for (let i = 0; i < tiles.length; i++) {
-      const { tile, downloads, mapped } = await computed.take();
+      const { tile, beside, downloads, mapped, isKept } = await computed.take();
       await mapped;
       gpu.throwIfFailed();
       signal.throwIfAborted();
       const started = performance.now();
       const arrived: Record<string, ArrayBuffer> = {};
       for (const name of downloadNames) arrived[name] = downloads[name]!.getMappedRange();
-      if (run.writes) await pass.write(tile, arrived, signal);
+      const { write = 0 } = pass.hostBytes ?? {};
+      take(write, "writing");
+      if (run.writes) await run.write(tile, arrived, beside);
+      giveBack(write + bytesIn(beside));
       const carry = pass.carry &&
         new Uint8Array(arrived[CARRY_STAGING]!.slice(0, tile.lanes * pass.carry.bytes));
       for (const name of downloadNames) downloads[name]!.unmap();
       freeDownloads.put(downloads);
-      const enough = await run.onTile(tile, carry);
+      const kept = isKept ? await run.keeper!.read() : undefined;
+      const enough = await run.onTile(tile, carry, kept);
       seconds.write += (performance.now() - started) / 1000;
       writtenRows += tile.end - tile.start;
       run.onAdvance(computedShare, writtenRows);
@@ -222,10 +289,15 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
     // Deno refuses to unmap what is being mapped
     await Promise.allSettled(mappings.values());
     unmapAll(slots);
+    giveBack(held);
   }
   seconds.compute = submitter.busyMs / 1000;
   seconds.total = (performance.now() - began) / 1000;
   return seconds;
+}
+
+function bytesIn(contents: Record<string, ArrayBufferView>): number {
+  return Object.values(contents).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** Staging buffers of tiles that nobody took are free again. */
@@ -325,11 +397,16 @@ function prepareKernel(
 function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): PreparedStep {
   return async (tile, submitter, signal) => {
     const uniforms = bound.map(({ uniform }) => uniform);
-    const room = async () => Math.min(LOOP_ROWS, await submitter.roomFor(step.name, uniforms));
-    await inPieces(gpu, signal, tile.end - tile.start, step.order, room, async (from, to) => {
+    const { turnRows = 1 } = step;
+    const turns = Math.ceil((tile.end - tile.start) / turnRows);
+    const room = async () => {
+      const rows = await submitter.roomFor(step.name, uniforms);
+      return Math.max(1, Math.min(LOOP_ROWS, Math.floor(rows / turnRows)));
+    };
+    await inPieces(gpu, signal, turns, step.order, room, async (from, to) => {
       const rows = Array.from(
         { length: to - from },
-        (_, i) => step.order === "ascending" ? from + i : to - 1 - i,
+        (_, i) => turnRows * (step.order === "ascending" ? from + i : to - 1 - i),
       );
       const contents = uniforms.map((uniform, k) => {
         const table = new Uint32Array(rows.length * PARAMS_STRIDE / 4);
@@ -338,7 +415,7 @@ function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): P
         );
         return [uniform, table] as const;
       });
-      await submitter.dispatch(step.name, rows.length, contents, (encoder) => {
+      await submitter.dispatch(step.name, rows.length * turnRows, contents, (encoder) => {
         const pass = encoder.beginComputePass({ label: step.name });
         for (let entry = 0; entry < rows.length; entry++) {
           bound.forEach(({ kernel, group }, k) =>

@@ -5,7 +5,6 @@
  */
 
 import { ChunkError } from "../errors.ts";
-import type { SnapshotPlace } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import { partialKey } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -36,7 +35,7 @@ export interface StoreCheck {
   zarrFormat: ZarrFormat;
   arrays: ArrayCheck[];
   /**
-   * What is stored for good of a run that has not finished, `steps` being tiles, or sweeps of a fit;
+   * What is stored for good of a run that has not finished, `steps` being checkpoints;
    * `undefined` if there is no journal.
    */
   journal: { steps: number; pass: string; row: number; damagedBytes: number } | undefined;
@@ -57,7 +56,7 @@ export async function checkStore(
   try {
     const group = await readGroupAttributes(store);
     if (!group) {
-      // a fit writes its result at its end
+      // a run that was killed in its first moments
       const journal = await checkJournal(place);
       if (journal) {
         const advice = advise("unfinished", journal);
@@ -156,15 +155,10 @@ async function problemOf(
 async function checkJournal(place: string): Promise<StoreCheck["journal"]> {
   const journal = await openJournal(place);
   try {
-    if (await journal.planHash() === undefined) return undefined;
+    if (await journal.claim() === undefined) return undefined;
     const log = await journal.readLog();
     const last = log.at(-1)?.entry as { pass: string; storedTo: number } | undefined;
-    if (!last) {
-      const kept = await journal.loadState();
-      if (!kept) return undefined;
-      const { pass, sweep, row = 0 } = kept.state.facts as SnapshotPlace;
-      return { steps: sweep, pass, row, damagedBytes: 0 };
-    }
+    if (!last) return undefined;
     const whole = log.reduce((sum, { bytes }) => sum + bytes, 0);
     return {
       steps: log.length,

@@ -7,6 +7,7 @@
 import type { NumericArray } from "../types.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import { elementCount } from "./data_types.ts";
+import { arrayNames } from "./group.ts";
 import type { Store } from "../store/store.ts";
 import type { ZarrArraySpec, ZarrFormat, ZarrGroupSpec } from "./metadata.ts";
 import { chunkKey, metadataFiles, ROOT_KEYS } from "./metadata.ts";
@@ -25,10 +26,27 @@ export async function writeGroupAttributes(store: Store, group: ZarrGroupSpec): 
   for (const { key, bytes } of own) await store.set(key, bytes);
 }
 
-/** Empties a store. What was removed in part does not look like a group any more. */
-export async function removeGroup(store: Store): Promise<void> {
+/**
+ * Removes arrays of these names, and those of the group that is there, if any; files of other kinds stay. What
+ * was removed in part does not look like a group any more.
+ */
+export async function removeArrays(store: Store, names: readonly string[]): Promise<void> {
+  const there = await Promise.all([2, 3].map((format) => arrayNames(store, format as ZarrFormat)));
   for (const key of Object.values(ROOT_KEYS)) await store.delete(key);
-  await store.deleteAll();
+  for (const key of ["/.zgroup", "/.zattrs"]) await store.delete(key);
+  for (const name of new Set([...names, ...there.flat()])) await store.deleteAll(`/${name}`);
+}
+
+/** Bytes of an array that {@link writeArray} writes, at most; of strings the values are looked at. */
+export function storedBytes(
+  spec: ZarrArraySpec,
+  data: NumericArray | readonly string[] | undefined,
+  format: ZarrFormat = 3,
+): number {
+  if (spec.dtype !== "string") return ChunkWriter.projectedDiskBytes(spec, format);
+  const texts = data as readonly string[];
+  if (format === 2) return 4 * spec.stringLength! * texts.length;
+  return texts.reduce((bytes, text) => bytes + 4 + new TextEncoder().encode(text).length, 4);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DecodeOutput } from "../../src/hmm/decode_store.ts";
+import { StoredOutput } from "../../src/stream/output.ts";
 import { openResult } from "../../src/hmm/decoder.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -48,17 +48,17 @@ async function stoppedAt<Name extends string>(
 describe("a decode that was stopped", () => {
   it("after its last tile is finished by the next run, which computes nothing", async () => {
     const out = place();
-    await stoppedAt(out, DecodeOutput.prototype, "finish");
-    const { write } = DecodeOutput.prototype;
+    await stoppedAt(out, StoredOutput.prototype, "finish");
+    const { write } = StoredOutput.prototype;
     let computed = 0;
-    DecodeOutput.prototype.write = function (...args) {
+    StoredOutput.prototype.write = function (...args) {
       computed++;
       return write.apply(this, args);
     };
     try {
       expect((await decode(out)).resumed).toMatchObject({ pass: "smooth", row: 0 });
     } finally {
-      DecodeOutput.prototype.write = write;
+      StoredOutput.prototype.write = write;
     }
     expect(computed).toBe(0);
     expect(await hashesOf(out)).toEqual(await hashesOf(await finished()));
@@ -84,10 +84,10 @@ describe("a decode that was stopped", () => {
       let writes = 0;
       let stopped = false;
       MemoryStore.prototype.set = function (key, ...rest) {
-        // the first carry tells that the first writes are over
-        stopped ||= ++writes >= write && !key.startsWith("/carry");
+        // the first state tells that the first writes are over
+        stopped ||= ++writes >= write && !key.startsWith("/state");
         if (stopped) return Promise.reject(new Error("stopped"));
-        if (key.startsWith("/carry")) writes = -Infinity;
+        if (key.startsWith("/state")) writes = -Infinity;
         return set.call(this, key, ...rest);
       };
       let error: unknown;
@@ -122,7 +122,7 @@ describe("a decode that was stopped", () => {
       MemoryStore.prototype.set = set;
     }
     const { deleteAll } = MemoryStore.prototype;
-    for (const removed of ["/log", "/carry"]) {
+    for (const removed of ["/log", "/state"]) {
       MemoryStore.prototype.deleteAll = function (prefix) {
         return prefix === removed
           ? Promise.reject(new Error("stopped"))

@@ -94,8 +94,8 @@ describe("a decode whose page is closed", () => {
         let work = () => {};
         const working = new Promise<void>((resolve) => work = resolve);
         const closing = new Promise<"closed">((resolve) => {
-          listen = ({ event, pass, start }) => {
-            const tile = `${pass} ${start}`;
+          listen = ({ event, pass, row }) => {
+            const tile = `${pass} ${row}`;
             if (event === "committed") committed.add(tile);
             else {
               if (committed.has(tile)) again.push(tile);

@@ -1,12 +1,13 @@
 /** A page that decodes into OPFS, for a test that closes it: `test/node/close_page_test.ts` drives it. */
 
 import { openGpu } from "../../src/gpu/device.ts";
-import { DecodeOutput } from "../../src/hmm/decode_store.ts";
+import type { Tile } from "../../src/stream/pass.ts";
+import { StoredOutput } from "../../src/stream/output.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { checkStored, hashesOf, smallDecode } from "./interrupted_decode.ts";
 
 /** What {@link DecodePage.decode} tells while it works. */
-export type PageReport = { event: "computed" | "committed"; pass: string; start: number };
+export type PageReport = { event: "computed" | "committed"; pass: string; row: number };
 
 export interface DecodePage {
   /** Decodes; how it ended. */
@@ -26,18 +27,20 @@ declare global {
 
 const gpu = await openGpu({ budget: "64 MiB" });
 
-const output = DecodeOutput.prototype;
+const placeOf = ({ start, end }: Tile, forward: boolean) =>
+  forward ? { pass: "filter", row: end } : { pass: "smooth", row: start };
+const output = StoredOutput.prototype;
 // it waits, since what is told by a page that goes may get lost
 const { commit } = output;
-output.commit = async function (pass, tile) {
-  await tell({ event: "computed", pass: pass.name, start: tile.start });
-  return await commit.call(this, pass, tile);
+output.commit = async function (tile, forward) {
+  await tell({ event: "computed", ...placeOf(tile, forward) });
+  return await commit.call(this, tile, forward);
 };
 const { append } = Journal.prototype;
 Journal.prototype.append = async function (entry) {
   await append.call(this, entry);
-  const { pass, start } = entry as { pass: string; start: number };
-  await tell({ event: "committed", pass, start });
+  const { pass, row } = entry as { pass: string; row: number };
+  await tell({ event: "committed", pass, row });
 };
 
 globalThis.decodePage = {

@@ -10,7 +10,8 @@ import { open } from "node:fs/promises";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { openGpu } from "../../src/gpu/device.ts";
-import { DecodeOutput } from "../../src/hmm/decode_store.ts";
+import type { Tile } from "../../src/stream/pass.ts";
+import { StoredOutput } from "../../src/stream/output.ts";
 import { FileStore } from "../../src/store/fs.ts";
 import { Journal } from "../../src/store/journal.ts";
 import type { Appender } from "../../src/store/store.ts";
@@ -40,7 +41,7 @@ export interface Job {
 
 export type Report =
   | { event: "ready" }
-  | { event: "computed" | "committed"; pass: string; start: number }
+  | { event: "computed" | "committed"; pass: string; row: number }
   | { event: "died"; phase: Phase }
   | { event: "finished"; moments: Record<Phase, number>; resumed: boolean }
   | { event: "failed"; name: string; message: string };
@@ -192,18 +193,23 @@ async function watchFiles(): Promise<void> {
 }
 
 /** Reports every tile that is computed and every one that is stored for good. */
+/** Where a decode's pass stands after a tile. */
+function placeOf({ start, end }: Tile, forward: boolean): { pass: string; row: number } {
+  return forward ? { pass: "filter", row: end } : { pass: "smooth", row: start };
+}
+
 function watchTiles(): void {
-  const output = DecodeOutput.prototype;
+  const output = StoredOutput.prototype;
   const { commit } = output;
-  output.commit = function (pass, tile) {
-    report({ event: "computed", pass: pass.name, start: tile.start });
-    return commit.call(this, pass, tile);
+  output.commit = function (tile, forward) {
+    report({ event: "computed", ...placeOf(tile, forward) });
+    return commit.call(this, tile, forward);
   };
   const { append } = Journal.prototype;
   Journal.prototype.append = async function (entry) {
     await append.call(this, entry);
-    const { pass, start } = entry as { pass: string; start: number };
-    report({ event: "committed", pass, start });
+    const { pass, row } = entry as { pass: string; row: number };
+    report({ event: "committed", pass, row });
   };
 }
 

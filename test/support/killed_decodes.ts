@@ -134,7 +134,7 @@ export async function killDecodes(kills: number, seed: number): Promise<KillCoun
         const told = () => `${path}: ${JSON.stringify(story)}`;
         for (const report of reports) {
           if (!("pass" in report)) continue;
-          const tile = `${report.pass} ${report.start}`;
+          const tile = `${report.pass} ${report.row}`;
           if (report.event === "committed") committed.add(tile);
           else {
             expect(committed.has(tile), `${tile} was stored, ${told()}`).toBe(false);

@@ -1,0 +1,117 @@
+/**
+ * The coordinates of a stored decode: times of rows, names and positions of state bins.
+ *
+ * @module
+ */
+
+import type { Coordinate } from "../stream/output.ts";
+import type { NumericArray } from "../types.ts";
+import type { ZarrArraySpec } from "../zarr/metadata.ts";
+import type { Grid } from "./grid.ts";
+import { binCenter, positionNames } from "./row_outputs.ts";
+import type { StateModel } from "./states.ts";
+import type { TimeGrid } from "./time_grid.ts";
+import { edgeOf, rowTime } from "./time_grid.ts";
+
+/** Characters of the longest string, 1 at least. */
+function longest(texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, [...text].length), 1);
+}
+
+/** Times of rows, and which of them carry no evidence. */
+export function rowCoordinates(time: TimeGrid, missing: Uint8Array | undefined): Coordinate[] {
+  const coordinate = (name: string, at: (row: number) => number): Coordinate => ({
+    spec: {
+      name,
+      shape: [time.rows],
+      chunkShape: [time.rows],
+      dtype: "float64",
+      dims: ["time"],
+      attributes: { units: "s" },
+    },
+    data: () => Float64Array.from({ length: time.rows }, (_, row) => at(row)),
+  });
+  return [
+    coordinate("time", (row) => rowTime(time, row)),
+    ...(time.kind === "timestamps" ? [] : [
+      coordinate("time_bin_start", (row) => edgeOf(time, row)),
+      coordinate("time_bin_end", (row) => edgeOf(time, row + 1)),
+    ]),
+    ...(missing
+      ? [{
+        spec: {
+          name: "is_missing",
+          shape: [time.rows],
+          chunkShape: [time.rows],
+          dtype: "bool",
+          dims: ["time"],
+        } as const,
+        data: missing,
+      }]
+      : []),
+  ];
+}
+
+/** Names and positions of state bins, of those inside the track and of all. */
+export function binCoordinates(grid: Grid, model: StateModel): Coordinate[] {
+  const states = model.names.length;
+  const coordinate = (
+    name: string,
+    dim: string,
+    dtype: ZarrArraySpec["dtype"],
+    data: NumericArray | readonly string[],
+  ): Coordinate => ({
+    spec: {
+      name,
+      shape: [data.length],
+      chunkShape: [Math.max(1, data.length)],
+      dtype,
+      dims: [dim],
+      ...(dtype === "string" && { stringLength: longest(data as readonly string[]) }),
+    },
+    data,
+  });
+  const interior = grid.interiorIndex;
+  const box = Uint32Array.from(grid.interior.keys());
+  /** A value for every bin of every state, `bins` being those of one. */
+  const perBin = <Value>(bins: Uint32Array, value: (state: number, bin: number) => Value) =>
+    Array.from(
+      { length: states * bins.length },
+      (_, i) => value(Math.floor(i / bins.length), bins[i % bins.length]!),
+    );
+  const placed = (prefix: string, dim: string, bins: Uint32Array) => [
+    coordinate(`${prefix}state`, dim, "string", perBin(bins, (state) => model.names[state]!)),
+    coordinate(
+      `${prefix}state_ind`,
+      dim,
+      "int32",
+      Int32Array.from(perBin(bins, (state) => state)),
+    ),
+    ...positionNames(grid.dimensions).map((name, dimension) =>
+      coordinate(
+        prefix + name,
+        dim,
+        "float64",
+        Float64Array.from(perBin(bins, (_, bin) => binCenter(grid, bin, dimension))),
+      )
+    ),
+  ];
+  return [
+    coordinate("states", "states", "string", model.names),
+    ...placed("", "state_bins", interior),
+    coordinate(
+      "interior_index",
+      "state_bins",
+      "int32",
+      Int32Array.from(perBin(interior, (state, bin) => state * box.length + bin)),
+    ),
+    // so that results on all bins of the box have coordinates too
+    ...placed("full_", "full_state_bins", box),
+    coordinate(
+      "is_track_interior",
+      "full_state_bins",
+      "bool",
+      Uint8Array.from(perBin(box, (_, bin) => grid.interior[bin]!)),
+    ),
+  ];
+}

@@ -1,0 +1,123 @@
+/**
+ * Sorted spikes as Poisson counts, independent given the bin.
+ *
+ * @module
+ */
+
+import * as poisson from "../../kernels/poisson_likelihood.ts";
+import type { Tile } from "../../stream/pass.ts";
+import type { LaneCuts } from "../lane_cuts.ts";
+import type { SpikeBins, TimeGrid } from "../time_grid.ts";
+import type { Recursion } from "../transition/recursion.ts";
+import { tableBuffer } from "../transition/recursion.ts";
+import type { Observation } from "./observation.ts";
+
+/** What spikes are counted in, and how the rows are cut. */
+interface PoissonParts {
+  spikes: SpikeBins;
+  time: TimeGrid;
+  lanes: LaneCuts;
+  recursion: Pick<Recursion, "cells" | "toCells">;
+  /** Interior bins. */
+  bins: number;
+}
+
+/**
+ * Spikes of units whose expected counts are known.
+ *
+ * @param rates `[units, interior]` f64, spikes a row.
+ * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
+ */
+export function poissonObservation(
+  rates: Float64Array,
+  { spikes, time, lanes, recursion, bins }: PoissonParts,
+): Observation {
+  const { rowStarts, units, missing } = spikes;
+  const tables = poisson.packRates(rates, bins, recursion);
+  const { logRates, silence, unitConstants, silenceConstant } = tables;
+  const inputs = [rates, rowStarts, units, ...(missing ? [missing] : [])];
+  const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), time.rows)]!;
+  const firstRow = (lane: number, start: number) => lane * lanes.rows + start;
+
+  /** Most spikes that tiles of so many rows have, wherever they lie; 1 at least. */
+  const mostSpikes = remembered((tileRows) => {
+    const { rows, count, burnInRows } = lanes;
+    let most = 1;
+    for (let start = -burnInRows; start < rows + burnInRows; start++) {
+      let own = 0;
+      for (let lane = 0; lane < count; lane++) {
+        const first = firstRow(lane, start);
+        own += spikesBefore(first + tileRows) - spikesBefore(first);
+      }
+      most = Math.max(most, own);
+    }
+    return most;
+  });
+
+  return {
+    inputs,
+    hostBytes: [...inputs, logRates, silence].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    shared: () => [tableBuffer("log_rates", logRates), tableBuffer("silence", silence)],
+    rowMaximumBytes: poisson.ROW_MAXIMUM_BYTES,
+    uploads: (tileRows) => [
+      { name: "spike_starts", bytes: 4 * (lanes.count * tileRows + 1), role: "upload" },
+      { name: "spike_units", bytes: 4 * mostSpikes(tileRows), role: "upload" },
+    ],
+    steps: () => [{
+      kernel: poisson.poissonLikelihood,
+      constants: poisson.poissonLikelihoodConstants(recursion.cells),
+      order: "any",
+      params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
+      workgroups: poisson.poissonLikelihoodWorkgroups,
+    }],
+
+    // lane after lane, as offsets into the tile's own list
+    read({ start, end, firstLane, lanes: own }: Tile) {
+      const rows = end - start;
+      const starts = new Uint32Array(own * rows + 1);
+      const lists: Uint32Array[] = [];
+      let count = 0;
+      for (let lane = 0; lane < own; lane++) {
+        const first = firstRow(firstLane + lane, start);
+        const before = spikesBefore(first);
+        for (let row = 0; row <= rows; row++) {
+          starts[lane * rows + row] = count + spikesBefore(first + row) - before;
+        }
+        for (let row = 0; missing && row < rows; row++) {
+          if (missing[first + row]) starts[lane * rows + row]! |= poisson.SILENT_ROW;
+        }
+        lists.push(units.subarray(before, spikesBefore(first + rows)));
+        count = starts[(lane + 1) * rows]!;
+      }
+      const list = new Uint32Array(count);
+      let at = 0;
+      for (const part of lists) {
+        list.set(part, at);
+        at += part.length;
+      }
+      return { spike_starts: starts, spike_units: list };
+    },
+
+    logScale(row, maxima) {
+      let scale = poisson.fromFixed(maxima[0]!, maxima[1]!);
+      if (missing?.[row]) return scale;
+      // what centring took out of the rates
+      let constant = silenceConstant;
+      for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+        constant += unitConstants[units[spike]!]!;
+      }
+      scale += constant;
+      return scale;
+    },
+  };
+}
+
+/** The same function, which works an answer out once. */
+function remembered(work: (input: number) => number): (input: number) => number {
+  const known = new Map<number, number>();
+  return (input) => {
+    const answer = known.get(input) ?? work(input);
+    known.set(input, answer);
+    return answer;
+  };
+}
