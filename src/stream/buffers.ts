@@ -49,11 +49,12 @@ export function memoryOf<Specs extends HeldSpecs>(
     kind: "host",
     bytes: Math.max(...passes.map((pass) => tileHostBytes(pass, alive))),
   });
-  if (place !== undefined && copied > 0) {
+  const keeps = keepsJournal(place, layout);
+  if (keeps && copied > 0) {
     items.push({ what: "arrays as they were read", kind: "host", bytes: alive * copied });
   }
   items.push(...output.memory());
-  if (place !== undefined) items.push(...journalMemory(layout, tileRows, kept));
+  if (keeps) items.push(...journalMemory(layout, tileRows, kept));
   return items.filter(({ bytes }) => bytes > 0);
 }
 
@@ -133,6 +134,11 @@ function journalMemory(layout: TaskLayout, tileRows: number, heldKept: number): 
     items.push({ what: "states where lanes meet", kind: "host", bytes: 3 * largestCarry });
   }
   return items;
+}
+
+/** Whether there is a journal: a result that is only returned needs none, but where passes carry. */
+export function keepsJournal(place: string | undefined, { passes }: TaskLayout): boolean {
+  return place !== undefined || passes.some(({ carry }) => carry);
 }
 
 /** Buffers that checkpoints store. */

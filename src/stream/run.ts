@@ -12,7 +12,7 @@ import type { Claim, Journal } from "../store/journal.ts";
 import { openStore } from "../store/store.ts";
 import type { RunOptions } from "../types.ts";
 import type { PlanBuffers } from "./buffers.ts";
-import { allocate, fillTables, keptBuffers, projectBytes } from "./buffers.ts";
+import { allocate, fillTables, keepsJournal, keptBuffers, projectBytes } from "./buffers.ts";
 import type { Checkpoint, Start, State } from "./checkpoints.ts";
 import { Checkpoints, findStart, heldState, restoreHeld } from "./checkpoints.ts";
 import type { LaneReport, Stage } from "./lanes.ts";
@@ -350,7 +350,7 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
 
   /** Whether there is anything to go on from, should the run be interrupted. */
   get #isKept(): boolean {
-    return this.#attempt.task.output.place !== undefined;
+    return keepsJournal(this.#attempt.task.output.place, this.#layout);
   }
 
   /** Whether a checkpoint after a tile is worth its time. */

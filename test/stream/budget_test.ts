@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BudgetError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import type { Plan, RunReport } from "../../src/stream/plan.ts";
+import type { Plan } from "../../src/stream/plan.ts";
+import type { Measured } from "../../src/stream/task.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
 import type { PlanSpec } from "./random_plan.ts";
@@ -91,8 +92,8 @@ function planOrRefusal(
   device: Gpu,
   spec: PlanSpec,
   budget: Bytes,
-): Plan<RunReport> | { kind: keyof Bytes; smallest: number } {
-  let plan: Plan<RunReport>;
+): Plan<Measured> | { kind: keyof Bytes; smallest: number } {
+  let plan: Plan<Measured>;
   try {
     plan = randomPlan(setBudget(device, budget), spec);
   } catch (error) {
@@ -115,7 +116,7 @@ function planOrRefusal(
 function accepted(
   device: Gpu,
   { spec, budget }: Case,
-): { plan: Plan<RunReport>; budget: Bytes; raised: number } {
+): { plan: Plan<Measured>; budget: Bytes; raised: number } {
   const enough = { ...budget };
   const raised = new Set<keyof Bytes>();
   for (;;) {
@@ -134,7 +135,7 @@ function accepted(
   }
 }
 
-async function expectPromiseKept(device: Gpu, plan: Plan<RunReport>): Promise<void> {
+async function expectPromiseKept(device: Gpu, plan: Plan<Measured>): Promise<void> {
   const { peakBytes, projectedBytes } = await plan.run();
   expect(projectedBytes).toEqual(plan.projected);
   expect(peakBytes.gpu).toBe(projectedBytes.gpu);
@@ -204,18 +205,21 @@ describe("plans that share a budget", () => {
       total: { words: 1, extra: 0 },
       scratch: undefined,
       carry: { words: 2, extraWords: 0, first: 5 },
+      beside: 0,
+      work: { read: 0, write: 0 },
       starts: false,
     }],
     tables: [],
-    memory: [{ kind: "host", bytes: 1000, bytesPerRow: 0 }],
+    hostTables: [1000],
+    held: 0,
     choices: { tileRows: 5, slots: 2 },
   };
 
   /** Starts a run that holds its memory until it is told to go on. */
-  async function started(): Promise<{ finish: () => Promise<RunReport> }> {
+  async function started(): Promise<{ finish: () => Promise<Measured> }> {
     let goOn!: () => void;
     const until = new Promise<void>((resolve) => goOn = resolve);
-    let run!: Promise<RunReport>;
+    let run!: Promise<Measured>;
     await new Promise<void>((resolve, reject) => {
       run = randomPlan(gpu(), spec, { until }).run({ onProgress: () => resolve() });
       run.catch(reject);

@@ -6,11 +6,13 @@ import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import type { LoopStep, Pass } from "../../src/stream/pass.ts";
 import { cutRows, tilesBetween } from "../../src/stream/pass.ts";
-import type { PlanActions, PlanChoices, RunContext, RunReport } from "../../src/stream/plan.ts";
+import type { PlanChoices } from "../../src/stream/plan.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import { tilesAlive } from "../../src/stream/schedule.ts";
+import type { Measured } from "../../src/stream/task.ts";
 import type { Progress } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
+import { taskOf } from "../support/task.ts";
 
 const gpu = useGpu({ budget: "64 KiB" });
 
@@ -58,14 +60,14 @@ interface Toy {
   got: number[];
   read?: () => Promise<void> | void;
   write?: () => Promise<void> | void;
-  finish?: (report: RunReport) => void;
+  finish?: (measured: Measured) => void;
+  /** Whether reading gives more than it says. */
   forget?: boolean;
-  released: number;
   live: { now: number; most: number };
 }
 
 function toy(rows: number, extra: Partial<Toy> = {}): Toy {
-  return { rows, got: [], released: 0, live: { now: 0, most: 0 }, ...extra };
+  return { rows, got: [], live: { now: 0, most: 0 }, ...extra };
 }
 
 const turnsStep = (order: LoopStep["order"]): LoopStep => ({
@@ -98,7 +100,8 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
     async read({ start, end }) {
       job.live.most = Math.max(job.live.most, ++job.live.now);
       await job.read?.();
-      return { value: Uint32Array.from({ length: end - start }, (_, i) => start + i) };
+      const value = Uint32Array.from({ length: end - start }, (_, i) => start + i);
+      return { value, ...(job.forget && { more: new Uint8Array(1) }) };
     },
     async write({ start, end }, downloads) {
       await job.write?.();
@@ -107,8 +110,7 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
       job.live.now--;
     },
   });
-  let account: RunContext["account"] | undefined;
-  const actions: PlanActions<number[]> = {
+  const task = taskOf({
     name: "toy",
     layout: (tileRows) => ({
       rows: job.rows,
@@ -116,24 +118,14 @@ function toyPlan(device: Gpu, job: Toy, choices: PlanChoices = {}): Plan<number[
         { name: "carry", bytes: 4, kind: "storage", data: Uint32Array.of(0) },
       ],
       passes: [pass(tileRows)],
-      memory: [{ what: "a host array", kind: "host", bytes: 100 }],
+      tables: [{ what: "a host array", bytes: 100 }],
     }),
-    begin: (context) => {
-      account = context.account;
-      account.take("host", job.forget ? 101 : 100, "a host array");
-      return Promise.resolve();
+    result: (_stored, measured) => {
+      job.finish?.(measured);
+      return job.got;
     },
-    finish: (report) => {
-      account!.giveBack("host", 100);
-      job.finish?.(report);
-      return Promise.resolve(job.got);
-    },
-    release: () => {
-      job.released++;
-      return Promise.resolve();
-    },
-  };
-  return new Plan(device, actions, choices);
+  });
+  return new Plan(device, task, choices);
 }
 
 const wanted = (rows: number) => Array.from({ length: rows }, (_, i) => i * (i + 1) / 2);
@@ -170,12 +162,14 @@ describe("Plan", () => {
   });
 
   it("holds exactly what it promised", async () => {
-    let report: RunReport | undefined;
+    let report: Measured | undefined;
     const job = toy(100, { finish: (seen) => report = seen });
     const plan = toyPlan(gpu(), job, { tileRows: 10 });
     await plan.run();
     expect(report!.peakBytes.gpu).toBe(plan.projected.gpu);
-    expect(report!.peakBytes.host).toBe(100);
+    // and a tile of 10 numbers that is being read
+    expect(report!.peakBytes.host).toBe(100 + 40);
+    expect(report!.projectedBytes.host).toBe(100 + 40);
     expect(report!.projectedBytes).toEqual(plan.projected);
     expect(gpu().ledger.reserved.gpu).toBe(0);
   });
@@ -236,7 +230,7 @@ describe("Plan", () => {
     const plan = toyPlan(gpu(), toy(100), { tileRows: 10 });
     expect(plan.explain()).toMatch(/Plan "toy": 100 rows on/);
     expect(plan.explain()).toMatch(/sum \(forward, 2 slots\) +10 +10 +272 B/);
-    expect(plan.explain()).toMatch(/in all.* 280 B +100 B/);
+    expect(plan.explain()).toMatch(/in all.* 280 B +140 B/);
   });
 
   it("reports progress that only grows, and ends at 1", async () => {
@@ -263,7 +257,6 @@ describe("Plan", () => {
     const run = toyPlan(gpu(), job, { tileRows: 7 }).run({ signal: cancel.signal });
     await expect(run).rejects.toThrow(/abort/i);
     expect(performance.now() - cancelled).toBeLessThan(250);
-    expect(job.released).toBe(1);
     expect(gpu().ledger.reserved.gpu).toBe(0);
   });
 
@@ -276,7 +269,6 @@ describe("Plan", () => {
         },
       });
       await expect(toyPlan(gpu(), job, { tileRows: 7 }).run()).rejects.toThrow(`${stage} broke`);
-      expect(job.released).toBe(1);
       expect(gpu().ledger.reserved).toEqual({ gpu: 0, host: 0, disk: 0 });
     }
   });
@@ -310,7 +302,7 @@ describe("Plan", () => {
       stageMs[stage] += performance.now() - started;
     };
     const device = slowDevice(() => pause("compute"));
-    let report: RunReport | undefined;
+    let report: Measured | undefined;
     const job = toy(10 * tiles, {
       read: () => pause("read"),
       write: () => pause("write"),
@@ -325,8 +317,8 @@ describe("Plan", () => {
     }
     const together = performance.now() - started;
     // mapping buffers belongs to reading and writing, and is slow in Deno
-    const { read, write } = report!.passes.sum!;
-    const slowest = Math.max(1000 * read, 1000 * write, ...Object.values(stageMs));
+    const [read, write] = ["sum.read", "sum.write"].map((stage) => report!.seconds[stage]!);
+    const slowest = Math.max(1000 * read!, 1000 * write!, ...Object.values(stageMs));
     for (const ms of Object.values(stageMs)) expect(ms).toBeGreaterThan(49 * tiles);
     expect(together).toBeLessThanOrEqual(1.15 * slowest);
   });

@@ -4,15 +4,10 @@ import fc from "fast-check";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import type { Pass, SharedBuffer, SlotBuffer, Tile } from "../../src/stream/pass.ts";
-import type {
-  MemoryItem,
-  PlanActions,
-  PlanChoices,
-  PlanLayout,
-  RunContext,
-  RunReport,
-} from "../../src/stream/plan.ts";
+import type { PlanChoices } from "../../src/stream/plan.ts";
 import { Plan } from "../../src/stream/plan.ts";
+import type { Measured, TaskLayout } from "../../src/stream/task.ts";
+import { taskOf } from "../support/task.ts";
 
 /** Bytes of a buffer for a tile: so many words a row, and some odd ones at the end. */
 interface Stride {
@@ -29,6 +24,9 @@ interface PassSpec {
   scratch: Stride | undefined;
   /** Words of its carry, and of the buffer the carry is in. */
   carry: { words: number; extraWords: number; first: number } | undefined;
+  /** Host bytes that go beside a row of a tile, and that reading and writing a tile of so many rows takes. */
+  beside: number;
+  work: { read: number; write: number };
   /** Whether it starts from the carry of the last pass before it that can give one. */
   starts: boolean;
 }
@@ -38,7 +36,10 @@ export interface PlanSpec {
   alignRows: number;
   passes: PassSpec[];
   tables: { bytes: number; uniform: boolean; content: "data" | "zero" | "scratch" }[];
-  memory: { kind: "host" | "disk"; bytes: number; bytesPerRow: number }[];
+  /** Bytes that are there all the while. */
+  hostTables: number[];
+  /** Numbers that go from tile to tile. */
+  held: number;
   choices: PlanChoices;
 }
 
@@ -59,6 +60,8 @@ const passSpec: fc.Arbitrary<PassSpec> = fc.record({
     extraWords: fc.nat(8),
     first: fc.nat(1000),
   })),
+  beside: fc.nat(20),
+  work: fc.record({ read: fc.nat(300), write: fc.nat(300) }),
   starts: fc.boolean(),
 });
 
@@ -75,14 +78,8 @@ export const planSpec = (rows: fc.Arbitrary<number>): fc.Arbitrary<PlanSpec> =>
       }),
       { maxLength: 3 },
     ),
-    memory: fc.array(
-      fc.record({
-        kind: fc.constantFrom("host", "disk"),
-        bytes: fc.nat(5000),
-        bytesPerRow: fc.nat(100),
-      }),
-      { maxLength: 3 },
-    ),
+    hostTables: fc.array(fc.nat(5000), { maxLength: 3 }),
+    held: fc.nat(100),
     choices: fc.record({
       tileRows: rows.map((some) => some + some % 3),
       slots: fc.integer({ min: 1, max: 4 }),
@@ -175,7 +172,7 @@ function layoutOf(
     ...(content === "scratch" && { scratch: true }),
   }));
   const passes = spec.passes.map((pass, index): Pass => {
-    const { forward, own, value, total, scratch, carry } = pass;
+    const { forward, own, value, total, scratch, carry, beside, work } = pass;
     const source = sourceOf(spec, index);
     const named = (name: string) => own ? `${name} ${index}` : name;
     const slotBuffers: SlotBuffer[] = [
@@ -225,13 +222,15 @@ function layoutOf(
       ...(source !== undefined && {
         startsFrom: { pass: `pass ${source}`, upload: buffers.start! },
       }),
+      hostBytes: { read: work.read * tileRows, write: work.write * tileRows },
+      besideBytes: beside * tileRows,
       async read({ start, end }) {
         await until;
         const values = new Uint32Array(value.words * (end - start));
         for (let row = start; row < end; row++) {
           values[(row - start) * value.words] = valueOf(index, row);
         }
-        return { [named("value")]: values };
+        return { [named("value")]: values, beside: new Uint8Array(beside * (end - start)) };
       },
       write(tile, downloads) {
         const bytes = downloads[named("total")]!;
@@ -242,16 +241,14 @@ function layoutOf(
           check(got === wanted, `row ${row} of pass ${index} is ${got}, wanted ${wanted}`);
           seen(index, row);
         }
-        return Promise.resolve();
       },
     };
   });
-  const memory = spec.memory.map(({ kind, bytes, bytesPerRow }, i): MemoryItem => ({
+  const tables = spec.hostTables.map((bytes, i) => ({
     what: `item ${i}`,
-    kind,
-    bytes: bytes + bytesPerRow * tileRows,
+    bytes,
   }));
-  const layout: PlanLayout = { rows: spec.rows, shared, passes, memory, alignRows: spec.alignRows };
+  const layout: TaskLayout = { rows: spec.rows, shared, passes, tables, alignRows: spec.alignRows };
   return layout;
 }
 
@@ -263,35 +260,27 @@ interface RandomPlanOptions {
 }
 
 /**
- * A plan that takes what it promised, compares each row with what is expected, and results in its
- * report once every row of every pass was seen once.
+ * A plan that compares each row with what is expected, and results in what was measured once every row of
+ * every pass was seen once.
  */
 export function randomPlan(
   gpu: Gpu,
   spec: PlanSpec,
   { choices = spec.choices, until }: RandomPlanOptions = {},
-): Plan<RunReport> {
+): Plan<Measured> {
   const seen = spec.passes.map(() => new Set<number>());
-  let account: RunContext["account"] | undefined;
-  let latest: PlanLayout | undefined;
-  const actions: PlanActions<RunReport> = {
+  const task = taskOf({
     name: "random",
+    held: { kept: { dtype: "float32", length: spec.held } },
     layout: (tileRows) =>
-      latest = layoutOf(spec, tileRows, (pass, row) => {
+      layoutOf(spec, tileRows, (pass, row) => {
         check(!seen[pass]!.has(row), `row ${row} of pass ${pass} came twice`);
         seen[pass]!.add(row);
       }, until),
-    begin: (context) => {
-      account = context.account;
-      for (const { kind, bytes, what } of latest!.memory) account.take(kind, bytes, what);
-      return Promise.resolve();
-    },
-    finish: (report) => {
-      for (const { kind, bytes } of latest!.memory) account!.giveBack(kind, bytes);
+    result: (_stored, measured) => {
       for (const { size } of seen) check(size === spec.rows, `${size} rows came of ${spec.rows}`);
-      return Promise.resolve(report);
+      return measured;
     },
-    release: () => Promise.resolve(),
-  };
-  return new Plan(gpu, actions, choices);
+  });
+  return new Plan(gpu, task, choices);
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Pass } from "../../src/stream/pass.ts";
-import type { PlanActions } from "../../src/stream/plan.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { Progress } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
+import { taskOf } from "../support/task.ts";
 
 const gpu = useGpu();
 const ROWS = 10;
@@ -35,20 +35,16 @@ function doubling(sweeps: number, most: number) {
       return Promise.resolve();
     },
   };
-  const actions: PlanActions<number[]> = {
+  const task = taskOf({
     name: "doubling",
     layout: () => ({
       rows: ROWS,
       shared: [{ name: "table", bytes: 4, kind: "storage" }],
       passes: [pass],
-      memory: [],
-      restarts: true,
     }),
-    begin: () => Promise.resolve(),
-    finish: () => Promise.resolve(seen),
-    release: () => Promise.resolve(),
-  };
-  return new Plan(gpu(), actions, { tileRows: 4 });
+    result: () => seen,
+  });
+  return new Plan(gpu(), task, { tileRows: 4 });
 }
 
 describe("a pass of several sweeps", () => {
@@ -71,6 +67,8 @@ describe("a pass of several sweeps", () => {
 
   it("may have rows of its own, or not be needed", async () => {
     const seen: string[] = [];
+    const stages = (pass: string) =>
+      ["read", "compute", "write", "total"].map((stage) => `${pass}.${stage}`);
     const pass = (name: string, more: Partial<Pass>): Pass => ({
       name,
       direction: "forward",
@@ -84,7 +82,7 @@ describe("a pass of several sweeps", () => {
       },
       ...more,
     });
-    const plan = new Plan(gpu(), {
+    const task = taskOf({
       name: "rows",
       layout: () => ({
         rows: ROWS,
@@ -94,22 +92,19 @@ describe("a pass of several sweeps", () => {
           pass("skipped", { needed: () => false }),
           pass("all", { needed: () => true }),
         ],
-        memory: [],
-        restarts: true,
       }),
-      begin: () => Promise.resolve(),
-      finish: (report) => Promise.resolve(Object.keys(report.passes)),
-      release: () => Promise.resolve(),
-    }, { tileRows: 6 });
+      result: (_stored, { seconds }) => Object.keys(seconds),
+    });
+    const plan = new Plan(gpu(), task, { tileRows: 6 });
     expect(plan.explain()).toMatch(/own \(forward, 2 slots\) +3 +6/);
     const reports: Progress[] = [];
     expect(await plan.run({ onProgress: (progress) => reports.push(progress) }))
-      .toEqual(["own", "all"]);
+      .toEqual([...stages("own"), ...stages("all"), "total"]);
     expect(seen).toEqual(["own 0-6", "own 6-12", "own 12-13", "all 0-6", "all 6-10"]);
     expect(reports.at(-1)).toMatchObject({ fraction: 1, rows: ROWS, totalRows: ROWS });
   });
 
-  it("keeps no journal where it would start over", () => {
+  it("keeps no journal where its result is only returned", () => {
     const plan = doubling(3, 10);
     expect(plan.projected.disk).toBe(0);
     expect(plan.explain()).toMatch(/double \(forward, 2 slots, up to 10 sweeps\)/);

@@ -92,10 +92,10 @@ describe("checkStore()", () => {
   it("says of an unfinished store what is stored, and where the next run goes on", async () => {
     const store = await written({ complete: false, rows: 11 });
     const journal = await openJournal(store.place);
-    await journal.begin("abc");
-    await journal.append({ pass: "filter", start: 0, end: 8, storedTo: 8 });
+    await journal.begin({ hash: "abc" });
+    await journal.append({ pass: "filter", sweep: 0, row: 8, storedTo: 8 });
     const log = await journal.readLog();
-    await journal.append({ pass: "filter", start: 8, end: 11, storedTo: 10 });
+    await journal.append({ pass: "filter", sweep: 0, row: 11, storedTo: 10 });
     const found = await checkStore(store.place);
     expect(found.state).toBe("unfinished");
     expect(found.advice).toMatch(/goes on in pass "filter" at row 10/);
