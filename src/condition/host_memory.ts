@@ -8,7 +8,6 @@
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatBytes, formatCount } from "../math/format.ts";
-import { hasFileSystem } from "../store/place.ts";
 import type { Condition } from "./config.ts";
 import { diagnoseBytes } from "./diagnose.ts";
 
@@ -30,11 +29,6 @@ export interface AnalysisSizes {
 
 /** Gives back what was reserved. */
 export type Release = () => void;
-
-/** Host bytes where the budget has none: tables of many bins are refused before they are made. */
-function defaultBytes(): number {
-  return (hasFileSystem() ? 2 : 1) * 2 ** 30;
-}
 
 export class HostMemory {
   readonly #gpu: Gpu;
@@ -117,23 +111,7 @@ export class HostMemory {
   }
 
   #hold(name: string, host: number, what: string): Release {
-    const { ledger, budgetBytes } = this.#gpu;
-    const reserved = ledger.reserved.host;
-    const budget = defaultBytes();
-    if (budgetBytes.host === Infinity && reserved + host > budget) {
-      throw new BudgetError(
-        `Cannot start "${name}": it needs ${formatBytes(host)} of host memory, ` +
-          `${formatBytes(budget - reserved)} of ${
-            formatBytes(budget)
-          } is free, the default; a budget for ` +
-          "the host may allow more",
-        {
-          projectedBytes: host,
-          budgetBytes: budget,
-          smallestBudgetBytes: reserved + host,
-        },
-      );
-    }
+    const { ledger } = this.#gpu;
     const account = ledger.open(name, { gpu: 0, host, disk: 0 });
     account.take("host", host, what);
     return () => {

@@ -308,12 +308,18 @@ async function acquireDawn(driver: string, adapterPart: string | undefined) {
   return { gpu: held.gpu, release };
 }
 
+/** A page has less than a program of its own. */
+function defaultHostBytes(): number {
+  return (isNode || isDeno ? 2 : 1) * 2 ** 30;
+}
+
 function parseBudget(budget: Budget | undefined): { gpu: number; host: number } {
-  if (budget === undefined) return { gpu: DEFAULT_BUDGET, host: Infinity };
-  if (typeof budget !== "object") return { gpu: parseBytes(budget), host: Infinity };
+  const host = defaultHostBytes();
+  if (budget === undefined) return { gpu: DEFAULT_BUDGET, host };
+  if (typeof budget !== "object") return { gpu: parseBytes(budget), host };
   return {
     gpu: budget.gpu === undefined ? DEFAULT_BUDGET : parseBytes(budget.gpu),
-    host: budget.host === undefined ? Infinity : parseBytes(budget.host),
+    host: budget.host === undefined ? host : parseBytes(budget.host),
   };
 }
 
