@@ -141,6 +141,11 @@ export function keepsJournal(place: string | undefined, { passes }: TaskLayout):
   return place !== undefined || passes.some(({ carry }) => carry);
 }
 
+/** Rows of which every tile has a whole number. */
+export function grainOf({ passes }: Pick<TaskLayout, "passes">): number {
+  return passes.reduce((grain, pass) => Math.max(grain, pass.grain ?? 1), 1);
+}
+
 /** Buffers that checkpoints store. */
 export function keptBuffers({ shared }: Pick<TaskLayout, "shared">): SharedBuffer[] {
   return shared.filter(({ kept }) => kept);

@@ -134,7 +134,10 @@ export interface Pass {
   cost: number;
   /** Rows of this pass, where they are not those of the recording; it then has no lanes. */
   rows?: number;
-  /** Tiles are cut at multiples of so many rows alone: a batch is never two tiles. 1 when not given. */
+  /**
+   * Tiles are cut at multiples of so many rows alone: a batch is never in two. Where passes of a task have
+   * several, the largest is a multiple of the others. 1 when not given.
+   */
   grain?: number;
   /** Asked when it is the pass's turn: whether there is anything to do. */
   needed?(): boolean;

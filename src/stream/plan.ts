@@ -13,6 +13,7 @@ import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
 import { VERSION } from "../version.ts";
 import {
+  grainOf,
   largestBuffer,
   largestTileBuffer,
   memoryOf,
@@ -280,24 +281,30 @@ function chooseTile(
           gpu.device.limits.maxBufferSize,
         );
   };
-  const largest = Math.min(rows, choices.tileRows ?? mostTileRows);
+  // of batches a tile has whole ones
+  const grain = grainOf(smallestLayout);
+  const whole = (some: number) => Math.max(1, Math.ceil(some / grain));
+  const largest = whole(Math.min(rows, choices.tileRows ?? mostTileRows));
   const smallest = choices.tileRows === undefined ? 1 : largest;
   const mostTileBytes = gpu.adapter.software ? MAX_SOFTWARE_TILE_BYTES : Infinity;
   for (const slots of choices.slots === undefined ? [2, 1] : [choices.slots]) {
-    if (!fits(smallest, slots)) continue;
+    if (!fits(smallest * grain, slots)) continue;
     let [low, high] = [smallest, largest];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      const { passes } = task.layout(middle);
-      if (fits(middle, slots) && largestTileBuffer(passes) <= mostTileBytes) low = middle;
+      const { passes } = task.layout(middle * grain);
+      const isFine = largestTileBuffer(passes) <= mostTileBytes;
+      if (isFine && fits(middle * grain, slots)) low = middle;
       else high = middle - 1;
     }
-    const { alignRows = 1 } = task.layout(low);
-    const aligned = Math.floor(low / alignRows) * alignRows;
-    const free = choices.tileRows === undefined && low < rows && aligned > 0;
-    return { tileRows: free ? aligned : low, slots };
+    const tileRows = low * grain;
+    const { alignRows = 1 } = task.layout(tileRows);
+    const aligned = Math.floor(tileRows / alignRows) * alignRows;
+    const free = choices.tileRows === undefined && tileRows < rows && aligned > 0 &&
+      aligned % grain === 0;
+    return { tileRows: free ? aligned : tileRows, slots };
   }
-  return refuse(gpu, task, choices, smallest);
+  return refuse(gpu, task, choices, smallest * grain);
 }
 
 function refuse(

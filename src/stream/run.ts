@@ -12,7 +12,14 @@ import type { Claim, Journal } from "../store/journal.ts";
 import { openStore } from "../store/store.ts";
 import type { RunOptions } from "../types.ts";
 import type { PlanBuffers } from "./buffers.ts";
-import { allocate, fillTables, keepsJournal, keptBuffers, projectBytes } from "./buffers.ts";
+import {
+  allocate,
+  fillTables,
+  grainOf,
+  keepsJournal,
+  keptBuffers,
+  projectBytes,
+} from "./buffers.ts";
 import type { Checkpoint, Start, State } from "./checkpoints.ts";
 import { Checkpoints, findStart, heldState, restoreHeld } from "./checkpoints.ts";
 import type { LaneReport, Stage } from "./lanes.ts";
@@ -222,9 +229,10 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
         return;
       } catch (error) {
         // the driver has less than the budget says: a smaller tile may still fit
-        if (!(error instanceof GpuError) || tileRows === 1) throw error;
+        const grain = grainOf(this.#layout);
+        if (!(error instanceof GpuError) || tileRows <= grain) throw error;
         this.#account.abandon();
-        tileRows = Math.ceil(tileRows / 2);
+        tileRows = Math.ceil(tileRows / 2 / grain) * grain;
         this.#layout = task.layout(tileRows);
       }
     }
@@ -462,8 +470,7 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
     const { pass, low, high } = stage;
     const [from, to] = pass.direction === "forward" ? [row, high] : [low, row];
     const meeting = this.#layout.lanes ? MEETING_ROWS : Infinity;
-    const tileRows = Math.max(1, Math.floor(this.#tileRows / (pass.grain ?? 1))) *
-      (pass.grain ?? 1);
+    const tileRows = this.#tileRows;
     // a lane is put right at the rows at which its sweep left states
     const known = pass.startsFrom
       ? await this.#sweepRows(pass.startsFrom.pass)

@@ -80,6 +80,25 @@ describe("layers", () => {
     expect(upward.map(describeImport)).toEqual([]);
   });
 
+  it("and files have no import circles, types included", () => {
+    const targets = new Map(files.map((file) => [
+      file,
+      imports.filter((one) => one.file === file && one.target && files.includes(one.target))
+        .map(({ target }) => target!),
+    ]));
+    const circles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]) => {
+      const at = path.indexOf(file);
+      if (at >= 0) circles.push([...path.slice(at), file].join(" -> "));
+      if (at >= 0 || done.has(file)) return;
+      for (const target of targets.get(file)!) visit(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+
   it("import nothing outside src but shaders", () => {
     const outside = imports.filter(({ target }) =>
       target !== undefined && !target.startsWith("src/") &&
