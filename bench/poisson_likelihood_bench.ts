@@ -27,7 +27,7 @@ export const poissonLikelihoodBench: Bench = {
         bins!,
         {
           cells,
-          toCells: (values) => Float64Array.from({ length: bins! }, (_, bin) => values(bin)),
+          toCells: (values) => Float64Array.from({ length: bins! }, (_, bin) => values(bin, 0)),
         },
       );
       return {

@@ -21,7 +21,8 @@
 // transition       taps and weights, linear probabilities
 // grid_table       [CELLS] padded index of each cell, then the group tables of random_walk.wgsl
 // row_scale        [JOBS, CELLS] vec4<f32>, 1 / masked row sum, 0 outside the interior
-// likelihood       [lanes, tile_rows, CELLS] vec4<u32>, wide: exp(log-likelihood - row maximum)
+// likelihood       [lanes, tile_rows, LIKELIHOODS, CELLS] vec4<u32>, wide: exp(log-likelihood - row
+//                  maximum); a state has the one that its 4 bits of LIKELIHOOD_OF name
 // predicted        [lanes, tile_rows + 1, S, CELLS] vec4<u32>, wide; row r in, row r + 1 out
 // filtered         [lanes, tile_rows, S, CELLS] vec4<u32>, wide, written
 // filter_sums      [lanes, tile_rows, 2 + S] f32, written: a shift and a quotient, c = 2^shift / quotient
@@ -44,6 +45,8 @@ override HALFWAY_GROUPS: u32;
 override RESULT_GROUPS: u32;
 override HALFWAY_TABLE: u32;
 override RESULT_TABLE: u32;
+override LIKELIHOODS: u32;
+override LIKELIHOOD_OF: u32;
 
 struct Params {
   first_row: u32,
@@ -66,16 +69,22 @@ const LEAST_WEIGHT: f32 = 5.9604645e-8;
 @group(0) @binding(7) var<storage, read_write> filter_sums: array<f32>;
 @group(0) @binding(8) var<storage, read_write> field: array<vec4f>;
 
+// Where the likelihoods of a state begin, in those of a row.
+fn likelihood_start(state: u32) -> u32 {
+  return ((LIKELIHOOD_OF >> (4u * state)) & 15u) * CELLS;
+}
+
 // Weighs a row in f32, all of whose weights have to be near 1 for that: nearly every row. Returns whether they
 // are; weigh_wide() takes the others.
 fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
   var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
     let base = state * CELLS;
+    let seen = row_cells + likelihood_start(state);
     var sum = 0.0;
     for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
       let before = predicted[here + base + cell];
-      let weight = half_scaled(before) * half_scaled(likelihood[row_cells + cell]);
+      let weight = half_scaled(before) * half_scaled(likelihood[seen + cell]);
       deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
       filtered[out + base + cell] = bitcast<vec4u>(weight);
       sum += dot(weight, vec4f(1.0));
@@ -88,11 +97,12 @@ fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
 // Exponents of predicted times likelihood, and of predicted alone.
 fn find_exponents(thread: u32, here: u32, row_cells: u32) {
   for (var state = 0u; state < STATES; state++) {
+    let seen = row_cells + likelihood_start(state);
     var joint = WIDE_ZERO;
     var alone = WIDE_ZERO;
     for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
       let before = exponent_of(predicted[here + state * CELLS + bin / 4u][bin % 4u]);
-      joint = max(joint, before + exponent_of(likelihood[row_cells + bin / 4u][bin % 4u]));
+      joint = max(joint, before + exponent_of(likelihood[seen + bin / 4u][bin % 4u]));
       alone = max(alone, before);
     }
     exponents[state * WORKGROUP + thread] = joint;
@@ -113,11 +123,12 @@ fn weigh_wide(
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
     let base = state * CELLS;
+    let seen = row_cells + likelihood_start(state);
     var sum = 0.0;
     // whole cells: a thread owns them in what follows
     for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
       let before = predicted[here + base + bin / 4u][bin % 4u];
-      let data = select(WIDE_ONE, likelihood[row_cells + bin / 4u][bin % 4u], possible);
+      let data = select(WIDE_ONE, likelihood[seen + bin / 4u][bin % 4u], possible);
       let weight = mantissa_of(before) * mantissa_of(data);
       let exponent = exponent_of(before) + exponent_of(data);
       let wide = number_of(weight, exponent - shift);
@@ -142,7 +153,7 @@ fn hmm_filter(
     let here = lane * params.predicted_lane_stride + row * params.predicted_stride;
     let next = here + params.predicted_stride;
     let tile_row = lane * params.tile_rows + row;
-    let row_cells = tile_row * CELLS;
+    let row_cells = tile_row * LIKELIHOODS * CELLS;
     let out = tile_row * STATES * CELLS;
 
     var possible = true;

@@ -9,6 +9,8 @@ import randomWalk from "../../shaders/shared/random_walk.wgsl?raw" with { type: 
 import transition from "../../shaders/shared/transition.wgsl?raw" with { type: "text" };
 import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
+import type { HmmShape } from "./hmm_transition.ts";
+import { hmmConstants } from "./hmm_transition.ts";
 
 export const hmmFilter: KernelSpec = {
   name: "hmm_filter",
@@ -28,6 +30,22 @@ export const hmmFilter: KernelSpec = {
 
 /** Values the kernel writes to `filter_sums` for each row, before those of the states. */
 export const FILTER_SUMS_HEAD = 2;
+
+/**
+ * Values of the kernel's own `override` constants.
+ *
+ * @param likelihoodOf Which of a row's likelihoods each state has: up to 16 of them.
+ */
+export function hmmFilterConstants(
+  shape: HmmShape,
+  likelihoodOf: readonly number[],
+): Record<string, number> {
+  return {
+    ...hmmConstants(shape),
+    LIKELIHOODS: Math.max(...likelihoodOf) + 1,
+    LIKELIHOOD_OF: likelihoodOf.reduce((packed, own, state) => packed + own * 16 ** state, 0),
+  };
+}
 
 /** Strides of `predicted` are in vec4, from row to row (0: a single row, in place) and lane to lane. */
 export function hmmFilterParams(

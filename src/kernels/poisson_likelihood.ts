@@ -56,26 +56,29 @@ export interface RateTables {
  * Where kernels are narrow and training leaves places out, rates rise to 1e16 Hz and more: such bins are as
  * good as impossible, and stay so.
  *
- * @param rates [units, bins] f64, spikes per row, above 0.
+ * @param rates [units, kinds, bins] f64, spikes per row, above 0; of one kind where states expect the same.
  * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
  */
 export function packRates(
   rates: Float64Array,
   bins: number,
-  { cells, toCells }: {
+  { cells, toCells, kinds = 1 }: {
     cells: number;
-    toCells(values: (bin: number) => number, outside: number): Float64Array;
+    /** Kinds of likelihood. */
+    kinds?: number;
+    toCells(values: (bin: number, kind: number) => number, outside: number): Float64Array;
   },
 ): RateTables {
-  const units = rates.length / bins;
+  const width = kinds * bins;
+  const units = rates.length / width;
   const logRates = new Int32Array(units * cells * 4);
   const unitConstants = new Float64Array(units);
-  const total = new Float64Array(bins);
+  const total = new Float64Array(width);
   for (let unit = 0; unit < units; unit++) {
-    const own = rates.subarray(unit * bins, (unit + 1) * bins);
+    const own = rates.subarray(unit * width, (unit + 1) * width);
     let highest = 0;
     let lowest = Infinity;
-    for (let bin = 0; bin < bins; bin++) {
+    for (let bin = 0; bin < width; bin++) {
       highest = Math.max(highest, own[bin]!);
       lowest = Math.min(lowest, own[bin]!);
       total[bin]! += own[bin]!;
@@ -89,17 +92,23 @@ export function packRates(
     }
     unitConstants[unit] = Math.log(highest);
     logRates.set(
-      toCells((bin) => Math.round(Math.log2(own[bin]! / highest) * FIXED_ONE), 0),
+      toCells(
+        (bin, kind) => Math.round(Math.log2(own[kind * bins + bin]! / highest) * FIXED_ONE),
+        0,
+      ),
       unit * cells * 4,
     );
   }
   const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
   // rounded to nearest: a bias would add up over rows
-  const silenceOf = (bin: number) =>
-    Math.round(Math.max(DEEPEST_SILENCE, (lowest - total[bin]!) / Math.LN2) * FIXED_ONE);
-  const whole = toCells((bin) => Math.floor(silenceOf(bin) / FIXED_ONE), OUTSIDE);
+  const silenceOf = (bin: number, kind: number) =>
+    Math.round(
+      Math.max(DEEPEST_SILENCE, (lowest - total[kind * bins + bin]!) / Math.LN2) * FIXED_ONE,
+    );
+  const wholeOf = (bin: number, kind: number) => Math.floor(silenceOf(bin, kind) / FIXED_ONE);
+  const whole = toCells(wholeOf, OUTSIDE);
   const fraction = toCells(
-    (bin) => silenceOf(bin) - Math.floor(silenceOf(bin) / FIXED_ONE) * FIXED_ONE,
+    (bin, kind) => silenceOf(bin, kind) - wholeOf(bin, kind) * FIXED_ONE,
     0,
   );
   const silence = new Int32Array(cells * 8);

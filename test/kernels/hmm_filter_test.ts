@@ -65,6 +65,40 @@ describe("hmm_filter", () => {
     });
   }
 
+  it("takes for each state the likelihood that is its own", async () => {
+    for (const problem of hmmProblems().filter(({ model }) => model.names.length > 1)) {
+      const layout = hmmLayout(problem);
+      const { bins } = layout;
+      const { states } = layout.operator.shape;
+      const { rows } = problem;
+      // the first and the last see differently
+      const likelihoodOf = Array.from(
+        { length: states },
+        (_, state) => state === states - 1 ? 0 : 1,
+      );
+      for (const depth of [8, 2500]) {
+        const logLikelihoods = randomLogLikelihoods(2 * rows, bins, 23, depth);
+        const own = new Float64Array(rows * states * bins);
+        for (let i = 0; i < rows * states; i++) {
+          const from = 2 * Math.floor(i / states) + likelihoodOf[i % states]!;
+          own.set(logLikelihoods.subarray(from * bins, (from + 1) * bins), i * bins);
+        }
+        const twin = hmmFilter({
+          initial: layout.initial,
+          transition: referenceTransition(problem.grid, problem.model, 8),
+          logLikelihoods: own,
+        });
+        const { outputs } = await runKernel(
+          gpu(),
+          filterCase(layout, logLikelihoods, 1, likelihoodOf),
+        );
+        const filtered = layout.unplace(outputs.filtered!);
+        const tolerance = depth > 8 ? DEEP_TOLERANCE : TOLERANCE;
+        expect(largestDifference(filtered, twin.logFiltered)).toBeLessThan(tolerance);
+      }
+    }
+  });
+
   it("keeps the prediction of a row that is impossible, and goes on", async () => {
     for (const problem of hmmProblems().filter(({ rows }) => rows > 2)) {
       const layout = hmmLayout(problem);

@@ -123,7 +123,7 @@ describe("poisson_likelihood", () => {
     const { logRates, silence, unitConstants, silenceConstant } = poisson.packRates(rates, bins, {
       cells,
       toCells: (values, outside) =>
-        Float64Array.from({ length: 4 * cells }, (_, bin) => bin < bins ? values(bin) : outside),
+        Float64Array.from({ length: 4 * cells }, (_, bin) => bin < bins ? values(bin, 0) : outside),
     });
     const twin = poissonLikelihood(rates, bins, spikes);
     const { outputs } = await runKernel(gpu(), {

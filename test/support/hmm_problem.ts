@@ -3,7 +3,12 @@
 import type { Grid } from "../../src/hmm/grid.ts";
 import type { StateModel } from "../../src/hmm/states.ts";
 import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
-import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
+import {
+  FILTER_SUMS_HEAD,
+  hmmFilter,
+  hmmFilterConstants,
+  hmmFilterParams,
+} from "../../src/kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { transitionOperator } from "../../src/hmm/transition/transition.ts";
@@ -212,17 +217,23 @@ const operatorBuffers = ({ operator }: HmmLayout, lanes: number) => ({
   field: lanes * fieldBytes(operator.shape),
 });
 
-/** `hmm_filter` from the initial distribution over rows of log-likelihoods [lanes, rows, bins]. */
-export function filterCase(layout: HmmLayout, logLikelihoods: Float64Array, lanes = 1) {
+/** `hmm_filter` from the initial distribution over rows of log-likelihoods [lanes, rows, kinds, bins]. */
+export function filterCase(
+  layout: HmmLayout,
+  logLikelihoods: Float64Array,
+  lanes = 1,
+  likelihoodOf: readonly number[] = new Array(layout.operator.shape.states).fill(0),
+) {
   const { operator, bins, rowLength } = layout;
-  const rows = logLikelihoods.length / bins / lanes;
+  const kinds = Math.max(...likelihoodOf) + 1;
+  const rows = logLikelihoods.length / bins / kinds / lanes;
   const predicted = new Uint32Array(lanes * (rows + 1) * rowLength);
   for (let lane = 0; lane < lanes; lane++) {
     predicted.set(layout.perState(layout.initial.map(Math.log)), lane * (rows + 1) * rowLength);
   }
   return {
     spec: hmmFilter,
-    constants: hmmConstants(operator.shape),
+    constants: hmmFilterConstants(operator.shape, likelihoodOf),
     buffers: {
       ...operatorBuffers(layout, lanes),
       params: hmmFilterParams(0, rows, rows, {

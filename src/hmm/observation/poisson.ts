@@ -18,22 +18,27 @@ interface PoissonParts {
   time: TimeGrid;
   lanes: LaneCuts;
   recursion: Pick<Recursion, "cells" | "toCells">;
-  /** Interior bins. */
+  /** Interior bins, and kinds of likelihood. */
   bins: number;
+  kinds?: number;
 }
 
 /**
  * Spikes of units whose expected counts are known.
  *
- * @param rates `[units, interior]` f64, spikes a row.
+ * @param rates `[units, kinds, interior]` f64, spikes a row: of one kind where all states expect the same.
  * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
  */
 export function poissonObservation(
   rates: Float64Array,
-  { spikes, time, lanes, recursion, bins }: PoissonParts,
+  { spikes, time, lanes, recursion, bins, kinds = 1 }: PoissonParts,
 ): Observation {
   const { rowStarts, units, missing } = spikes;
-  const tables = poisson.packRates(rates, bins, recursion);
+  const tables = poisson.packRates(rates, bins, {
+    cells: recursion.cells,
+    toCells: recursion.toCells,
+    kinds,
+  });
   const { logRates, silence, unitConstants, silenceConstant } = tables;
   const inputs = [rates, rowStarts, units, ...(missing ? [missing] : [])];
   const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), time.rows)]!;

@@ -27,11 +27,13 @@ export interface GeneralTransition {
   starts: number[];
   /**
    * [states + 1, 2] as the kernels take it: `starts`, and where a state's likelihoods start. States over
-   * the grid share the first ones; those of one bin have theirs after them.
+   * the grid have those of their kind; those of one bin have theirs after them.
    */
   stateTable: Uint32Array<ArrayBuffer>;
-  /** Entries of a row of likelihoods: the grid's, then those of one-bin states; each in fours. */
+  /** Entries of a row of likelihoods: the grid's of every kind, then those of one-bin states; in fours. */
   likelihoods: number;
+  /** Where the likelihoods of each kind start. */
+  kindStarts: number[];
   /** [states, states] f32, p(a bin of `to` | `from`) of uniform blocks, 0 elsewhere; T @ v wants the
    * transpose. */
   spread: Float32Array<ArrayBuffer>;
@@ -49,6 +51,8 @@ export interface GeneralTransition {
 export interface GeneralTransitionOptions extends BlockSources {
   /** Keeps uniform blocks as entries of T. Default false. */
   expandUniform?: boolean;
+  /** Kind of likelihood of each state; all have the same one when not given. */
+  likelihoodOf?: readonly number[];
 }
 
 /**
@@ -59,7 +63,11 @@ export interface GeneralTransitionOptions extends BlockSources {
 export function generalTransition(
   grid: Grid,
   model: StateModel,
-  { expandUniform = false, ...sources }: GeneralTransitionOptions = {},
+  {
+    expandUniform = false,
+    likelihoodOf = model.names.map(() => 0),
+    ...sources
+  }: GeneralTransitionOptions = {},
 ): GeneralTransition {
   const interior = grid.interiorIndex.length;
   const states = model.names.length;
@@ -87,8 +95,14 @@ export function generalTransition(
     })
   );
   const nothing = rows.end < 0;
-  let likelihoods = inFours(interior);
-  const likelihoodStarts = oneBin.map((one) => one ? likelihoods++ : 0);
+  const kindStarts = Array.from(
+    { length: Math.max(...likelihoodOf) + 1 },
+    (_, kind) => kind * inFours(interior),
+  );
+  let likelihoods = kindStarts.length * inFours(interior);
+  const likelihoodStarts = oneBin.map((one, state) =>
+    one ? likelihoods++ : kindStarts[likelihoodOf[state]!]!
+  );
   return {
     states,
     bins: starts[states]!,
@@ -97,6 +111,7 @@ export function generalTransition(
       starts.flatMap((start, state) => [start, likelihoodStarts[state] ?? 0]),
     ),
     likelihoods: inFours(likelihoods),
+    kindStarts,
     spread,
     spreadTransposed,
     firstRow: nothing ? 0 : rows.first,

@@ -65,7 +65,7 @@ export function matrixRecursion(
     ? sparseTransition(grid, model, sources)
     : denseTransition(grid, model, { ...sources, bindingBytes });
   const product = "tiles" in transition ? sparseProduct(transition) : denseProduct(transition);
-  const { states, bins, starts, likelihoods, stateTable } = transition;
+  const { states, bins, starts, likelihoods, kindStarts, stateTable } = transition;
   const interior = grid.interiorIndex.length;
   const rowsOf = ({ start, end }: Tile) => end - start;
   const perLane = (buffer: string): Operand => ({ buffer, at: () => 0, stride: () => bins });
@@ -81,7 +81,9 @@ export function matrixRecursion(
     hostBytes: 4 * bins + product.hostBytes,
     toCells(values, outside) {
       const cells = new Float64Array(likelihoods).fill(outside);
-      for (let bin = 0; bin < interior; bin++) cells[bin] = values(bin);
+      kindStarts.forEach((start, kind) => {
+        for (let bin = 0; bin < interior; bin++) cells[start + bin] = values(bin, kind);
+      });
       return cells;
     },
     toRow(values) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { hmmFilter, hmmFilterParams } from "../../kernels/hmm_filter.ts";
+import { hmmFilter, hmmFilterConstants, hmmFilterParams } from "../../kernels/hmm_filter.ts";
 import type { SmoothStarts } from "../../kernels/hmm_smooth.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../kernels/hmm_transition.ts";
@@ -31,7 +31,7 @@ export interface PredictedLayout {
 export interface Recursion {
   /** Elements of a row of probabilities of all states. */
   rowLength: number;
-  /** Cells of 4 bins in a row of likelihoods, which all states share. */
+  /** Cells of 4 bins in a row of likelihoods, of all kinds together. */
   cells: number;
   /** [states * interior] offset of each state bin in a row of probabilities. */
   packTable: Uint32Array;
@@ -39,8 +39,8 @@ export interface Recursion {
   inputs: readonly ArrayBufferView[];
   /** Bytes of tables the host holds. */
   hostBytes: number;
-  /** Places values of a state's interior bins into cells, with `outside` elsewhere. */
-  toCells(values: (bin: number) => number, outside: number): Float64Array;
+  /** Places values of interior bins, for each kind of likelihood, into cells, with `outside` elsewhere. */
+  toCells(values: (bin: number, kind: number) => number, outside: number): Float64Array;
   /** Places values of every state's interior bins into a row of probabilities. */
   toRow(values: (state: number, bin: number) => number): Float32Array;
   /** Tables and scratch. */
@@ -50,6 +50,11 @@ export interface Recursion {
   /** One row before the other: from `smoothed_carry` to `filtered`, smoothed, and `smoothed_carry`. */
   smoothStep(lanes: number, predicted: PredictedLayout, starts: (tile: Tile) => SmoothStarts): Step;
 }
+
+/**
+ * Which of a row's likelihoods each state has: the same one unless states differ in what they expect to see.
+ */
+export type LikelihoodOf = readonly number[];
 
 /** A table that is brought to the device once. */
 export function tableBuffer(name: string, data: ArrayBufferView): SharedBuffer {
@@ -62,22 +67,33 @@ export function tableBuffer(name: string, data: ArrayBufferView): SharedBuffer {
  * @throws {RangeError} If the transition is not made of such blocks, or is too large; see
  * {@link transitionOperator}.
  */
-export function convolutionRecursion(grid: Grid, model: StateModel): Recursion {
+export function convolutionRecursion(
+  grid: Grid,
+  model: StateModel,
+  likelihoodOf: LikelihoodOf = model.names.map(() => 0),
+): Recursion {
   const { shape, uniform, gridTable, rowScale, packTable, toCells } = transitionOperator(
     grid,
     model,
   );
   const rowLength = 4 * shape.states * shape.cells;
   const constants = hmmConstants(shape);
+  const kinds = Math.max(...likelihoodOf) + 1;
   const rowsOf = ({ start, end }: Tile) => end - start;
   return {
     rowLength,
-    cells: shape.cells,
+    cells: kinds * shape.cells,
     packTable,
     inputs: [new Uint8Array(uniform), rowScale],
     hostBytes: uniform.byteLength + gridTable.byteLength + rowScale.byteLength +
       packTable.byteLength,
-    toCells,
+    toCells(values, outside) {
+      const all = new Float64Array(4 * kinds * shape.cells);
+      for (let kind = 0; kind < kinds; kind++) {
+        all.set(toCells((bin) => values(bin, kind), outside), 4 * kind * shape.cells);
+      }
+      return all;
+    },
     toRow(values) {
       const row = new Float32Array(rowLength);
       for (let state = 0; state < shape.states; state++) {
@@ -99,7 +115,7 @@ export function convolutionRecursion(grid: Grid, model: StateModel): Recursion {
     ],
     filterStep: (_lanes, { buffer = "predicted", rowStride, laneStride }) => ({
       kernel: hmmFilter,
-      constants,
+      constants: hmmFilterConstants(shape, likelihoodOf),
       buffers: { predicted: buffer },
       order: "ascending",
       params: (tile, from, to) =>
