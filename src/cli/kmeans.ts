@@ -5,7 +5,7 @@
  */
 
 import { openArray, readAll } from "../array/array.ts";
-import type { KMeansResult } from "../cluster/kmeans.ts";
+import type { StoredKMeans } from "../cluster/kmeans.ts";
 import { KMeans } from "../cluster/kmeans.ts";
 import type { CommandContext } from "./main.ts";
 import { fitOptions, given, inputHelp, runFit, runHelp } from "./points.ts";
@@ -87,8 +87,11 @@ async function readInit(
   }
 }
 
+/** What there is to tell, whether or not it is stored. */
+type KMeansFacts = Omit<StoredKMeans, "ids" | "distances" | "place" | "model" | "close">;
+
 function describe(
-  { inertia, iterations, converged, nearTies, emptyClusters }: KMeansResult,
+  { inertia, iterations, converged, nearTies, emptyClusters }: KMeansFacts,
   [rows, features]: readonly number[],
   k: number,
   out: string | undefined,

@@ -12,7 +12,8 @@ import { patches } from "../array/patches.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openGpu } from "../gpu/device.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
-import type { Measured, Plan } from "../stream/plan.ts";
+import type { Plan } from "../stream/plan.ts";
+import type { Measured } from "../stream/task.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { Options, OptionTypes } from "./usage.ts";
@@ -122,7 +123,7 @@ interface Fit<Result> {
 }
 
 /** Opens input and device, runs a fit and prints what came of it. */
-export async function runFit<Result extends Measured>(
+export async function runFit<Result extends Measured & { close?(): Promise<void> }>(
   options: Options,
   signal: AbortSignal,
   { mode, plan: makePlan, facts, lines }: Fit<Result>,
@@ -162,6 +163,7 @@ export async function runFit<Result extends Measured>(
       };
       const shown = [...lines(result, points.shape), describeRun(result)].join("\n");
       console.log(options.flag("json") ? JSON.stringify(all) : shown);
+      await result.close?.();
     } finally {
       printer.end();
       gpu.close();

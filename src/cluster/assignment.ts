@@ -1,6 +1,6 @@
 /**
- * Assigns the rows of a tile to their nearest codes: buffers and kernels, and on the host the rows
- * that are too close to call.
+ * Rows of a tile on their way to their nearest codes: how they are read, and buffers and kernels of the
+ * device.
  *
  * @module
  */
@@ -12,7 +12,6 @@ import { vqPick, vqPickConstants, vqPickWorkgroups } from "../kernels/vq_pick.ts
 import { PANEL_ROWS, panelElements } from "../math/panels.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer, Tile } from "../stream/pass.ts";
 import type { Codes } from "./codes.ts";
-import { NearTies } from "./near_ties.ts";
 
 export interface AssignmentShape {
   points: Points;
@@ -58,9 +57,12 @@ export function panelBytes({ features, parts }: Points, rows: number): number {
   return 4 * panelElements(rows, parts * features);
 }
 
-/** Host bytes of a tile's rows: as they are read, as f64, and in panels. */
-export function rowBytes(points: Points, tileRows: number): number {
-  return panelBytes(points, tileRows) + 8 * tileRows * points.features;
+/** Host bytes of a tile's rows as they are read, beside the panels that they become. */
+export function readBytes(
+  { points, resident }: Pick<AssignmentShape, "points" | "resident">,
+  tileRows: number,
+): number {
+  return resident ? 0 : 8 * tileRows * points.features;
 }
 
 /** Whether a tile may be taken from points that stay on the device. */
@@ -79,6 +81,13 @@ export function codebookBuffers({ points, codes }: AssignmentShape, books: numbe
     },
     { name: "code_norms", bytes: 4 * books * padded, kind: "storage" },
   ];
+}
+
+/** Host bytes of {@link codebookTables}, and of the lengths of their codes. */
+export function codebookBytes({ points, codes }: AssignmentShape, books: number): number {
+  const elements = assign.codebookElements(codes, points.features, books) +
+    books * assign.paddedCodes(codes);
+  return 4 * elements + 2 * 8 * books * codes;
 }
 
 /** Contents of {@link codebookBuffers}. */
@@ -151,11 +160,6 @@ export function tileOf(
   };
 }
 
-/** Host bytes an {@link Assignment} takes. */
-export function assignmentBytes(points: Points): number {
-  return (4 + distanceBytes(points)) * points.rows;
-}
-
 /** Bytes of a distance: f64 has them of f64 rows, which f32 may be too narrow for. */
 export function distanceBytes({ array }: Points): 4 | 8 {
   return array.dtype === "float64" ? 8 : 4;
@@ -164,52 +168,4 @@ export function distanceBytes({ array }: Points): 4 | 8 {
 /** Room for distances of rows, in a type that holds them. */
 export function createDistances(points: Points, length: number): Float32Array | Float64Array {
   return distanceBytes(points) === 8 ? new Float64Array(length) : new Float32Array(length);
-}
-
-/** The nearest code of every row, as tiles bring them. */
-export class Assignment {
-  /** `[rows]` i32. */
-  readonly ids: Int32Array;
-  /** `[rows]`, Euclidean, in the array's units; f64 of f64 rows, or f32. */
-  readonly distances: Float32Array | Float64Array;
-  /** `[codes]`: rows of each. */
-  readonly counts: Float64Array;
-  /** Sum of squared distances, f64. */
-  inertia = 0;
-  /** Rows whose two best codes were closer than rounding, and that were decided in f64. */
-  nearTies = 0;
-  readonly #points: Points;
-  readonly #nearTies: NearTies;
-
-  constructor(points: Points, codes: Codes) {
-    this.#points = points;
-    this.#nearTies = new NearTies(points, codes);
-    this.ids = new Int32Array(points.rows);
-    this.distances = createDistances(points, points.rows);
-    this.counts = new Float64Array(codes.centers.length / points.features);
-  }
-
-  /** Takes what the kernels left of a tile. */
-  async collect(
-    tile: Tile,
-    downloads: Record<string, ArrayBuffer>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { start, end } = tile;
-    const { ids, nearness } = tileOf(downloads, tile, 0, 0);
-    this.ids.set(ids, start);
-    const squared = Float64Array.from({ length: end - start }, (_, row) => nearness[2 * row]!);
-    const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
-    for (const decision of decisions) {
-      this.ids[start + decision.row] = decision.code;
-      squared[decision.row] = decision.squared;
-    }
-    this.nearTies += decisions.length;
-    const { scale } = this.#points;
-    for (let row = 0; row < end - start; row++) {
-      this.counts[this.ids[start + row]!]!++;
-      this.inertia += squared[row]! / scale / scale;
-      this.distances[start + row] = Math.sqrt(squared[row]!) / scale;
-    }
-  }
 }

@@ -6,6 +6,7 @@
 
 import type { Points } from "../feed/points.ts";
 import type { Tile } from "../stream/pass.ts";
+import type { Held } from "../stream/task.ts";
 import type { Decision } from "./near_ties.ts";
 import { NearTies, ROUNDING } from "./near_ties.ts";
 
@@ -35,37 +36,55 @@ export function codesOf(centers: Float64Array): Codes {
   return { centers, coarse: Float32Array.from(centers) };
 }
 
-/** A row, and its squared distance to its code. */
-interface FarRow {
-  row: number;
-  distance: number;
-  code: number;
+/** A row, its squared distance to its code, and the code. */
+type FarRow = readonly [row: number, distance: number, code: number];
+const FAR_ROW = 3;
+
+/** What a {@link Tally} works in, for so many books of codes. Every sweep begins it anew. */
+export function tallyHeld(books: number, codes: number, features: number) {
+  const scratch = (length: number) =>
+    ({ dtype: "float64", length: books * length, role: "scratch" }) as const;
+  return {
+    /** `[books, codes, features]`, of rows less what the device has of their code. */
+    sums: scratch(codes * features),
+    /** What is to be added for rows that the device gave to another code. */
+    corrections: scratch(codes * features),
+    /** `[books, codes]`: rows of each. */
+    counts: scratch(codes),
+    /** `[books, codes]`: sums of squared distances, in the device's coordinates. */
+    squared: scratch(codes),
+    /** `[books, codes, 3]`: rows farthest from their codes, the farthest first. */
+    farRows: scratch(FAR_ROW * codes),
+  };
 }
+
+export type TallyHeld = Held<ReturnType<typeof tallyHeld>>;
 
 /** What the rows of one sweep are to some codes: counts, and sums of differences from them. */
 export class Tally {
   readonly codes: Codes;
-  /** `[codes]` f64. */
-  readonly counts: Float64Array;
-  /** `[codes]`: sums of squared distances, in the device's coordinates. */
-  readonly squared: Float64Array;
+  /** Of this book alone. */
+  readonly #held: TallyHeld;
   readonly #points: Points;
   readonly #nearTies: NearTies;
-  /** `[codes, features]` f64, of rows less what the device has of their code. */
-  readonly #sums: Float64Array;
-  /** What is to be added for rows that the device gave to another code. */
-  readonly #corrections: Float64Array;
-  /** Rows farthest from their codes, the farthest first; as many as codes. */
-  readonly #far: FarRow[] = [];
+  #farCount = 0;
 
-  constructor(points: Points, codes: Codes) {
+  constructor(points: Points, codes: Codes, held: TallyHeld) {
     this.codes = codes;
     this.#points = points;
     this.#nearTies = new NearTies(points, codes);
-    this.#sums = new Float64Array(codes.centers.length);
-    this.#corrections = new Float64Array(codes.centers.length);
-    this.counts = new Float64Array(codes.centers.length / points.features);
-    this.squared = new Float64Array(this.counts.length);
+    this.#held = held;
+    for (const name of ["sums", "corrections", "counts", "squared"] as const) held[name].fill(0);
+  }
+
+  /** `[codes]` */
+  get counts(): Float64Array {
+    return this.#held.counts;
+  }
+
+  /** Sum of squared distances of all rows, in the device's coordinates. */
+  get inertia(): number {
+    return this.#held.squared.reduce((sum, squared) => sum + squared, 0);
   }
 
   /** Takes the codes and nearness of a tile's rows, tiles in ascending order. */
@@ -76,6 +95,7 @@ export class Tally {
     signal: AbortSignal,
   ): Promise<void> {
     const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
+    const { counts, squared } = this.#held;
     let next = 0;
     for (let row = 0; row < tile.end - tile.start; row++) {
       let code = ids[row]!;
@@ -86,16 +106,17 @@ export class Tally {
         this.#correct(decision, code);
         ({ code, squared: distance } = decision);
       }
-      this.counts[code]!++;
-      this.squared[code]! += distance;
-      this.#considerFar({ row: tile.start + row, distance, code });
+      counts[code]!++;
+      squared[code]! += distance;
+      this.#considerFar([tile.start + row, distance, code]);
     }
   }
 
   #correct({ code, point }: Decision, taken: number): void {
     if (code === taken) return;
-    this.#add(this.#corrections, code, point, 1);
-    this.#add(this.#corrections, taken, point, -1);
+    const { corrections } = this.#held;
+    this.#add(corrections, code, point, 1);
+    this.#add(corrections, taken, point, -1);
   }
 
   #add(sums: Float64Array, code: number, point: Float64Array, sign: 1 | -1): void {
@@ -106,18 +127,30 @@ export class Tally {
   }
 
   #considerFar(candidate: FarRow): void {
-    const far = this.#far;
-    const most = this.counts.length;
-    if (far.length === most && candidate.distance <= far.at(-1)!.distance) return;
-    let place = far.length;
-    while (place > 0 && far[place - 1]!.distance < candidate.distance) place--;
-    far.splice(place, 0, candidate);
-    if (far.length > most) far.pop();
+    const { farRows } = this.#held;
+    const [, distance] = candidate;
+    const distanceAt = (place: number) => farRows[FAR_ROW * place + 1]!;
+    const isFull = this.#farCount === this.counts.length;
+    if (isFull && distance <= distanceAt(this.#farCount - 1)) return;
+    let place = this.#farCount;
+    while (place > 0 && distanceAt(place - 1) < distance) place--;
+    if (!isFull) this.#farCount++;
+    farRows.copyWithin(FAR_ROW * (place + 1), FAR_ROW * place, FAR_ROW * (this.#farCount - 1));
+    farRows.set(candidate, FAR_ROW * place);
+  }
+
+  /** The rows farthest from their codes, so many at most. */
+  #farthest(most: number): FarRow[] {
+    const { farRows } = this.#held;
+    return Array.from({ length: Math.min(most, this.#farCount) }, (_, place) => {
+      const [row, distance, code] = farRows.subarray(FAR_ROW * place);
+      return [row!, distance!, code!];
+    });
   }
 
   /** Takes the sums of a block of rows, `[codes, features]`, blocks in ascending order. */
   takeSums(sums: Float32Array): void {
-    const own = this.#sums;
+    const own = this.#held.sums;
     for (let i = 0; i < own.length; i++) own[i]! += sums[i]!;
   }
 
@@ -128,14 +161,15 @@ export class Tally {
   async fillEmpty(signal: AbortSignal): Promise<void> {
     const { features } = this.#points;
     const { centers } = this.codes;
+    const { sums } = this.#held;
     const empty = [...this.counts.keys()].filter((code) => this.counts[code] === 0);
-    for (const [i, { row, code, distance }] of this.#far.slice(0, empty.length).entries()) {
+    for (const [i, [row, distance, code]] of this.#farthest(empty.length).entries()) {
       const own = centers.subarray(code * features, (code + 1) * features);
       if (distance <= STILL ** 2 * squaredLength(own)) return;
       const point = await this.#points.readScaled(row, row + 1, { signal });
       const target = empty[i]!;
-      this.#add(this.#sums, target, point, 1);
-      this.#add(this.#sums, code, point, -1);
+      this.#add(sums, target, point, 1);
+      this.#add(sums, code, point, -1);
       this.counts[target] = 1;
       this.counts[code]!--;
     }
@@ -149,6 +183,7 @@ export class Tally {
   moved(seen: Float64Array, spherical: boolean): Codes {
     const { features } = this.#points;
     const { centers: before, coarse: basis } = this.codes;
+    const { sums, corrections, squared } = this.#held;
     const centers = before.slice();
     const coarse = basis.slice();
     for (const [code, count] of this.counts.entries()) {
@@ -159,7 +194,7 @@ export class Tally {
       for (let d = 0; d < features; d++) {
         const i = at + d;
         // sums and corrections are apart until now: they must not depend on where tiles end among blocks
-        const sum = this.#sums[i]! + this.#corrections[i]!;
+        const sum = sums[i]! + corrections[i]!;
         const rest = before[i]! - basis[i]!;
         own[d] = seen[code] === count
           ? basis[i]! + sum / count
@@ -170,7 +205,7 @@ export class Tally {
       const old = before.subarray(at, at + features);
       const movement = own.reduce((sum, value, d) => sum + (value - old[d]!) ** 2, 0);
       if (movement <= STILL ** 2 * squaredLength(old)) own.set(old);
-      const radius = Math.sqrt(this.squared[code]! / count);
+      const radius = Math.sqrt(squared[code]! / count);
       for (let i = at; i < at + features; i++) {
         const most = MOST_REST * ROUNDING * (Math.abs(centers[i]!) + radius);
         if (Math.abs(centers[i]! - coarse[i]!) > most) coarse[i] = centers[i]!;

@@ -8,18 +8,42 @@ import type { ChunkedArray } from "../array/array.ts";
 import { Points, scaleToUnit } from "../feed/points.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Stored } from "../stream/output.ts";
+import { openStored } from "../stream/output.ts";
 import type { PlanChoices } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
 import { isPanelMultiple } from "./assignment.ts";
-import { BatchJob } from "./batch_job.ts";
-import type { FitSettings, KMeansResult } from "./fit_job.ts";
-import { FitJob } from "./fit_job.ts";
-import type { Prediction, SoftPrediction } from "./predict_job.ts";
-import { allDistances, DistanceJob, PredictJob, softNearest } from "./predict_job.ts";
+import { BatchTask } from "./batch_task.ts";
+import { allDistances, DistanceTask } from "./distance_task.ts";
+import type { FitSettings } from "./fit_task.ts";
+import { FitTask } from "./fit_task.ts";
+import { PredictTask } from "./predict_task.ts";
+import type {
+  FitAttributes,
+  KMeansResult,
+  Prediction,
+  SoftPrediction,
+  StoredDistances,
+  StoredFit,
+  StoredPrediction,
+  StoredSoftPrediction,
+} from "./results.ts";
+import { countRows, KMEANS_FORMAT, openArrays, openFit, readFit } from "./results.ts";
+import { softNearest } from "./soft_nearest.ts";
 
-export type { KMeansResult } from "./fit_job.ts";
-export { openKMeans } from "./fit_job.ts";
-export type { Prediction, SoftPrediction } from "./predict_job.ts";
+export type {
+  KMeansResult,
+  Prediction,
+  SoftPrediction,
+  StoredDistances,
+  StoredPrediction,
+  StoredSoftPrediction,
+} from "./results.ts";
+
+/** A fit that is stored, to be read and to predict with. */
+export interface StoredKMeans extends StoredFit {
+  model: KMeans;
+}
 
 /** What {@link KMeans} is told. */
 export interface KMeansOptions {
@@ -42,16 +66,22 @@ export interface KMeansOptions {
   spherical?: boolean;
 }
 
-/** Options of {@link KMeans.fit}. */
+/** Options of {@link KMeans.fit}, {@link KMeans.predict} and {@link KMeans.transform}. */
 export interface KMeansFitOptions extends PlanChoices {
   /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again.
+   * Where the result goes, a zarr group; it is only returned when not given. Rows are written as they
+   * are done, so that host memory does not grow with them. An interrupted run goes on there when it is
+   * run again.
    */
   out?: string;
   /** Replaces a result that is already at `out`. Default false. */
   overwrite?: boolean;
 }
+
+/** With a place. */
+type ToStore = KMeansFitOptions & { out: string };
+/** Without one. */
+type ToReturn = KMeansFitOptions & { out?: never };
 
 /** How {@link KMeans.predict} assigns rows to several centroids each. */
 export interface SoftOptions {
@@ -82,8 +112,8 @@ export class KMeans {
   readonly #settings: FitSettings;
   /** `[k, features]` f64, once fitted. */
   #centroids: Float64Array | undefined;
-  /** Rows every centroid is the mean of. */
-  #seen: Float64Array | undefined;
+  /** Counts the rows that every centroid is the mean of. */
+  #seen: ((signal: AbortSignal) => Promise<Float64Array>) | undefined;
 
   /**
    * @throws {TypeError} If `spherical` is not a boolean, or `tolerance` no number.
@@ -171,6 +201,22 @@ export class KMeans {
     return model;
   }
 
+  /** A model as a fit left it at a place. */
+  static async fitted(stored: Stored): Promise<KMeans> {
+    const { parameters } = stored.attributes as unknown as FitAttributes;
+    const { k, seed, n_init: inits, max_iter: maxIterations, tolerance, spherical } = parameters;
+    const model = new KMeans({
+      k,
+      seed,
+      inits,
+      maxIterations,
+      tolerance: tolerance ?? Infinity,
+      spherical,
+    });
+    model.#learn(Float64Array.from(await stored.read("centroids") as Float64Array), stored);
+    return model;
+  }
+
   /**
    * Plans a fit. Nothing is read or allocated yet.
    *
@@ -178,7 +224,18 @@ export class KMeans {
    * @throws {RangeError} If there are fewer rows than clusters, or `init` has other features.
    * @throws {BudgetError} If no tile fits the budget.
    */
-  fit(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<KMeansResult> {
+  fit(gpu: Gpu, points: ChunkedArray, options: ToStore): Plan<StoredKMeans>;
+  fit(gpu: Gpu, points: ChunkedArray, options?: ToReturn): Plan<KMeansResult>;
+  fit(
+    gpu: Gpu,
+    points: ChunkedArray,
+    options: KMeansFitOptions,
+  ): Plan<KMeansResult | StoredKMeans>;
+  fit(
+    gpu: Gpu,
+    points: ChunkedArray,
+    options: KMeansFitOptions = {},
+  ): Plan<unknown> {
     const { k, init } = this.#settings;
     const rows = this.#points(points);
     if (rows.rows < k) {
@@ -187,19 +244,20 @@ export class KMeans {
       );
     }
     if (init) checkFeatures(rows, init.length / k, "init");
-    const plan = (resident: boolean) => {
-      const job = new FitJob(this.#points(points), this.#settings, {
+    const plan = (resident: boolean): Plan<KMeansResult | StoredKMeans> => {
+      const task = new FitTask(this.#points(points), this.#settings, {
         adapter: gpu.adapter.name,
         resident,
-        ...(options.out !== undefined && { out: options.out }),
-        ...(options.overwrite !== undefined && { overwrite: options.overwrite }),
-        onFit: ({ centroids, ids }) => {
-          this.#centroids = centroids;
-          this.#seen = new Float64Array(k);
-          for (const id of ids) this.#seen[id]!++;
+        out: options.out,
+        overwrite: options.overwrite,
+        result: async (stored, measured, counts) => {
+          const isStored = stored.place !== undefined;
+          const fit = isStored ? await restoreKMeans(stored) : await readFit(stored);
+          this.#learn(fit.centroids, counts ?? stored);
+          return { ...fit, ...measured };
         },
       });
-      return new Plan(gpu, job, options);
+      return new Plan(gpu, task, options);
     };
     return residentOrNot(plan, rows.rows);
   }
@@ -211,32 +269,36 @@ export class KMeans {
    * @throws {RangeError} If the model is not fitted, or has another number of features; if there are not as
    * many centroids as `topK`, or `temperature` is not above 0.
    */
-  predict(gpu: Gpu, points: ChunkedArray, options?: PlanChoices): Plan<Prediction>;
   predict(
     gpu: Gpu,
     points: ChunkedArray,
-    options: PlanChoices & SoftOptions,
-  ): Plan<SoftPrediction>;
+    options: ToStore & SoftOptions,
+  ): Plan<StoredSoftPrediction>;
+  predict(gpu: Gpu, points: ChunkedArray, options: ToReturn & SoftOptions): Plan<SoftPrediction>;
+  predict(gpu: Gpu, points: ChunkedArray, options: ToStore): Plan<StoredPrediction>;
+  predict(gpu: Gpu, points: ChunkedArray, options?: ToReturn): Plan<Prediction>;
   predict(
     gpu: Gpu,
     points: ChunkedArray,
-    options: PlanChoices & Partial<SoftOptions> = {},
-  ): Plan<Prediction> | Plan<SoftPrediction> {
+    options: KMeansFitOptions & Partial<SoftOptions> = {},
+  ): Plan<unknown> {
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
     const { topK, temperature = 1 } = options;
-    if (topK === undefined) return new Plan(gpu, new PredictJob(rows, this.centroids), options);
+    if (topK === undefined) {
+      return new Plan(gpu, new PredictTask(rows, this.#predictOptions(gpu, options)), options);
+    }
     if (!(Number.isInteger(topK) && topK >= 1 && topK <= k)) {
       throw new RangeError(`Cannot assign: topK is ${topK}, wanted a whole number from 1 to ${k}`);
     }
     if (!(temperature > 0)) {
       throw new RangeError(`Cannot assign: temperature is ${temperature}, wanted more than 0`);
     }
-    const taker = softNearest(rows, this.centroids, { topK, temperature });
+    const measure = softNearest(rows, this.centroids, { topK, temperature });
     return new Plan(
       gpu,
-      new DistanceJob("kmeans soft predict", rows, this.centroids, taker),
+      new DistanceTask(rows, this.#predictOptions(gpu, options), measure),
       options,
     );
   }
@@ -246,18 +308,20 @@ export class KMeans {
    *
    * @throws {RangeError} If the model is not fitted, or has another number of features.
    */
+  transform(gpu: Gpu, points: ChunkedArray, options: ToStore): Plan<StoredDistances>;
   transform(
     gpu: Gpu,
     points: ChunkedArray,
-    options: PlanChoices = {},
-  ): Plan<Float32Array | Float64Array> {
+    options?: ToReturn,
+  ): Plan<Float32Array | Float64Array>;
+  transform(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<unknown> {
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const taker = allDistances(rows, this.centroids);
+    const measure = allDistances(rows, this.centroids);
     return new Plan(
       gpu,
-      new DistanceJob("kmeans transform", rows, this.centroids, taker),
+      new DistanceTask(rows, this.#predictOptions(gpu, options), measure),
       options,
     );
   }
@@ -279,15 +343,27 @@ export class KMeans {
           `clusters, ${k}`,
       );
     }
-    const job = new BatchJob(rows, { ...this.#settings, inits: 1 }, {
+    const task = new BatchTask(rows, { ...this.#settings, inits: 1 }, {
       centroids: known,
-      seen: this.#seen ?? new Float64Array(k),
-      onStep: (centroids, seen) => {
-        this.#centroids = centroids;
-        this.#seen = seen;
-      },
+      seen: this.#seen ?? (() => Promise.resolve(new Float64Array(k))),
+      adapter: gpu.adapter.name,
+      onStep: (centroids, seen) => this.#learn(centroids, seen),
     });
-    return new Plan(gpu, job, options);
+    return new Plan(gpu, task, options);
+  }
+
+  /** @param seen Rows that every centroid is the mean of, or the stored fit whose rows they are. */
+  #learn(centroids: Float64Array, seen: Float64Array | Stored): void {
+    this.#centroids = centroids;
+    this.#seen = (signal) =>
+      seen instanceof Float64Array
+        ? Promise.resolve(seen)
+        : countRows(seen, this.#settings.k, signal);
+  }
+
+  #predictOptions(gpu: Gpu, { out, overwrite }: KMeansFitOptions) {
+    const { spherical } = this.#settings;
+    return { centroids: this.centroids, spherical, adapter: gpu.adapter.name, out, overwrite };
   }
 
   #points(array: ChunkedArray): Points {
@@ -297,6 +373,20 @@ export class KMeans {
       exact: true,
     });
   }
+}
+
+/** A stored fit, as it was left: its model predicts. */
+export async function restoreKMeans(stored: Stored): Promise<StoredKMeans> {
+  return { ...await openFit(stored), model: await KMeans.fitted(stored) };
+}
+
+/**
+ * Opens a stored fit.
+ *
+ * @throws {ChunkError} If there is none at `place`, it is not finished, or a newer version wrote it.
+ */
+export async function openKMeans(place: string): Promise<StoredKMeans> {
+  return await restoreKMeans(await openStored(place, KMEANS_FORMAT));
 }
 
 function firstCentroids(init: ArrayLike<number>, k: number, spherical: boolean): Float64Array {

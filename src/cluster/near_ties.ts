@@ -31,6 +31,11 @@ export interface Decision {
   point: Float64Array;
 }
 
+/** Host bytes of deciding the rows of a tile, were it all of them: as they are read, in f64, and what they are. */
+export function decisionBytes({ features }: Points, tileRows: number): number {
+  return tileRows * (2 * 8 * features + 4 * 8);
+}
+
 /**
  * Reads some rows of a tile, those together that lie close.
  *

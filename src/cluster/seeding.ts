@@ -11,137 +11,127 @@ import type { Points } from "../feed/points.ts";
 import * as seed from "../kernels/vq_seed.ts";
 import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import { Random } from "../math/random.ts";
-import type { HostState } from "../store/journal.ts";
 import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
+import type { Held } from "../stream/task.ts";
 import type { AssignmentShape } from "./assignment.ts";
-import { baseRow, pointsBuffer, uploadedPoints } from "./assignment.ts";
+import { baseRow, pointsBuffer, readBytes, readTile, uploadedPoints } from "./assignment.ts";
 
 /** Candidates a step: 2 + ln k, at most as many as the kernel takes. */
 export function seedTrials(codes: number): number {
   return Math.min(SEEDS, 2 + Math.floor(Math.log(codes)));
 }
 
-/** Host bytes a {@link Seeding} takes: the least distance of every row, and those to candidates. */
-export function seedingBytes({ rows, features }: Points, codes: number, inits: number): number {
-  return 4 * rows * (1 + seedTrials(codes)) + 8 * codes * features * inits;
+/** Where seeding is, in the order of its numbers. */
+const [RUN, FOUND, CANDIDATES, PLACES] = [0, 1, 2, 3] as const;
+
+/** What seeding holds beside the centres that it finds; nothing where centres are given. */
+export function seedingHeld({ rows, features }: Points, codes: number, isGiven: boolean) {
+  const trials = isGiven ? 0 : seedTrials(codes);
+  return {
+    /** `[rows]`: least squared distance of every row to a centre of the run. */
+    least: { dtype: "float32", length: isGiven ? 0 : rows },
+    /** `[trials, features]`: those that the next sweep measures come first. */
+    candidates: { dtype: "float64", length: trials * features },
+    /** The run, centres found of it, and how many candidates there are. */
+    seeded: { dtype: "float64", length: isGiven ? 0 : PLACES },
+    /** `[trials, rows]`: what `least` would be with each candidate, and the sums. */
+    leastWith: { dtype: "float32", length: trials * rows, role: "scratch" },
+    potentials: { dtype: "float64", length: trials, role: "scratch" },
+  } as const;
 }
 
-/** Bytes of {@link Seeding.state} at most. */
-export function seedingStateBytes({ rows, features }: Points, codes: number, inits: number) {
-  // of each run's centres an entry that says so, too
-  return 4 * rows + 8 * features * (codes * inits + codes + seedTrials(codes)) + 16 * inits;
-}
+export type SeedingHeld = Held<ReturnType<typeof seedingHeld>> & {
+  /** `[runs, codes, features]` in the device's coordinates: written one after the other. */
+  centers: Float64Array;
+};
 
 /** Chooses the first centres of several runs, one run after the other. */
 export class Seeding {
-  /** `[codes, features]` in the device's coordinates, of every run that is complete. */
-  readonly centers: Float64Array[] = [];
   readonly #points: Points;
+  readonly #held: SeedingHeld;
   readonly #codes: number;
-  readonly #inits: number;
   readonly #seed: number;
-  /** Least squared distance of every row to a centre. */
-  #least: Float32Array;
-  /** `[candidates, rows]`: what it would be with each candidate. */
-  readonly #distances: Float32Array;
-  readonly #potentials: Float64Array;
-  #random!: Random;
-  #own!: Float64Array;
-  #found = 0;
-  #candidates: Float64Array[] = [];
+  #random: Random;
 
-  constructor(points: Points, codes: number, inits: number, seed: number) {
+  constructor(points: Points, held: SeedingHeld, codes: number, seed: number) {
     this.#points = points;
+    this.#held = held;
     this.#codes = codes;
-    this.#inits = inits;
     this.#seed = seed;
-    const trials = seedTrials(codes);
-    this.#least = new Float32Array(points.rows);
-    this.#distances = new Float32Array(trials * points.rows);
-    this.#potentials = new Float64Array(trials);
+    const { seeded, potentials } = held;
+    this.#random = new Random(seed, seeded[RUN]);
+    // a word for the first centre, and one for each candidate since
+    for (let i = 0; i < 1 + seeded[FOUND]! * potentials.length; i++) this.#random.word();
   }
 
   /** Candidates that the next sweep measures, `[candidates, features]`. */
   get candidates(): Float64Array {
-    const { features } = this.#points;
-    const values = new Float64Array(this.#candidates.length * features);
-    this.#candidates.forEach((point, i) => values.set(point, i * features));
-    return values;
-  }
-
-  /** Between two sweeps, all that is needed to go on: centres found of the run, and arrays. */
-  get state(): { found: number; arrays: HostState["arrays"] } {
-    const { candidates } = this;
-    return { found: this.#found, arrays: [this.#least, this.#own, candidates, ...this.centers] };
-  }
-
-  /** Goes on from a {@link state}, in place of {@link start}. */
-  resume({ found, arrays }: Seeding["state"]): void {
-    const [least, own, candidates, ...centers] = arrays as [Float32Array, ...Float64Array[]];
-    const { features } = this.#points;
-    this.centers.push(...centers);
-    this.#least = least;
-    this.#own = own!;
-    this.#found = found;
-    this.#random = new Random(this.#seed, this.centers.length);
-    // a word for the first centre, and one for each candidate since
-    for (let i = 0; i < 1 + found * this.#potentials.length; i++) this.#random.word();
-    for (let at = 0; at < candidates!.length; at += features) {
-      this.#candidates.push(candidates!.slice(at, at + features));
-    }
+    const { candidates, seeded } = this.#held;
+    return candidates.subarray(0, seeded[CANDIDATES]! * this.#points.features);
   }
 
   /** Draws the first centre of a run. */
   async start(signal: AbortSignal): Promise<void> {
-    this.#random = new Random(this.#seed, this.centers.length);
-    this.#own = new Float64Array(this.#codes * this.#points.features);
-    this.#found = 0;
-    this.#least.fill(Infinity);
+    const { seeded, least } = this.#held;
+    this.#random = new Random(this.#seed, seeded[RUN]);
+    seeded[FOUND] = 0;
+    least.fill(Infinity);
     await this.#propose([this.#random.integer(this.#points.rows)], signal);
   }
 
   /** Takes the distances of a tile to the candidates. */
   take({ start, end }: Tile, distances: Float32Array, tileRows: number): void {
     const { rows } = this.#points;
-    for (let i = 0; i < this.#candidates.length; i++) {
+    const { least, leastWith, potentials, seeded } = this.#held;
+    for (let i = 0; i < seeded[CANDIDATES]!; i++) {
       const from = i * seedRows(tileRows);
-      let potential = this.#potentials[i]!;
+      let potential = potentials[i]!;
       for (let row = start; row < end; row++) {
-        const least = Math.min(this.#least[row]!, distances[from + row - start]!);
-        this.#distances[i * rows + row] = least;
-        potential += least;
+        const own = Math.min(least[row]!, distances[from + row - start]!);
+        leastWith[i * rows + row] = own;
+        potential += own;
       }
-      this.#potentials[i] = potential;
+      potentials[i] = potential;
     }
   }
 
   /** Keeps the best candidate and draws the next ones; whether there are any. */
   async next(signal: AbortSignal): Promise<boolean> {
-    const { rows, features } = this.#points;
-    const potentials = this.#potentials.subarray(0, this.#candidates.length);
+    const { rows } = this.#points;
+    const { least, leastWith, seeded } = this.#held;
+    const potentials = this.#held.potentials.subarray(0, seeded[CANDIDATES]);
     const best = potentials.indexOf(Math.min(...potentials));
-    this.#own.set(this.#candidates[best]!, this.#found * features);
-    this.#found++;
-    if (potentials[best] === 0) {
-      // no row is anywhere else: others would be equal to one of these
-      while (this.#found < this.#codes) {
-        this.#own.set(this.#candidates[best]!, this.#found++ * features);
-      }
-    }
-    if (this.#found === this.#codes) {
-      this.centers.push(this.#own);
-      if (this.centers.length === this.#inits) return false;
+    this.#keep(best);
+    // no row is anywhere else: others would be equal to one of these
+    while (potentials[best] === 0 && seeded[FOUND]! < this.#codes) this.#keep(best);
+    if (seeded[FOUND] === this.#codes) {
+      seeded[RUN]!++;
+      if (seeded[RUN] === this.#runs) return false;
       await this.start(signal);
       return true;
     }
-    this.#least.set(this.#distances.subarray(best * rows, (best + 1) * rows));
-    const trials = this.#potentials.length;
+    least.set(leastWith.subarray(best * rows, (best + 1) * rows));
     const marks = Array.from(
-      { length: trials },
+      this.#held.potentials,
       () => this.#random.uniform() * potentials[best]!,
     );
     await this.#propose(this.#rowsAt(marks), signal);
     return true;
+  }
+
+  get #runs(): number {
+    return this.#held.centers.length / (this.#codes * this.#points.features);
+  }
+
+  /** Makes a candidate the next centre of the run. */
+  #keep(candidate: number): void {
+    const { features } = this.#points;
+    const { centers, candidates, seeded } = this.#held;
+    const at = seeded[RUN]! * this.#codes + seeded[FOUND]!++;
+    centers.set(
+      candidates.subarray(candidate * features, (candidate + 1) * features),
+      at * features,
+    );
   }
 
   /** The rows at which the running sum of least distances passes these marks. */
@@ -151,17 +141,19 @@ export class Seeding {
     let sum = 0;
     let next = 0;
     for (let row = 0; row < this.#points.rows && next < order.length; row++) {
-      sum += this.#least[row]!;
+      sum += this.#held.least[row]!;
       while (next < order.length && sum >= marks[order[next]!]!) found[order[next++]!] = row;
     }
     return found;
   }
 
   async #propose(rows: readonly number[], signal: AbortSignal): Promise<void> {
-    this.#potentials.fill(0);
-    this.#candidates = [];
-    for (const row of rows) {
-      this.#candidates.push(await this.#points.readScaled(row, row + 1, { signal }));
+    const { candidates, potentials, seeded } = this.#held;
+    potentials.fill(0);
+    seeded[CANDIDATES] = rows.length;
+    for (const [i, row] of rows.entries()) {
+      const point = await this.#points.readScaled(row, row + 1, { signal });
+      candidates.set(point, i * this.#points.features);
     }
   }
 }
@@ -175,11 +167,12 @@ export function seedBuffer(features: number): SharedBuffer {
 export function seedPass(
   shape: AssignmentShape,
   tileRows: number,
-  sweeps: number,
-  { seeding, again, read }: {
+  { sweeps, seeding, onSeeded }: {
+    /** Centres that are to be found. */
+    sweeps: number;
     seeding(): Seeding;
-    again(): Promise<boolean>;
-    read: Pass["read"];
+    /** Hears that all are there. */
+    onSeeded(): void;
   },
 ): Pass {
   const { features } = shape.points;
@@ -187,7 +180,14 @@ export function seedPass(
     name: "seed",
     direction: "forward",
     cost: sweeps,
-    sweeps: { most: sweeps, again },
+    sweeps: {
+      most: sweeps,
+      again: async ({ signal }) => {
+        const goesOn = await seeding().next(signal);
+        if (!goesOn) onSeeded();
+        return goesOn;
+      },
+    },
     tables: () => ({ seeds: seed.packSeeds(seeding().candidates, features) }),
     slotBuffers: [
       ...uploadedPoints(shape, tileRows),
@@ -201,10 +201,10 @@ export function seedPass(
       params: (tile, from, to) => seed.vqSeedParams(from, to, baseRow(shape, tile)),
       workgroups: (rows) => seed.vqSeedWorkgroups(rows, 1),
     }],
-    read,
+    hostBytes: { read: readBytes(shape, tileRows) },
+    read: (tile, { signal }) => readTile(shape, tile, signal),
     write: (tile, downloads) => {
       seeding().take(tile, new Float32Array(downloads.seed_distances!), tileRows);
-      return Promise.resolve();
     },
   };
 }
