@@ -47,7 +47,14 @@ export type {
   SoftPrediction,
 } from "./cluster/kmeans.ts";
 export { KMeans, openKMeans } from "./cluster/kmeans.ts";
-export type { PcaFitOptions, PcaOptions, PcaResult } from "./decompose/pca.ts";
+export type {
+  PcaFitOptions,
+  PcaOptions,
+  PcaResult,
+  StoredPca,
+  StoredScores,
+  TransformOptions,
+} from "./decompose/pca.ts";
 export { openPca, PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";

@@ -72,7 +72,7 @@ export async function pca({ args, signal }: CommandContext): Promise<void> {
 }
 
 function describe(
-  { explainedVarianceRatio }: PcaResult,
+  { explainedVarianceRatio }: Pick<PcaResult, "explainedVarianceRatio">,
   [rows, features]: readonly number[],
   out: string | undefined,
 ): string[] {

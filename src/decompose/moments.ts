@@ -19,14 +19,14 @@ const GRADED = 1e-9;
 export function momentsBytes(features: number, count: number, width = 1): number {
   const size = features * width;
   const vectors = isWhole(size, count) ? 6 * size : 12 * (count + 4 + count / 2);
-  return squaresBytes(features, width) + 8 * size * Math.ceil(vectors);
+  return 8 * (squaresLength(features, width) + size * Math.ceil(vectors));
 }
 
-/** Bytes of {@link Moments.squares}. */
-export function squaresBytes(features: number, width: number): number {
+/** Numbers that {@link Moments} are made of. */
+export function squaresLength(features: number, width: number): number {
   let elements = 0;
   for (let frame = 0; frame < width; frame++) elements += momentElements(features, width - frame);
-  return 8 * elements;
+  return elements;
 }
 
 function isWhole(size: number, count: number): boolean {
@@ -57,20 +57,20 @@ export class Moments {
   /** By frame: lags 0, 1, ... up to the last frame of a row. */
   readonly #squares: readonly Float64Array[];
 
-  /** @param squares Those of other moments; all 0 when not given. */
-  constructor(features: number, width = 1, squares?: readonly Float64Array[]) {
+  /** @param all Where they lie, {@link squaresLength} numbers; new ones, all 0, when not given. */
+  constructor(
+    features: number,
+    width = 1,
+    all: Float64Array = new Float64Array(squaresLength(features, width)),
+  ) {
     this.size = features * width;
     this.#features = features;
     this.#width = width;
-    this.#squares = squares ?? Array.from(
+    let at = 0;
+    this.#squares = Array.from(
       { length: width },
-      (_, frame) => new Float64Array(momentElements(features, width - frame)),
+      (_, frame) => all.subarray(at, at += momentElements(features, width - frame)),
     );
-  }
-
-  /** The sums, by frame. */
-  get squares(): readonly Float64Array[] {
-    return this.#squares;
   }
 
   /** Adds the moments of a block, of the first frame and those that follow it. */

@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { Points } from "../feed/points.ts";
-import type { ResultArray } from "../array/result_store.ts";
-import { readResult, ResultStore } from "../array/result_store.ts";
-import { digestOf } from "../math/digest.ts";
-import type { FoundOutput, Measured, MemoryItem } from "../stream/plan.ts";
-import { VERSION } from "../version.ts";
+import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
+import { variable } from "../stream/output.ts";
+import type { Measured } from "../stream/task.ts";
+import { openStore } from "../store/store.ts";
+import { arrayNames } from "../zarr/group.ts";
+import type { Basis } from "./basis.ts";
+import { scoresArray } from "./projection.ts";
 
 /** A fit. */
 export interface PcaResult extends Measured {
@@ -32,19 +33,11 @@ export interface PcaResult extends Measured {
   residual: number;
 }
 
-const KIND = "pca";
+/** The numbers of a fit. */
+export type PcaNumbers = Omit<PcaResult, "scores" | keyof Measured>;
 
-export interface PcaOutputOptions {
-  place: string;
-  overwrite: boolean;
-  /** What decides the result, by the names it has in the store. */
-  parameters: Record<string, unknown>;
-  adapter: string;
-  components: number;
-  /** Directions that a fit by batches keeps to go on with, if it is one. */
-  kept?: number;
-  scores: boolean;
-}
+/** What fits are stored as. */
+export const PCA_FORMAT = { kind: "pca", formatVersion: 1 };
 
 /** What a fit by batches goes on with. */
 export interface KeptDirections {
@@ -56,138 +49,103 @@ export interface KeptDirections {
   norm: number;
 }
 
-/** The numbers of a fit that are stored; `residual` goes to the attributes. */
-export type StoredPca = Pick<
-  PcaResult,
-  | "components"
-  | "mean"
-  | "explainedVariance"
-  | "explainedVarianceRatio"
-  | "singularValues"
-  | "scores"
-  | "residual"
->;
+export interface PcaOutputOptions {
+  place: string | undefined;
+  overwrite: boolean;
+  /** What decides the result, by the names it has in the store. */
+  parameters: Record<string, unknown>;
+  adapter: string;
+  rows: number;
+  features: number;
+  components: number;
+  /** Directions that a fit by batches stores to go on with, if it is one. */
+  kept?: number | undefined;
+  scores: boolean;
+}
 
-/** The place of one fit. */
-export class PcaOutput {
-  readonly place: string;
-  readonly #points: Points;
-  readonly #options: PcaOutputOptions;
-  readonly #store: ResultStore;
-  #hash = "";
+/** What a fit stores. */
+export function pcaOutput(options: PcaOutputOptions): OutputSpec {
+  const { place, overwrite, parameters, adapter, rows, features, components, kept } = options;
+  const number = (name: string) => variable(name, "float64", [components], ["component"]);
+  // no number is longer than this one
+  const longest = -Number.MAX_VALUE;
+  return {
+    ...PCA_FORMAT,
+    place,
+    overwrite,
+    adapter,
+    streamed: options.scores ? [scoresArray(rows, components)] : [],
+    whole: [
+      variable("components", "float64", [components, features], ["component", "feature"]),
+      variable("mean", "float64", [features], ["feature"]),
+      number("explained_variance"),
+      number("explained_variance_ratio"),
+      number("singular_values"),
+      ...(kept === undefined ? [] : [
+        variable("kept_directions", "float64", [kept, features], ["direction", "feature"]),
+        variable("kept_singular_values", "float64", [kept], ["direction"]),
+      ]),
+    ],
+    attributes: { parameters },
+    longest: { residual: longest, ...(kept !== undefined && { norm: longest }) },
+  };
+}
 
-  constructor(points: Points, options: PcaOutputOptions) {
-    this.place = options.place;
-    this.#points = points;
-    this.#options = options;
-    const arrays = resultArrays(points, options);
-    this.#store = new ResultStore({ ...options, kind: KIND, arrays });
-  }
-
-  memory(): MemoryItem {
-    // no number is longer than this one
-    const attributes = this.#attributes(-Number.MAX_VALUE, -Number.MAX_VALUE);
-    return { what: "result", kind: "disk", bytes: this.#store.diskBytes(attributes) };
-  }
-
-  /** @param digest Of all that is read. */
-  async hash(digest: string): Promise<string> {
-    const { rows, features, array } = this.#points;
-    const { parameters, scores, adapter } = this.#options;
-    const settings = [parameters, scores, rows, features, array.dtype, adapter];
-    this.#hash = await digestOf([JSON.stringify([VERSION, KIND, settings]), digest]);
-    return this.#hash;
-  }
-
-  /** Looks at the place. */
-  async check(begun: boolean): Promise<FoundOutput<PcaResult>> {
-    const kind = await this.#store.check(this.#hash, begun);
-    return kind === "finished" ? { kind, result: await openPca(this.place) } : { kind };
-  }
-
-  /** Of a finished fit by batches. */
-  async readKept(): Promise<KeptDirections> {
-    const { attributes, arrays } = await readResult(this.place, KIND);
-    return {
-      directions: arrays.kept_directions as Float64Array,
-      singularValues: arrays.kept_singular_values as Float64Array,
-      norm: attributes.norm as number,
-    };
-  }
-
-  /** Returns the bytes written. */
-  write(fit: StoredPca, kept?: KeptDirections): Promise<number> {
-    return this.#store.write(this.#hash, {
+/** A fit by the names it has in the store. */
+export function pcaOutcome(fit: PcaNumbers, kept?: KeptDirections): Outcome {
+  return {
+    values: {
       components: fit.components,
       mean: fit.mean,
       explained_variance: fit.explainedVariance,
       explained_variance_ratio: fit.explainedVarianceRatio,
       singular_values: fit.singularValues,
-      ...(fit.scores && { scores: fit.scores }),
       ...(kept && {
         kept_directions: kept.directions,
         kept_singular_values: kept.singularValues,
       }),
-    }, this.#attributes(fit.residual, kept?.norm));
-  }
-
-  #attributes(residual: number, norm?: number): Record<string, unknown> {
-    const { parameters, adapter, kept } = this.#options;
-    return { parameters, adapter, residual, ...(kept !== undefined && { norm }) };
-  }
-}
-
-function resultArrays(
-  { rows, features }: Points,
-  { components, kept, scores }: PcaOutputOptions,
-): Record<string, ResultArray> {
-  const numbers: ResultArray = { dtype: "float64", shape: [components], dims: ["component"] };
-  return {
-    components: {
-      dtype: "float64",
-      shape: [components, features],
-      dims: ["component", "feature"],
     },
-    mean: { dtype: "float64", shape: [features], dims: ["feature"] },
-    explained_variance: numbers,
-    explained_variance_ratio: numbers,
-    singular_values: numbers,
-    ...(scores && {
-      scores: { dtype: "float32" as const, shape: [rows, components], dims: ["row", "component"] },
-    }),
-    ...(kept !== undefined && {
-      kept_directions: {
-        dtype: "float64" as const,
-        shape: [kept, features],
-        dims: ["direction", "feature"],
-      },
-      kept_singular_values: {
-        dtype: "float64" as const,
-        shape: [kept],
-        dims: ["direction"],
-      },
-    }),
+    facts: { residual: fit.residual, ...(kept && { norm: kept.norm }) },
   };
 }
 
-/**
- * Opens a stored fit.
- *
- * @throws {ChunkError} If there is none at `place`, or a newer version wrote it.
- */
-export async function openPca(place: string): Promise<PcaResult> {
-  const { attributes, arrays } = await readResult(place, KIND);
-  const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
+/** The numbers of a fit that was stored or is held in memory. */
+export async function readNumbers(stored: Stored): Promise<PcaNumbers> {
+  const read = async (name: string) => await stored.read(name) as Float64Array;
   return {
-    components: arrays.components as Float64Array,
-    mean: arrays.mean as Float64Array,
-    explainedVariance: arrays.explained_variance as Float64Array,
-    explainedVarianceRatio: arrays.explained_variance_ratio as Float64Array,
-    singularValues: arrays.singular_values as Float64Array,
-    scores: arrays.scores as Float32Array | undefined,
-    residual: attributes.residual as number,
-    projectedBytes: nothing(),
-    peakBytes: nothing(),
-    seconds: {},
+    components: await read("components"),
+    mean: await read("mean"),
+    explainedVariance: await read("explained_variance"),
+    explainedVarianceRatio: await read("explained_variance_ratio"),
+    singularValues: await read("singular_values"),
+    residual: stored.attributes.residual as number,
   };
+}
+
+/** Of a fit by batches that was stored. */
+export async function readKept(stored: Stored): Promise<KeptDirections> {
+  return {
+    directions: await stored.read("kept_directions") as Float64Array,
+    singularValues: await stored.read("kept_singular_values") as Float64Array,
+    norm: stored.attributes.norm as number,
+  };
+}
+
+/** The basis of a fit that was stored or is held in memory. */
+export function basisOf(
+  { components, mean, explainedVariance }: PcaNumbers,
+  { attributes }: Stored,
+): Basis {
+  const { whiten } = attributes.parameters as { whiten: boolean };
+  return { components, mean, explainedVariance, whiten };
+}
+
+/** Whether rows were projected when a fit was stored at a place. */
+export async function hasScores(place: string): Promise<boolean> {
+  const store = await openStore(place);
+  try {
+    return (await arrayNames(store, 3)).includes("scores");
+  } finally {
+    await store.close();
+  }
 }

@@ -62,10 +62,9 @@ export class RunEnds {
     return 4 * this.#tileRuns * this.features;
   }
 
-  /** Host bytes of a tile, as it is read and as the device gets it. */
-  get hostBytes(): number {
-    const frames = this.#tileRuns * (this.#source.width - 1);
-    return this.tileBytes + this.#source.readBytes(frames);
+  /** Host bytes that reading a tile takes. */
+  get readBytes(): number {
+    return this.#source.readBytes(this.#tileRuns * (this.#source.width - 1));
   }
 
   constants(): Record<string, number> {
