@@ -30,6 +30,8 @@ export interface AxisTicks {
 const [TICK, TICK_GAP] = [5, 5];
 /** Between neighbouring labels, px. */
 const LABEL_GAP = 12;
+/** Room for a name beneath a chart: longer ones are shortened where not all have it. */
+const WIDEST_NAME = 110;
 /** Share of a picture that names at its left may take. */
 const NAMES_SHARE = 0.4;
 
@@ -51,17 +53,15 @@ export function rangeOf(
 
 /** Ticks of an axis that runs upwards. */
 export function upwardTicks(axis: Axis, range: Range, height: number, width: number): AxisTicks {
-  if (axis.names) return nameTicks(axis.names, NAMES_SHARE * width, height, FONT_SIZE + 4);
+  if (axis.names) {
+    return shortened(pickNames(axis.names, FONT_SIZE + 4, height).picked, NAMES_SHARE * width);
+  }
   return numberTicks(range, Math.max(2, Math.floor(height / 44)));
 }
 
 /** Ticks of an axis that runs to the right: as many as have room beside one another. */
 export function rightwardTicks(axis: Axis, range: Range, width: number): AxisTicks {
-  if (axis.names) {
-    const widest = Math.max(0, ...axis.names.map(textWidth)) + LABEL_GAP;
-    const room = Math.max(width / Math.max(1, axis.names.length), Math.min(widest, 60));
-    return nameTicks(axis.names, room - LABEL_GAP, width, room);
-  }
+  if (axis.names) return rightwardNames(axis.names, width);
   for (let count = Math.max(2, Math.floor(width / 70)); count > 1; count--) {
     const ticks = numberTicks(range, count);
     const [first, second] = ticks.marks;
@@ -81,16 +81,24 @@ function numberTicks(range: Range, count: number): AxisTicks {
   return { marks, note };
 }
 
-/** Names of 0, 1, 2 …, shortened to `room`; if they are nearer than `apart`, not all. */
-function nameTicks(
-  names: readonly string[],
-  room: number,
-  length: number,
-  apart: number,
-): AxisTicks {
-  const every = Math.max(1, Math.ceil(apart * names.length / length - 1e-9));
-  const marks = names.map((text, value) => ({ value, text, shown: shorten(text, room) }))
-    .filter(({ value }) => value % every === 0);
+/** Names of 0, 1, 2 … along an axis, those alone that are `apart` px or more from each other. */
+function pickNames(names: readonly string[], apart: number, length: number) {
+  const every = Math.max(1, Math.ceil(apart * names.length / Math.max(1, length) - 1e-9));
+  const picked = names.map((text, value) => ({ value, text })).filter(({ value }) =>
+    value % every === 0
+  );
+  return { picked, room: every * length / Math.max(1, names.length) };
+}
+
+/** Names beside one another, shortened to the room that each has. */
+function rightwardNames(names: readonly string[], width: number): AxisTicks {
+  const widest = Math.max(0, ...names.map(textWidth)) + LABEL_GAP;
+  const { picked, room } = pickNames(names, Math.min(widest, WIDEST_NAME), width);
+  return shortened(picked, room - LABEL_GAP);
+}
+
+function shortened(named: readonly { value: number; text: string }[], room: number): AxisTicks {
+  const marks = named.map(({ value, text }) => ({ value, text, shown: shorten(text, room) }));
   return { marks, note: "" };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Mark, Plot } from "./chart.ts";
+import { SERIES } from "./colors.ts";
 import { hint, positionOn, px } from "./drawing.ts";
 import type { Color } from "./style.ts";
 import { cssColor } from "./style.ts";
@@ -17,7 +18,7 @@ export interface LineOptions {
   y: ArrayLike<number>;
   name: string;
   color: Color;
-  /** As `stroke-dasharray`: `5 4`. */
+  /** As `stroke-dasharray`: `5 4`. Default a plain line, dashed where colours of the series come again. */
   dash?: string;
   /** Draws an edge around the line, so that it shows on every colour. Default false. */
   cased?: boolean;
@@ -25,11 +26,18 @@ export interface LineOptions {
   hint?: string;
 }
 
+/** Colours come again after the last of the series, with other dashes. */
+function dashOf(color: Color): string | undefined {
+  const round = typeof color === "number" ? Math.floor(color / SERIES.length) : 0;
+  return round === 0 ? undefined : ["8 4", "2 4"][(round - 1) % 2];
+}
+
 type Point = readonly [x: number, y: number];
 
 /** A line through points. More points than pixels keep their extremes alone. */
 export function line(options: LineOptions): Mark {
-  const { y, name, color, dash, cased = false } = options;
+  const { y, name, color, cased = false } = options;
+  const dash = options.dash ?? dashOf(color);
   const x = options.x ?? Float64Array.from(y, (_, i) => i);
   if (x.length !== y.length) {
     throw new RangeError(`Cannot draw a line: x has ${x.length} numbers, y has ${y.length}`);

@@ -12,6 +12,7 @@ import {
   line,
   svgFile,
 } from "../../src/view/view.ts";
+import { pngRows, pngSize } from "../support/png.ts";
 import { overlaps, textBoxes } from "../support/text_boxes.ts";
 import { elementsOf, parseXml, type XmlElement } from "../support/xml.ts";
 
@@ -94,7 +95,7 @@ const CASES: Record<string, Chart[]> = {
     chartOf(
       ...Array.from(
         { length: 12 },
-        (_, i) => line({ y: [i, i + 1], name: `layer ${i} of the network`, color: i, dash: "4 2" }),
+        (_, i) => line({ y: [i, i + 1], name: `layer ${i} of the network`, color: i }),
       ),
     ),
   ],
@@ -191,6 +192,15 @@ describe("a chart", () => {
     expect(colors(key).size).toBe(3);
   });
 
+  it("draws no two of many lines alike", () => {
+    const lines = Array.from({ length: 20 }, (_, i) => line({ y: [i], name: `${i}`, color: i }));
+    const key = all(draw(chartOf(...lines)), "g", "key")[0]!;
+    const looks = all(key, "path", "line").map(({ attributes }) =>
+      `${attributes.stroke} ${attributes["stroke-dasharray"]}`
+    );
+    expect(new Set(looks).size).toBe(20);
+  });
+
   it("has a colour bar for every heat map", () => {
     for (const mark of [grid(3, 3), grid(400, 300), grid(1, 1), grid(0, 0, new Float64Array())]) {
       const root = draw(chartOf(mark));
@@ -255,8 +265,8 @@ describe("line()", () => {
     expect(strokes(d)).toBe(3);
   });
 
-  it("of a million points stays small, and keeps its peaks", () => {
-    const y = numbers(1_000_000, (i) => i === 654_321 ? 9 : Math.sin(i));
+  it("of very many points stays small, and keeps its peaks", () => {
+    const y = numbers(200_000, (i) => i === 154_321 ? 9 : Math.sin(i));
     const d = path(line({ y, name: "a", color: 0 }), {
       height: 100,
       y: { label: "y", low: -1, high: 9 },
@@ -304,18 +314,35 @@ describe("heatMap()", () => {
     const images = all(parseXml(svg), "image");
     expect(images.map(({ attributes }) => attributes.class)).toEqual(["on-light", "on-dark"]);
     for (const { attributes: { href, style } } of images) {
-      expect(sizeOf(href!)).toEqual([400, 300]);
+      expect(pngSize(href!)).toEqual([400, 300]);
       expect(style).toBe("image-rendering:pixelated");
     }
   });
 
-  it("finer than the screen is averaged: no cell is lost and none counts twice", () => {
-    const columns = 100_000;
-    const svg = draw(chartOf(grid(columns, 3, numbers(3 * columns, (i) => i % 3))), 480);
-    const [image] = all(svg, "image");
-    const [width, height] = sizeOf(image!.attributes.href!);
-    expect(width).toBeLessThanOrEqual(2 * 480);
-    expect(height).toBe(3);
+  it("of many cells goes upwards and to the right", async () => {
+    const [columns, rows] = [40, 16];
+    const values = numbers(columns * rows, (i) => i % rows + (i >= columns * rows / 2 ? rows : 0));
+    const [image] = all(draw(chartOf(grid(columns, rows, values))), "image");
+    const drawn = await pngRows(image!.attributes.href!);
+    const corners = [drawn.at(-1)![0], drawn[0]![0], drawn.at(-1)!.at(-1), drawn[0]!.at(-1)];
+    expect(corners).toEqual([0, 15, 16, 31].map((value) => Math.round(value / 31 * 63)));
+  });
+
+  it("finer than the screen is averaged: no cell is lost and none counts twice", async () => {
+    const columns = 100_003;
+    // the middle row rises from left to right, the others go up and down all the time
+    const values = numbers(3 * columns, (i) => i % 3 === 1 ? i / (3 * columns) : i % 2);
+    const [image] = all(draw(chartOf(grid(columns, 3, values)), 480), "image");
+    const drawn = await pngRows(image!.attributes.href!);
+    expect(drawn.length).toBe(3);
+    expect(drawn[0]!.length).toBeLessThanOrEqual(2 * 480);
+    for (const row of [drawn[0]!, drawn[2]!]) {
+      expect(Math.min(...row)).toBeGreaterThanOrEqual(31);
+      expect(Math.max(...row)).toBeLessThanOrEqual(32);
+    }
+    drawn[1]!.forEach((level, column) =>
+      expect(Math.abs(level - 63 * (column + 0.5) / drawn[1]!.length)).toBeLessThan(0.6)
+    );
   });
 
   it("tells cells without a number apart, and says so in the key", () => {
@@ -335,15 +362,6 @@ describe("heatMap()", () => {
     expect(() => draw(chart)).toThrow("it goes from 0 to 100, the y axis from 0 to 50");
   });
 });
-
-/** Width and height that a PNG tells. */
-function sizeOf(address: string): [number, number] {
-  const head = atob(
-    address.slice("data:image/png;base64,".length, "data:image/png;base64,".length + 40),
-  );
-  const view = new DataView(Uint8Array.from(head, (letter) => letter.charCodeAt(0)).buffer);
-  return [view.getUint32(16), view.getUint32(20)];
-}
 
 describe("bars()", () => {
   it("begin at 0, upwards and downwards", () => {
