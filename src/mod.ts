@@ -60,6 +60,7 @@ export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/i
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
 export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
+export * as view from "./view/view.ts";
 export type { WindowOptions } from "./windows/windows.ts";
 export { Windows, windows } from "./windows/windows.ts";
 export type {

@@ -42,6 +42,7 @@ describe("the public API", () => {
       "persistStorage",
       "rarityWeights",
       "readAll",
+      "view",
       "weighted",
       "windows",
     ]);
@@ -56,6 +57,20 @@ describe("the public API", () => {
       "quartileIds",
       "run",
       "splitSpeakers",
+    ]);
+    expect(Object.keys(sluice.view).sort()).toEqual([
+      "bars",
+      "boxes",
+      "dots",
+      "drawChart",
+      "drawCharts",
+      "drawPage",
+      "heatMap",
+      "level",
+      "line",
+      "stack",
+      "svgElement",
+      "svgFile",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
       "SortedSpikesDecoder",

@@ -26,6 +26,7 @@ import { pathToFileURL } from "node:url";
 const PROGRAMS = {
   cli: "src/cli/main.ts",
   demo: "examples/demo.ts",
+  picture: "examples/readme_picture.ts",
   bench: "bench/main.ts",
   // for the tests
   kill_child: "test/support/kill_child.ts",

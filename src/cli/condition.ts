@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 import type { ConditionReport } from "../condition/condition.ts";
 import { checkConfig, run } from "../condition/condition.ts";
-import { describeSkipped } from "../condition/report.ts";
+import { describeSkipped } from "../condition/tables.ts";
 import { openGpu } from "../gpu/device.ts";
 import { formatTable } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";

@@ -1,0 +1,59 @@
+/**
+ * Pictures of few colours as PNG.
+ *
+ * @module
+ */
+
+import type { Rgb } from "./colors.ts";
+import { bigEndian, zlibCompress } from "./deflate.ts";
+
+const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+const [BITS, INDEXED] = [8, 3];
+
+/** Rows of places in a palette, compressed: two palettes may share them. */
+export function compressPixels(width: number, height: number, places: Uint8Array): Uint8Array {
+  const rows = new Uint8Array(height * (width + 1));
+  for (let row = 0; row < height; row++) {
+    // each row begins with its filter: none
+    rows.set(places.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
+  }
+  return zlibCompress(rows);
+}
+
+/** A PNG of compressed pixels and at most 256 colours, as an address. */
+export function pngAddress(
+  width: number,
+  height: number,
+  pixels: Uint8Array,
+  palette: readonly Rgb[],
+): string {
+  const header = [...bigEndian(width), ...bigEndian(height), BITS, INDEXED, 0, 0, 0];
+  const chunks = [
+    chunk("IHDR", Uint8Array.from(header)),
+    chunk("PLTE", Uint8Array.from(palette.flat())),
+    chunk("IDAT", pixels),
+    chunk("IEND", new Uint8Array()),
+  ];
+  const bytes = [Uint8Array.from(SIGNATURE), ...chunks];
+  const text = bytes.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join(""));
+  return `data:image/png;base64,${btoa(text.join(""))}`;
+}
+
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(12 + data.length);
+  whole.set(bigEndian(data.length));
+  whole.set(Array.from(type, (letter) => letter.charCodeAt(0)), 4);
+  whole.set(data, 8);
+  whole.set(bigEndian(crc32(whole.subarray(4, 8 + data.length))), 8 + data.length);
+  return whole;
+}
+
+/** The checksum of PNG (ISO 3309), not the Castagnoli one of stored chunks. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
