@@ -1,0 +1,77 @@
+/**
+ * Code that is moved about leaves every result as it was, to the last bit: a list of runs, whose hashes are in
+ * test/fixtures/kept_runs.json. Results differ between adapters, so the hashes are those of one.
+ *
+ * Written anew, in Node, by
+ *
+ *   SLUICE_KEEP_RUNS=1 node tools/test.mjs --long --runtime node test/long/kept_runs
+ *
+ * which is right in a commit that means to change results or adds runs, on the adapter that the fixture
+ * names; the difference of the fixture then shows which results have changed, and no other may. It is
+ * wrong in one that only moves code: there a run that differs is a mistake.
+ */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import fixture from "../fixtures/kept_runs.json" with { type: "json" };
+import { KEPT_RUNS, openBench } from "../support/kept_runs.ts";
+import type { Kept } from "../support/kept_runs/kept.ts";
+import { keep } from "../support/kept_runs/kept.ts";
+import { runtime } from "../support/runtime.ts";
+
+/**
+ * Formats of stores, by their name in attributes, whose version has gone up since the fixture was written. Only
+ * with a reason beside it.
+ */
+const NEWER_FORMATS: readonly string[] = [];
+
+const FIXTURE = "test/fixtures/kept_runs.json";
+const keepsRuns = runtime === "node" && process.env.SLUICE_KEEP_RUNS === "1";
+
+describe("runs leave what they left before", () => {
+  let bench: Awaited<ReturnType<typeof openBench>> | undefined;
+  const kept: Record<string, Kept> = {};
+
+  beforeAll(async () => {
+    if (runtime === "node") bench = await openBench();
+  });
+  afterAll(async () => {
+    if (keepsRuns && Object.keys(kept).length === KEPT_RUNS.length) {
+      const { writeFile } = await import("node:fs/promises");
+      const all = { adapter: bench!.gpu.adapter.name, runs: kept };
+      await writeFile(FIXTURE, `${JSON.stringify(all, undefined, 2)}\n`);
+    }
+    await bench?.close();
+  });
+
+  for (const { name, run } of KEPT_RUNS) {
+    it(name, async (context) => {
+      if (!bench) return context.skip(`results are kept of runs in Node, this is ${runtime}`);
+      const adapter = bench.gpu.adapter.name;
+      if (!keepsRuns && adapter !== fixture.adapter) {
+        return context.skip(`results are kept of ${fixture.adapter}, this is ${adapter}`);
+      }
+      const now = await keep(await run(bench));
+      kept[name] = now;
+      if (keepsRuns) return;
+      const before = (fixture.runs as unknown as Record<string, Kept>)[name];
+      expect(comparable(now)).toEqual(comparable(before));
+    });
+  }
+
+  it("are those that the fixture has", () => {
+    if (!keepsRuns) expect(Object.keys(fixture.runs)).toEqual(KEPT_RUNS.map(({ name }) => name));
+    expect(new Set(KEPT_RUNS.map(({ name }) => name)).size).toBe(KEPT_RUNS.length);
+  });
+});
+
+/** Without the version of formats that are newer now. */
+function comparable(kept: Kept | undefined): unknown {
+  const isNewer = (value: unknown) =>
+    typeof value === "object" && value !== null &&
+    NEWER_FORMATS.includes((value as { format?: string }).format ?? "");
+  // through JSON, as the fixture was
+  return kept && JSON.parse(JSON.stringify(kept), (_, value) => {
+    if (isNewer(value)) delete value.format_version;
+    return value;
+  });
+}
