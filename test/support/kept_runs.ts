@@ -8,6 +8,7 @@ import type { Gpu } from "../../src/mod.ts";
 import { ANALYSES } from "./kept_runs/analyses.ts";
 import { BATCH_RUNS } from "./kept_runs/batches.ts";
 import { CLUSTERS } from "./kept_runs/clusters.ts";
+import { COMMANDS } from "./kept_runs/commands.ts";
 import { COMPONENTS } from "./kept_runs/components.ts";
 import { DECODES } from "./kept_runs/decodes.ts";
 import type { Bench, KeptRun } from "./kept_runs/kept.ts";
@@ -18,6 +19,7 @@ export const KEPT_RUNS: readonly KeptRun[] = [
   ...COMPONENTS,
   ...BATCH_RUNS,
   ...ANALYSES,
+  ...COMMANDS,
 ];
 
 /** What runs are given, and what takes it away again. */

@@ -221,7 +221,9 @@ export const DECODES: readonly KeptRun[] = [
   }),
   decode("four slots", () => track(twoStates), { ...SMALL_CHUNKS, slots: 4 }),
   decode("every summary, of smoother and filter", () => track(twoStates), {
-    ...SMALL_CHUNKS,
+    chunkRows: 64,
+    shardChunks: 4,
+    tileRows: 48,
     causal: true,
     summaries: EVERY_SUMMARY,
   }),
@@ -289,7 +291,7 @@ export const DECODES: readonly KeptRun[] = [
     lanes: 4,
     burnInRows: 1,
     chunkRows: 32,
-    shardChunks: 2,
+    shardChunks: 3,
     tileRows: 50,
     dtype: "u16",
     summaries: EVERY_SUMMARY,
@@ -310,7 +312,7 @@ export const DECODES: readonly KeptRun[] = [
   }),
   resumed("in the smoother, with another budget", () => track(twoStates, 16), {
     pass: "smooth",
-    before: { ...SMALL_CHUNKS, tileRows: 4, causal: true, summaries: EVERY_SUMMARY },
+    before: { chunkRows: 32, shardChunks: 8, tileRows: 4, causal: true, summaries: EVERY_SUMMARY },
     after: { tileRows: 100 },
     budget: "16 MiB",
   }),
