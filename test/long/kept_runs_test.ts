@@ -1,14 +1,15 @@
 /**
  * Code that is moved about leaves every result as it was, to the last bit: a list of runs, whose hashes are in
- * test/fixtures/kept_runs.json. Results differ between adapters, so the hashes are those of one.
+ * test/fixtures/kept_runs.json. Numbers differ between adapters, so the hashes are those of one; compressed
+ * chunks may differ between versions of Node.
  *
- * Written anew, in Node, by
+ * The fixture is written anew, in Node and on the adapter it names, by
  *
  *   SLUICE_KEEP_RUNS=1 node tools/test.mjs --long --runtime node test/long/kept_runs
  *
- * or, for some of them, with vitest and -t; which is right in a commit that means to change results or adds runs, on the adapter that the fixture
- * names; the difference of the fixture then shows which results have changed, and no other may. It is
- * wrong in one that only moves code: there a run that differs is a mistake.
+ * With vitest's own -t it is written anew for some runs, and the others stay. That is right in a commit that
+ * adds runs or means to change results: what has changed in the fixture then tells which, and no other may.
+ * In a commit that only moves code it is wrong: a run that differs there is a mistake.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

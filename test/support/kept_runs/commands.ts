@@ -1,7 +1,6 @@
 /** Commands, each a process of its own: what they store, and what `--json` prints. */
 
 import { encodeNpy } from "../../../src/array/npy.ts";
-import { runCli, writeRecording } from "../cli.ts";
 import { smallCorpus } from "../corpus.ts";
 import { smallRecording } from "../recordings.ts";
 import type { KeptRun } from "./kept.ts";
@@ -20,6 +19,8 @@ function command(name: string, prepare: Prepare, { stores = true } = {}): KeptRu
       const place = await folder();
       const out = `${place}/out`;
       const args = await prepare(place, out);
+      // browsers, which have no processes, skip these runs
+      const { runCli } = await import("../cli.ts");
       const { code, stdout, stderr } = await runCli([...args, "--json", "--quiet"]);
       if (code !== 0) throw new Error(`sluice ${args[0]} ended with ${code}: ${stdout}${stderr}`);
       const printed = JSON.parse(
@@ -51,6 +52,7 @@ export const COMMANDS: readonly KeptRun[] = [
     return ["pca", ...input, "--components", "4", "--whiten", "--out", out];
   }),
   command("decode", async (folder, out) => {
+    const { writeRecording } = await import("../cli.ts");
     const options = await writeRecording(folder, smallRecording({ seconds: 4 }));
     const stored = ["--causal", "--summaries", "map,entropy", "--dtype", "u16"];
     return ["decode", ...options, "--states", "contFrag", ...stored, "--out", out];
