@@ -56,6 +56,28 @@ describe("a tally of rows", () => {
     expect([...tally.moved(tally.counts, false).centers]).toEqual([2, 10]);
   });
 
+  it("decides anew what f32 may have turned around, and nothing else", async () => {
+    // a little nearer to the second code than to the first, which the device said
+    const value = 5 + 2 ** -30;
+    for (const [margin, code] of [[1e-5, 1], [1, 0]] as const) {
+      const { points, tile, nearness, ids } = column([value], [0, 10], [0]);
+      nearness[1] = margin;
+      const tally = new Tally(points, codesOf(Float64Array.of(0, 10)));
+      await tally.takeRows(tile, ids, nearness, signal);
+      expect(tally.counts[code], `margin ${margin}`).toBe(1);
+    }
+  });
+
+  it("decides anew what codes leave over of those that the device has", async () => {
+    // half way lies at 5.0005, and for the device at 5
+    const codes = { centers: Float64Array.of(0, 10.001), coarse: Float32Array.of(0, 10) };
+    const { points, tile, nearness, ids } = column([5.0002], [0, 10], [1]);
+    nearness[1] = 5.0002 ** 2 - 4.9998 ** 2;
+    const tally = new Tally(points, codes);
+    await tally.takeRows(tile, ids, nearness, signal);
+    expect([...tally.counts]).toEqual([1, 0]);
+  });
+
   it("adds blocks up in f64", async () => {
     const { points, tile, nearness, ids } = column(Array(8).fill(0), [0, 100], Array(8).fill(0));
     const tally = new Tally(points, codesOf(Float64Array.of(0, 100)));

@@ -3,6 +3,7 @@ import { fromTypedArray } from "../../src/array/array.ts";
 import { Seeding, seedingStateBytes, seedTrials } from "../../src/cluster/seeding.ts";
 import { Points } from "../../src/feed/points.ts";
 import { seedRows } from "../../src/kernels/vq_seed.ts";
+import { Random } from "../../src/math/random.ts";
 import { blobs } from "../support/blobs.ts";
 
 const [ROWS, FEATURES, CODES] = [61, 2, 5];
@@ -47,25 +48,34 @@ async function begun(inits: number, seed = 9): Promise<Seeding> {
 }
 
 describe("first centres", () => {
-  it("are rows, of which each is the candidate that leaves the least distance", async () => {
+  it("are rows drawn by their distance, of which each leaves the least", async () => {
     const seeding = await begun(1);
-    const least = new Float64Array(ROWS).fill(Infinity);
-    const proposed: Float64Array[] = [];
-    const [centers] = await run(seeding, ({ candidates }) => proposed.push(candidates));
-    proposed.forEach((candidates, step) => {
-      const count = candidates.length / FEATURES;
-      expect(count).toBe(step === 0 ? 1 : seedTrials(CODES));
-      const sums = Array.from({ length: count }, (_, i) => {
-        const own = distancesTo(candidates.subarray(i * FEATURES, (i + 1) * FEATURES));
-        return own.reduce((sum, distance, row) => sum + Math.min(distance, least[row]!), 0);
+    const random = new Random(9, 0);
+    const least = new Float32Array(ROWS).fill(Infinity);
+    const trials = 3;
+    expect(seedTrials(CODES)).toBe(trials);
+    const rowOf = (row: number) => [...values.subarray(row * FEATURES, (row + 1) * FEATURES)];
+    let [rows, left, wanted] = [[random.integer(ROWS)], 0, [] as number[]];
+    const [centers] = await run(seeding, ({ candidates, state }) => {
+      expect([...state.arrays[0] as Float32Array]).toEqual([...least]);
+      expect([...candidates]).toEqual(rows.flatMap(rowOf));
+      // what is left of all distances with each of them
+      const distances = rows.map((row) => distancesTo(Float64Array.from(rowOf(row))));
+      const sums = distances.map((own) =>
+        own.reduce((sum, distance, row) => sum + Math.min(distance, least[row]!), 0)
+      );
+      left = Math.min(...sums);
+      const best = sums.indexOf(left);
+      wanted = [...wanted, ...rowOf(rows[best]!)];
+      distances[best]!.forEach((distance, row) => least[row] = Math.min(distance, least[row]!));
+      // each row as often as its share of that
+      rows = Array.from({ length: trials }, () => {
+        const mark = random.uniform() * left;
+        let sum = 0;
+        return least.findIndex((distance) => (sum += distance) >= mark);
       });
-      const best = sums.indexOf(Math.min(...sums));
-      const chosen = centers!.subarray(step * FEATURES, (step + 1) * FEATURES);
-      expect(chosen).toEqual(candidates.subarray(best * FEATURES, (best + 1) * FEATURES));
-      distancesTo(chosen).forEach((distance, row) => least[row] = Math.min(distance, least[row]!));
     });
-    expect(proposed.length).toBe(CODES);
-    expect(seedTrials(CODES)).toBe(3);
+    expect([...centers!]).toEqual(wanted);
   });
 
   it("are others in each run, and with each seed", async () => {

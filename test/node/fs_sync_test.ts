@@ -1,8 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { createDiskFile } from "../../src/io/disk_file.ts";
 import { FileStore } from "../../src/store/fs.ts";
 
 /** Calls of the file system as they begin and end, `sync x` and `synced x`; folders end with `/`. */
@@ -43,6 +44,29 @@ vi.mock("node:fs/promises", async (importOriginal) => {
     },
     rename: (from: string, to: string) =>
       noted(`rename ${basename(from)}`, `renamed ${basename(to)}`, () => real.rename(from, to)),
+  };
+});
+
+vi.mock("node:fs", async (importOriginal) => {
+  const real = await importOriginal<typeof import("node:fs")>();
+  const { basename } = await import("node:path");
+  const names = new Map<number, string>();
+  return {
+    ...real,
+    openSync: (path: string, flags: string) => {
+      const descriptor = real.openSync(path, flags);
+      const isFolder = real.fstatSync(descriptor).isDirectory();
+      names.set(descriptor, basename(path) + (isFolder ? "/" : ""));
+      return descriptor;
+    },
+    fsyncSync: (descriptor: number) => {
+      events.push(`synced ${names.get(descriptor)}`);
+      real.fsyncSync(descriptor);
+    },
+    renameSync: (from: string, to: string) => {
+      events.push(`renamed ${basename(to)}`);
+      real.renameSync(from, to);
+    },
   };
 });
 
@@ -110,5 +134,16 @@ describe("a file store, so that a power cut loses nothing it promised", () => {
       `sync ${own}`,
       `synced ${own}`,
     ]);
+  });
+});
+
+describe("a file that is exported", () => {
+  it("is synced before it has its name, and its folder is after that", async () => {
+    const { file, finish } = createDiskFile(join(folder, "a.nc"));
+    expect(file.write(Uint8Array.of(1, 2, 3), { at: 0 })).toBe(3);
+    expect(events).toEqual([]);
+    await finish();
+    expect(events).toEqual(["synced a.nc.partial", "renamed a.nc", `synced ${own}`]);
+    expect(await readFile(join(folder, "a.nc"))).toHaveLength(3);
   });
 });
