@@ -80,6 +80,7 @@ export function createDiskFile(path: string): Omit<OutputFile, "place"> {
         file.flush();
         file.close();
         renameSync(partial, path);
+        syncFolder(dirname(path));
       },
       async discard() {
         file.close();
@@ -88,6 +89,20 @@ export function createDiskFile(path: string): Omit<OutputFile, "place"> {
     };
   } catch (error) {
     throw describeError(error, path, 0);
+  }
+}
+
+/** Makes a name outlast a power cut. */
+function syncFolder(folder: string): void {
+  try {
+    const descriptor = openSync(folder, "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    // Windows opens no folders, and some file systems sync none
   }
 }
 

@@ -72,6 +72,36 @@ describe("a .npy file", () => {
     expect(() => encodeNpy(new Float32Array(3), [2])).toThrow(RangeError);
   });
 
+  it("has elements from the least multiple of 64 that leaves its header room", async () => {
+    const seen = new Set<number>();
+    // headers of every length: the last axis grows by a digit at a time
+    for (let axes = 1; axes <= 22; axes++) {
+      for (let digits = 1; digits <= 3; digits++) {
+        const shape = [0, ...Array(axes).fill(1), 10 ** (digits - 1)];
+        const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
+        const bytes = encodeNpy(new Float32Array(0), shape);
+        // magic, version and length take 10 bytes, the line feed 1
+        const needed = 10 + text.length + 1;
+        seen.add(needed % 64);
+        expect(bytes.byteLength % 64).toBe(0);
+        expect(bytes.byteLength - needed).toBeGreaterThanOrEqual(0);
+        expect(bytes.byteLength - needed).toBeLessThan(64);
+        expect(new DataView(bytes.buffer).getUint16(8, true)).toBe(bytes.byteLength - 10);
+        expect(bytes.at(-1)).toBe(0x0a);
+        expect(new TextDecoder().decode(bytes.subarray(10)).trimEnd()).toBe(text);
+      }
+    }
+    expect(seen).toContain(0);
+  });
+
+  it("of version 2 may have a header longer than 16 bits count to", async () => {
+    const long = header("<f4", "(2,)").trimEnd().padEnd(70_000) + "\n";
+    for (const version of [2, 3]) {
+      const array = await open(npyFile(long, Float32Array.of(1.5, 2), version));
+      expect(await readAll(array)).toEqual(Float32Array.of(1.5, 2));
+    }
+  });
+
   it("in a store is read by ranges of rows, and nothing else of it", async () => {
     const store = countingStore(await openStore("memory:npy_test"));
     const values = Float32Array.from({ length: 40_000 }, (_, i) => i);

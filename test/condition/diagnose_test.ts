@@ -62,6 +62,61 @@ function expectNumbers(got: ClusterStatistics, wanted: ReturnType<typeof conditi
   expectClose(got.reduction, (wanted.entropy - wanted.conditionalEntropy) / wanted.entropy, 1e-6);
 }
 
+describe("the edges of slices and clusters", () => {
+  it("counts a cluster of one row among rows and clusters, and not for its entropy", () => {
+    const moments = new ClusterMoments(3, 1);
+    for (const [cluster, value] of [[0, 1], [0, 3], [2, 5]]) {
+      moments.add(cluster!, Float64Array.of(value!));
+    }
+    const found = moments.statistics();
+    expect([found.rows, found.clusters]).toEqual([3, 2]);
+    // of 1, 3, 5 around 3: 8; of 1, 3 around 2: 2, and their variance is 1
+    expect(found.ratio).toBe(2 / 8);
+    expect(found.expectedRatio).toBe(1 - 1 / 2);
+    expect(found.conditionalEntropy).toBe(0);
+    expectClose(found.entropy, Math.log(8 / 3) / 2, 1e-15);
+    // where every cluster has one row, nothing is known of any
+    const alone = new ClusterMoments(2, 1);
+    alone.add(0, Float64Array.of(1));
+    alone.add(1, Float64Array.of(2));
+    expect(alone.statistics().conditionalEntropy).toBeNaN();
+    expect(alone.statistics().ratio).toBe(0);
+  });
+
+  it("takes rows at 0.17 and 0.83 of an utterance for medial, and none beyond", async () => {
+    const utterances = [
+      { id: "a", speaker: "s", start: 0, end: 100 },
+      { id: "b", speaker: "s", start: 100, end: 110 },
+    ];
+    const { names, members } = await sliceRows(
+      { utterances, firstTarget: 1 },
+      ["all", "medial"],
+      undefined,
+    );
+    expect(names).toEqual(["medial"]);
+    const targets = [...members.keys()].filter((row) => members[row] === 1).map((row) => row + 1);
+    // frames 17 to 83 of the first; 2 to 8 of the second, whose rows follow 99 others
+    expect(targets).toEqual([
+      ...Array.from({ length: 67 }, (_, i) => 17 + i),
+      ...Array.from({ length: 7 }, (_, i) => 99 + 2 + i),
+    ]);
+  });
+
+  it("takes no row for loud whose energy is the median", async () => {
+    const energy = fromTypedArray(Float32Array.of(9, 1, 2, 2, 3, 2));
+    const own = {
+      utterances: [{ id: "a", speaker: "s", start: 0, end: 6 }],
+      firstTarget: 1,
+    };
+    // rows have 1, 2, 2, 3, 2; frames 9 too
+    const median = await medianEnergy({ ...own, frames: energy }, "rows");
+    expect(median).toBe(2);
+    expect(await medianEnergy({ ...own, frames: energy }, "frames")).toBe(2);
+    const slices = await sliceRows(own, ["high_energy"], { array: energy, median });
+    expect([...slices.members]).toEqual([0, 0, 0, 1, 0]);
+  });
+});
+
 describe("deltaNormalizer()", () => {
   it("takes mean and population deviation of all deltas, whatever the chunks", async () => {
     const list = listRows(rows);

@@ -89,6 +89,25 @@ describe("balanced", () => {
     }
   });
 
+  it("gives what does not divide to another class each epoch, so that none has more in the end", () => {
+    for (const [count, extra] of [[100, 1], [101, 2]] as const) {
+      const sampler = balanced(classes, { count, seed: 3 });
+      const more: number[][] = [];
+      const totals = new Map([[2, 0], [5, 0], [8, 0]]);
+      for (let epoch = 0; epoch < 3; epoch++) {
+        const own = new Map([[2, 0], [5, 0], [8, 0]]);
+        for (const window of sampler.draw(100, epoch)) {
+          own.set(classes[window]!, own.get(classes[window]!)! + 1);
+        }
+        more.push([...own].filter(([, times]) => times === 34).map(([name]) => name));
+        for (const [name, times] of own) totals.set(name, totals.get(name)! + times);
+      }
+      expect(more.map((names) => names.length)).toEqual([extra, extra, extra]);
+      expect(new Set(more.map((names) => names.join())).size).toBe(3);
+      expect([...totals.values()]).toEqual([count, count, count]);
+    }
+  });
+
   it("takes other windows of a large class each epoch", () => {
     const sampler = balanced(classes);
     const seen = new Set<number>();

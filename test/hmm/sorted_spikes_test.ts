@@ -131,6 +131,28 @@ function expectClose(got: ArrayLike<number>, wanted: readonly number[], relative
   );
 }
 
+describe("the minimum speed", () => {
+  it("leaves out samples at exactly that speed, as slower ones", () => {
+    // 10 units a second for 5 s, then 20: eighths and quarters are exact
+    const times = Float64Array.from({ length: 81 }, (_, i) => i / 8);
+    const values = times.map((time) => time <= 5 ? 10 * time : 50 + 20 * (time - 5));
+    expect([...smoothedSpeed(times, values, 1).slice(0, 39)]).toEqual(Array(39).fill(10));
+    const recording = validateRecording(
+      { times, values },
+      [Float64Array.of(1, 2, 8, 9)],
+    );
+    const grid = gridFromPosition(recording.position.values, 1, { binSize: 3 });
+    const encode = (minSpeed: number) =>
+      encodeSortedSpikes({ ...recording, grid, positionStd: 3, minSpeed });
+    expect(encode(9.999).encodingSamples).toBe(81);
+    expect(encode(9.999).encodingSpikes).toBe(4);
+    // from the sample on whose half second reaches into the faster part
+    expect(encode(10).encodingSamples).toBe(81 - 39);
+    expect(encode(10).encodingSpikes).toBe(2);
+    expect(() => encode(20)).toThrow(/none of 81 samples/);
+  });
+});
+
 describe("encodeSortedSpikes()", () => {
   for (const dimensions of [1, 2] as const) {
     it(`equals the definition in ${dimensions} dimension(s), by slivers of time`, () => {

@@ -4,6 +4,7 @@ import { ChunkError, OutputConflictError } from "../../src/errors.ts";
 import { openNetcdf } from "../../src/io/netcdf_array.ts";
 import type { ExportProgress } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
+import { crc32c } from "../../src/math/crc32c.ts";
 import { fromRootScaled, fromUint16, toRootScaled, toUint16 } from "../../src/math/quantize.ts";
 import { openStore } from "../../src/store/store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
@@ -20,6 +21,26 @@ afterEach(async () => {
     await store.close();
   }
 });
+
+/** A group with an array `x` of bytes, each of them telling its row and column. */
+async function writeBytes(rows: number, width: number, chunkRows: number): Promise<Uint8Array> {
+  const values = Uint8Array.from(
+    { length: rows * width },
+    (_, i) => i + 31 * Math.floor(i / width),
+  );
+  const store = await openStore(IN, { mode: "write" });
+  const x = {
+    name: "x",
+    shape: [rows, width],
+    chunkShape: [chunkRows, width],
+    dtype: "uint8",
+    dims: ["time", "bins"],
+  } as const;
+  await writeGroup(store, { attributes: {}, arrays: [x] });
+  await writeArray(store, x, values);
+  await store.close();
+  return values;
+}
 
 /** A group with the packed array `x`, and scales beside it where its packing has them. */
 async function writePacked(packing: string) {
@@ -81,6 +102,20 @@ describe("exportNetcdf()", () => {
       }
     });
   }
+
+  it("writes chunks in pieces where they are larger than those of the file", async () => {
+    // chunks of 4 rows have 4.4 MB, those of the file at most 4 MiB
+    const [rows, width] = [6, 1_100_000];
+    const wanted = await writeBytes(rows, width, 4);
+    await exportNetcdf(IN, OUT);
+    const { values, chunkRows } = await readVariable("x");
+    expect(chunkRows).toBe(2);
+    for (let row = 0; row < rows; row++) {
+      const own = (all: ArrayLike<number>) =>
+        crc32c((all as Uint8Array).subarray(row * width, (row + 1) * width));
+      expect(own(values as Uint8Array), `row ${row}`).toBe(own(wanted));
+    }
+  });
 
   it("expands state bins to the whole box: NaN outside the track, all coordinates", async () => {
     const { acausal_posterior, interior_index } = await writeSmallGroup(IN, { rows: 5000 });
@@ -186,6 +221,24 @@ describe("openNetcdf()", () => {
     await expect(array.read(0, 9002)).rejects.toThrow(RangeError);
     await array.close();
     await expect(array.read(0, 1)).rejects.toThrow(/it was closed/);
+  });
+
+  it("reads rows across chunks of the file, from the middle of one to the middle of another", async () => {
+    const width = 80_000;
+    const wanted = await writeBytes(30, width, 7);
+    await exportNetcdf(IN, OUT);
+    const array = await openNetcdf(OUT, "x");
+    expect(array.chunkRows).toBe(7);
+    for (const [start, end] of [[3, 25], [6, 8], [7, 14], [28, 30]] as const) {
+      const values = await array.read(start, end) as Uint8Array;
+      expect(values.length).toBe((end - start) * width);
+      for (let row = start; row < end; row++) {
+        const at = (row - start) * width;
+        expect(crc32c(values.subarray(at, at + width)), `row ${row} of ${start} to ${end}`)
+          .toBe(crc32c(wanted.subarray(row * width, (row + 1) * width)));
+      }
+    }
+    await array.close();
   });
 
   it("says what it cannot open", async () => {

@@ -44,6 +44,59 @@ describe("find_peaks", () => {
 });
 
 describe("encode_rows", () => {
+  /** One row, encoded. */
+  async function encodeRow(encoding: "half" | "linear" | "root", row: Float32Array) {
+    const { outputs } = await runKernel(gpu(), {
+      spec: encode.encodeRows,
+      constants: encode.encodeRowsConstants(encoding),
+      buffers: {
+        params: encode.encodeRowsParams(0, 1, row.length, 1),
+        packed: row,
+        row_peaks: Float32Array.of(Math.max(...row)),
+        encoded: encode.encodedBytes(1, row.length),
+      },
+      workgroups: encode.encodeRowsWorkgroups(1, row.length),
+      outputs: ["encoded"],
+    });
+    return [...new Uint16Array(outputs.encoded!.buffer, 0, row.length)];
+  }
+
+  it("rounds a half float that is a tie to the even one, subnormal ones too", async () => {
+    const half = 0x3800; // 0.5; halves from there on are 2^-11 apart
+    const ties = [
+      [0.5 + 2 ** -12, half],
+      [0.5 + 3 * 2 ** -12, half + 2],
+      [0.5 + 5 * 2 ** -12, half + 2],
+      [0.5 + 2 ** -12 + 2 ** -24, half + 1],
+      [0.5 + 3 * 2 ** -12 - 2 ** -24, half + 1],
+      [1 - 2 ** -12, 0x3c00],
+      // the smallest is 2^-24
+      [2 ** -25, 0],
+      [2 ** -25 + 2 ** -40, 1],
+      [3 * 2 ** -25, 2],
+      [5 * 2 ** -25, 2],
+      // where the bits of a mantissa become all of them again
+      [2 ** -14 - 2 ** -25, 0x400],
+    ] as const;
+    const row = Float32Array.from(ties, ([value]) => value);
+    expect([...row]).toEqual(ties.map(([value]) => value));
+    expect(await encodeRow("half", row)).toEqual(ties.map(([, wanted]) => wanted));
+  });
+
+  it("keeps what is not the peak of a row below it, however near it comes", async () => {
+    const peak = 0.75;
+    const next = peak - 2 ** -24;
+    expect(await encodeRow("root", Float32Array.of(next, peak, 0.7499, peak, 0, peak / 4)))
+      // sqrt(0.7499 / 0.75) is 0.99993333
+      .toEqual([65534, 65535, 65531, 65535, 0, 32768]);
+  });
+
+  it("rounds to the nearest of 65,536 steps from 0 to 1", async () => {
+    const steps = [0, 0.4, 0.6, 1, 7.4, 7.6, 65534.4, 65534.6, 65535];
+    const row = Float32Array.from(steps, (step) => step / 65535);
+    expect(await encodeRow("linear", row)).toEqual(steps.map(Math.round));
+  });
+
   for (const encoding of ["half", "linear", "root"] as const) {
     for (const [rows, width] of SIZES) {
       it(`${encoding}: ${rows} rows of ${width}, in two dispatches that meet in a word`, async () => {

@@ -11,4 +11,23 @@ describe("crc32c()", () => {
     expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43);
     expect(crc32c(new Uint8Array(0))).toBe(0);
   });
+
+  it("is the remainder by the polynomial, bit by bit, of every length", () => {
+    const byBits = (bytes: Uint8Array) => {
+      let remainder = 0xffffffff;
+      for (const byte of bytes) {
+        remainder ^= byte;
+        for (let bit = 0; bit < 8; bit++) {
+          remainder = remainder & 1 ? (remainder >>> 1) ^ 0x82f63b78 : remainder >>> 1;
+        }
+      }
+      return ~remainder >>> 0;
+    };
+    const bytes = Uint8Array.from({ length: 64 }, (_, i) => 89 * i + 7);
+    for (let start = 0; start < 8; start++) {
+      for (let end = start; end <= 64; end++) {
+        expect(crc32c(bytes.subarray(start, end))).toBe(byBits(bytes.subarray(start, end)));
+      }
+    }
+  });
 });

@@ -5,6 +5,7 @@ import {
   formatSeconds,
   formatTable,
   parseBytes,
+  wantedNames,
 } from "../../src/math/format.ts";
 
 describe("parseBytes()", () => {
@@ -41,5 +42,23 @@ describe("formatting", () => {
 
   it("writes counts with their thousands apart", () => {
     expect([0, 999, 1000, 1976441].map(formatCount)).toEqual(["0", "999", "1,000", "1,976,441"]);
+  });
+});
+
+describe("wantedNames()", () => {
+  const names = ["summaries", "causal", "dtype", "out"];
+  it("says which name may be meant, where few letters are to be changed", () => {
+    expect(wantedNames("summary", names)).toBe(
+      '"summaries" may be meant, wanted one of summaries, causal, dtype, out',
+    );
+    expect(wantedNames("casual", names)).toMatch(/^"causal" may be meant/);
+    expect(wantedNames("DTYPE", names)).toMatch(/^"dtype" may be meant/);
+    expect(wantedNames("ou", names)).toMatch(/^"out" may be meant/);
+  });
+
+  it("guesses nothing where none is near", () => {
+    for (const name of ["colour", "xyz", "", 7, undefined]) {
+      expect(wantedNames(name, names)).toBe("wanted one of summaries, causal, dtype, out");
+    }
   });
 });

@@ -31,6 +31,25 @@ describe("Random", () => {
     expect(words(1, 0)).not.toEqual(words(1, 1));
   });
 
+  it("draws Philox's words in their order, block by block, with its stream in the key", () => {
+    const random = new Random(5, 9);
+    const words = Array.from({ length: 12 }, () => random.word());
+    expect(words).toEqual([0, 1, 2].flatMap((block) => philox([block, 0, 0, 0], [5, 9])));
+  });
+
+  it("draws two normal numbers from each pair of uniform ones that lies in the circle", () => {
+    const [random, pairs] = [new Random(6), new Random(6)];
+    for (let i = 0; i < 50; i++) {
+      let [x, y, squared] = [0, 0, 1];
+      while (squared >= 1) {
+        [x, y] = [2 * pairs.uniform() - 1, 2 * pairs.uniform() - 1];
+        squared = x * x + y * y;
+      }
+      const scale = Math.sqrt(-2 * Math.log(squared) / squared);
+      expect([random.normal(), random.normal()]).toEqual([x * scale, y * scale]);
+    }
+  });
+
   it("draws uniform, normal and Poisson numbers with the right mean and variance", () => {
     const random = new Random(3);
     // 20,000 draws: means lie within 5 standard errors, variances within a few per cent

@@ -351,6 +351,54 @@ describe("a ChunkWriter", () => {
     await expect(writer.finish()).rejects.toThrow(`${missing} never came, wanted all 10 rows`);
   });
 
+  it("tells which file is not what commits told: missing, of another size, or damaged", async () => {
+    const store = await newStore();
+    const spec = { ...matrix(7, 3, 1), shardChunks: 4 };
+    const writer = new ChunkWriter(store, spec);
+    await writer.write(0, counted(18));
+    const { chunks } = await writer.commit();
+    await writer.close();
+    const problem = async (given = chunks) =>
+      (await new ChunkWriter(store, spec).verify(given))?.message;
+    expect(await problem()).toBeUndefined();
+
+    // the first shard is finished: its four chunks of 12 bytes and checksums, and an index
+    const whole = (await store.get("/x/c/0/0"))!;
+    expect(whole.byteLength).toBe(4 * 16 + 4 * 16 + 4);
+    await store.set("/x/c/0/0", whole.subarray(0, 131));
+    expect(await problem()).toMatch(/x\/c\/0\/0": it holds 131 bytes, wanted 132/);
+    await store.delete("/x/c/0/0");
+    expect(await problem()).toMatch(/x\/c\/0\/0": it is missing, wanted 64 bytes/);
+    await store.set("/x/c/0/0", whole);
+
+    // the second is not: what it has is read
+    const begun = (await store.get("/x/c/1/0.partial"))!;
+    const replace = async (bytes: Uint8Array) => {
+      const appender = await store.append("/x/c/1/0");
+      await appender.append(bytes);
+      await appender.close();
+    };
+    await replace(begun.subarray(0, 31));
+    expect(await problem()).toMatch(/x\/c\/1\/0": it holds 31 bytes, wanted 32/);
+    for (let at = 0; at < 32; at++) {
+      const flipped = begun.slice();
+      flipped[at]! ^= 1;
+      await replace(flipped);
+      // of a chunk whose own checksum is damaged the log has another
+      if (at % 16 < 12) expect(await problem()).toMatch(/its chunk [45] is damaged/);
+    }
+    await replace(begun);
+    expect(await problem()).toBeUndefined();
+
+    const loose = { ...matrix(2, 3, 1), name: "y" };
+    const alone = new ChunkWriter(store, loose);
+    await alone.write(0, counted(6));
+    const own = (await alone.commit()).chunks;
+    await store.set("/y/c/1/0", new Uint8Array(15));
+    expect((await new ChunkWriter(store, loose).verify(own))?.message)
+      .toMatch(/y\/c\/1\/0": it holds 15 bytes, wanted 16/);
+  });
+
   it("refuses chunks that cut rows", async () => {
     const store = await newStore();
     const spec = { ...matrix(4, 6, 2), chunkShape: [2, 3] };

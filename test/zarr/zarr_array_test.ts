@@ -5,6 +5,7 @@ import { openZarrArray } from "../../src/zarr/zarr_array.ts";
 import { ChunkError } from "../../src/errors.ts";
 import type { Store } from "../../src/store/store.ts";
 import { openStore } from "../../src/store/store.ts";
+import { countingStore } from "../../src/store/store_view.ts";
 import type { ZarrArraySpec } from "../../src/zarr/metadata.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import type { NumericArray } from "../../src/types.ts";
@@ -110,6 +111,9 @@ describe("a zarr array", () => {
     expect(await readAll(await openZarrArray(fortran, "/x"))).toEqual(
       Int32Array.of(1, 2, 3, 4, 5, 6),
     );
+    // one whole chunk, which needs no putting together
+    const firstChunk = await (await openZarrArray(fortran, "/x")).read(0, 2);
+    expect(firstChunk).toEqual(Int32Array.of(1, 2, 3, 4));
     const empty = await writtenV2({ shape: [2], chunks: [2], dtype: "<i8" }, {});
     expect(await readAll(await openZarrArray(empty, "/x"))).toEqual(BigInt64Array.of(0n, 0n));
   });
@@ -196,6 +200,16 @@ describe("a zarr array", () => {
     await expect(readAll(await openZarrArray(zipped, "/x"))).rejects.toThrow(ChunkError);
     await store.set("/x/zarr.json", new Uint8Array(3));
     await expect(openZarrArray(store, "/x")).rejects.toThrow(/zarr.json": it is not JSON/);
+  });
+
+  it("reads the chunks that have some of the rows, and no other", async () => {
+    const store = countingStore(await written(spec([7, 3], [2, 3]), counted(21)));
+    const array = await openZarrArray(store, "/x");
+    for (const [start, end, chunks] of [[0, 2, 1], [1, 2, 1], [1, 4, 2], [6, 7, 1], [0, 7, 4]]) {
+      const before = store.reads;
+      await array.read(start!, end!);
+      expect(store.reads - before, `rows ${start} to ${end}`).toBe(chunks);
+    }
   });
 
   it("stops reading when it is cancelled", async () => {

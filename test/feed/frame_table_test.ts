@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { fromTypedArray } from "../../src/array/array.ts";
+import type { FrameTable } from "../../src/feed/frame_table.ts";
+import { bytesOfRead, FrameReader, readsOf } from "../../src/feed/frame_table.ts";
+
+/** Rows of two elements, each row its number and a half. */
+function tableOf(rows: number, change?: (values: Float32Array) => void): FrameTable {
+  const values = Float32Array.from({ length: 2 * rows }, (_, i) => i / 2);
+  change?.(values);
+  const array = fromTypedArray(values, [rows, 2]);
+  return { array, rows, width: 2, held: "float32", windowRows: 1, rowOf: (window) => window };
+}
+
+const { signal } = new AbortController();
+const fingerprint = (table: FrameTable) =>
+  new FrameReader(table, signal, { readsAgain: false }).fingerprint();
+
+describe("frames", () => {
+  it("are known again by their first row, their last, and two between", async () => {
+    const own = await fingerprint(tableOf(10));
+    expect(await fingerprint(tableOf(10))).toBe(own);
+    for (const row of [0, 3, 6, 9]) {
+      for (const element of [0, 1]) {
+        const other = tableOf(10, (values) => values[2 * row + element]! += 1);
+        expect(await fingerprint(other), `row ${row}`).not.toBe(own);
+      }
+    }
+    // rows are told apart by where they lie
+    const swapped = tableOf(10, (values) => values.set([...values.slice(18), ...values.slice(2)]));
+    expect(await fingerprint(swapped)).not.toBe(own);
+  });
+
+  it("come in order, each run where it belongs", async () => {
+    const reader = new FrameReader(tableOf(10), signal, { readsAgain: false });
+    const pool = new Float32Array(8);
+    await reader.fill([{ row: 1, rows: 2, at: 2 }, { row: 9, rows: 1, at: 0 }], pool);
+    expect([...pool]).toEqual([9, 9.5, 0, 0, 1, 1.5, 2, 2.5]);
+  });
+
+  it("that changed since they were read before are noticed", async () => {
+    const values = Float32Array.from({ length: 20 }, (_, i) => i);
+    const array = fromTypedArray(values, [10, 2]);
+    const table = { ...tableOf(10), array };
+    const reader = new FrameReader(table, signal, { readsAgain: true });
+    const pool = new Float32Array(20);
+    const all = [{ row: 0, rows: 10, at: 0 }];
+    await reader.fill(all, pool);
+    await reader.fill(all, pool);
+    values[19] = 7;
+    await expect(reader.fill(all, pool)).rejects.toThrow(/frame 9 changed/);
+    // and not by a reader that has not seen them
+    await new FrameReader(table, signal, { readsAgain: true }).fill(all, pool);
+  });
+
+  it("of whole chunks are read a chunk at a time, once for all runs in it", () => {
+    const plain = tableOf(20);
+    const table = { ...plain, array: { ...plain.array, chunkRows: 5, wholeChunks: true } };
+    const reads = readsOf(table, [
+      { row: 1, rows: 2, at: 0 },
+      { row: 4, rows: 3, at: 2 },
+      { row: 8, rows: 2, at: 5 },
+    ]);
+    expect(reads).toEqual([
+      { start: 1, end: 5, runs: [{ row: 1, rows: 2, at: 0 }, { row: 4, rows: 1, at: 2 }] },
+      { start: 5, end: 10, runs: [{ row: 5, rows: 2, at: 3 }, { row: 8, rows: 2, at: 5 }] },
+    ]);
+    expect(reads.map((read) => bytesOfRead(table, read))).toEqual([40, 40]);
+    // the last chunk is what there is of it
+    const last = { ...table, rows: 18 };
+    expect(bytesOfRead(last, { start: 16, end: 17, runs: [] })).toBe(3 * 2 * 4);
+    expect(bytesOfRead(plain, { start: 16, end: 17, runs: [] })).toBe(2 * 4);
+  });
+});
