@@ -26,7 +26,7 @@ describe("openGpu()", () => {
       .toEqual([1, 2]);
     let called = false;
     clearImmediate(setImmediate(() => called = true));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setImmediate(resolve));
     expect(called).toBe(false);
   });
 
@@ -95,6 +95,7 @@ describe("kernels", () => {
 describe("timing", () => {
   it("measures device time where the adapter keeps it, and says when it does not", async () => {
     const seed = selfTestSeed();
+    const began = performance.now();
     const { milliseconds, deviceTime } = await runKernel(gpu(), {
       spec: selfTestSpec,
       constants: {},
@@ -105,10 +106,9 @@ describe("timing", () => {
     });
     expect(deviceTime).toBe(gpu().device.features.has("timestamp-query"));
     expect(milliseconds.length).toBe(3);
-    for (const time of milliseconds) {
-      expect(time).toBeGreaterThanOrEqual(0);
-      expect(time).toBeLessThan(10_000);
-    }
+    const elapsed = performance.now() - began;
+    for (const time of milliseconds) expect(time).toBeGreaterThanOrEqual(0);
+    expect(milliseconds.reduce((sum, time) => sum + time, 0)).toBeLessThanOrEqual(elapsed);
   });
 });
 

@@ -283,7 +283,9 @@ describe("a fit", () => {
     expect(plan.projected.disk).toBe(0);
     Object.assign(snapshotPace, pace);
     try {
-      expect(await count(() => kmeans()({ out: place() }).run())).toBeLessThan(3);
+      const began = performance.now();
+      const states = await count(() => kmeans()({ out: place() }).run());
+      expect(states).toBeLessThanOrEqual((performance.now() - began) / 2000);
     } finally {
       Object.assign(snapshotPace, { everyMs: 0, times: 0 });
     }

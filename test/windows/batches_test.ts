@@ -10,6 +10,7 @@ import { windows } from "../../src/windows/windows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { recordNumbers } from "../support/record.ts";
+import { comesAbout, turn } from "../support/turns.ts";
 import {
   checkBatches,
   framesOf,
@@ -228,7 +229,7 @@ describe("a batch", () => {
     const view = windows(framesOf(values, FEATURES), { ...GRID, weights });
     for await (const _ of view.batches({ size: 1, prefetch: 1 })) {
       events.push("used");
-      await new Promise((resolve) => setTimeout(resolve));
+      await turn();
       if (events.length > 20) break;
     }
     expect(events.slice(0, 20)).toEqual(Array.from({ length: 10 }, () => ["made", "used"]).flat());
@@ -515,39 +516,65 @@ describe("reading from disk", () => {
     expect(table).toMatch(/left on disk: as asked for/);
   });
 
-  it("goes on while batches are used: the epoch takes as long as the slower of the two", async () => {
+  it("goes on while batches are used: neither waits for the other longer than it must", async () => {
     const base = hidden(framesOf(values, FEATURES));
-    const spent = { reading: 0, using: 0 };
-    const sleep = async (milliseconds: number, who: keyof typeof spent) => {
-      const began = performance.now();
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
-      spent[who] += performance.now() - began;
-    };
-    let busy = Promise.resolve();
+    let reads = 0;
+    let reading = 0;
+    /** How long a read takes. */
+    let lasts = turn;
+    let busy: Promise<unknown> = Promise.resolve();
     const slow: ChunkedArray = {
       ...base,
       wholeChunks: true,
       chunkRows: 50,
       // one read after the other, as on a disk
       async read(start, end, options) {
-        await (busy = busy.then(() => sleep(20, "reading")));
+        reads++;
+        reading++;
+        await (busy = busy.then(() => lasts()));
+        reading--;
         return await base.read(start, end, options);
       },
     };
-    for (const stepMs of [3, 15]) {
-      Object.assign(spent, { reading: 0, using: 0 });
+    const epoch = async (use: () => Promise<void>, ask: () => void) => {
       const view = windows(slow, { size: 6 });
       const batches = view.batches({ size: 6, framesIn: "disk", budget: 24_000 });
-      const began = performance.now();
-      let first = 0;
       for await (const _ of batches) {
-        first ||= performance.now() - began;
-        await sleep(stepMs, "using");
+        await use();
+        ask();
       }
-      const wall = performance.now() - began;
       expect(batches.stats.rounds).toBeGreaterThan(3);
-      expect(wall - first).toBeLessThanOrEqual(1.15 * Math.max(spent.reading, spent.using));
-    }
+    };
+    const TURNS = 20;
+    // each batch is used until reading has come to rest: whatever is asked for has been read
+    let asked: number | undefined;
+    let late = 0;
+    const rest = async () => {
+      if (asked !== undefined) late += reads - asked;
+      for (let quiet = 0; quiet < TURNS; quiet++) {
+        if (reading > 0) quiet = 0;
+        await turn();
+      }
+    };
+    await epoch(rest, () => asked = reads);
+    expect(late).toBe(0);
+    // each read lasts until batches have run out: there is always one, up to the last
+    const inAll = reads;
+    let [waiting, idle] = [true, 0];
+    reads = 0;
+    lasts = async () => {
+      for (let hungry = 0; hungry < TURNS; hungry++) {
+        if (!waiting) hungry = 0;
+        await turn();
+      }
+    };
+    const use = async () => {
+      waiting = false;
+      if (!await comesAbout(() => reading > 0 || reads === inAll, { turns: TURNS })) idle++;
+    };
+    await epoch(use, () => waiting = true);
+    expect(reads).toBe(inAll);
+    expect(idle).toBe(0);
   });
 
   it("notices frames that change between reads, were it in one feature", async () => {

@@ -15,6 +15,7 @@ import { writeArray, writeGroup, writeGroupAttributes } from "../../src/zarr/gro
 import type { DataType, NumericArray } from "../../src/types.ts";
 import { seeded } from "../support/random.ts";
 import { recordNumbers } from "../support/record.ts";
+import { turn } from "../support/turns.ts";
 
 let stores = 0;
 const newStore = () => openStore(`memory:zarr_writer_test/${stores++}`);
@@ -298,16 +299,23 @@ describe("a ChunkWriter", () => {
     const set = store.set.bind(store);
     let storing = 0;
     let peakBytes = 0;
+    let goOn = () => {};
+    let held: Promise<void> | undefined = new Promise((resolve) => goOn = resolve);
     store.set = async (key, bytes) => {
       storing++;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await held;
       peakBytes = Math.max(peakBytes, writer.hostBytes);
       await set(key, bytes);
       storing--;
     };
     await writer.write(0, counted(3));
     expect(storing).toBe(1);
-    await writer.write(3, counted(6));
+    const more = writer.write(3, counted(6));
+    await turn();
+    expect(storing).toBe(1);
+    goOn();
+    held = turn();
+    await more;
     await writer.finish();
     expect(storing).toBe(0);
     expect(peakBytes).toBe(ChunkWriter.projectedHostBytes(spec));
