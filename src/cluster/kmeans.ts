@@ -8,58 +8,27 @@ import type { ChunkedArray } from "../array/array.ts";
 import { Points, scaleToUnit } from "../feed/points.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { PlanChoices } from "../stream/plan.ts";
+import type { PlanChoices } from "../stream/choices.ts";
 import { Plan } from "../stream/plan.ts";
 import { isPanelMultiple } from "./assignment.ts";
 import { BatchJob } from "./batch_job.ts";
 import type { FitSettings, KMeansResult } from "./fit_job.ts";
 import { FitJob } from "./fit_job.ts";
+import type { KMeansFitOptions, KMeansOptions, SoftOptions } from "./kmeans_options.ts";
+import {
+  distanceOptions,
+  fitOptions,
+  kmeansOptions,
+  partialFitOptions,
+  predictOptions,
+} from "./kmeans_options.ts";
 import type { Prediction, SoftPrediction } from "./predict_job.ts";
 import { allDistances, DistanceJob, PredictJob, softNearest } from "./predict_job.ts";
 
 export type { KMeansResult } from "./fit_job.ts";
 export { openKMeans } from "./fit_job.ts";
+export type { KMeansFitOptions, KMeansOptions, SoftOptions } from "./kmeans_options.ts";
 export type { Prediction, SoftPrediction } from "./predict_job.ts";
-
-/** What {@link KMeans} is told. */
-export interface KMeansOptions {
-  /** Clusters. */
-  k: number;
-  /** Seed of the first centroids, a whole number from 0 to 2^32 - 1. Default 42. */
-  seed?: number;
-  /** Runs from different first centroids, of which the best is kept. Default 10; 1 with `init`. */
-  inits?: number;
-  /** Iterations of a run at most. Default 100. */
-  maxIterations?: number;
-  /**
-   * A run ends when the squared movement of all centroids together is at most this times the mean
-   * variance of a feature, as in scikit-learn. Default 1e-4.
-   */
-  tolerance?: number;
-  /** First centroids, `[k, features]`; drawn by greedy k-means++ when not given. */
-  init?: ArrayLike<number>;
-  /** Compares directions: rows and centroids have length 1. Default false. */
-  spherical?: boolean;
-}
-
-/** Options of {@link KMeans.fit}. */
-export interface KMeansFitOptions extends PlanChoices {
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again.
-   */
-  out?: string;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
-
-/** How {@link KMeans.predict} assigns rows to several centroids each. */
-export interface SoftOptions {
-  /** Centroids of a row. */
-  topK: number;
-  /** What squared distances are divided by, in the square of the array's unit. Default 1. */
-  temperature?: number;
-}
 
 /** Rows that a tile should have at least, or the points are better read again every sweep. */
 const FEWEST_RESIDENT_ROWS = 1024;
@@ -86,42 +55,12 @@ export class KMeans {
   #seen: Float64Array | undefined;
 
   /**
-   * @throws {TypeError} If `spherical` is not a boolean, or `tolerance` no number.
+   * @throws {TypeError} If an option is not known, missing or of another kind.
    * @throws {RangeError} If an option makes no sense; the message names it.
    */
   constructor(options: KMeansOptions) {
-    const { k, seed = 42, init, maxIterations = 100, tolerance = 1e-4, spherical = false } =
-      options;
-    const inits = options.inits ?? (init ? 1 : 10);
-    for (
-      const [name, value, least, most] of [
-        ["k", k, 1, Infinity],
-        ["seed", seed, 0, 2 ** 32 - 1],
-        ["inits", inits, 1, Infinity],
-        ["maxIterations", maxIterations, 0, Infinity],
-      ] as const
-    ) {
-      if (!(Number.isInteger(value) && value >= least && value <= most)) {
-        const shown = typeof value === "string" ? `"${value}"` : value;
-        throw new RangeError(
-          `Cannot make k-means: ${name} is ${shown}, wanted a whole number from ${least}` +
-            (most === Infinity ? "" : ` to ${most}`),
-        );
-      }
-    }
-    if (typeof spherical !== "boolean") {
-      throw new TypeError(
-        `Cannot make k-means: spherical is ${JSON.stringify(spherical)}, wanted true or false`,
-      );
-    }
-    if (typeof tolerance !== "number") {
-      throw new TypeError(
-        `Cannot make k-means: tolerance is ${JSON.stringify(tolerance)}, wanted a number`,
-      );
-    }
-    if (!(tolerance >= 0)) {
-      throw new RangeError(`Cannot make k-means: tolerance is ${tolerance}, wanted 0 or more`);
-    }
+    const { init, ...told } = kmeansOptions.check(options);
+    const { k, spherical, inits = init ? 1 : 10 } = told;
     if (init && inits !== 1) {
       throw new RangeError(
         `Cannot make k-means: init is given and inits is ${inits}, wanted 1, as all would be equal`,
@@ -138,15 +77,9 @@ export class KMeans {
         `Cannot make k-means: number ${bad} of init is ${init![bad]}, wanted finite numbers`,
       );
     }
-    this.#settings = {
-      k,
-      seed,
-      inits,
-      maxIterations,
-      tolerance,
-      spherical,
-      init: init && firstCentroids(init, k, spherical),
-    };
+    const { seed, maxIterations, tolerance } = told;
+    const first = init && firstCentroids(init, k, spherical);
+    this.#settings = { k, seed, inits, maxIterations, tolerance, spherical, init: first };
   }
 
   /**
@@ -179,6 +112,7 @@ export class KMeans {
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<KMeansResult> {
+    const { out, overwrite, ...choices } = fitOptions.check(options);
     const { k, init } = this.#settings;
     const rows = this.#points(points);
     if (rows.rows < k) {
@@ -191,15 +125,15 @@ export class KMeans {
       const job = new FitJob(this.#points(points), this.#settings, {
         adapter: gpu.adapter.name,
         resident,
-        ...(options.out !== undefined && { out: options.out }),
-        ...(options.overwrite !== undefined && { overwrite: options.overwrite }),
+        ...(out !== undefined && { out }),
+        overwrite,
         onFit: ({ centroids, ids }) => {
           this.#centroids = centroids;
           this.#seen = new Float64Array(k);
           for (const id of ids) this.#seen[id]!++;
         },
       });
-      return new Plan(gpu, job, options);
+      return new Plan(gpu, job, choices);
     };
     return residentOrNot(plan, rows.rows);
   }
@@ -222,22 +156,19 @@ export class KMeans {
     points: ChunkedArray,
     options: PlanChoices & Partial<SoftOptions> = {},
   ): Plan<Prediction> | Plan<SoftPrediction> {
+    const { topK, temperature, ...choices } = predictOptions.check(options);
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const { topK, temperature = 1 } = options;
-    if (topK === undefined) return new Plan(gpu, new PredictJob(rows, this.centroids), options);
-    if (!(Number.isInteger(topK) && topK >= 1 && topK <= k)) {
+    if (topK === undefined) return new Plan(gpu, new PredictJob(rows, this.centroids), choices);
+    if (topK > k) {
       throw new RangeError(`Cannot assign: topK is ${topK}, wanted a whole number from 1 to ${k}`);
-    }
-    if (!(temperature > 0)) {
-      throw new RangeError(`Cannot assign: temperature is ${temperature}, wanted more than 0`);
     }
     const taker = softNearest(rows, this.centroids, { topK, temperature });
     return new Plan(
       gpu,
       new DistanceJob("kmeans soft predict", rows, this.centroids, taker),
-      options,
+      choices,
     );
   }
 
@@ -251,6 +182,7 @@ export class KMeans {
     points: ChunkedArray,
     options: PlanChoices = {},
   ): Plan<Float32Array | Float64Array> {
+    distanceOptions.check(options);
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
@@ -269,6 +201,7 @@ export class KMeans {
    * Source: Sculley 2010, "Web-scale k-means clustering".
    */
   partialFit(gpu: Gpu, batch: ChunkedArray, options: PlanChoices = {}): Plan<Float64Array> {
+    partialFitOptions.check(options);
     const rows = this.#points(batch);
     const { k, init } = this.#settings;
     const known = this.#centroids ?? init;

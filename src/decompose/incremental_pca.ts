@@ -33,42 +33,16 @@ import {
   vectorBuffer,
 } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes, weightOf } from "./moments.ts";
-import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
-import { checkComponents, checkShape, fitted, projectPlan } from "./pca.ts";
+import { storedOf } from "../options.ts";
+import { checkShape, fitted, projectPlan } from "./pca.ts";
+import type { IncrementalFitOptions, IncrementalPcaOptions } from "./pca_options.ts";
+import { incrementalFitOptions, incrementalOptions, stepOptions } from "./pca_options.ts";
 import type { PcaResult } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
 import { refineBytes, refineDirections } from "./refine.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 
-/** What {@link IncrementalPCA} is told. */
-export interface IncrementalPcaOptions {
-  /** Components to find. */
-  components: number;
-  /** Divides scores by the standard deviation along their component. Default false. */
-  whiten?: boolean;
-  /**
-   * Directions that go from batch to batch, at least as many as components; twice the components and 24 when
-   * not given. `"components"` keeps no more than those, as scikit-learn does.
-   */
-  keep?: number | "components";
-}
-
-/** Options of {@link IncrementalPCA.fit}. */
-export interface IncrementalFitOptions {
-  /** Rows of a batch, which decide the result; 5 times the features when not given. */
-  batchRows?: number;
-  /** Slots in the ping-pong. */
-  slots?: number;
-  /** Projects the rows too, in a second sweep. Default false. */
-  scores?: boolean;
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again.
-   */
-  out?: string;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
+export type { IncrementalFitOptions, IncrementalPcaOptions } from "./pca_options.ts";
 
 /** Up to here all eigenvectors of a batch are found at once. */
 const WHOLE_SIZE = 512;
@@ -118,16 +92,14 @@ export class IncrementalPCA {
    * @throws {RangeError} If `components` is not a whole number from 1, or `keep` is less.
    */
   constructor(options: IncrementalPcaOptions) {
-    checkNames(ACTION, options, ["components", "whiten", "keep"]);
-    const { components, whiten = false, keep = 2 * components + KEPT_BESIDE } = options;
-    checkComponents(components);
-    checkFlag(ACTION, "whiten", whiten);
-    if (typeof keep === "string" && keep !== "components") {
-      throw new TypeError(
-        `Cannot ${ACTION}: keep is "${keep}", wanted "components" or a whole number`,
+    const { components, whiten, keep = 2 * components + KEPT_BESIDE } = incrementalOptions.check(
+      options,
+    );
+    if (keep !== "components" && keep < components) {
+      throw new RangeError(
+        `Cannot ${ACTION}: keep is ${keep}, wanted a whole number from ${components}, the components`,
       );
     }
-    if (keep !== "components") checkWhole(ACTION, "keep", keep, components);
     this.#components = components;
     this.#whiten = whiten;
     this.#keep = keep === "components" ? components : keep;
@@ -146,11 +118,10 @@ export class IncrementalPCA {
     points: ChunkedArray,
     options: IncrementalFitOptions = {},
   ): Plan<PcaResult> {
-    checkNames(ACTION, options, ["batchRows", "slots", "scores", "out", "overwrite"]);
+    const told = incrementalFitOptions.check(options);
     const rows = new Points(points, { action: ACTION });
-    const { batchRows = 5 * rows.features } = options;
-    checkWhole(ACTION, "batchRows", batchRows, 1);
-    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), options);
+    const { batchRows = 5 * rows.features } = told;
+    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), told);
   }
 
   /**
@@ -165,7 +136,7 @@ export class IncrementalPCA {
     batch: ChunkedArray,
     options: Pick<IncrementalFitOptions, "slots"> = {},
   ): Plan<PcaResult> {
-    checkNames(ACTION, options, ["slots"]);
+    const choices = stepOptions.check(options);
     const rows = new Points(batch, { action: ACTION });
     const known = this.#state?.mean.length ?? rows.features;
     if (known !== rows.features) {
@@ -173,7 +144,7 @@ export class IncrementalPCA {
         `Cannot ${ACTION}: the batch has ${rows.features} features, those before have ${known}`,
       );
     }
-    return this.#plan(gpu, rows, this.#state, rows.rows, options);
+    return this.#plan(gpu, rows, this.#state, rows.rows, choices);
   }
 
   /**
@@ -195,11 +166,8 @@ export class IncrementalPCA {
     points: Points,
     state: State | undefined,
     batchRows: number,
-    { slots, scores = false, out, overwrite = false }: IncrementalFitOptions,
+    { slots, out, overwrite = false, scores = out !== undefined }: IncrementalFitOptions,
   ): Plan<PcaResult> {
-    checkFlag(ACTION, "scores", scores);
-    checkFlag(ACTION, "overwrite", overwrite);
-    checkPlace(ACTION, "out", out);
     const [components, whiten, keep] = [this.#components, this.#whiten, this.#keep];
     if (!state) checkShape(points, components);
     if (!state && batchRows < components) {
@@ -213,7 +181,10 @@ export class IncrementalPCA {
     const output = out === undefined ? undefined : new PcaOutput(points, {
       place: out,
       overwrite,
-      parameters: { components, whiten, keep, batch_rows: batchRows },
+      parameters: storedOf(
+        { ...incrementalOptions.options, ...incrementalFitOptions.options },
+        { components, whiten, keep, batchRows },
+      ),
       adapter: gpu.adapter.name,
       components,
       kept,

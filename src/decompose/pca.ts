@@ -33,35 +33,16 @@ import {
   vectorBuffer,
 } from "./basis.ts";
 import { fixSigns, Moments, momentsBytes, squaresBytes, weightOf } from "./moments.ts";
-import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
+import type { PcaFitOptions, PcaOptions } from "./pca_options.ts";
+import { pcaFitOptions, pcaOptions, projectOptions } from "./pca_options.ts";
 import type { PcaResult, StoredPca } from "./pca_result.ts";
 import { PcaOutput } from "./pca_result.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 import { RunEnds } from "./run_ends.ts";
 
+export type { PcaFitOptions, PcaOptions } from "./pca_options.ts";
 export type { PcaResult } from "./pca_result.ts";
 export { openPca } from "./pca_result.ts";
-
-/** What {@link PCA} is told. */
-export interface PcaOptions {
-  /** Components to keep. */
-  components: number;
-  /** Divides scores by the standard deviation along their component. Default false. */
-  whiten?: boolean;
-}
-
-/** Options of {@link PCA.fit}. */
-export interface PcaFitOptions extends PlanChoices {
-  /** Projects the rows too, in a second sweep. Default false. */
-  scores?: boolean;
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again.
-   */
-  out?: string;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
 
 /**
  * Squares that a software adapter sums in a dispatch: it moves their sums in and out for every few rows,
@@ -101,10 +82,7 @@ export class PCA {
    * @throws {RangeError} If `components` is not a whole number from 1.
    */
   constructor(options: PcaOptions) {
-    checkNames(ACTION, options, ["components", "whiten"]);
-    const { components, whiten = false } = options;
-    checkComponents(components);
-    checkFlag(ACTION, "whiten", whiten);
+    const { components, whiten } = pcaOptions.check(options);
     this.#components = components;
     this.#whiten = whiten;
   }
@@ -118,11 +96,7 @@ export class PCA {
    * @throws {BudgetError} If no tile fits the budget.
    */
   fit(gpu: Gpu, points: ChunkedArray, options: PcaFitOptions = {}): Plan<PcaResult> {
-    checkNames(ACTION, options, ["tileRows", "slots", "scores", "out", "overwrite"]);
-    const { scores = false, out, overwrite = false, ...choices } = options;
-    checkFlag(ACTION, "scores", scores);
-    checkFlag(ACTION, "overwrite", overwrite);
-    checkPlace(ACTION, "out", out);
+    const { out, overwrite, scores = out !== undefined, ...choices } = pcaFitOptions.check(options);
     const source = RowFrames.of(points, ACTION);
     checkShape(source.rows, this.#components);
     const job = new PcaJob(source, {
@@ -163,7 +137,7 @@ export function projectPlan(
   basis: Basis,
   choices: PlanChoices,
 ): Plan<Float32Array> {
-  checkNames("project", choices, ["tileRows", "slots"]);
+  projectOptions.check(choices);
   const source = RowFrames.of(array, "project");
   const features = basis.mean.length;
   if (source.rows.features !== features) {
@@ -178,10 +152,6 @@ export function projectPlan(
 export function fitted(basis: Basis | undefined): Basis {
   if (!basis) throw new RangeError("Cannot project: no components are fitted, run fit() first");
   return basis;
-}
-
-export function checkComponents(components: number): void {
-  checkWhole(ACTION, "components", components, 1);
 }
 
 /** @throws {RangeError} If rows of this shape have no such components. */

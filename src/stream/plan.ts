@@ -11,6 +11,8 @@ import { formatBytes, formatTable } from "../math/format.ts";
 import type { HostState, Journal } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
+import type { PlanChoices } from "./choices.ts";
+import { runOptions } from "./choices.ts";
 import type { LaneReport, Lanes } from "./lanes.ts";
 import { laneRows } from "./lanes.ts";
 import {
@@ -25,6 +27,8 @@ import type { Pass, SharedBuffer, Tile } from "./pass.ts";
 import type { Position } from "./run.ts";
 import { PlanRun } from "./run.ts";
 import type { StageSeconds } from "./schedule.ts";
+
+export type { PlanChoices } from "./choices.ts";
 
 /** A line of the memory table: what is held, how many bytes, and whether on the host or on disk. */
 export interface MemoryItem {
@@ -187,17 +191,6 @@ export function measured(
   return { projectedBytes, peakBytes, seconds, ...(resumed && { resumed }) };
 }
 
-/** Choices that change speed and memory, never results. */
-export interface PlanChoices {
-  /** Rows of a tile; the largest that fits the budget when not given. */
-  tileRows?: number;
-  /**
-   * Slots in the ping-pong, 1 to 4: staging for so many tiles on their way in, and for as many on their way
-   * out. 2 when not given, 1 when two would not fit.
-   */
-  slots?: number;
-}
-
 // A tile larger than this gains nothing: the device is busy, and cancelling wants small steps.
 const MAX_TILE_ROWS = 4096;
 // Drivers clear buffers when they are first used. In software that takes a second for some hundred MiB,
@@ -284,6 +277,7 @@ export class Plan<Result> {
    * @throws The signal's reason, within 250 ms, if it is aborted. The next run of the same plan goes on.
    */
   async run(options: RunOptions = {}): Promise<Result> {
+    runOptions.check(options);
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
     const began = performance.now();
