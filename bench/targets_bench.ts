@@ -18,10 +18,11 @@ import { openGpu } from "../src/gpu/device.ts";
 import type { KernelSpec } from "../src/gpu/kernel.ts";
 import { formatBytes } from "../src/math/format.ts";
 import type { Pass } from "../src/stream/pass.ts";
-import type { PlanChoices, RunReport } from "../src/stream/plan.ts";
+import type { PlanChoices } from "../src/stream/choices.ts";
 import { Plan } from "../src/stream/plan.ts";
 import type { PlanSpec } from "../test/stream/random_plan.ts";
 import { planSpec, randomPlan } from "../test/stream/random_plan.ts";
+import { taskOf } from "../test/support/task.ts";
 import { NOTHING_KEPT, runCli, writeRecording } from "../test/support/cli.ts";
 import { smallRecording } from "../test/support/recordings.ts";
 import type { CeilingMeter } from "./ceilings.ts";
@@ -559,14 +560,20 @@ async function overlap(gpu: Gpu, pipelines: readonly PipelineRow[]): Promise<Tar
         if (injected) await wait();
       },
     };
-    const plan = new Plan<RunReport>(gpu, {
+    const task = taskOf({
       name: "stages",
-      layout: () => ({ rows: TILES, shared: [], passes: [pass], memory: [] }),
-      begin: () => Promise.resolve(),
-      finish: (report) => Promise.resolve(report),
-      release: () => Promise.resolve(),
-    }, { tileRows: 1, ...choices });
-    return { slots: plan.slots, ...(await plan.run()).passes.stages! };
+      layout: () => ({ rows: TILES, shared: [], passes: [pass] }),
+    });
+    const plan = new Plan(gpu, task, { tileRows: 1, ...choices });
+    const { seconds } = await plan.run();
+    const spent = (stage: string) => seconds[`stages.${stage}`]!;
+    return {
+      slots: plan.slots,
+      read: spent("read"),
+      compute: spent("compute"),
+      write: spent("write"),
+      total: spent("total"),
+    };
   };
   // as many iterations as take as long as the others wait
   for (let i = 0; i < 3; i++) {

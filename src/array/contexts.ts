@@ -8,26 +8,55 @@ import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
 import type { Segment } from "./window_view.ts";
 import { segmentsOf, WindowView } from "./window_view.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, isList, oneOf, whole } from "../options.ts";
 
-/** How {@link contexts} are made. */
-export interface ContextOptions {
+export const contextOptions = declare("make contexts", {
   /** Frames of a context. */
-  width: number;
-  /** Frames from the last one of a context to its target. */
-  lag: number;
+  width: whole({
+    required: true,
+    from: 1,
+    flag: "context",
+    takes: "W",
+    says: "frames of a context",
+  }),
+  /** Frames from the last one of a context to its target. Default 1. */
+  lag: whole({
+    default: 1,
+    from: 0,
+    takes: "L",
+    says: "frames from the last of a context to its target",
+  }),
   /** Their mean, `[features]`, or all of them one after the other, `[width * features]`. */
-  mode: "mean" | "flat";
+  mode: oneOf(["mean", "flat"], {
+    required: true,
+    flag: "context-mode",
+    takes: "MODE",
+    says: "their mean, or flat: one after the other",
+  }),
   /**
    * First frame of every segment, ascending from 0, or segments that leave frames out, ascending; no
    * context crosses into another. Default [0].
    */
-  segments?: ArrayLike<number> | readonly Segment[];
+  segments: custom<ArrayLike<number> | readonly Segment[], { takes: "S"; says: string }>(
+    "first frames, or segments of { start, end }",
+    isList,
+    { takes: "S", says: "first frame of every segment, from 0; contexts do not cross" },
+  ),
   /**
    * Least target, counted from its segment's first frame, so that contexts of several lags have the
    * same targets: max(width - 1 + largest lag, 1). Default: the least there is for this lag.
    */
-  firstTarget?: number;
-}
+  firstTarget: whole({
+    from: 0,
+    takes: "T",
+    otherwise: "width - 1 + lag",
+    says: "least target of a segment, for the same rows at several lags",
+  }),
+});
+
+/** How {@link contexts} are made. */
+export type ContextOptions = OptionsOf<typeof contextOptions>;
 
 /** Rows of a segment: each begins a frame after the one before it. */
 export interface ContextRun {
@@ -55,9 +84,9 @@ export interface ContextRun {
  * @param frames `[frames, features]` of any number type. They stay the caller's to close.
  * @returns `[rows, features]` or `[rows, width * features]`: f32, or f64 of frames that f32 may not hold (f64
  * and integers of 32 and 64 bits); means are summed in f64.
- * @throws {TypeError} If frames are no numbers, or there is no such mode.
- * @throws {RangeError} If frames have other axes, width is not a whole number from 1, lag or
- * firstTarget not one from 0; segments do not ascend within the frames, or none is long enough.
+ * @throws {TypeError} If frames are no numbers, or an option is of another kind.
+ * @throws {RangeError} If frames have other axes, an option is out of its range; segments do not ascend
+ * within the frames, or none is long enough.
  */
 export function contexts(frames: ChunkedArray, options: ContextOptions): ContextView {
   return new ContextView(frames, options);
@@ -80,31 +109,17 @@ export class ContextView implements ChunkedArray {
   readonly #windows: WindowView;
 
   constructor(base: ChunkedArray, options: ContextOptions) {
-    const { width, lag, mode, firstTarget = 0 } = options;
+    const { width, lag, mode, firstTarget = 0, segments: given = [0] } = contextOptions.check(
+      options,
+    );
     if (base.shape.length !== 2) {
       throw new RangeError(
         `Cannot make contexts: frames have shape [${base.shape}], wanted [frames, features]`,
       );
     }
-    if (mode !== "mean" && mode !== "flat") {
-      throw new TypeError(`Cannot make contexts: mode is "${mode}", wanted "mean" or "flat"`);
-    }
-    for (
-      const [name, value, least] of [
-        ["width", width, 1],
-        ["lag", lag, 0],
-        ["firstTarget", firstTarget, 0],
-      ] as const
-    ) {
-      if (!Number.isInteger(value) || value < least) {
-        throw new RangeError(
-          `Cannot make contexts: ${name} is ${value}, wanted a whole number from ${least}`,
-        );
-      }
-    }
     const reach = width - 1 + lag;
     const before = Math.max(reach, 1, firstTarget) - reach;
-    const segments = segmentsIn(base.shape[0]!, options.segments ?? [0]);
+    const segments = segmentsIn(base.shape[0]!, given);
     const grid = { size: width, before, after: lag };
     this.#windows = new WindowView(base, grid, segments, "context");
     this.base = base;

@@ -8,6 +8,8 @@ import { elementCount, isFloat } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, text, whole } from "../options.ts";
 
 /** Where the elements of a short axis lie on a long one. */
 export interface LongAxis {
@@ -17,15 +19,29 @@ export interface LongAxis {
   size: number;
 }
 
-/** Options of {@link expand}. */
-export interface ExpandOptions extends LongAxis {
+export const expandOptions = declare("expand", {
+  /** Place on the long axis of every element of the short one, ascending. */
+  index: custom<Int32Array, { required: true; says: string }>(
+    "an Int32Array",
+    (value) => value instanceof Int32Array,
+    { required: true, says: "place on the long axis of every element of the short one, ascending" },
+  ),
+  /** Length of the long axis. */
+  size: whole({ required: true, from: 0, says: "length of the long axis" }),
   /** The axis that is short. Default: the last. */
-  axis?: number;
+  axis: whole({ from: 0, otherwise: "the last", says: "the axis that is short" }),
   /** Name of the long axis; none when not given. */
-  dim?: string;
+  dim: text({ says: "name of the long axis" }),
   /** What stands where the short axis has nothing. Default NaN. */
-  fill?: number | bigint;
-}
+  fill: custom<number | bigint, { otherwise: string; says: string }>(
+    "a number",
+    (value) => typeof value === "number" || typeof value === "bigint",
+    { otherwise: "NaN", says: "what stands where the short axis has nothing" },
+  ),
+});
+
+/** Options of {@link expand}. */
+export type ExpandOptions = OptionsOf<typeof expandOptions>;
 
 /**
  * An array with one axis expanded: from the bins of a track to those of the whole box, say. Nothing is
@@ -35,10 +51,10 @@ export interface ExpandOptions extends LongAxis {
  * @throws {RangeError} If `index` is not as long as the axis, or does not ascend below `size`.
  * @throws {TypeError} If whole numbers were to be NaN.
  */
-export function expand(
-  array: ChunkedArray,
-  { index, size, axis = array.shape.length - 1, dim, fill = NaN }: ExpandOptions,
-): ChunkedArray {
+export function expand(array: ChunkedArray, options: ExpandOptions): ChunkedArray {
+  const { index, size, axis = array.shape.length - 1, dim, fill = NaN } = expandOptions.check(
+    options,
+  );
   const { dtype, chunkRows } = array;
   const wrong = index.findIndex((place, i) => !(place > (index[i - 1] ?? -1) && place < size));
   if (index.length !== array.shape[axis] || wrong >= 0) {

@@ -7,14 +7,24 @@
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, whole } from "../options.ts";
+
+const isEdge = (value: unknown) => typeof value === "number";
+
+export const patchOptions = declare("cut patches", {
+  /** Edge of a patch in pixels, or its height and width. */
+  size: custom<number | readonly [height: number, width: number], { required: true; says: string }>(
+    "a whole number of pixels, or two",
+    (value) => isEdge(value) || Array.isArray(value) && value.length === 2 && value.every(isEdge),
+    { required: true, says: "edge of a patch in pixels, or its height and width" },
+  ),
+  /** Pixels from a patch to the next, down and across. Default 1. */
+  stride: whole({ default: 1, from: 1, says: "pixels from a patch to the next, down and across" }),
+});
 
 /** How {@link patches} cuts. */
-export interface PatchOptions {
-  /** Edge of a patch in pixels, or its height and width. */
-  size: number | readonly [height: number, width: number];
-  /** Pixels from a patch to the next, down and across. Default 1. */
-  stride?: number;
-}
+export type PatchOptions = OptionsOf<typeof patchOptions>;
 
 /** Rows read together: enough that a band of the image serves many patches. */
 const CHUNK_ROWS = 4096;
@@ -32,7 +42,8 @@ const CHUNK_ROWS = 4096;
  * top to bottom, each in C order. Closing it closes the image.
  * @throws {RangeError} If the image has other axes, or no patch fits.
  */
-export function patches(image: ChunkedArray, { size, stride = 1 }: PatchOptions): ChunkedArray {
+export function patches(image: ChunkedArray, options: PatchOptions): ChunkedArray {
+  const { size, stride } = patchOptions.check(options);
   const [height, width, channels = 1, ...more] = image.shape;
   if (width === undefined || more.length > 0) {
     throw new RangeError(
@@ -41,7 +52,7 @@ export function patches(image: ChunkedArray, { size, stride = 1 }: PatchOptions)
     );
   }
   const [down, across] = typeof size === "number" ? [size, size] : size;
-  for (const [name, value] of Object.entries({ height: down, width: across, stride })) {
+  for (const [name, value] of Object.entries({ height: down, width: across })) {
     if (!(Number.isInteger(value) && value >= 1)) {
       throw new RangeError(
         `Cannot cut patches: their ${name} is ${value}, wanted a whole number from 1`,

@@ -8,7 +8,7 @@ import type { StoreCheck } from "../zarr/check.ts";
 import { checkStore } from "../zarr/check.ts";
 import { formatTable } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
-import { Options, UsageError } from "./usage.ts";
+import { CommandLine, common, UsageError } from "./usage.ts";
 
 export const checkHelp = `Usage: sluice check PLACE [--json]
 
@@ -21,11 +21,11 @@ Exit codes: 0 whole, 1 unfinished but sound, 2 damaged or no store at all.
 const CODES = { whole: 0, unfinished: 1, damaged: 2 } as const;
 
 export async function check({ args, signal }: CommandContext): Promise<number> {
-  const options = new Options(args, {}, { positionals: 1 });
-  const place = options.positional(0);
+  const line = new CommandLine(args, {}, { positionals: 1 });
+  const [place] = line.positionals;
   if (place === undefined) throw new UsageError("Cannot check: wanted the place of a store");
   const found = await checkStore(place, { signal });
-  console.log(options.flag("json") ? JSON.stringify(found) : describe(found));
+  console.log(line.read(common).json ? JSON.stringify(found) : describe(found));
   return CODES[found.state];
 }
 

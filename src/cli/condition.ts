@@ -8,12 +8,34 @@ import { readFile } from "node:fs/promises";
 import type { ConditionReport } from "../condition/condition.ts";
 import { checkConfig, run } from "../condition/condition.ts";
 import { describeSkipped } from "../condition/tables.ts";
-import { openGpu } from "../gpu/device.ts";
+import { conditionConfig } from "../condition/config.ts";
+import { conditionOptions } from "../condition/pipeline.ts";
+import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { bytes } from "../options.ts";
 import { formatTable } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
-import { given } from "./points.ts";
 import { ProgressPrinter } from "./progress.ts";
-import { Options, UsageError } from "./usage.ts";
+import { CommandLine, common, configHelpOf, gpuChoices, helpOf, UsageError } from "./usage.ts";
+
+const hostBudget = {
+  hostBudget: bytes({
+    otherwise: "2 GiB",
+    says: "the host's memory allowed for scores, ids and moments",
+  }),
+};
+
+export const conditionSections = {
+  Options: {
+    out: {
+      ...conditionConfig.options.out,
+      required: false,
+      helps: "instead of the one in CONFIG.json",
+    },
+    ...conditionOptions.options,
+    budget: gpuOptions.options.budget,
+    ...hostBudget,
+  },
+};
 
 export const conditionHelp = `Usage: sluice condition CONFIG.json [options]
 
@@ -23,64 +45,27 @@ train and for other speakers, slices, each speaker, and ids that are permuted. A
 with the same command.
 
 CONFIG.json, all but input and out with defaults (places are relative to the current folder):
-  input            { "latents": store of a zarr group for each utterance, "index"?: table }, or
-                   { "frames": array, "segments": array, "speakers": array or .json,
-                     "index"?: instead of both, "energy"?: array }
-                   an index is .csv, .parquet or .json, with utterance_id, speaker_id, n_frames
-  out              folder of the results
-  window, lags     8, [1, 2, 4]
-  conditions       [{ "name", "context": "mean" or "flat", "components"?, "clusters" or "quartile": true,
-                     "inits"?, "maxIterations"? }]
-  slices           ["all", "high_energy", "medial"]
-  seed             42
-  shuffle          "python": whose shuffle draws the split, random.Random(seed) as was published, or
-                   "numpy": default_rng(seed)
-  trainShare       0.8 of the speakers, or speakers: { "train": [...], "eval": [...] }
-  holdout          0.1 of the train utterances, or a list of them; published: 0
-  energyMedian     "frames": of all of train speakers, as was published, or "rows": of train rows
-  minSeconds       0: shorter utterances are left out; published 3, with frameRate 12.5
-  frameRate        frames a second, for minSeconds
-  minClusterSize, minSpeakerRows                     100, 50
-  thresholds       { "ratio": 0.6, "degradation": 0.2, "slice": 0.65, "control": 0.05 }
-Options:
-  --out PLACE          instead of the one in CONFIG.json
-  --overwrite          replace the results of another analysis or input; groups are copied again
-  --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
-  --host-budget SIZE   the host's memory allowed for scores, ids and moments (default 2GiB)
-  --adapter NAME       part of an adapter's name, or "software"
-  --json, --quiet
-`;
-
-const TYPES = {
-  out: { type: "string" },
-  overwrite: { type: "boolean" },
-  budget: { type: "string" },
-  "host-budget": { type: "string" },
-} as const;
+${configHelpOf(conditionConfig.options)}${helpOf(conditionSections)}`;
 
 export async function condition({ args, signal }: CommandContext): Promise<void> {
-  const options = new Options(args, TYPES, { positionals: 1 });
-  const file = options.positional(0);
+  const line = new CommandLine(args, conditionSections, { positionals: 1 });
+  const [file] = line.positionals;
   if (file === undefined) throw new UsageError("Cannot run: CONFIG.json is missing");
-  const config = { ...await readConfig(file), ...given({ out: options.text("out") }) };
+  const { json, quiet = false } = line.read(common);
+  const place = line.text("out");
+  const config = { ...await readConfig(file), ...(place !== undefined && { out: place }) };
   const { out } = checkConfig(config);
-  const printer = new ProgressPrinter(options.flag("quiet"));
-  const gpu = await openGpu({
-    budget: {
-      gpu: options.text("budget") ?? "512MiB",
-      ...given({ host: options.text("host-budget") }),
-    },
-    ...given({ adapter: options.text("adapter") }),
-  });
+  const printer = new ProgressPrinter(quiet);
+  const gpu = await openGpu(gpuChoices(line));
   try {
     const report = await run(gpu, config, {
+      ...line.read(conditionOptions.options),
       signal,
-      overwrite: options.flag("overwrite"),
       onProgress: (progress) => printer.print(describeProgress(progress), progress),
     });
     printer.end();
     console.log(
-      options.flag("json") ? JSON.stringify(summary(report, out)) : describe(report, out),
+      json ? JSON.stringify(summary(report, out)) : describe(report, out),
     );
   } finally {
     printer.end();

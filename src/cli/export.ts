@@ -5,12 +5,14 @@
  */
 
 import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
-import { exportNetcdf } from "../io/netcdf_export.ts";
+import { exportNetcdf, exportOptions } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./main.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { Options, UsageError } from "./usage.ts";
+import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
+
+export const exportSections = { Options: exportOptions.options };
 
 export const exportHelp = `Usage: sluice export PLACE FILE [options]
 
@@ -18,29 +20,18 @@ Writes a stored result, or any zarr group with named dims, into a NetCDF-4 file 
 the same dims, coordinates and attributes, probabilities as f32. Rows are copied a few at a time. Needs
 the package h5wasm: npm i h5wasm.
 
-  --expand       give state_bins every bin of the box, NaN outside the track
-  --deflate N    compress, 1 (fast) to 9 (small); posteriors get little smaller (default 0)
-  --overwrite    replace a file that is already there
-  --json, --quiet
-`;
-
-const TYPES = {
-  expand: { type: "boolean" },
-  deflate: { type: "string" },
-  overwrite: { type: "boolean" },
-} as const;
+${helpOf(exportSections)}`;
 
 export async function exportStore({ args, signal }: CommandContext): Promise<void> {
-  const options = new Options(args, TYPES, { positionals: 2 });
-  const [place, file] = [options.positional(0), options.positional(1)];
+  const line = new CommandLine(args, exportSections, { positionals: 2 });
+  const [place, file] = line.positionals;
   if (place === undefined || file === undefined) {
     throw new UsageError("Cannot export: wanted the place of a store and the place of a file");
   }
-  const printer = new ProgressPrinter(options.flag("quiet"));
+  const { json, quiet = false } = line.read(common);
+  const printer = new ProgressPrinter(quiet);
   const settings: ExportOptions = {
-    expand: options.flag("expand"),
-    deflate: options.number("deflate") ?? 0,
-    overwrite: options.flag("overwrite"),
+    ...line.read(exportOptions.options),
     signal,
     onProgress: ({ variable, variableIndex, variableCount, ...progress }) => {
       const { fraction, bytesWritten, elapsedSeconds } = progress;
@@ -56,9 +47,7 @@ export async function exportStore({ args, signal }: CommandContext): Promise<voi
     // of the whole process, as the system saw it
     const residentBytes = peakResidentBytes();
     console.log(
-      options.flag("json")
-        ? JSON.stringify({ ...result, peakResidentBytes: residentBytes })
-        : describe(result),
+      json ? JSON.stringify({ ...result, peakResidentBytes: residentBytes }) : describe(result),
     );
   } finally {
     printer.end();

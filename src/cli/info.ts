@@ -11,15 +11,13 @@ import { formatBytes } from "../math/format.ts";
 import { VERSION } from "../version.ts";
 import type { CommandContext } from "./main.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { Options } from "./usage.ts";
+import { CommandLine, common, helpOf } from "./usage.ts";
 
-export const infoHelp = `Usage: sluice info [--adapter NAME] [--json]
+export const infoHelp = `Usage: sluice info [options]
 
 Opens the GPU, runs its self-test and shows adapter, driver, limits, features and memory.
 
-  --adapter NAME   part of an adapter's name, or "software"
-  --json           one JSON object on stdout
-`;
+${helpOf({})}`;
 
 // the limits that decide what fits
 const SHOWN_LIMITS = [
@@ -31,9 +29,8 @@ const SHOWN_LIMITS = [
 ];
 
 export async function info({ args }: CommandContext): Promise<void> {
-  const options = new Options(args, {});
-  const adapterPart = options.text("adapter");
-  const gpu = await openGpu(adapterPart === undefined ? {} : { adapter: adapterPart });
+  const { adapter: part, json } = new CommandLine(args, {}).read(common);
+  const gpu = await openGpu(part === undefined ? {} : { adapter: part });
   const { adapter } = gpu;
   gpu.close();
   const memory = {
@@ -60,7 +57,7 @@ export async function info({ args }: CommandContext): Promise<void> {
     features: adapter.features,
     memory,
   };
-  if (options.flag("json")) {
+  if (json) {
     console.log(JSON.stringify(facts));
     return;
   }

@@ -7,71 +7,60 @@
 import { openArray, readAll } from "../array/array.ts";
 import type { StoredKMeans } from "../cluster/kmeans.ts";
 import { KMeans } from "../cluster/kmeans.ts";
+import { kmeansOptions } from "../cluster/kmeans_options.ts";
+import { outputChoices } from "../stream/choices.ts";
 import type { CommandContext } from "./main.ts";
-import { fitOptions, given, inputHelp, runFit, runHelp } from "./points.ts";
-import { Options, UsageError } from "./usage.ts";
+import { fitRunOptions, inputOptions, runFit } from "./points.ts";
+import { CommandLine, helpOf, UsageError } from "./usage.ts";
+
+const { out } = outputChoices;
+
+export const kmeansSections = {
+  Input: inputOptions,
+  Model: kmeansOptions.options,
+  "Output and memory": {
+    out: {
+      ...out,
+      helps:
+        "zarr group with centroids, ids and distances; inertia and iterations are its attributes",
+    },
+    ...fitRunOptions,
+  },
+};
 
 export const kmeansHelp = `Usage: sluice kmeans --input X --k K [options]
 
 k-means over rows larger than memory: greedy k-means++, Lloyd's iterations, the best of several runs.
 Rows are read once an iteration, or once in all where they fit the budget.
 
-${inputHelp}Model:
-  --k K                clusters
-  --init C             first centroids, [K, features] f32 or f64; one run. Default: drawn
-  --seed N             seed of the first centroids (default 42)
-  --n-init N           runs, of which the best is kept (default 10)
-  --max-iter N         iterations of a run at most (default 100)
-  --tolerance T        a run ends when centroids move less, relative to the variance (default 1e-4)
-  --spherical          compare directions: rows and centroids have length 1
-Output and memory:
-  --out PLACE          zarr group with centroids, ids and distances; inertia and iterations are its
-                       attributes
-${runHelp}`;
-
-const TYPES = fitOptions(
-  ["k", "init", "seed", "n-init", "max-iter", "tolerance"],
-  ["spherical"],
-);
+${helpOf(kmeansSections)}`;
 
 export async function kmeans({ args, signal }: CommandContext): Promise<void> {
-  const options = new Options(args, TYPES);
-  const init = await readInit(options);
-  const k = options.number("k") ?? init?.k;
-  if (k === undefined) throw new UsageError("Cannot run: --k is missing");
-  if (init && init.k !== k) {
-    throw new UsageError(`Cannot cluster: --k is ${k}, --init has ${init.k} rows`);
+  const line = new CommandLine(args, kmeansSections);
+  const init = await readInit(line.text("init"));
+  const told = line.read(kmeansOptions.options, init && { k: init.k });
+  if (init && init.k !== told.k) {
+    throw new UsageError(`Cannot cluster: --k is ${told.k}, --init has ${init.k} rows`);
   }
-  const model = new KMeans({
-    k,
-    spherical: options.flag("spherical"),
-    ...(init && { init: init.values }),
-    ...given({
-      seed: options.number("seed"),
-      inits: options.number("n-init"),
-      maxIterations: options.number("max-iter"),
-      tolerance: options.number("tolerance"),
-    }),
-  });
-  await runFit(options, signal, {
+  const model = new KMeans({ ...told, ...(init && { init: init.values }) });
+  await runFit(line, signal, {
     mode: "mean",
     plan: (gpu, points, choices) => model.fit(gpu, points, choices),
     facts: ({ inertia, iterations, converged, nearTies, emptyClusters }) => ({
-      k,
+      k: told.k,
       inertia,
       iterations,
       converged,
       nearTies,
       emptyClusters,
     }),
-    lines: (result, shape) => describe(result, shape, k, options.text("out")),
+    lines: (result, shape) => describe(result, shape, told.k, line.text("out")),
   });
 }
 
 async function readInit(
-  options: Options,
+  path: string | undefined,
 ): Promise<{ k: number; values: Float64Array } | undefined> {
-  const path = options.text("init");
   if (path === undefined) return undefined;
   const array = await openArray(path);
   try {

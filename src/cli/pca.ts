@@ -7,9 +7,47 @@
 import { IncrementalPCA } from "../decompose/incremental_pca.ts";
 import type { PcaResult } from "../decompose/pca.ts";
 import { PCA } from "../decompose/pca.ts";
+import {
+  incrementalFitOptions,
+  incrementalOptions,
+  pcaFitOptions,
+  pcaOptions,
+} from "../decompose/pca_options.ts";
+import { flag } from "../options.ts";
 import type { CommandContext } from "./main.ts";
-import { fitOptions, given, inputHelp, runFit, runHelp } from "./points.ts";
-import { Options, UsageError } from "./usage.ts";
+import { fitRunOptions, inputOptions, runFit } from "./points.ts";
+import { CommandLine, helpOf, UsageError } from "./usage.ts";
+
+const { scores, out } = pcaFitOptions.options;
+const { keep } = incrementalOptions.options;
+const { batchRows } = incrementalFitOptions.options;
+
+/** Those of batches, which want `--incremental`. */
+const batchOptions = {
+  batchRows: { ...batchRows, helps: "rows of such a batch" },
+  keep,
+};
+
+export const pcaSections = {
+  Input: inputOptions,
+  Model: {
+    ...pcaOptions.options,
+    incremental: flag({
+      default: false,
+      says: "by batches, where features x features numbers are too many",
+    }),
+    ...batchOptions,
+  },
+  "Output and memory": {
+    out: {
+      ...out,
+      helps: "zarr group with components, mean, explained_variance, explained_variance_ratio, " +
+        "singular_values and scores",
+    },
+    scores,
+    ...fitRunOptions,
+  },
+};
 
 export const pcaHelp = `Usage: sluice pca --input X --components N [options]
 
@@ -17,57 +55,36 @@ Principal components of rows larger than memory, exactly: by the covariance, in 
 every row; and the rows projected onto them, in another. Three sweeps more where a component is asked for
 that has less than a ten-thousandth of the first one's variance.
 
-${inputHelp}Model:
-  --components N       components to keep
-  --whiten             divide scores by the standard deviation along their component
-  --incremental        by batches, where features x features numbers are too many
-  --batch-rows N       rows of such a batch (default: 5 times the features)
-  --keep N             directions that go from batch to batch (default: twice the components and 24);
-                       "components" keeps no more than those, as scikit-learn does
-Output and memory:
-  --out PLACE          zarr group with components, mean, explained_variance,
-                       explained_variance_ratio, singular_values and scores
-  --no-scores          do not project the rows
-${runHelp}`;
-
-const TYPES = fitOptions(["components", "batch-rows", "keep"], [
-  "whiten",
-  "incremental",
-  "no-scores",
-]);
+${helpOf(pcaSections)}`;
 
 export async function pca({ args, signal }: CommandContext): Promise<void> {
-  const options = new Options(args, TYPES);
-  const components = options.number("components");
-  if (components === undefined) throw new UsageError("Cannot run: --components is missing");
-  const incremental = options.flag("incremental");
-  const batchRows = options.number("batch-rows");
-  for (const name of ["batch-rows", "keep"]) {
-    if (incremental || options.text(name) === undefined) continue;
-    throw new UsageError(`Cannot run: --${name} is given without --incremental`);
+  const line = new CommandLine(args, pcaSections);
+  const model = line.read(pcaOptions.options);
+  const { incremental } = line.read({ incremental: pcaSections.Model.incremental });
+  const [stray] = line.given(batchOptions);
+  if (stray && !incremental) {
+    throw new UsageError(`Cannot run: --${stray} is given without --incremental`);
   }
-  const keep = options.text("keep") === "components" ? "components" : options.number("keep");
-  if (incremental && options.text("tile-rows") !== undefined) {
+  if (incremental && line.text("tile-rows") !== undefined) {
     throw new UsageError(
       "Cannot run: --tile-rows is given with --incremental, wanted --batch-rows",
     );
   }
-  const model = { components, whiten: options.flag("whiten") };
-  const scores = !options.flag("no-scores");
-  await runFit(options, signal, {
+  await runFit(line, signal, {
     mode: "flat",
-    plan: (gpu, points, choices) =>
-      incremental
-        ? new IncrementalPCA({ ...model, ...given({ keep }) })
-          .fit(gpu, points, { ...choices, scores, ...given({ batchRows }) })
-        : new PCA(model).fit(gpu, points, { ...choices, scores }),
+    plan(gpu, points, choices) {
+      const told = { ...choices, ...line.read({ scores }) };
+      if (!incremental) return new PCA(model).fit(gpu, points, told);
+      return new IncrementalPCA({ ...model, ...line.read({ keep }) })
+        .fit(gpu, points, { ...told, ...line.read({ batchRows }) });
+    },
     facts: ({ explainedVariance, explainedVarianceRatio, residual }) => ({
-      components,
+      components: model.components,
       explainedVariance: [...explainedVariance],
       explainedVarianceRatio: [...explainedVarianceRatio],
       residual,
     }),
-    lines: (result, shape) => describe(result, shape, options.text("out")),
+    lines: (result, shape) => describe(result, shape, line.text("out")),
   });
 }
 

@@ -7,87 +7,88 @@
 import process from "node:process";
 import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
-import { contexts } from "../array/contexts.ts";
+import { contextOptions, contexts } from "../array/contexts.ts";
 import { patches } from "../array/patches.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openGpu } from "../gpu/device.ts";
+import { gpuOptions, openGpu } from "../gpu/device.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
+import type { GivenOf } from "../options.ts";
+import { place, text } from "../options.ts";
+import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import type { Options, OptionTypes } from "./usage.ts";
-import { UsageError } from "./usage.ts";
+import type { CommandLine } from "./usage.ts";
+import { common, UsageError } from "./usage.ts";
 
-export const inputHelp = `Input:
-  --input X            [rows, features] of any number type: a .npy file or a zarr array
-  --patches HxW[:S]    X is an image, [height, width] or [height, width, channels]: its rows are its
-                       patches of H x W pixels, every S pixels (default 1), none of which is stored
-  --context W          X is frames: rows are the W frames before a target frame, none of which is stored
-  --lag L              frames from the last of a context to its target (default 1)
-  --context-mode MODE  their mean, or flat: one after the other (default mean for kmeans, flat for pca)
-  --first-target T     least target of a segment (default W - 1 + L); for the same rows at several lags
-  --segments S         .npy: first frame of every segment, from 0; contexts do not cross
-`;
+const context = contextOptions.options;
 
-export const runHelp =
-  `  --overwrite          replace a result that is already there; without it, an interrupted run of the
-                       same plan goes on where it was, and a finished one is returned
-  --tile-rows N        rows on the GPU at a time (default: what the budget allows)
-  --budget SIZE        GPU memory allowed, device and staging (default 512MiB)
-  --adapter NAME       part of an adapter's name, or "software"
-  --json, --quiet
-`;
+/** Where rows come from. */
+export const inputOptions = {
+  input: place({
+    required: true,
+    takes: "X",
+    says: "[rows, features] of any number type: a .npy file or a zarr array",
+  }),
+  patches: text({
+    takes: "HxW[:S]",
+    says:
+      "X is an image, [height, width] or [height, width, channels]: its rows are its patches of " +
+      "H x W pixels, every S pixels (default 1), none of which is stored",
+  }),
+  ...context,
+  width: {
+    ...context.width,
+    helps: "X is frames: rows are the W frames before a target frame, none of which is stored",
+  },
+  mode: { ...context.mode, otherwise: "mean for kmeans, flat for pca" },
+  segments: { ...context.segments, helps: `.npy: ${context.segments.says}` },
+};
 
-const CONTEXT_OPTIONS = ["lag", "context-mode", "first-target", "segments"];
-
-/** Options of {@link inputHelp} and {@link runHelp}, `--out`, and a command's own. */
-export function fitOptions(texts: readonly string[], flags: readonly string[]): OptionTypes {
-  const common = ["input", "patches", "context", ...CONTEXT_OPTIONS, "out", "tile-rows", "budget"];
-  return Object.fromEntries([
-    ...[...common, ...texts].map((name) => [name, { type: "string" as const }]),
-    ...["overwrite", ...flags].map((name) => [name, { type: "boolean" as const }]),
-  ]);
-}
+/** How a fit runs. */
+export const fitRunOptions = {
+  overwrite: outputChoices.overwrite,
+  tileRows: planChoices.tileRows,
+  budget: gpuOptions.options.budget,
+};
 
 /** A view of the array at `--input`, or the array; closing it closes the array. */
 async function openPoints(
-  options: Options,
+  line: CommandLine,
   mode: "mean" | "flat",
 ): Promise<{ points: ChunkedArray; close(): Promise<void> }> {
-  const size = options.text("patches");
-  const match = size === undefined ? [] : /^(\d+)x(\d+)(?::(\d+))?$/.exec(size);
+  const { input, patches: cut } = line.read({
+    input: inputOptions.input,
+    patches: inputOptions.patches,
+  });
+  const match = cut === undefined ? [] : /^(\d+)x(\d+)(?::(\d+))?$/.exec(cut);
   if (!match) {
-    throw new UsageError(`Cannot read --patches: got "${size}", wanted HxW or HxW:STRIDE, as 8x8`);
+    throw new UsageError(`Cannot read --patches: got "${cut}", wanted HxW or HxW:STRIDE, as 8x8`);
   }
-  const width = options.number("context");
-  const without = CONTEXT_OPTIONS.find((name) => options.text(name) !== undefined);
-  if (width === undefined && without) {
-    throw new UsageError(`Cannot run: --${without} is given without --context`);
+  const [given] = line.given(context);
+  const isContext = line.given({ width: context.width }).length > 0;
+  if (given && !isContext) {
+    throw new UsageError(`Cannot run: --${given} is given without --context`);
   }
-  if (width !== undefined && size !== undefined) {
+  if (isContext && cut !== undefined) {
     throw new UsageError("Cannot run: --context and --patches are given, wanted one of them");
   }
-  const array = await openArray(options.required("input"));
+  const array = await openArray(input);
   const close = () => array.close();
   try {
-    if (width !== undefined) {
-      const segments = options.text("segments");
-      const firstTarget = options.number("first-target");
+    if (isContext) {
+      const segments = line.text("segments");
       const view = contexts(array, {
-        width,
-        lag: options.number("lag") ?? 1,
-        // any other is refused there
-        mode: (options.text("context-mode") ?? mode) as "mean" | "flat",
-        ...(firstTarget !== undefined && { firstTarget }),
+        ...line.read(context, { mode }),
         ...(segments !== undefined && { segments: await readFirsts(segments) }),
       });
       return { points: view, close };
     }
-    if (size === undefined) return { points: array, close };
+    if (cut === undefined) return { points: array, close };
     const [, height, across, stride = "1"] = match;
-    const cut = { size: [Number(height), Number(across)], stride: Number(stride) } as const;
-    return { points: patches(array, cut), close };
+    const size = [Number(height), Number(across)] as const;
+    return { points: patches(array, { size, stride: Number(stride) }), close };
   } catch (error) {
     await array.close();
     throw error;
@@ -105,11 +106,7 @@ export async function readFirsts(place: string): Promise<number[]> {
 }
 
 /** Choices that a fit of any model takes from the command line. */
-interface FitChoices {
-  overwrite: boolean;
-  out?: string;
-  tileRows?: number;
-}
+type FitChoices = GivenOf<typeof outputChoices & Pick<typeof planChoices, "tileRows">>;
 
 /** What a command makes of rows. */
 interface Fit<Result> {
@@ -124,27 +121,21 @@ interface Fit<Result> {
 
 /** Opens input and device, runs a fit and prints what came of it. */
 export async function runFit<Result extends Measured & { close?(): Promise<void> }>(
-  options: Options,
+  line: CommandLine,
   signal: AbortSignal,
   { mode, plan: makePlan, facts, lines }: Fit<Result>,
 ): Promise<void> {
-  const { points, close } = await openPoints(options, mode);
-  const quiet = options.flag("quiet");
+  const { points, close } = await openPoints(line, mode);
+  const { json, quiet = false } = line.read(common);
   const printer = new ProgressPrinter(quiet);
   try {
-    const gpu = await openGpu({
-      budget: options.text("budget") ?? "512MiB",
-      ...given({ adapter: options.text("adapter") }),
-    });
+    const gpu = await openGpu(line.read(gpuOptions.options));
     try {
-      const plan = makePlan(gpu, points, {
-        overwrite: options.flag("overwrite"),
-        ...given({ out: options.text("out") }),
-        ...given({ tileRows: options.number("tile-rows") }),
-      });
+      const choices = line.read({ ...outputChoices, tileRows: planChoices.tileRows });
+      const plan = makePlan(gpu, points, choices);
       if (!quiet) process.stderr.write(`${plan.explain()}\n`);
       const result = await plan.run({ signal, onProgress: printer.show }).catch((error) => {
-        throw signal.aborted ? cancelled(options) : error;
+        throw signal.aborted ? cancelled(choices) : error;
       });
       printer.end();
       const { projectedBytes, peakBytes, seconds, resumed } = result;
@@ -162,7 +153,7 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
         adapter: gpu.adapter.name,
       };
       const shown = [...lines(result, points.shape), describeRun(result)].join("\n");
-      console.log(options.flag("json") ? JSON.stringify(all) : shown);
+      console.log(json ? JSON.stringify(all) : shown);
       await result.close?.();
     } finally {
       printer.end();
@@ -174,12 +165,10 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
 }
 
 /** What becomes of a fit that is cancelled. */
-function cancelled(options: Options): DOMException {
-  const what = options.text("out") === undefined
+function cancelled({ out, overwrite }: FitChoices): DOMException {
+  const what = out === undefined
     ? "nothing was kept, for want of --out"
-    : `run the same command again to go on${
-      options.flag("overwrite") ? ", without --overwrite" : ""
-    }`;
+    : `run the same command again to go on${overwrite ? ", without --overwrite" : ""}`;
   return new DOMException(`Cancelled: ${what}`, "AbortError");
 }
 
@@ -191,11 +180,4 @@ function describeRun({ seconds, peakBytes, projectedBytes, resumed }: Measured):
   return `${where}${formatSeconds(seconds.total)}; GPU peak ${formatBytes(peakBytes.gpu)} of ` +
     `${formatBytes(projectedBytes.gpu)} promised, host ${formatBytes(peakBytes.host)} of ` +
     `${formatBytes(projectedBytes.host)}`;
-}
-
-/** The entries of an object that are defined. */
-export function given<Value>(fields: Record<string, Value | undefined>): Record<string, Value> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as Record<string, Value>;
 }

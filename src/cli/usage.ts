@@ -1,10 +1,14 @@
 /**
- * Reads command-line options.
+ * Declared options on a command line: their flags, what was given, and help.
  *
  * @module
  */
 
 import { parseArgs } from "node:util";
+import type { OpenGpuOptions } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
+import type { GivenOf, Option, Options } from "../options.ts";
+import { flag } from "../options.ts";
 
 /** Wrong usage: exit code 2. */
 export class UsageError extends Error {
@@ -12,80 +16,156 @@ export class UsageError extends Error {
 }
 
 /** Options every command takes. */
-const COMMON = {
-  json: { type: "boolean" },
-  quiet: { type: "boolean" },
-  adapter: { type: "string" },
-} as const;
+export const common = {
+  adapter: gpuOptions.options.adapter,
+  json: flag({ default: false, says: "one JSON object on stdout, errors too" }),
+  quiet: flag({ default: false, says: "no progress" }),
+};
 
-export type OptionTypes = Record<string, { type: "string" | "boolean" }>;
+/** Options of a command, by the headings of its help. */
+export type Sections = Readonly<Record<string, Options>>;
 
-/** Values of a command's options, by name; `text`, `number` and `flag` check what was given. */
-export class Options {
+/** A flag of an option: on its own, or as a member of another. */
+interface Flag {
+  name: string;
+  option: Option;
+}
+
+function flagsOf(options: Options): Flag[] {
+  return Object.entries(options).flatMap(([name, option]): Flag[] => {
+    if (option.members) return option.flag === false ? [] : flagsOf(option.members);
+    const known = option.read || option.isFlag || option.takes;
+    return option.flag === false || !known ? [] : [{ name: flagOf(name, option), option }];
+  });
+}
+
+/** The name of an option's flag, without hyphens before it. */
+export function flagOf(name: string, { flag }: Option): string {
+  return flag || name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** What a command was given. */
+export class CommandLine {
   readonly #values: Record<string, string | boolean | undefined>;
-  readonly #positionals: string[];
+  readonly positionals: readonly string[];
 
-  constructor(args: string[], types: OptionTypes, { positionals = 0 } = {}) {
+  /** @param positionals How many arguments are no options, at most. */
+  constructor(args: string[], sections: Sections, { positionals = 0 } = {}) {
+    const flags = [common, ...Object.values(sections)].flatMap(flagsOf);
     try {
       const parsed = parseArgs({
         args,
-        options: { ...COMMON, ...types },
+        options: Object.fromEntries(
+          flags.map(({ name, option }) => [name, { type: option.isFlag ? "boolean" : "string" }]),
+        ),
         strict: true,
         allowPositionals: positionals > 0,
       });
       this.#values = parsed.values as Record<string, string | boolean | undefined>;
-      this.#positionals = parsed.positionals;
-      const extra = this.#positionals[positionals];
+      this.positionals = parsed.positionals;
+      const extra = parsed.positionals[positionals];
       if (extra !== undefined) throw new TypeError(`"${extra}" is one argument too many`);
     } catch (error) {
       throw new UsageError(`Cannot read the options: ${(error as Error).message}`);
     }
   }
 
-  positional(index: number): string | undefined {
-    return this.#positionals[index];
-  }
-
-  flag(name: string): boolean {
-    return this.#values[name] === true;
-  }
-
-  text(name: string): string | undefined {
-    return this.#values[name] as string | undefined;
-  }
-
-  required(name: string): string {
-    const value = this.text(name);
-    if (value === undefined) throw new UsageError(`Cannot run: --${name} is missing`);
-    return value;
-  }
-
-  number(name: string): number | undefined {
-    const value = this.text(name);
-    if (value === undefined) return undefined;
-    const number = Number(value);
-    if (value.trim() === "" || !Number.isFinite(number)) {
-      throw new UsageError(`Cannot read --${name}: got "${value}", wanted a number`);
+  /**
+   * Values of options as their declaration wants them, but for those without a flag; checks are the
+   * callee's. `known` stands for what was not given.
+   *
+   * @throws {UsageError} If one cannot be read, or is required and missing.
+   */
+  read<const Own extends Options>(options: Own, known: Partial<GivenOf<Own>> = {}): GivenOf<Own> {
+    const values: Record<string, unknown> = { ...known };
+    for (const [name, option] of Object.entries(options)) {
+      const isWhole = !option.members || option.flag === false;
+      const value = isWhole ? this.#read(name, option) : this.#members(option.members!);
+      if (value !== undefined) values[name] = value;
+      const isMissing = option.required && values[name] === undefined;
+      if (isMissing && flagsOf({ [name]: option }).length > 0) {
+        throw new UsageError(`Cannot run: --${flagOf(name, option)} is missing`);
+      }
     }
-    return number;
+    return values as GivenOf<Own>;
   }
 
-  /** `a:b[,c:d]` as intervals. */
-  intervals(name: string): [number, number][] | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : readIntervals(name, value);
+  /** Flags of these options that were given. */
+  given(options: Options): string[] {
+    return flagsOf(options).map(({ name }) => name)
+      .filter((name) => this.#values[name] !== undefined);
+  }
+
+  /** What a flag was given, as it is. */
+  text(flag: string): string | undefined {
+    return this.#values[flag] as string | undefined;
+  }
+
+  #read(name: string, option: Option): unknown {
+    const flag = flagOf(name, option);
+    const value = option.flag === false ? undefined : this.#values[flag];
+    if (value === undefined || typeof value === "boolean") return value && !flag.startsWith("no-");
+    const read = option.read?.(value);
+    if (read === undefined && option.read) throw unreadable(flag, value, option);
+    return read;
+  }
+
+  #members(members: Options): unknown {
+    const values = this.read(members);
+    return Object.keys(values).length > 0 ? values : undefined;
   }
 }
 
-/** `a:b[,c:d]` as intervals. */
-export function readIntervals(name: string, text: string): [number, number][] {
-  return text.split(",").map((part) => {
-    const [start, stop, ...more] = part.split(":").map((end) => end.trim() ? Number(end) : NaN);
-    if (more.length > 0 || !(start! < stop!)) {
-      throw new UsageError(
-        `Cannot read --${name}: got "${part}", wanted start:stop in seconds with start < stop`,
-      );
-    }
-    return [start!, stop!];
-  });
+function unreadable(flag: string, text: string, { entry, written, wanted }: Option): UsageError {
+  const part = entry && text.split(",").find((part) => entry.read?.(part.trim()) === undefined);
+  if (entry && part !== undefined) return unreadable(flag, part, entry);
+  return new UsageError(`Cannot read --${flag}: got "${text}", wanted ${written ?? wanted}`);
+}
+
+/** How a GPU is opened: with a budget of the host too, where that has a flag. */
+export function gpuChoices(line: CommandLine): OpenGpuOptions {
+  const { budget, ...choices } = line.read(gpuOptions.options);
+  const host = line.text("host-budget");
+  if (host === undefined) return { ...choices, ...(budget !== undefined && { budget }) };
+  return { ...choices, budget: { ...(budget !== undefined && { gpu: budget as string }), host } };
+}
+
+const [TEXT_COLUMN, WIDTH] = [23, 110];
+
+/** Help for the options of a command, under their headings. */
+export function helpOf(sections: Sections): string {
+  return Object.entries({ ...sections, "": common }).map(([heading, options]) => {
+    const lines = flagsOf(options).map(({ name, option }) => {
+      const takes = option.isFlag ? "" : ` ${option.takes}`;
+      return helpLine(`--${name}${takes}`, option, name.startsWith("no-"));
+    });
+    return (heading && `${heading}:\n`) + lines.join("");
+  }).join("");
+}
+
+/** Help for options that a file of JSON gives. */
+export function configHelpOf(options: Options, indent = ""): string {
+  return Object.entries(options).map(([name, option]) =>
+    helpLine(indent + name, option) +
+    configHelpOf(option.members ?? option.entry?.members ?? {}, `${indent}  `)
+  ).join("");
+}
+
+function helpLine(left: string, option: Option, isNegative = false): string {
+  const { isFlag, says, helps = says, default: own, otherwise } = option;
+  const usual = otherwise ?? (isFlag || own === undefined ? undefined : defaultWords(own));
+  const words = `${helps}${usual === undefined || isNegative ? "" : ` (default: ${usual})`}`;
+  const lines = [`  ${left}`.padEnd(TEXT_COLUMN - 2) + " "];
+  for (const word of words.split(" ")) {
+    if (lines.at(-1)!.length + 1 + word.length > WIDTH) lines.push(" ".repeat(TEXT_COLUMN - 1));
+    lines.push(`${lines.pop()} ${word}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** A default as people write it. */
+export function defaultWords(value: unknown): string {
+  if (Array.isArray(value)) return value.map(defaultWords).join(",") || "none";
+  const isSmall = typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3;
+  return isSmall ? value.toExponential() : String(value);
 }

@@ -8,7 +8,7 @@ import process from "node:process";
 import { openArray } from "../array/array.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openGpu } from "../gpu/device.ts";
+import { gpuOptions, openGpu } from "../gpu/device.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
 import type { Batches, HostBatchOptions, WindowBatch } from "../windows/batches.ts";
 import { PLACES } from "../windows/batches.ts";
@@ -17,11 +17,49 @@ import type { BatchTiming } from "../windows/measure.ts";
 import { measureBatches } from "../windows/measure.ts";
 import type { Shuffle } from "../feed/order.ts";
 import type { Windows } from "../windows/windows.ts";
-import { windows } from "../windows/windows.ts";
+import { batchOptions } from "../windows/batch_options.ts";
+import { windowOptions, windows } from "../windows/windows.ts";
+import { bytes, declare, flag, number, oneOf, whole } from "../options.ts";
 import type { CommandContext } from "./main.ts";
 import { readFirsts } from "./points.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { Options, UsageError } from "./usage.ts";
+import { CommandLine, common, gpuChoices, helpOf, UsageError } from "./usage.ts";
+
+const FRAME_TYPES: Record<string, FrameType> = { f16: "float16", f32: "float32" };
+const { size, stride, segments } = windowOptions.options;
+
+const gridOptions = {
+  size,
+  stride,
+  segments: { ...segments, helps: `.npy: ${segments.says}` },
+};
+
+const holdOption = {
+  hold: oneOf(["f16", "f32"], {
+    otherwise: "as they are stored",
+    says: "keep frames as halves, half the memory, or in full",
+  }),
+};
+
+const memoryOptions = {
+  budget: {
+    ...gpuOptions.options.budget,
+    helps: "GPU memory allowed; of the host with --no-gpu, where it is half of the machine's",
+  },
+  hostBudget: bytes({ takes: "SIZE", says: "host memory allowed, beside a GPU" }),
+  gpu: flag({ flag: "no-gpu", says: "typed arrays, gathered on the CPU" }),
+};
+
+const benchOptions = {
+  stepMs: number({ default: 0, from: 0, takes: "N", says: "milliseconds of a training step" }),
+  batches: whole({ default: 50, from: 1, says: "batches to take of each mode" }),
+};
+
+export const windowsSections = {
+  Windows: gridOptions,
+  Batches: { ...batchOptions.options, ...holdOption, ...memoryOptions },
+  bench: benchOptions,
+};
 
 export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
 
@@ -31,101 +69,45 @@ Windows over frames [frames, features], a .npy file or a zarr array.
   bench   makes batches, eager and lazy, beside a stand-in for training, and tells how long a step
           waits for its batch
 
-Windows:
-  --size N            frames of a window
-  --stride N          frames from one window to the next (default 1)
-  --segments S        .npy: first frame of every segment, from 0; windows do not cross
-Batches:
-  --batch N           windows of a batch (default 256)
-  --shuffle KIND      a seed: exact, over all windows (default 0); none; or two-level, which reads
-                      frames on disk about once: two-level[:SEED[:BLOCKxPOOL]]
-  --prefetch N        batches made ahead (default 2)
-  --hold f16          keep frames as halves: half the memory
-  --frames-in PLACE   device, host or disk (default: what fits)
-  --budget SIZE       GPU memory allowed (default 512MiB); of the host with --no-gpu
-  --host-budget SIZE  host memory allowed, beside a GPU
-  --no-gpu            typed arrays, gathered on the CPU
-bench:
-  --step-ms N         milliseconds of a training step (default 0)
-  --batches N         batches to take of each mode (default 50)
-  --adapter NAME, --json, --quiet
-`;
-
-const TYPES = Object.fromEntries([
-  ...[
-    "size",
-    "stride",
-    "segments",
-    "batch",
-    "shuffle",
-    "prefetch",
-    "hold",
-    "frames-in",
-    "budget",
-    "host-budget",
-    "step-ms",
-    "batches",
-  ].map((name) => [name, { type: "string" as const }]),
-  ["no-gpu", { type: "boolean" as const }],
-]);
+${helpOf(windowsSections)}`;
 
 export async function windowsCommand({ args, signal }: CommandContext): Promise<void> {
-  const options = new Options(args, TYPES, { positionals: 2 });
-  const [verb, place] = [options.positional(0), options.positional(1)];
+  const line = new CommandLine(args, windowsSections, { positionals: 2 });
+  const [verb, place] = line.positionals;
   if ((verb !== "info" && verb !== "bench") || place === undefined) {
     throw new UsageError("Cannot window: wanted info or bench, and the place of frames");
   }
-  const size = options.number("size");
-  if (size === undefined) throw new UsageError("Cannot window: --size is missing");
-  const stride = options.number("stride");
-  const segments = options.text("segments");
+  const grid = line.read(gridOptions);
+  const segments = line.text("segments");
+  const bench = declare("window", benchOptions).check(line.read(benchOptions));
+  const { json = false, quiet = false } = line.read(common);
   const frames = await openArray(place);
   let gpu: Gpu | undefined;
   try {
     const view = windows(frames, {
-      size,
-      ...(stride !== undefined && { stride }),
+      ...grid,
       ...(segments !== undefined && { segments: await readFirsts(segments) }),
     });
-    if (!options.flag("no-gpu")) {
-      const [adapter, host] = [options.text("adapter"), options.text("host-budget")];
-      gpu = await openGpu({
-        budget: { gpu: options.text("budget") ?? "512MiB", ...(host !== undefined && { host }) },
-        ...(adapter !== undefined && { adapter }),
-      });
-    }
-    const wanted = batchOptions(options, gpu);
-    if (verb === "info") await info(view, gpu, wanted, options.flag("json"));
-    else await bench(view, gpu, wanted, options, signal);
+    const isHost = line.read(memoryOptions).gpu === false;
+    if (!isHost) gpu = await openGpu(gpuChoices(line));
+    const wanted = readBatchOptions(line, isHost);
+    if (verb === "info") await info(view, gpu, wanted, json);
+    else await measure(view, gpu, wanted, { ...bench, json, quiet, signal });
   } finally {
     gpu?.close();
     await frames.close();
   }
 }
 
-function batchOptions(options: Options, gpu: Gpu | undefined): HostBatchOptions {
-  const hold = options.text("hold");
-  const types: Record<string, FrameType> = { f16: "float16", f32: "float32" };
-  if (hold !== undefined && !(hold in types)) {
-    throw new UsageError(`Cannot window: --hold is "${hold}", wanted f16 or f32`);
-  }
-  const framesIn = options.text("frames-in");
-  const places = ["device", "host", "disk"] as const;
-  const found = places.find((name) => name === framesIn);
-  if (framesIn !== undefined && !found) {
-    throw new UsageError(
-      `Cannot window: --frames-in is "${framesIn}", wanted ${places.join(", ")}`,
-    );
-  }
-  const prefetch = options.number("prefetch");
-  const budget = options.text("budget");
+function readBatchOptions(line: CommandLine, isHost: boolean): HostBatchOptions {
+  const { hold } = declare("window", holdOption).check(line.read(holdOption));
+  const { budget } = line.read({ budget: memoryOptions.budget });
+  const shuffle = line.text("shuffle");
   return {
-    size: options.number("batch") ?? 256,
-    shuffle: readShuffle(options.text("shuffle") ?? "0"),
-    ...(prefetch !== undefined && { prefetch }),
-    ...(hold !== undefined && { hold: types[hold]! }),
-    ...(found && { framesIn: found }),
-    ...(!gpu && budget !== undefined && { budget }),
+    ...line.read(batchOptions.options),
+    ...(shuffle !== undefined && { shuffle: readShuffle(shuffle) }),
+    ...(hold !== undefined && { hold: FRAME_TYPES[hold]! }),
+    ...(isHost && budget !== undefined && { budget: budget as string }),
   };
 }
 
@@ -191,15 +173,21 @@ interface Mode {
   peakResidentBytes?: number;
 }
 
-async function bench(
+interface Bench {
+  stepMs: number;
+  batches: number;
+  json: boolean;
+  quiet: boolean;
+  signal: AbortSignal;
+}
+
+async function measure(
   view: Windows,
   gpu: Gpu | undefined,
   wanted: HostBatchOptions,
-  options: Options,
-  signal: AbortSignal,
+  { stepMs, batches: most, json, quiet, signal }: Bench,
 ): Promise<void> {
-  const [stepMs, most] = [options.number("step-ms") ?? 0, options.number("batches") ?? 50];
-  const quiet = options.flag("quiet");
+  const { size = batchOptions.options.size.default } = wanted;
   const places = gpu ? ["device", "host", "disk"] as const : ["host", "disk"] as const;
   const lazy = wanted.framesIn ? [wanted.framesIn] : places;
   const found: Mode[] = [];
@@ -229,8 +217,8 @@ async function bench(
       found.push({ mode, refused: error.message });
     }
   }
-  if (options.flag("json")) {
-    console.log(JSON.stringify({ stepMs, batch: wanted.size, modes: found }));
+  if (json) {
+    console.log(JSON.stringify({ stepMs, batch: size, modes: found }));
     return;
   }
   const table = [["", "GPU", "host", "first batch", "wait ms", "worst", "batches/s", "read"]];
@@ -251,6 +239,6 @@ async function bench(
     );
   }
   const ideal = stepMs > 0 ? `, without waiting ${(1000 / stepMs).toFixed(2)} batches/s` : "";
-  console.log(`Batches of ${wanted.size}, steps of ${stepMs} ms${ideal}\n${formatTable(table)}`);
+  console.log(`Batches of ${size}, steps of ${stepMs} ms${ideal}\n${formatTable(table)}`);
   for (const { refused } of found) if (refused) console.log(refused);
 }

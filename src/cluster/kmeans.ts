@@ -10,13 +10,21 @@ import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Stored } from "../stream/output.ts";
 import { openStored } from "../stream/output.ts";
-import type { PlanChoices } from "../stream/plan.ts";
+import type { PlanChoices } from "../stream/choices.ts";
 import { Plan } from "../stream/plan.ts";
 import { isPanelMultiple } from "./assignment.ts";
 import { BatchTask } from "./batch_task.ts";
 import { allDistances, DistanceTask } from "./distance_task.ts";
 import type { FitSettings } from "./fit_task.ts";
 import { FitTask } from "./fit_task.ts";
+import type { KMeansFitOptions, KMeansOptions, SoftOptions } from "./kmeans_options.ts";
+import {
+  distanceOptions,
+  fitOptions,
+  kmeansOptions,
+  partialFitOptions,
+  predictOptions,
+} from "./kmeans_options.ts";
 import { PredictTask } from "./predict_task.ts";
 import type {
   FitAttributes,
@@ -31,6 +39,7 @@ import type {
 import { countRows, KMEANS_FORMAT, openArrays, openFit, readFit } from "./results.ts";
 import { softNearest } from "./soft_nearest.ts";
 
+export type { KMeansFitOptions, KMeansOptions, SoftOptions } from "./kmeans_options.ts";
 export type {
   KMeansResult,
   Prediction,
@@ -45,51 +54,10 @@ export interface StoredKMeans extends StoredFit {
   model: KMeans;
 }
 
-/** What {@link KMeans} is told. */
-export interface KMeansOptions {
-  /** Clusters. */
-  k: number;
-  /** Seed of the first centroids, a whole number from 0 to 2^32 - 1. Default 42. */
-  seed?: number;
-  /** Runs from different first centroids, of which the best is kept. Default 10; 1 with `init`. */
-  inits?: number;
-  /** Iterations of a run at most. Default 100. */
-  maxIterations?: number;
-  /**
-   * A run ends when the squared movement of all centroids together is at most this times the mean
-   * variance of a feature, as in scikit-learn. Default 1e-4.
-   */
-  tolerance?: number;
-  /** First centroids, `[k, features]`; drawn by greedy k-means++ when not given. */
-  init?: ArrayLike<number>;
-  /** Compares directions: rows and centroids have length 1. Default false. */
-  spherical?: boolean;
-}
-
-/** Options of {@link KMeans.fit}, {@link KMeans.predict} and {@link KMeans.transform}. */
-export interface KMeansFitOptions extends PlanChoices {
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. Rows are written as they
-   * are done, so that host memory does not grow with them. An interrupted run goes on there when it is
-   * run again.
-   */
-  out?: string;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
-
 /** With a place. */
 type ToStore = KMeansFitOptions & { out: string };
 /** Without one. */
 type ToReturn = KMeansFitOptions & { out?: never };
-
-/** How {@link KMeans.predict} assigns rows to several centroids each. */
-export interface SoftOptions {
-  /** Centroids of a row. */
-  topK: number;
-  /** What squared distances are divided by, in the square of the array's unit. Default 1. */
-  temperature?: number;
-}
 
 /** Rows that a tile should have at least, or the points are better read again every sweep. */
 const FEWEST_RESIDENT_ROWS = 1024;
@@ -116,42 +84,12 @@ export class KMeans {
   #seen: ((signal: AbortSignal) => Promise<Float64Array>) | undefined;
 
   /**
-   * @throws {TypeError} If `spherical` is not a boolean, or `tolerance` no number.
+   * @throws {TypeError} If an option is not known, missing or of another kind.
    * @throws {RangeError} If an option makes no sense; the message names it.
    */
   constructor(options: KMeansOptions) {
-    const { k, seed = 42, init, maxIterations = 100, tolerance = 1e-4, spherical = false } =
-      options;
-    const inits = options.inits ?? (init ? 1 : 10);
-    for (
-      const [name, value, least, most] of [
-        ["k", k, 1, Infinity],
-        ["seed", seed, 0, 2 ** 32 - 1],
-        ["inits", inits, 1, Infinity],
-        ["maxIterations", maxIterations, 0, Infinity],
-      ] as const
-    ) {
-      if (!(Number.isInteger(value) && value >= least && value <= most)) {
-        const shown = typeof value === "string" ? `"${value}"` : value;
-        throw new RangeError(
-          `Cannot make k-means: ${name} is ${shown}, wanted a whole number from ${least}` +
-            (most === Infinity ? "" : ` to ${most}`),
-        );
-      }
-    }
-    if (typeof spherical !== "boolean") {
-      throw new TypeError(
-        `Cannot make k-means: spherical is ${JSON.stringify(spherical)}, wanted true or false`,
-      );
-    }
-    if (typeof tolerance !== "number") {
-      throw new TypeError(
-        `Cannot make k-means: tolerance is ${JSON.stringify(tolerance)}, wanted a number`,
-      );
-    }
-    if (!(tolerance >= 0)) {
-      throw new RangeError(`Cannot make k-means: tolerance is ${tolerance}, wanted 0 or more`);
-    }
+    const { init, ...told } = kmeansOptions.check(options);
+    const { k, spherical, inits = init ? 1 : 10 } = told;
     if (init && inits !== 1) {
       throw new RangeError(
         `Cannot make k-means: init is given and inits is ${inits}, wanted 1, as all would be equal`,
@@ -168,15 +106,9 @@ export class KMeans {
         `Cannot make k-means: number ${bad} of init is ${init![bad]}, wanted finite numbers`,
       );
     }
-    this.#settings = {
-      k,
-      seed,
-      inits,
-      maxIterations,
-      tolerance,
-      spherical,
-      init: init && firstCentroids(init, k, spherical),
-    };
+    const { seed, maxIterations, tolerance } = told;
+    const first = init && firstCentroids(init, k, spherical);
+    this.#settings = { k, seed, inits, maxIterations, tolerance, spherical, init: first };
   }
 
   /**
@@ -236,6 +168,7 @@ export class KMeans {
     points: ChunkedArray,
     options: KMeansFitOptions = {},
   ): Plan<unknown> {
+    const { out, overwrite, ...choices } = fitOptions.check(options);
     const { k, init } = this.#settings;
     const rows = this.#points(points);
     if (rows.rows < k) {
@@ -248,8 +181,8 @@ export class KMeans {
       const task = new FitTask(this.#points(points), this.#settings, {
         adapter: gpu.adapter.name,
         resident,
-        out: options.out,
-        overwrite: options.overwrite,
+        out,
+        overwrite,
         result: async (stored, measured, counts) => {
           const isStored = stored.place !== undefined;
           const fit = isStored ? await restoreKMeans(stored) : await readFit(stored);
@@ -257,7 +190,7 @@ export class KMeans {
           return { ...fit, ...measured };
         },
       });
-      return new Plan(gpu, task, options);
+      return new Plan(gpu, task, choices);
     };
     return residentOrNot(plan, rows.rows);
   }
@@ -282,24 +215,20 @@ export class KMeans {
     points: ChunkedArray,
     options: KMeansFitOptions & Partial<SoftOptions> = {},
   ): Plan<unknown> {
+    const { topK, temperature, out, overwrite, ...choices } = predictOptions.check(options);
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const { topK, temperature = 1 } = options;
-    if (topK === undefined) {
-      return new Plan(gpu, new PredictTask(rows, this.#predictOptions(gpu, options)), options);
-    }
-    if (!(Number.isInteger(topK) && topK >= 1 && topK <= k)) {
+    const told = this.#predictOptions(gpu, { out, overwrite });
+    if (topK === undefined) return new Plan(gpu, new PredictTask(rows, told), choices);
+    if (topK > k) {
       throw new RangeError(`Cannot assign: topK is ${topK}, wanted a whole number from 1 to ${k}`);
-    }
-    if (!(temperature > 0)) {
-      throw new RangeError(`Cannot assign: temperature is ${temperature}, wanted more than 0`);
     }
     const measure = softNearest(rows, this.centroids, { topK, temperature });
     return new Plan(
       gpu,
-      new DistanceTask(rows, this.#predictOptions(gpu, options), measure),
-      options,
+      new DistanceTask(rows, told, measure),
+      choices,
     );
   }
 
@@ -315,14 +244,15 @@ export class KMeans {
     options?: ToReturn,
   ): Plan<Float32Array | Float64Array>;
   transform(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<unknown> {
+    const { out, overwrite, ...choices } = distanceOptions.check(options);
     const { k } = this.#settings;
     const rows = this.#points(points);
     checkFeatures(rows, this.centroids.length / k, "the codebook");
     const measure = allDistances(rows, this.centroids);
     return new Plan(
       gpu,
-      new DistanceTask(rows, this.#predictOptions(gpu, options), measure),
-      options,
+      new DistanceTask(rows, this.#predictOptions(gpu, { out, overwrite }), measure),
+      choices,
     );
   }
 
@@ -333,6 +263,7 @@ export class KMeans {
    * Source: Sculley 2010, "Web-scale k-means clustering".
    */
   partialFit(gpu: Gpu, batch: ChunkedArray, options: PlanChoices = {}): Plan<Float64Array> {
+    partialFitOptions.check(options);
     const rows = this.#points(batch);
     const { k, init } = this.#settings;
     const known = this.#centroids ?? init;
@@ -361,7 +292,10 @@ export class KMeans {
         : countRows(seen, this.#settings.k, signal);
   }
 
-  #predictOptions(gpu: Gpu, { out, overwrite }: KMeansFitOptions) {
+  #predictOptions(
+    gpu: Gpu,
+    { out, overwrite }: { out: string | undefined; overwrite: boolean },
+  ) {
     const { spherical } = this.#settings;
     return { centroids: this.centroids, spherical, adapter: gpu.adapter.name, out, overwrite };
   }

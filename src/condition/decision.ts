@@ -4,26 +4,26 @@
  * @module
  */
 
+import type { CheckedOf } from "../options.ts";
+import { declare, number } from "../options.ts";
 import type { Diagnosis } from "./diagnose.ts";
 
-/** What has to hold. */
-export interface Thresholds {
-  /** Largest variance ratio of all rows, train and eval. Default 0.6. */
-  ratio: number;
-  /** Largest (eval - train) / train of those. Default 0.2. */
-  degradation: number;
-  /** Largest variance ratio of a slice, train and eval. Default 0.65. */
-  slice: number;
-  /** Largest distance of the control's ratio from 1, train and eval. Default 0.05. */
-  control: number;
-}
+const limit = <const Default extends number>(usual: Default, says: string) =>
+  number({ default: usual, from: 0, says });
 
-export const DEFAULT_THRESHOLDS: Thresholds = {
-  ratio: 0.6,
-  degradation: 0.2,
-  slice: 0.65,
-  control: 0.05,
-};
+export const thresholdOptions = declare("decide", {
+  /** Largest variance ratio of all rows, train and eval. Default 0.6. */
+  ratio: limit(0.6, "largest variance ratio of all rows, train and eval"),
+  /** Largest (eval - train) / train of those. Default 0.2. */
+  degradation: limit(0.2, "largest (eval - train) / train of those"),
+  /** Largest variance ratio of a slice, train and eval. Default 0.65. */
+  slice: limit(0.65, "largest variance ratio of a slice, train and eval"),
+  /** Largest distance of the control's ratio from 1, train and eval. Default 0.05. */
+  control: limit(0.05, "largest distance of the control's ratio from 1, train and eval"),
+});
+
+/** What has to hold. */
+export type Thresholds = CheckedOf<typeof thresholdOptions.options>;
 
 /** A condition that was looked at: `value` has to be at most `limit`. */
 export interface Check {
@@ -39,7 +39,7 @@ export function decide(
   evaluation: Pick<Diagnosis, "slices" | "control">,
   thresholds: Partial<Thresholds> = {},
 ): { passed: boolean; checks: Check[] } {
-  const limits = { ...DEFAULT_THRESHOLDS, ...thresholds };
+  const limits = thresholdOptions.check(thresholds);
   const checks: Check[] = [];
   const check = (name: string, value: number, limit: number) =>
     checks.push({ name, value, limit, passed: value <= limit });

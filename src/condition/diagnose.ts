@@ -5,12 +5,13 @@
  * @module
  */
 
-import type { ReadOptions } from "../array/array.ts";
 import { Pcg64 } from "../math/pcg64.ts";
 import type { MeanEstimate } from "../math/student.ts";
 import { estimateMean, studentTails } from "../math/student.ts";
 import type { ClusterStatistics } from "./moments.ts";
 import { ClusterMoments } from "./moments.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, isFunction, isObject, signal, whole } from "../options.ts";
 import type { Normalizer } from "./normalizer.ts";
 import type { Rows } from "./rows.ts";
 import { countRows, rowBlocks, rowCount } from "./rows.ts";
@@ -62,20 +63,46 @@ export interface Slices {
   members: Uint8Array;
 }
 
-export interface DiagnoseOptions extends ReadOptions {
-  normalizer: Normalizer;
+const isIds = (value: unknown) => value instanceof Int32Array;
+
+export const diagnoseOptions = declare("diagnose", {
+  normalizer: custom<Normalizer, { required: true; says: string }>(
+    "what deltaNormalizer() gives",
+    isObject,
+    { required: true, says: "mean and deviation of deltas, as deltaNormalizer() gives them" },
+  ),
   /** `[rows]` i32. */
-  ids: Int32Array;
+  ids: custom<Int32Array, { required: true; says: string }>("an Int32Array", isIds, {
+    required: true,
+    says: "cluster of each row",
+  }),
   /** Of the train rows, for all splits. */
-  effective: EffectiveClusters;
-  slices?: Slices;
+  effective: custom<EffectiveClusters, { required: true; says: string }>(
+    "what effectiveClusters() gives",
+    isObject,
+    { required: true, says: "clusters that are looked at, of the train rows for all splits" },
+  ),
+  slices: custom<Slices, { says: string }>("{ names, members }", isObject, {
+    says: "sets of rows that are looked at by themselves",
+  }),
   /** Seed of `numpy.random.default_rng`, whose `permutation` the control's ids are. */
-  permutationSeed: number;
+  permutationSeed: whole({
+    required: true,
+    from: 0,
+    says: "seed of numpy.random.default_rng, whose permutation the control's ids are",
+  }),
   /** Rows of a speaker that is looked at. Default 50. */
-  minSpeakerRows?: number;
+  minSpeakerRows: whole({ default: 50, from: 1, says: "rows of a speaker that is looked at" }),
   /** Told how many rows are done. */
-  onRows?: (rows: number) => void;
-}
+  onRows: custom<(rows: number) => void, { says: string; flag: false; stored: false }>(
+    "a function",
+    isFunction,
+    { says: "told how many rows are done", flag: false, stored: false },
+  ),
+  signal,
+});
+
+export type DiagnoseOptions = OptionsOf<typeof diagnoseOptions>;
 
 /** What speakers have in common, each counting once. */
 export interface AcrossSpeakers {
@@ -133,7 +160,8 @@ export async function diagnose(
   rows: Rows,
   options: DiagnoseOptions,
 ): Promise<{ diagnosis: Diagnosis; moments: ClusterMoments }> {
-  const { normalizer, ids, effective, permutationSeed, minSpeakerRows = 50 } = options;
+  const told = diagnoseOptions.check(options);
+  const { normalizer, ids, effective, permutationSeed, minSpeakerRows } = told;
   const { names, members } = options.slices ?? { names: [], members: new Uint8Array(ids.length) };
   const count = countRows(rows);
   if (ids.length !== count || members.length !== count) {

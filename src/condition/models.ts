@@ -7,13 +7,12 @@
 import type { ChunkedArray } from "../array/array.ts";
 import { fromTypedArray } from "../array/array.ts";
 import { contexts } from "../array/contexts.ts";
-import type { ResultArray } from "../array/result_store.ts";
-import { ResultStore } from "../array/result_store.ts";
 import { KMeans } from "../cluster/kmeans.ts";
 import type { PcaResult } from "../decompose/pca.ts";
 import { PCA } from "../decompose/pca.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
+import { storeResult, variable } from "../stream/output.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
 import type { Condition, Settings } from "./config.ts";
 import type { EffectiveClusters } from "./diagnose.ts";
@@ -36,9 +35,15 @@ export interface Model {
   arrays: Record<string, StoredValues>;
 }
 
-interface StoredValues extends ResultArray {
+interface StoredValues {
+  dtype: "float32" | "float64" | "int32";
+  shape: readonly number[];
+  dims: readonly string[];
   values: NumericArray;
 }
+
+/** What stored models are. */
+export const MODEL_FORMAT = { kind: "condition", formatVersion: 1 };
 
 /** Principal components of the train contexts. */
 interface Components {
@@ -212,12 +217,21 @@ export class Models {
       delta_variance: { ...table, values: variances, dims: ["cluster", "feature"] },
     };
     const place = siblingPlace(out, `/models/lag${lag}_${condition.name}.zarr`);
-    const store = new ResultStore({ place, overwrite: true, kind: "condition", arrays });
     const values = Object.entries(arrays).map(([name, array]) => [name, array.values]);
-    await store.write(hash, Object.fromEntries(values), {
-      parameters: { lag, window, seed, ...condition },
-      adapter: this.#gpu.adapter.name,
-    });
+    await storeResult(
+      {
+        ...MODEL_FORMAT,
+        place,
+        adapter: this.#gpu.adapter.name,
+        streamed: [],
+        whole: Object.entries(arrays).map(([name, { dtype, shape, dims }]) =>
+          variable(name, dtype, shape, dims)
+        ),
+        attributes: { parameters: { lag, window, seed, ...condition } },
+      },
+      hash,
+      { values: Object.fromEntries(values) },
+    );
   }
 }
 

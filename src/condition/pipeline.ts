@@ -9,10 +9,12 @@ import type { ReadOptions } from "../array/array.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { digestOf } from "../math/digest.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, flag } from "../options.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
-import type { RunOptions } from "../types.ts";
+import { runOptions } from "../stream/choices.ts";
 import { VERSION } from "../version.ts";
 import type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 import { checkConfig } from "./config.ts";
@@ -72,10 +74,17 @@ export interface ConditionReport {
   results: ConditionResult[];
 }
 
-export interface ConditionOptions extends RunOptions {
+export const conditionOptions = declare("analyse", {
   /** Replaces the results of another analysis or input, and copies groups again. Default false. */
-  overwrite?: boolean;
-}
+  overwrite: flag({
+    default: false,
+    stored: false,
+    says: "replace the results of another analysis or input; groups are copied again",
+  }),
+  ...runOptions.options,
+});
+
+export type ConditionOptions = OptionsOf<typeof conditionOptions>;
 
 type SplitName = "train" | "holdout" | "eval";
 
@@ -117,7 +126,7 @@ export async function run(
 ): Promise<ConditionReport> {
   const settings = checkConfig(config);
   const { out } = settings;
-  const { overwrite = false, signal } = options;
+  const { overwrite, signal } = conditionOptions.check(options);
   const progress = new Steps(settings.lags.length * settings.conditions.length + 1, options);
   const store = await openStore(out, { mode: "write" });
   try {
@@ -210,7 +219,7 @@ class Analysis {
   readonly #models: Models;
   readonly #memory: HostMemory;
   readonly #splits: Record<SplitName, Split>;
-  readonly #slices: SliceName[];
+  readonly #slices: readonly SliceName[];
   /** Utterances that are too short. */
   readonly #short: number;
   #normalizer: Normalizer | undefined;
@@ -249,7 +258,11 @@ class Analysis {
           `${frameRate} frames a second`,
       );
     }
-    const splits = splitSpeakers(utterances, { ...settings, kinds });
+    const { seed, shuffle, trainShare, holdout, speakers } = settings;
+    const splits = splitSpeakers(utterances, {
+      ...{ seed, shuffle, trainShare, holdout, kinds },
+      ...(speakers && { speakers }),
+    });
     const split = (name: SplitName): Split => ({ frames, utterances: splits[name], firstTarget });
     this.#splits = { train: split("train"), holdout: split("holdout"), eval: split("eval") };
     for (const name of ["train", "eval"] as const) {

@@ -6,6 +6,8 @@
 
 import { PythonRandom } from "../math/mersenne.ts";
 import { Pcg64 } from "../math/pcg64.ts";
+import type { Option, OptionsOf } from "../options.ts";
+import { custom, declare, isObject, list, number, oneOf, record, whole } from "../options.ts";
 import type { Id, IdKind, Utterance } from "./rows.ts";
 
 /** Utterances by split, ascending. */
@@ -20,19 +22,68 @@ export interface Splits {
 /** Whose shuffle draws a split: `random.Random(seed)` of Python, or `numpy.random.default_rng(seed)`. */
 export type Shuffle = "python" | "numpy";
 
-export interface SplitOptions {
-  seed: number;
-  /** Share of the speakers that are train, rounded down. */
-  trainShare: number;
-  /** Share of their utterances that are held out, rounded down; or those utterances. */
-  holdout: number | readonly Id[];
-  /** Speakers of both splits, instead of a share. */
-  speakers?: { train: readonly Id[]; eval: readonly Id[] } | undefined;
-  /** Default `python`. */
-  shuffle?: Shuffle;
+const SHUFFLES: readonly Shuffle[] = ["python", "numpy"];
+const isId = (value: unknown) =>
+  typeof value === "string" && value !== "" || Number.isSafeInteger(value);
+const ids = list(
+  custom<Id, Record<never, never>>("a name: a text or a whole number", isId, {}),
+  { required: true, says: "speakers by name" },
+  1,
+);
+const share = number({ from: 0, below: 1 });
+
+/** How speakers and utterances are split. */
+export const splitChoices = {
+  /** Of split and clusters; controls take seed + 1000 (train), + 2000 (eval) and + 3000. Default 42. */
+  seed: whole({ default: 42, from: 0, says: "seed of split and clusters" }),
+  /**
+   * Whose shuffle draws the split: Python's `random.Random(seed)`, of whole numbers in their order, as was
+   * published, or `numpy.random.default_rng(seed)`, of texts in theirs. Default `python`.
+   */
+  shuffle: oneOf(SHUFFLES, {
+    default: "python",
+    says:
+      "whose shuffle draws the split: random.Random(seed) as was published, or default_rng(seed)",
+  }),
+  /** Share of the speakers that are train, rounded down. Default 0.8. */
+  trainShare: number({
+    default: 0.8,
+    from: 0,
+    below: 1,
+    says: "share of the speakers that are train",
+  }),
+  /**
+   * Share of the train utterances that are held out, rounded down, or those utterances by name; scored by
+   * themselves. Default 0.1. In the published analysis models were fitted to them too: 0.
+   */
+  holdout: {
+    ...number({
+      default: 0.1,
+      from: 0,
+      below: 1,
+      says: "share of the train utterances that are held out, or a list of them; published: 0",
+    }),
+    wanted: "a number from 0 below 1, or a list of names",
+    check: (value, place) =>
+      Array.isArray(value) ? ids.check(value, place) : share.check(value, place),
+  } as Option<number | readonly Id[], "default">,
+  /** The speakers of both splits, by name, instead of a share drawn by the seed; others are left out. */
+  speakers: record({ train: ids, eval: ids }, {
+    says: "speakers of both splits, instead of a share",
+  }),
+};
+
+export const splitOptions = declare("split speakers", {
+  ...splitChoices,
   /** What names are; a number and its text are told apart where that is known. */
-  kinds?: { speaker?: IdKind; utterance?: IdKind };
-}
+  kinds: custom<{ speaker?: IdKind; utterance?: IdKind }, { says: string }>(
+    "{ speaker, utterance }",
+    isObject,
+    { says: `what names are: "number" or "text"` },
+  ),
+});
+
+export type SplitOptions = OptionsOf<typeof splitOptions>;
 
 /**
  * Splits utterances by speaker: speakers sorted, shuffled by the seed, the first of them train. Held out are
@@ -46,8 +97,9 @@ export interface SplitOptions {
  */
 export function splitSpeakers(
   utterances: readonly Utterance[],
-  { seed, trainShare, holdout, speakers, shuffle = "python", kinds = {} }: SplitOptions,
+  options: SplitOptions = {},
 ): Splits {
+  const { seed, trainShare, holdout, speakers, shuffle, kinds = {} } = splitOptions.check(options);
   const isPython = shuffle === "python";
   const random = () => isPython ? new PythonRandom(seed) : new Pcg64(seed);
   const all = [...new Set(utterances.map(({ speaker }) => speaker))];

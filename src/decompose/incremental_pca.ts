@@ -14,43 +14,17 @@ import type { BatchState } from "./batch_state.ts";
 import { basisOfState } from "./batch_state.ts";
 import { Batches } from "./batches.ts";
 import { BatchesTask } from "./batches_task.ts";
-import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
 import type { StoredPca } from "./pca.ts";
-import { checkComponents, checkShape, fitted, resultOf } from "./pca.ts";
+import { checkShape, fitted, resultOf } from "./pca.ts";
+import type { IncrementalFitOptions, IncrementalPcaOptions } from "./pca_options.ts";
+import { incrementalFitOptions, incrementalOptions, stepOptions } from "./pca_options.ts";
 import type { PcaResult } from "./pca_result.ts";
-import type { StoredScores, TransformOptions } from "./project_task.ts";
+import type { TransformOptions } from "./pca_options.ts";
+import type { StoredScores } from "./project_task.ts";
 import { projectPlan, rowsFor } from "./project_task.ts";
 import { ScoreView } from "./score_view.ts";
 
-/** What {@link IncrementalPCA} is told. */
-export interface IncrementalPcaOptions {
-  /** Components to find. */
-  components: number;
-  /** Divides scores by the standard deviation along their component. Default false. */
-  whiten?: boolean;
-  /**
-   * Directions that go from batch to batch, at least as many as components; twice the components and 24 when
-   * not given. `"components"` keeps no more than those, as scikit-learn does.
-   */
-  keep?: number | "components";
-}
-
-/** Options of {@link IncrementalPCA.fit}. */
-export interface IncrementalFitOptions {
-  /** Rows of a batch, which decide the result; 5 times the features when not given. */
-  batchRows?: number;
-  /** Slots in the ping-pong. */
-  slots?: number;
-  /** Projects the rows too, in a second sweep. Default false. */
-  scores?: boolean;
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again. Scores are stored as they are found, and none is held in memory.
-   */
-  out?: string | undefined;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
+export type { IncrementalFitOptions, IncrementalPcaOptions } from "./pca_options.ts";
 
 /**
  * Kept beside twice the components when nobody says how many. On 66,570 patches of a photograph, 8 components,
@@ -83,16 +57,14 @@ export class IncrementalPCA {
    * @throws {RangeError} If `components` is not a whole number from 1, or `keep` is less.
    */
   constructor(options: IncrementalPcaOptions) {
-    checkNames(ACTION, options, ["components", "whiten", "keep"]);
-    const { components, whiten = false, keep = 2 * components + KEPT_BESIDE } = options;
-    checkComponents(components);
-    checkFlag(ACTION, "whiten", whiten);
-    if (typeof keep === "string" && keep !== "components") {
-      throw new TypeError(
-        `Cannot ${ACTION}: keep is "${keep}", wanted "components" or a whole number`,
+    const { components, whiten, keep = 2 * components + KEPT_BESIDE } = incrementalOptions.check(
+      options,
+    );
+    if (keep !== "components" && keep < components) {
+      throw new RangeError(
+        `Cannot ${ACTION}: keep is ${keep}, wanted a whole number from ${components}, the components`,
       );
     }
-    if (keep !== "components") checkWhole(ACTION, "keep", keep, components);
     this.#components = components;
     this.#whiten = whiten;
     this.#keep = keep === "components" ? components : keep;
@@ -126,11 +98,10 @@ export class IncrementalPCA {
     points: ChunkedArray,
     options: IncrementalFitOptions = {},
   ): Plan<PcaResult | StoredPca> {
-    checkNames(ACTION, options, ["batchRows", "slots", "scores", "out", "overwrite"]);
+    const told = incrementalFitOptions.check(options);
     const rows = new Points(points, { action: ACTION });
-    const { batchRows = 5 * rows.features } = options;
-    checkWhole(ACTION, "batchRows", batchRows, 1);
-    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), options);
+    const { batchRows = 5 * rows.features } = told;
+    return this.#plan(gpu, rows, undefined, Math.min(batchRows, rows.rows), told);
   }
 
   /**
@@ -145,7 +116,7 @@ export class IncrementalPCA {
     batch: ChunkedArray,
     options: Pick<IncrementalFitOptions, "slots"> = {},
   ): Plan<PcaResult> {
-    checkNames(ACTION, options, ["slots"]);
+    const choices = stepOptions.check(options);
     const rows = new Points(batch, { action: ACTION });
     const known = this.#state?.mean.length ?? rows.features;
     if (known !== rows.features) {
@@ -153,7 +124,7 @@ export class IncrementalPCA {
         `Cannot ${ACTION}: the batch has ${rows.features} features, those before have ${known}`,
       );
     }
-    return this.#plan(gpu, rows, this.#state, rows.rows, options) as Plan<PcaResult>;
+    return this.#plan(gpu, rows, this.#state, rows.rows, choices) as Plan<PcaResult>;
   }
 
   /**
@@ -201,11 +172,8 @@ export class IncrementalPCA {
     points: Points,
     initial: BatchState | undefined,
     batchRows: number,
-    { slots, scores = false, out, overwrite = false }: IncrementalFitOptions,
+    { slots, out, overwrite = false, scores = out !== undefined }: IncrementalFitOptions,
   ): Plan<PcaResult | StoredPca> {
-    checkFlag(ACTION, "scores", scores);
-    checkFlag(ACTION, "overwrite", overwrite);
-    checkPlace(ACTION, "out", out);
     const components = this.#components;
     if (!initial) checkShape(points, components);
     if (!initial && batchRows < components) {

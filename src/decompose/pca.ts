@@ -10,22 +10,26 @@ import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Stored } from "../stream/output.ts";
 import { openStored } from "../stream/output.ts";
-import type { PlanChoices } from "../stream/plan.ts";
+import type { PlanChoices } from "../stream/choices.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import { unmeasured } from "../stream/task.ts";
 import type { Basis } from "./basis.ts";
 import { unproject } from "./basis.ts";
-import { checkFlag, checkNames, checkPlace, checkWhole } from "./options.ts";
+import type { PcaFitOptions, PcaOptions } from "./pca_options.ts";
+import { pcaFitOptions, pcaOptions } from "./pca_options.ts";
 import type { PcaResult } from "./pca_result.ts";
 import { basisOf, hasScores, PCA_FORMAT, readNumbers } from "./pca_result.ts";
 import { PcaTask } from "./pca_task.ts";
-import type { StoredScores, TransformOptions } from "./project_task.ts";
+import type { TransformOptions } from "./pca_options.ts";
+import type { StoredScores } from "./project_task.ts";
 import { projectPlan, rowsFor } from "./project_task.ts";
 import { ScoreView } from "./score_view.ts";
 
+export type { PcaFitOptions, PcaOptions } from "./pca_options.ts";
 export type { PcaResult } from "./pca_result.ts";
-export type { StoredScores, TransformOptions } from "./project_task.ts";
+export type { TransformOptions } from "./pca_options.ts";
+export type { StoredScores } from "./project_task.ts";
 
 /** A fit that was stored. */
 export interface StoredPca extends Omit<PcaResult, "scores"> {
@@ -36,27 +40,6 @@ export interface StoredPca extends Omit<PcaResult, "scores"> {
   model: PCA;
   /** Closes `scores`. */
   close(): Promise<void>;
-}
-
-/** What {@link PCA} is told. */
-export interface PcaOptions {
-  /** Components to keep. */
-  components: number;
-  /** Divides scores by the standard deviation along their component. Default false. */
-  whiten?: boolean;
-}
-
-/** Options of {@link PCA.fit}. */
-export interface PcaFitOptions extends PlanChoices {
-  /** Projects the rows too, in a second sweep. Default false. */
-  scores?: boolean;
-  /**
-   * Where the result goes, a zarr group; it is only returned when not given. An interrupted fit goes on
-   * there when it is run again. Scores are stored as they are found, and none is held in memory.
-   */
-  out?: string | undefined;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
 }
 
 /**
@@ -97,10 +80,7 @@ export class PCA {
    * @throws {RangeError} If `components` is not a whole number from 1.
    */
   constructor(options: PcaOptions) {
-    checkNames(ACTION, options, ["components", "whiten"]);
-    const { components, whiten = false } = options;
-    checkComponents(components);
-    checkFlag(ACTION, "whiten", whiten);
+    const { components, whiten } = pcaOptions.check(options);
     this.#components = components;
     this.#whiten = whiten;
   }
@@ -132,11 +112,7 @@ export class PCA {
     points: ChunkedArray,
     options: PcaFitOptions = {},
   ): Plan<PcaResult | StoredPca> {
-    checkNames(ACTION, options, ["tileRows", "slots", "scores", "out", "overwrite"]);
-    const { scores = false, out, overwrite = false, ...choices } = options;
-    checkFlag(ACTION, "scores", scores);
-    checkFlag(ACTION, "overwrite", overwrite);
-    checkPlace(ACTION, "out", out);
+    const { out, overwrite, scores = out !== undefined, ...choices } = pcaFitOptions.check(options);
     const source = RowFrames.of(points, ACTION);
     checkShape(source.rows, this.#components);
     const task = new PcaTask(source, {
@@ -212,9 +188,6 @@ export function fitted(basis: Basis | undefined): Basis {
   return basis;
 }
 
-export function checkComponents(components: number): void {
-  checkWhole(ACTION, "components", components, 1);
-}
 /** @throws {RangeError} If rows of this shape have no such components. */
 export function checkShape({ rows, features }: Points, components: number): void {
   const most = Math.min(rows, features);

@@ -8,24 +8,13 @@ import type { ChunkedArray } from "../array/array.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { PlanChoices } from "../stream/plan.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Feed, Measured, Task, TaskLayout } from "../stream/task.ts";
 import type { Basis } from "./basis.ts";
 import { checkDeviation } from "./basis.ts";
-import { checkFlag, checkNames, checkPlace } from "./options.ts";
+import type { TransformOptions } from "./pca_options.ts";
+import { projectOptions } from "./pca_options.ts";
 import { projectPasses, scoresArray, vectorBuffer } from "./projection.ts";
-
-/** Options of `transform()`. */
-export interface TransformOptions extends PlanChoices {
-  /**
-   * Where the scores go, a zarr group with the array `scores`; they are only returned when not given. An
-   * interrupted projection goes on there when it is run again.
-   */
-  out?: string | undefined;
-  /** Replaces a result that is already at `out`. Default false. */
-  overwrite?: boolean;
-}
 
 /** Scores that were stored. */
 export interface StoredScores extends Measured {
@@ -65,10 +54,7 @@ export function projectPlan(
   basis: Basis,
   options: TransformOptions,
 ): Plan<Float32Array | StoredScores> {
-  checkNames(ACTION, options, ["tileRows", "slots", "out", "overwrite"]);
-  const { out, overwrite = false, ...choices } = options;
-  checkPlace(ACTION, "out", out);
-  checkFlag(ACTION, "overwrite", overwrite);
+  const { out, overwrite, ...choices } = projectOptions.check(options);
   const adapter = gpu.adapter.name;
   const task = new ProjectTask(rowsFor(basis, array), basis, { out, overwrite, adapter });
   return new Plan(gpu, task, choices);

@@ -6,6 +6,8 @@
  */
 
 import { philox, Random } from "../math/random.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, whole } from "../options.ts";
 
 /**
  * How an epoch is shuffled: not at all, exactly by a seed, or on two levels. Two levels shuffle blocks
@@ -14,13 +16,17 @@ import { philox, Random } from "../math/random.ts";
  */
 export type Shuffle = false | number | TwoLevelShuffle;
 
-export interface TwoLevelShuffle {
-  seed: number;
+const seed = whole({ required: true, from: 0, to: 2 ** 32 - 1, says: "of the order" });
+
+export const twoLevelOptions = declare("shuffle", {
+  seed,
   /** Windows of a block. Default 1024. */
-  block?: number;
+  block: whole({ default: 1024, from: 1, says: "windows of a block" }),
   /** Blocks that are shuffled together. Default 10. */
-  pool?: number;
-}
+  pool: whole({ default: 10, from: 1, says: "blocks that are shuffled together" }),
+});
+
+export type TwoLevelShuffle = OptionsOf<typeof twoLevelOptions>;
 
 /** A permutation of [0, length): what stands at a position. */
 export interface Order {
@@ -92,11 +98,7 @@ function mix(bits: number): number {
 export function orderOf(shuffle: Shuffle, length: number, epoch: number): Order {
   if (shuffle === false) return { length, at: (position) => position };
   if (typeof shuffle === "number") return permutation(length, shuffle, epoch, STREAMS.exact);
-  return twoLevelOrder(withDefaults(shuffle), length, epoch);
-}
-
-export function withDefaults({ seed, block = 1024, pool = 10 }: TwoLevelShuffle) {
-  return { seed, block, pool };
+  return twoLevelOrder(twoLevelOptions.check(shuffle), length, epoch);
 }
 
 function twoLevelOrder(
@@ -138,31 +140,22 @@ function twoLevelOrder(
 }
 
 /**
+ * @throws {TypeError} If a seed, block or pool is no number.
  * @throws {RangeError} If the seed is not a whole number of 32 bits, or a block or pool not one from 1.
  */
 export function checkShuffle(shuffle: Shuffle): void {
-  if (shuffle === false) return;
-  const { seed, block, pool } = withDefaults(
-    typeof shuffle === "number" ? { seed: shuffle } : shuffle,
-  );
-  checkSeed(seed, "shuffle");
-  for (const [name, value] of Object.entries({ block, pool })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`Cannot shuffle: ${name} is ${value}, wanted a whole number from 1`);
-    }
-  }
+  if (typeof shuffle === "number") checkSeed(shuffle, "shuffle");
+  else if (shuffle) twoLevelOptions.check(shuffle);
 }
 
-export function checkSeed(seed: number, action: string): void {
-  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-    throw new RangeError(`Cannot ${action}: the seed is ${seed}, wanted a whole number below 2^32`);
-  }
+export function checkSeed(given: number, action: string): void {
+  seed.check(given, { action, name: "the seed" });
 }
 
 /** An order in a few words. */
 export function describeShuffle(shuffle: Shuffle): string {
   if (shuffle === false) return "not shuffled";
   if (typeof shuffle === "number") return `exact, seed ${shuffle}`;
-  const { seed, block, pool } = withDefaults(shuffle);
+  const { seed, block, pool } = twoLevelOptions.check(shuffle);
   return `two levels, ${pool} blocks of ${block}, seed ${seed}`;
 }

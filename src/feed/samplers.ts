@@ -5,6 +5,8 @@
  */
 
 import { philox } from "../math/random.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, number, whole } from "../options.ts";
 import { checkSeed, permutation, STREAMS } from "./order.ts";
 
 /** Chooses the windows of an epoch. */
@@ -75,18 +77,23 @@ export function weighted(weights: ArrayLike<number>, seed = 0): Sampler {
   };
 }
 
+export const balanceOptions = declare("balance classes", {
+  /** Of the repeats, and of the part that comes. Default 0. */
+  seed: whole({ default: 0, from: 0, to: 2 ** 32 - 1, says: "of what comes more or less often" }),
+  /** Windows of an epoch; as many as there are when not given. */
+  count: whole({ from: 0, otherwise: "as many as there are", says: "windows of an epoch" }),
+});
+
+export type BalanceOptions = OptionsOf<typeof balanceOptions>;
+
 /**
  * Every class as often as the others, and within a class every window as often as the others, both to
  * within one: what is rare is repeated, what is frequent comes in part, another part each epoch.
  *
  * @param classes A class per window.
- * @param count Windows of an epoch; as many as there are when not given.
  */
-export function balanced(
-  classes: ArrayLike<number>,
-  { seed = 0, count = classes.length }: { seed?: number; count?: number } = {},
-): Sampler {
-  checkSeed(seed, "balance classes");
+export function balanced(classes: ArrayLike<number>, options: BalanceOptions = {}): Sampler {
+  const { seed, count = classes.length } = balanceOptions.check(options);
   const members = new Map<number, number[]>();
   for (let window = 0; window < classes.length; window++) {
     const own = members.get(classes[window]!);
@@ -122,6 +129,15 @@ function checkCount(given: number, windows: number, what: string): void {
   }
 }
 
+export const rarityOptions = declare("weigh presses", {
+  /** Columns of `pressed`. */
+  buttons: whole({ required: true, from: 1, says: "buttons of a frame" }),
+  /** The largest weight. */
+  factor: number({ required: true, above: 0, to: Infinity, says: "the largest weight" }),
+});
+
+export type RarityOptions = OptionsOf<typeof rarityOptions>;
+
 /**
  * Weights that make rare presses come more often: the largest over what is pressed of
  * min(sqrt(1 / rate), factor), and 1 where nothing is. The rule of exphil.
@@ -131,8 +147,9 @@ function checkCount(given: number, windows: number, what: string): void {
  */
 export function rarityWeights(
   pressed: ArrayLike<number>,
-  { buttons, factor }: { buttons: number; factor: number },
+  options: RarityOptions,
 ): Float64Array {
+  const { buttons, factor } = rarityOptions.check(options);
   const frames = pressed.length / buttons;
   if (!Number.isInteger(frames)) {
     throw new RangeError(

@@ -8,6 +8,8 @@ import { DeviceLostError, GpuError, NoAdapterError } from "../errors.ts";
 import { parseBytes } from "../math/format.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { createKernel } from "./kernel.ts";
+import type { Option, OptionsOf } from "../options.ts";
+import { bytes, declare, isObject, oneOf, record, text } from "../options.ts";
 import { Ledger } from "./ledger.ts";
 import { quadsPay } from "./quads.ts";
 import { restUntil } from "./rest.ts";
@@ -16,14 +18,39 @@ import { runSelfTest } from "./self_test.ts";
 /** Memory a {@link Gpu} may use: one size for GPU memory, or one for each of GPU and host. */
 export type Budget = number | string | { gpu?: number | string; host?: number | string };
 
-/** Options of {@link openGpu}. */
-export interface OpenGpuOptions {
+const DEFAULT_BUDGET = "1 GiB";
+
+const size = bytes({
+  default: DEFAULT_BUDGET,
+  stored: false,
+  says: "GPU memory allowed, device and staging",
+});
+const sizes = record(
+  { gpu: size, host: bytes({ stored: false, says: "host memory allowed" }) },
+  {},
+);
+
+export const gpuOptions = declare("open a GPU", {
   /** Bytes, or text such as `"512 MiB"`. Covers device and staging buffers. Default 1 GiB. */
-  budget?: Budget;
-  powerPreference?: GPUPowerPreference;
+  budget: {
+    ...size,
+    check: (value, place) => isObject(value) ? sizes.check(value, place) : size.check(value, place),
+  } as Option<Budget, "default">,
+  powerPreference: oneOf(["low-power", "high-performance"], {
+    flag: false,
+    stored: false,
+    says: "which of several adapters browsers choose",
+  }),
   /** Part of the adapter's name, to choose among several; `"software"` for a CPU adapter. */
-  adapter?: string;
-}
+  adapter: text({
+    takes: "NAME",
+    stored: false,
+    says: `part of an adapter's name, or "software"`,
+  }),
+});
+
+/** Options of {@link openGpu}. */
+export type OpenGpuOptions = OptionsOf<typeof gpuOptions>;
 
 /** What is known about the adapter a device came from. */
 export interface AdapterDescription {
@@ -57,8 +84,6 @@ const WANTED_FEATURES = [
   "subgroups", // threads that share loads
 ] as const;
 
-const DEFAULT_BUDGET = 2 ** 30;
-
 interface FoundAdapter {
   adapter: GPUAdapter;
   runtime: string;
@@ -76,11 +101,12 @@ interface FoundAdapter {
  *
  * @throws {NoAdapterError} If there is no adapter; the message says how to get one.
  * @throws {AdapterError} If the adapter gives wrong answers to a few known questions.
+ * @throws {TypeError} If an option is not known, or of another kind.
  * @throws {RangeError} If the budget is not a size.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  const budget = parseBudget(options.budget);
-  const gpu = new Gpu(await openDevice(options), budget, () => openDevice(options));
+  const { budget, ...wanted } = gpuOptions.check(options);
+  const gpu = new Gpu(await openDevice(wanted), parseBudget(budget), () => openDevice(wanted));
   try {
     await runSelfTest(gpu);
   } catch (error) {
@@ -313,14 +339,11 @@ function defaultHostBytes(): number {
   return (isNode || isDeno ? 2 : 1) * 2 ** 30;
 }
 
-function parseBudget(budget: Budget | undefined): { gpu: number; host: number } {
-  const host = defaultHostBytes();
-  if (budget === undefined) return { gpu: DEFAULT_BUDGET, host };
-  if (typeof budget !== "object") return { gpu: parseBytes(budget), host };
-  return {
-    gpu: budget.gpu === undefined ? DEFAULT_BUDGET : parseBytes(budget.gpu),
-    host: budget.host === undefined ? host : parseBytes(budget.host),
-  };
+function parseBudget(budget: Budget): { gpu: number; host: number } {
+  const { gpu = DEFAULT_BUDGET, host = defaultHostBytes() } = typeof budget === "object"
+    ? budget
+    : { gpu: budget };
+  return { gpu: parseBytes(gpu), host: parseBytes(host) };
 }
 
 const isDeno = "Deno" in globalThis;

@@ -5,17 +5,12 @@
  */
 
 import { formatCount } from "../math/format.ts";
+import type { GivenOf } from "../options.ts";
+import type { clockOptions } from "./decode_options.ts";
 import { medianInterval } from "./exposure.ts";
 
 /** How stamps become seconds of one clock, the position's. */
-export interface Clock {
-  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
-  timeRate?: number;
-  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
-  spikeRate?: number;
-  /** Seconds added to spike times. */
-  timeOffset?: number;
-}
+export type Clock = GivenOf<typeof clockOptions>;
 
 /** Times of a recording, ascending. */
 interface Times {

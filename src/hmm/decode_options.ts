@@ -1,91 +1,282 @@
 /**
- * What a decode is told.
+ * Options of a decoder, and of a decode.
  *
  * @module
  */
 
-import type { PlanChoices } from "../stream/plan.ts";
+import type { OptionsOf } from "../options.ts";
+import {
+  custom,
+  declare,
+  flag,
+  interval,
+  isList,
+  isObject,
+  list,
+  number,
+  oneOf,
+  place,
+  record,
+  whole,
+} from "../options.ts";
+import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Codec } from "../zarr/codecs.ts";
+import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
-import type { PosteriorType } from "./posterior_types.ts";
-import type { Summary } from "./row_outputs.ts";
-import type { Interval, TimeGridKind } from "./time_grid.ts";
+import { POSTERIOR_TYPES } from "./posterior_types.ts";
+import type { PositionInput, SpikeInput } from "./recording.ts";
+import { SUMMARIES } from "./row_outputs.ts";
+import type { StateModel } from "./states.ts";
+import type { TimeGridKind } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
 
-/** Options of `SortedSpikesDecoder.smooth()`. */
-export interface DecodeOptions extends PlanChoices {
+/** How stamps become seconds of one clock, the position's. */
+export const clockOptions = {
+  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
+  spikeRate: number({
+    above: 0,
+    takes: "HZ",
+    says: "spike times are counts at this rate, as 30000 for samples at 30 kHz",
+  }),
+  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
+  timeRate: number({
+    above: 0,
+    takes: "HZ",
+    says:
+      "spike and position times are counts at this rate: 1000 for milliseconds, 1e6 for microseconds",
+  }),
+  /** Seconds added to spike times. */
+  timeOffset: number({
+    takes: "S",
+    says: "seconds added to spike times",
+    helps: "seconds added to spike times (--time-offset=-5 for less)",
+  }),
+};
+
+export const encodingOptions = {
+  /** Bin edge in position units. */
+  binSize: number({ required: true, above: 0, takes: "S", says: "edge of a position bin" }),
+  /** Standard deviation of the encoding's Gaussian kernel, position units. Default 6. */
+  positionStd: number({
+    default: 6,
+    above: 0,
+    takes: "S",
+    says: "standard deviation of the place-field kernel",
+  }),
+  /** Limits the encoding to these [start, stop] intervals, seconds. */
+  train: list(interval({}), { takes: "A:B[,C:D]", says: "encode these intervals only, seconds" }),
+  /**
+   * Stretches in which the animal was tracked, [start, stop] in seconds, ascending. By default what gaps
+   * leave: pauses between samples of more than 0.5 s and five median intervals.
+   */
+  intervals: list(interval({}), {
+    takes: "A:B[,C:D]",
+    otherwise: "what gaps leave, pauses of more than 0.5 s and 5 median intervals",
+    says: "stretches in which the animal was tracked, seconds",
+  }),
+  /** Limits the encoding to samples where the animal moves faster, position units per second. */
+  minSpeed: number({
+    from: 0,
+    takes: "V",
+    says: "encode only samples faster than this, length per second",
+  }),
+};
+
+export const sortedSpikesOptions = declare("make a decoder", {
+  /**
+   * `times` [samples], seconds, ascending, equal times allowed: such samples are averaged; `values`
+   * [samples] or [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the
+   * encoding; infinite ones are refused. With `shape` an array that lies on its side is noticed.
+   */
+  position: custom<PositionInput, { required: true; says: string }>(
+    "{ times, values }",
+    isObject,
+    { required: true, says: "times and positions, as { times, values }" },
+  ),
+  /**
+   * Flat `{ times, units }`, or one list of times per unit. Seconds, unless `spikeRate` or `timeRate` say
+   * otherwise; sorted where they are not ascending. Units are whole numbers from 0: those that have spikes
+   * are numbered anew, and {@link SortedSpikesDecoder.unitIds} tells which is which.
+   */
+  spikes: custom<SpikeInput, { required: true; says: string }>(
+    "{ times, units }, or a list of times for each unit",
+    isObject,
+    { required: true, says: "spikes, as { times, units } or a list of times for each unit" },
+  ),
+  ...clockOptions,
+  /** Discrete states and how position moves in them. Default `continuous()`. */
+  states: custom<StateModel, { otherwise: string; says: string }>(
+    "states, as contFrag() makes them",
+    isObject,
+    { otherwise: "continuous()", says: "discrete states, as contFrag() makes them" },
+  ),
+  ...encodingOptions,
+});
+
+/** What {@link sortedSpikes} decodes from. */
+export type SortedSpikesOptions = OptionsOf<typeof sortedSpikesOptions>;
+
+const TIME_GRIDS: readonly TimeGridKind[] = ["edges", "timestamps"];
+const OPERATORS: readonly ("auto" | OperatorKind)[] = ["auto", "convolution", "sparse", "dense"];
+const ZARR_FORMATS: readonly ZarrFormat[] = [3, 2];
+
+/** Which rows there are, and which carry evidence. */
+export const timeOptions = {
   /**
    * Rows: bins of 1 / `rate` seconds from `start` on, as many whole ones as end by `stop`, which default
    * to the first and last position time. `rate` in Hz, 500 when not given; or `step`, seconds, for 1 / step.
    */
-  time?: { start?: number; stop?: number; rate?: number; step?: number };
+  time: record({
+    rate: number({ above: 0, takes: "HZ", otherwise: "500", says: "rows a second" }),
+    step: number({ above: 0, takes: "S", says: "seconds a row, instead" }),
+    start: number({
+      takes: "S",
+      otherwise: "first position time",
+      says: "where rows begin, seconds",
+    }),
+    stop: number({ takes: "S", otherwise: "last position time", says: "where they end, seconds" }),
+  }, { says: "rows" }),
   /**
    * `edges`: a row is a bin, left-closed, the last one closed at both ends, and its time is the centre.
    * `timestamps`: a row is a point in time at `start + i / rate` that owns what follows, the last row
    * nothing, as in non_local_detector until September 2026. Default `edges`.
    */
-  timeGrid?: TimeGridKind;
+  timeGrid: oneOf(TIME_GRIDS, {
+    default: "edges",
+    says:
+      "edges: rows are bins, and their times the centres; or timestamps: rows are points in time " +
+      "that own what follows, as they once were",
+  }),
   /**
    * Rows that carry no evidence: those that own any time of these [start, stop) stretches, seconds. With
    * "untracked" among them, also those without a position: in gaps of the tracking, and beside unknown
    * positions. Default none: spikes say where the animal was, or what it thought of, without a position too.
    */
-  missing?: readonly (Interval | "untracked")[];
+  missing: list(interval({ or: ["untracked"] }), {
+    default: [],
+    takes: "A:B[,C:D]",
+    says: `rows that touch these stretches carry no evidence; "untracked" among them means those ` +
+      "without a position",
+  }),
   /** [rows] Rows that carry no evidence, one by one; beside those of `missing`. */
-  isMissing?: ArrayLike<number | boolean>;
+  isMissing: custom<ArrayLike<number | boolean>, { says: string }>("a value for each row", isList, {
+    says: "rows that carry no evidence, one by one",
+  }),
+};
+
+/** What is written, and how it comes about. */
+export const decodeOutput = {
   /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. */
-  out: string;
-  /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
-  causal?: boolean;
+  out: place({ required: true, stored: false, says: "path, file: or memory: place" }),
   /**
    * How probabilities of bins are stored; they are computed in f32. `f16`: half floats. `u16`: roots of
    * probabilities with a scale a row, half the bytes of f32 and rows that sum to 1. `u16-linear`:
    * 65535 p, which loses mass of broad rows. Readers of this package undo it. Default `f32`.
    */
-  dtype?: PosteriorType;
+  dtype: oneOf(POSTERIOR_TYPES, {
+    default: "f32",
+    says:
+      "how probabilities are stored: f32, f16, u16 (roots with a scale for each row) or u16-linear",
+  }),
   /**
    * Whether probabilities of bins are stored at all. Without them a recording of hours takes megabytes;
    * probabilities of discrete states are always stored. Default true.
    */
-  posterior?: boolean;
+  posterior: flag({
+    default: true,
+    flag: "no-posterior",
+    says: "write the probabilities of bins",
+    helps: "write no probabilities of bins, but those of states and the summaries",
+  }),
   /** Numbers to store for every row, of the smoother and, with `causal`, of the filter. Default none. */
-  summaries?: readonly Summary[];
+  summaries: list(oneOf(SUMMARIES, {}), {
+    default: [],
+    takes: "LIST",
+    says: `numbers of a row, of: ${SUMMARIES.join(",")}`,
+  }),
+  /** Writes the filtered posterior too. Never changes the smoothed one. Default false. */
+  causal: flag({ default: false, says: "write what the filter says, too" }),
   /** Rows a stored chunk holds; they divide a lane. Default: as many as make 4 MiB in all lanes. */
-  chunkRows?: number;
+  chunkRows: whole({ from: 1, otherwise: "4 MiB worth", says: "rows in a stored chunk" }),
   /**
    * Chunks that share a file, a shard, within a lane. Default: as many as make 64 MiB; 1, a file for
    * every chunk, in zarr version 2.
    */
-  shardChunks?: number;
+  shardChunks: whole({
+    from: 1,
+    otherwise: "64 MiB worth; 1 in zarr version 2",
+    says: "chunks that share a file",
+  }),
+  /** Compression of chunks. Default `none`. */
+  codec: oneOf<Codec, { default: "none"; says: string }>(CODECS, {
+    default: "none",
+    says: "compression of chunks: none, gzip, zstd or delta-zstd",
+  }),
+  /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
+  zarrFormat: oneOf(ZARR_FORMATS, {
+    default: 3,
+    takes: "N",
+    says: "3, or 2 for Python before zarr 3",
+  }),
   /**
    * Stretches of time that are advanced side by side. All but the first start from a guess, a burn-in
    * early; whether it was right is measured where two lanes meet, and a lane that was not is run again.
    * 1 is the plain filter. Default `auto`: as many as keep the device busy and burn-ins below a quarter
    * of a lane.
    */
-  lanes?: "auto" | number;
+  lanes: whole({
+    or: ["auto"],
+    default: "auto",
+    from: 1,
+    says:
+      "stretches of time that go side by side, each started from a guess that is checked; 1 is the " +
+      "plain filter",
+  }),
   /** Rows of a burn-in. Default: as many as make 20 s, at most a lane's. */
-  burnInRows?: number;
+  burnInRows: whole({
+    from: 1,
+    otherwise: "20 s",
+    says: "rows before a lane from which its start is guessed",
+  }),
   /**
    * Hilbert distance up to which a guess counts as right: no later probability is then off by a factor of
    * more than e to it, nor the log-likelihood by more than it a lane. Default 1e-5.
    */
-  laneTolerance?: number;
+  laneTolerance: number({
+    default: 1e-5,
+    above: 0,
+    below: 1,
+    flag: false,
+    says: "Hilbert distance up to which such a guess counts as right",
+  }),
   /**
    * How the transition is applied: by convolutions, where it is made of such, or with the tiles of a
    * sparse matrix or a dense one. The numbers are the same within 2e-7. Default `auto`: what is counted to
    * cost least, and fits the budget.
    */
-  operator?: "auto" | OperatorKind;
-  /** Compression of chunks. Default `none`. */
-  codec?: Codec;
-  /** Version of the zarr format; 2 for Python before zarr 3. Default 3. */
-  zarrFormat?: ZarrFormat;
+  operator: oneOf(OPERATORS, {
+    default: "auto",
+    says: "how the transition is applied: auto, convolution, sparse or dense",
+  }),
+  ...planChoices,
+  tileRows: {
+    ...planChoices.tileRows,
+    helps: "rows on the GPU at a time, of every lane",
+  },
   /** Replaces a decode that is already at `out`, finished or not. Default false. */
-  overwrite?: boolean;
+  overwrite: outputChoices.overwrite,
   /**
    * Goes on with an unfinished decode that another adapter began. Its numbers may then differ in the
    * last digits from row to row. Default false.
    */
-  allowAdapterChange?: boolean;
-}
+  allowAdapterChange: flag({
+    default: false,
+    stored: false,
+    says: "go on with a run that another adapter began",
+  }),
+};
+
+export const decodeOptions = declare("plan a decode", { ...timeOptions, ...decodeOutput });
+
+/** Options of `SortedSpikesDecoder.smooth()`. */
+export type DecodeOptions = OptionsOf<typeof decodeOptions>;

@@ -13,6 +13,8 @@ import type { Store } from "../store/store.ts";
 import { openStore } from "../store/store.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
 import { chunkKey, readGroupAttributes } from "../zarr/metadata.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, flag } from "../options.ts";
 import type { Resumption } from "../stream/task.ts";
 import type { MemoryBytes } from "../types.ts";
 import type { PosteriorType } from "./posterior_types.ts";
@@ -106,10 +108,16 @@ interface StoredParameters extends RowOutputChoices {
 }
 
 /** Options of {@link openResult}. */
-export interface OpenResultOptions {
+export const openResultOptions = declare("open a decode", {
   /** Opens a decode that is still running, or was interrupted, too. Default false. */
-  unfinished?: boolean;
-}
+  unfinished: flag({
+    default: false,
+    stored: false,
+    says: "open a decode that is still running, or was interrupted, too",
+  }),
+});
+
+export type OpenResultOptions = OptionsOf<typeof openResultOptions>;
 
 /**
  * Opens a decode. Of one that has not finished, {@link DecodeResult.storedRows} can be read already.
@@ -121,9 +129,10 @@ export async function openResult(
   place: string,
   options: OpenResultOptions = {},
 ): Promise<DecodeResult> {
+  const { unfinished } = openResultOptions.check(options);
   const store = await openStore(place);
   try {
-    return await openFrom(store, place, options);
+    return await openFrom(store, place, unfinished);
   } finally {
     await store.close();
   }
@@ -132,7 +141,7 @@ export async function openResult(
 async function openFrom(
   store: Store,
   place: string,
-  { unfinished = false }: OpenResultOptions,
+  unfinished: boolean,
 ): Promise<DecodeResult> {
   const group = await readGroupAttributes(store);
   if (group?.attributes.format !== FORMAT) {

@@ -9,8 +9,8 @@ import type { Gpu } from "../gpu/device.ts";
 import { Plan } from "../stream/plan.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
 import { chooseOperator } from "./transition/choose_operator.ts";
-import type { Clock } from "./clocks.ts";
-import type { DecodeOptions } from "./decode_options.ts";
+import type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
+import { decodeOptions, sortedSpikesOptions } from "./decode_options.ts";
 import type { Operator } from "./decode_task.ts";
 import { DecodeTask } from "./decode_task.ts";
 import type { DecodeResult } from "./decode_result.ts";
@@ -23,15 +23,16 @@ import { matrixRecursion } from "./transition/matrix_recursion.ts";
 import type { Recursion } from "./transition/recursion.ts";
 import { convolutionRecursion } from "./transition/recursion.ts";
 import { poissonObservation } from "./observation/poisson.ts";
-import type { PositionInput, Recording, SpikeInput } from "./recording.ts";
+import type { Recording } from "./recording.ts";
 import { checkSpikePrecision, validateRecording } from "./recording.ts";
 import type { Encoding } from "./sorted_spikes.ts";
 import { encodeSortedSpikes, knownSamples, mergeStamps, rateTable } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
+import { continuous } from "./states.ts";
 import type { Interval, TimeGrid } from "./time_grid.ts";
 import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
-export type { DecodeOptions } from "./decode_options.ts";
+export type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
 export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
 export { openResult, posteriorMean } from "./decode_result.ts";
 export type { OperatorKind } from "./transition/choose_operator.ts";
@@ -43,45 +44,8 @@ export { fromUint16, toUint16 } from "../math/quantize.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
 
-/** What {@link sortedSpikes} decodes from. */
-export interface SortedSpikesOptions extends Clock {
-  /**
-   * `times` [samples], seconds, ascending, equal times allowed: such samples are averaged; `values`
-   * [samples] or [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the
-   * encoding; infinite ones are refused. With `shape` an array that lies on its side is noticed.
-   */
-  position: PositionInput;
-  /**
-   * Flat `{ times, units }`, or one list of times per unit. Seconds, unless `spikeRate` or `timeRate` say
-   * otherwise; sorted where they are not ascending. Units are whole numbers from 0: those that have spikes
-   * are numbered anew, and {@link SortedSpikesDecoder.unitIds} tells which is which.
-   */
-  spikes: SpikeInput;
-  states: StateModel;
-  /** Bin edge in position units. */
-  binSize: number;
-  /** Standard deviation of the encoding's Gaussian kernel, position units. Default 6. */
-  positionStd?: number;
-  /** Limits the encoding to these [start, stop] intervals, seconds. */
-  train?: readonly Interval[];
-  /**
-   * Stretches in which the animal was tracked, [start, stop] in seconds, ascending. By default what gaps
-   * leave: pauses between samples of more than 0.5 s and five median intervals.
-   */
-  intervals?: readonly Interval[];
-  /** Limits the encoding to samples where the animal moves faster, position units per second. */
-  minSpeed?: number;
-}
-
-const OPERATOR_KINDS: readonly (OperatorKind | "auto")[] = [
-  "auto",
-  "convolution",
-  "sparse",
-  "dense",
-];
 /** Rows for a sample of position: more are a step in the wrong unit. */
 const MOST_ROWS_A_SAMPLE = 10_000;
-const DEFAULT_POSITION_STD = 6;
 
 /**
  * Builds a decoder for sorted spikes: place fields by kernel density, Poisson spikes, a hidden Markov
@@ -92,7 +56,8 @@ const DEFAULT_POSITION_STD = 6;
  * @throws {TypeError | RangeError} If the recording is not what the fields say, stamps are too coarse, or
  * position and spikes are on different clocks; the message names the entry, or both ranges and a remedy.
  */
-export function sortedSpikes(options: SortedSpikesOptions): SortedSpikesDecoder {
+export function sortedSpikes(given: SortedSpikesOptions): SortedSpikesDecoder {
+  const options = sortedSpikesOptions.check(given);
   const recording = validateRecording(options.position, options.spikes, options);
   const grid = gridFromPosition(recording.position.values, recording.dimensions, {
     binSize: options.binSize,
@@ -100,12 +65,12 @@ export function sortedSpikes(options: SortedSpikesOptions): SortedSpikesDecoder 
   const encoding = encodeSortedSpikes({
     ...recording,
     grid,
-    positionStd: options.positionStd ?? DEFAULT_POSITION_STD,
+    positionStd: options.positionStd,
     ...(options.train && { train: options.train }),
     ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
   });
-  return new SortedSpikesDecoder(recording, grid, encoding, options.states);
+  return new SortedSpikesDecoder(recording, grid, encoding, options.states ?? continuous());
 }
 
 /** A decoder ready to plan. Made by {@link sortedSpikes}. */
@@ -139,7 +104,8 @@ export class SortedSpikesDecoder {
    * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense, rows are finer
    * than spike times, or the grid lies outside of the recording.
    */
-  smooth(gpu: Gpu, options: DecodeOptions): Plan<DecodeResult> {
+  smooth(gpu: Gpu, given: DecodeOptions): Plan<DecodeResult> {
+    const options = decodeOptions.check(given);
     const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
     if (oneBin !== undefined) {
       throw new RangeError(
@@ -235,24 +201,13 @@ export class SortedSpikesDecoder {
         const { times, values } = mergeStamps(position, dimensions);
         return untrackedSpans(times, knownSamples(values, dimensions), this.encoding.intervals);
       }
-      const [start, stop] = span;
-      if (!(start < stop)) {
-        throw new RangeError(
-          `Cannot plan a decode: missing has ${start} to ${stop} s, wanted start < stop`,
-        );
-      }
       return [span];
     });
     return missingRows(grid, spans, isMissing);
   }
 
   /** Ways to apply the transition, the best first. */
-  #operators(lanes: LaneCuts, wanted: DecodeOptions["operator"] = "auto"): Operator[] {
-    if (!OPERATOR_KINDS.includes(wanted)) {
-      throw new RangeError(
-        `Cannot plan a decode: operator is "${wanted}", wanted one of ${OPERATOR_KINDS.join(", ")}`,
-      );
-    }
+  #operators(lanes: LaneCuts, wanted: "auto" | OperatorKind): Operator[] {
     if (wanted !== "auto") return [{ kind: wanted, reason: `${wanted}, as was asked for` }];
     const { reason, costs } = chooseOperator(this.grid, this.states, {
       lanes: lanes.count,

@@ -5,24 +5,34 @@
  */
 
 import { Random } from "../math/random.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, number, whole } from "../options.ts";
+
+const isSide = (value: unknown) => typeof value === "number" && value > 0;
+
+export const simulationOptions = declare("simulate a session", {
+  seed: whole({ required: true, from: 0, to: 2 ** 32 - 1, says: "seed of all that is drawn" }),
+  seconds: number({ required: true, above: 0, says: "how long it lasts" }),
+  /** Width and height of the box. Default 100 x 100. */
+  arena: custom<readonly [number, number], { default: [100, 100]; says: string }>(
+    "two lengths above 0",
+    (value) => Array.isArray(value) && value.length === 2 && value.every(isSide),
+    { default: [100, 100], says: "width and height of the box, cm" },
+  ),
+  /** Place cells. Default 60. */
+  units: whole({ default: 60, from: 0, says: "place cells" }),
+  /** Position samples per second. Default 60. */
+  positionRate: number({ default: 60, above: 0, says: "position samples per second" }),
+  /** Mean speed while the animal runs, cm/s. Default 20. */
+  speed: number({ default: 20, from: 0, says: "mean speed while the animal runs, cm/s" }),
+  /** Rate at a field's centre, spikes per second. Default 20. */
+  peakRate: number({ default: 20, from: 0, says: "rate at a field's centre, spikes per second" }),
+  /** Standard deviation of a field. Default 9. */
+  fieldStd: number({ default: 9, above: 0, says: "standard deviation of a field, cm" }),
+});
 
 /** Options of {@link simulateSession}; lengths in cm, times in seconds. */
-export interface SimulationOptions {
-  seed: number;
-  seconds: number;
-  /** Width and height of the box. Default 100 x 100. */
-  arena?: readonly [number, number];
-  /** Place cells. Default 60. */
-  units?: number;
-  /** Position samples per second. Default 60. */
-  positionRate?: number;
-  /** Mean speed while the animal runs, cm/s. Default 20. */
-  speed?: number;
-  /** Rate at a field's centre, spikes per second. Default 20. */
-  peakRate?: number;
-  /** Standard deviation of a field. Default 9. */
-  fieldStd?: number;
-}
+export type SimulationOptions = OptionsOf<typeof simulationOptions>;
 
 /** A recording as {@link sortedSpikes} takes it. */
 export interface SimulatedSession {
@@ -44,16 +54,8 @@ const TURNING = 1.6;
  * Draws are equal in every runtime; `Math.cos` and `Math.exp` may differ in their last bit.
  */
 export function simulateSession(options: SimulationOptions): SimulatedSession {
-  const {
-    seed,
-    seconds,
-    arena = [100, 100],
-    units = 60,
-    positionRate = 60,
-    speed: meanSpeed = 20,
-    peakRate = 20,
-    fieldStd = 9,
-  } = options;
+  const { seed, seconds, arena, units, positionRate, speed: meanSpeed, peakRate, fieldStd } =
+    simulationOptions.check(options);
   const walk = new Random(seed, 0);
   const fields = new Random(seed, 1);
   const firing = new Random(seed, 2);

@@ -6,6 +6,9 @@
  * @module
  */
 
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, isList, number, text } from "../options.ts";
+
 /** How position moves from one discrete state to another. */
 export type ContinuousTransition =
   /**
@@ -49,8 +52,35 @@ export interface StateModel {
   oneBin?: boolean[];
 }
 
+const walk = {
+  /** Variance of the random walk per row, position units squared. Default 6. */
+  movementVar: number({
+    default: 6,
+    above: 0,
+    takes: "V",
+    says:
+      "variance of the random walk per time step; a step is at most 8 standard deviations long along " +
+      "a dimension, so slower rows want more",
+  }),
+};
+
+export const continuousOptions = declare("use these states", walk);
+
+export const contFragOptions = declare("use these states", {
+  ...walk,
+  /** Probability of remaining in a state from one row to the next. Default 0.98. */
+  stay: number({
+    default: 0.98,
+    from: 0,
+    to: 1,
+    flag: false,
+    says: "probability of remaining in a state from one row to the next",
+  }),
+});
+
 /** One state: position moves by a random walk. */
-export function continuous({ movementVar }: { movementVar: number }): StateModel {
+export function continuous(options: OptionsOf<typeof continuousOptions> = {}): StateModel {
+  const { movementVar } = continuousOptions.check(options);
   return stateModel({
     preset: "continuous",
     names: ["Continuous"],
@@ -60,14 +90,9 @@ export function continuous({ movementVar }: { movementVar: number }): StateModel
   });
 }
 
-/**
- * Two states: position moves continuously, or jumps anywhere (fragmented).
- *
- * @param stay Probability of remaining in a state from one row to the next. Default 0.98.
- */
-export function contFrag(
-  { movementVar, stay = 0.98 }: { movementVar: number; stay?: number },
-): StateModel {
+/** Two states: position moves continuously, or jumps anywhere (fragmented). */
+export function contFrag(options: OptionsOf<typeof contFragOptions> = {}): StateModel {
+  const { movementVar, stay } = contFragOptions.check(options);
   const uniform: ContinuousTransition = { kind: "uniform" };
   return stateModel({
     preset: "contFrag",
@@ -77,6 +102,24 @@ export function contFrag(
     transitions: [[{ kind: "randomWalk", movementVar }, uniform], [uniform, uniform]],
   });
 }
+
+const perState = <Value>(says: string) =>
+  custom<Value, { required: true; says: string }>("a list over the states", isList, {
+    required: true,
+    says,
+  });
+
+export const stateModelOptions = declare("use these states", {
+  preset: text({ default: "custom", says: "name of the preset" }),
+  names: perState<string[]>("names of the states"),
+  initial: perState<number[]>("initial probability of each state"),
+  discreteTransition: perState<number[][]>("probability of each state after each, [from][to]"),
+  transitions: perState<ContinuousTransition[][]>("how position moves, [from][to]"),
+  oneBin: custom<boolean[], { otherwise: string; says: string }>("a list over the states", isList, {
+    otherwise: "none has",
+    says: "whether a state has a single bin instead of the grid's",
+  }),
+});
 
 /** Rounding a sum of probabilities may show. */
 const SUM_TOLERANCE = 1e-9;
@@ -93,6 +136,7 @@ const MATRIX_SUM_TOLERANCE = 1e-5;
 export function stateModel(
   model: Omit<StateModel, "preset"> & { preset?: string },
 ): StateModel {
+  stateModelOptions.check(model);
   const count = model.names.length;
   const refuse = (is: string, wanted: string): never => {
     throw new RangeError(`Cannot use these states: ${is}, wanted ${wanted}`);

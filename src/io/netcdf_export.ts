@@ -13,6 +13,8 @@ import type { Packing } from "../array/unpack.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import { elementCount } from "../zarr/data_types.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, flag, isFunction, signal, whole } from "../options.ts";
 import { openStore } from "../store/store.ts";
 import { H5Access } from "./h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
@@ -33,19 +35,32 @@ export interface ExportProgress {
   elapsedSeconds: number;
 }
 
-export interface ExportOptions {
+export const exportOptions = declare("export", {
   /**
    * Gives `state_bins` every bin of the box, those outside the track too, as non_local_detector stores
    * it: probabilities there are NaN, coordinates are those of the bins. Default false.
    */
-  expand?: boolean;
+  expand: flag({
+    default: false,
+    says: "give state_bins every bin of the box, NaN outside the track",
+  }),
   /** Compression of chunks, from 0 (none, the default) to 9. */
-  deflate?: number;
+  deflate: whole({
+    default: 0,
+    from: 0,
+    to: 9,
+    says: "compression, 1 (fast) to 9 (small); posteriors get little smaller",
+  }),
   /** Replaces a file that is already there. Default false. */
-  overwrite?: boolean;
-  signal?: AbortSignal;
-  onProgress?: (progress: ExportProgress) => void;
-}
+  overwrite: flag({ default: false, stored: false, says: "replace a file that is already there" }),
+  signal,
+  onProgress: custom<
+    (progress: ExportProgress) => void,
+    { says: string; stored: false; flag: false }
+  >("a function", isFunction, { says: "told how far it is", stored: false, flag: false }),
+});
+
+export type ExportOptions = OptionsOf<typeof exportOptions>;
 
 /** What {@link exportNetcdf} wrote. */
 export interface ExportResult {
@@ -88,11 +103,8 @@ export async function exportNetcdf(
   file: string,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
-  const { deflate = 0, overwrite = false, signal } = options;
+  const { expand: isExpanded, deflate, overwrite, signal } = exportOptions.check(options);
   const started = performance.now();
-  if (!Number.isInteger(deflate) || deflate < 0 || deflate > 9) {
-    throw new RangeError(`Cannot export: deflate is ${deflate}, wanted a whole number from 0 to 9`);
-  }
   signal?.throwIfAborted();
   const store = await openStore(place);
   try {
@@ -101,7 +113,7 @@ export async function exportNetcdf(
       throw new ChunkError(`Cannot export ${place}: it has not finished, run it again`, place);
     }
     const plain = withoutPacking(group.variables, place);
-    const sources = options.expand ? await expanded(plain, place) : plain;
+    const sources = isExpanded ? await expanded(plain, place) : plain;
     const variables = await Promise.all(sources.map(async ({ readText, ...source }) => ({
       ...source,
       text: source.array ? undefined : await readText(),

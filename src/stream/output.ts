@@ -422,28 +422,8 @@ export class StoredOutput implements Output {
   }
 
   #group(complete: boolean, facts?: Record<string, unknown>): ZarrGroupSpec {
-    const { kind, formatVersion, streamed, whole, coordinates = [] } = this.#spec;
-    const { attributes, zarrFormat } = this.#spec;
-    const own = coordinates.map(({ spec }) => spec);
-    return {
-      ...(zarrFormat && { zarrFormat }),
-      attributes: {
-        format: formatOf(kind),
-        format_version: formatVersion,
-        sluice_version: VERSION,
-        plan_hash: this.#hash,
-        adapter: this.#adapter,
-        ...attributes,
-        // what xarray makes coordinates, beside those named after their dim
-        ...(own.length > 0 && {
-          coordinates: own.filter(({ name, dims }) => !dims.includes(name))
-            .map(({ name }) => name).join(" "),
-        }),
-        complete,
-        ...facts,
-      },
-      arrays: [...streamed, ...whole, ...own],
-    };
+    const who = { plan_hash: this.#hash, adapter: this.#adapter };
+    return groupOf(this.#spec, who, { complete, ...facts });
   }
 
   #conflict(what: string): OutputConflictError {
@@ -529,6 +509,49 @@ class MemoryOutput implements Output {
         elementBytes(dtype as NumericType) * elementCount(shape)
       ),
     );
+  }
+}
+
+/** Metadata of a result, with what is to be told of it. */
+function groupOf(
+  { kind, formatVersion, streamed, whole, coordinates = [], attributes, zarrFormat }: OutputSpec,
+  who: { plan_hash: string; adapter: string },
+  state: Record<string, unknown>,
+): ZarrGroupSpec {
+  const own = coordinates.map(({ spec }) => spec);
+  return {
+    ...(zarrFormat && { zarrFormat }),
+    attributes: {
+      format: formatOf(kind),
+      format_version: formatVersion,
+      sluice_version: VERSION,
+      ...who,
+      ...attributes,
+      // what xarray makes coordinates, beside those named after their dim
+      ...(own.length > 0 && {
+        coordinates: own.filter(({ name, dims }) => !dims.includes(name))
+          .map(({ name }) => name).join(" "),
+      }),
+      ...state,
+    },
+    arrays: [...streamed, ...whole, ...own],
+  };
+}
+
+/** Stores a small result at once, in place of what is there: whoever finds the group finds all of it. */
+export async function storeResult(
+  spec: OutputSpec & { place: string },
+  hash: string,
+  { values = {}, facts }: Outcome,
+): Promise<void> {
+  const store = await openStore(spec.place, { mode: "write" });
+  try {
+    await removeArrays(store, spec.whole.map(({ name }) => name));
+    for (const own of spec.whole) await writeArray(store, own, values[own.name]!, spec.zarrFormat);
+    const who = { plan_hash: hash, adapter: spec.adapter };
+    await writeGroup(store, groupOf(spec, who, { complete: true, ...facts }));
+  } finally {
+    await store.close();
   }
 }
 

@@ -12,6 +12,8 @@ import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import type { MemoryBytes, RunOptions } from "../types.ts";
 import { VERSION } from "../version.ts";
+import type { PlanChoices } from "./choices.ts";
+import { runOptions } from "./choices.ts";
 import {
   grainOf,
   largestBuffer,
@@ -31,17 +33,6 @@ import { unmeasured } from "./task.ts";
 /** A task, whatever it holds. */
 // deno-lint-ignore no-explicit-any
 type AnyTask<Result> = Task<any, Result>;
-
-/** Choices that change speed and memory, never results. */
-export interface PlanChoices {
-  /** Rows of a tile; the largest that fits the budget when not given. */
-  tileRows?: number;
-  /**
-   * Slots in the ping-pong, 1 to 4: staging for so many tiles on their way in, and for as many on their way
-   * out. 2 when not given, 1 when two would not fit.
-   */
-  slots?: number;
-}
 
 // A tile larger than this gains nothing: the device is busy, and cancelling wants small steps.
 const MAX_TILE_ROWS = 4096;
@@ -137,6 +128,7 @@ export class Plan<Result> {
    * @throws The signal's reason, within 250 ms, if it is aborted. The next run of the same plan goes on.
    */
   async run(options: RunOptions = {}): Promise<Result> {
+    runOptions.check(options);
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
     const began = performance.now();

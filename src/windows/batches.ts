@@ -8,10 +8,11 @@ import type { WindowView } from "../array/window_view.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { Ledger } from "../gpu/ledger.ts";
-import { MOST_WINDOWS } from "../kernels/gather_windows.ts";
 import { formatBytes, formatTable, parseBytes } from "../math/format.ts";
 import { Channel } from "../stream/channel.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
+import type { BatchCursor, HostBatchOptions } from "./batch_options.ts";
+import { batchOptions, hostBatchOptions } from "./batch_options.ts";
 import type { Choice, FramesIn, Wish } from "./choose.ts";
 import { choose, eagerBytes, paged, totalOf } from "./choose.ts";
 import type { Epoch } from "../feed/epochs.ts";
@@ -27,54 +28,8 @@ import type { Shuffle } from "../feed/order.ts";
 import { checkShuffle, describeShuffle } from "../feed/order.ts";
 import type { EpochCost, Round } from "../feed/rounds.ts";
 import { costOf, cutRounds, poolRow } from "../feed/rounds.ts";
-import type { Sampler } from "../feed/samplers.ts";
 
-/** Options of {@link Windows.batches}. */
-export interface BatchOptions {
-  /** Windows of a batch. */
-  size: number;
-  /** Default 0, a seed: every window once an epoch, in an order drawn from all of them. */
-  shuffle?: Shuffle;
-  /** Leaves out the last batch of an epoch if it is short. Default false. */
-  dropLast?: boolean;
-  /** Which windows an epoch has. Default: each once. */
-  sampler?: Sampler;
-  /** Batches made ahead, 0 to 16. Default 2. */
-  prefetch?: number;
-  /** Elements of a batch: f32, or f16 as bits. Default f32. */
-  dtype?: FrameType;
-  /** How frames are held until then; f16 takes half the memory. Default: as they are stored. */
-  hold?: FrameType;
-  /** Where frames are kept. Default: on the device if they fit; `explain()` tells what was chosen. */
-  framesIn?: FramesIn;
-  /**
-   * Whether windows are made beforehand, each whole: size / stride times the memory. `"auto"` does so
-   * where they fit half of the machine's memory, and the budget. Default false.
-   */
-  eager?: boolean | "auto";
-  /** First epoch, and how many there are; `Infinity` goes on for ever. Default 0 and 1. */
-  epoch?: number;
-  epochs?: number;
-  /** Where to go on: the cursor of the last batch that counts. The last epoch stays what it was. */
-  from?: BatchCursor;
-  signal?: AbortSignal;
-}
-
-/** Options where no GPU is given. */
-export interface HostBatchOptions extends BatchOptions {
-  /** Memory allowed, in bytes or as text such as `"512 MiB"`. Default half of the machine's. */
-  budget?: number | string;
-}
-
-/** Where an epoch stands after a batch; JSON can hold it. */
-export interface BatchCursor {
-  epoch: number;
-  /** Windows of the epoch that came, whatever the size of their batches. */
-  position: number;
-  /** Checksums of the order and of a few frames: another order or table is refused. */
-  order: number;
-  frames: number;
-}
+export type { BatchCursor, BatchOptions, HostBatchOptions } from "./batch_options.ts";
 
 /** What every batch has. It is valid until the next one is asked for. */
 export interface WindowBatch {
@@ -131,7 +86,8 @@ export interface BatchStats {
   peakBytes: MemoryBytes;
 }
 
-const MOST_PREFETCH = 16;
+type CheckedOptions = ReturnType<typeof hostBatchOptions.check>;
+
 /** What an epoch costs is counted for so many windows at most, and scaled. */
 const COUNTED_WINDOWS = 4e6;
 
@@ -181,7 +137,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     waitSeconds: 0,
     peakBytes: { gpu: 0, host: 0, disk: 0 },
   };
-  readonly #options: HostBatchOptions;
+  readonly #options: CheckedOptions;
   readonly #shuffle: Shuffle;
   readonly #companions: Companions;
   readonly #ledger: Ledger;
@@ -196,21 +152,23 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
   constructor(
     view: WindowView,
     gpu: Gpu | undefined,
-    options: HostBatchOptions,
+    given: HostBatchOptions,
     companions: Companions,
   ) {
-    checkOptions(view, options);
+    const options = (gpu ? batchOptions : hostBatchOptions).check(given) as CheckedOptions;
+    const { dtype, prefetch } = options;
+    checkShuffle(options.shuffle);
+    checkTypes(view);
     this.#options = options;
-    this.#shuffle = options.shuffle ?? 0;
+    this.#shuffle = options.shuffle;
     this.#companions = companions;
     const host = gpu
       ? gpu.budgetBytes.host
       : parseBytes(options.budget ?? Math.floor(machineMemoryBytes() / 2));
     this.#ledger = gpu?.ledger ?? hostLedger(host);
     const { reserved } = this.#ledger;
-    const dtype = options.dtype ?? "float32";
     const stored = view.dtype === "float16" ? "float16" : "float32";
-    const slots = (options.prefetch ?? 2) + 1;
+    const slots = prefetch + 1;
     const { heldBytes, windowBytes } = companions;
     const others: SideBytes[] = [
       { what: "labels and weights", kind: "host", bytes: heldBytes },
@@ -233,7 +191,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       dtype,
       held: options.hold ?? (dtype === "float16" ? "float16" : stored),
       exact: typeof this.#shuffle === "number",
-      eager: options.eager ?? false,
+      eager: options.eager,
       framesIn: options.framesIn,
       others,
     };
@@ -579,26 +537,7 @@ function hostLedger(bytes: number): Ledger {
   return new Ledger(device, { gpu: 0, host: bytes }, () => {});
 }
 
-function checkOptions(view: WindowView, options: BatchOptions): void {
-  const { size, prefetch = 2, epoch = 0, epochs = 1, shuffle = 0 } = options;
-  const wanted = (name: string, value: number, least: number, most: number) => {
-    if ((Number.isInteger(value) || value === most) && value >= least && value <= most) return;
-    throw new RangeError(
-      `Cannot make batches: ${name} is ${value}, wanted a whole number from ${least}` +
-        (most === Infinity ? "" : ` to ${most}`),
-    );
-  };
-  wanted("size", size, 1, MOST_WINDOWS);
-  wanted("prefetch", prefetch, 0, MOST_PREFETCH);
-  wanted("epoch", epoch, 0, 2 ** 32 - 1);
-  wanted("epochs", epochs, 1, Infinity);
-  checkShuffle(shuffle);
-  for (const name of ["dtype", "hold"] as const) {
-    const value = options[name];
-    if (value !== undefined && value !== "float32" && value !== "float16") {
-      throw new TypeError(`Cannot make batches: ${name} is ${value}, wanted float32 or float16`);
-    }
-  }
+function checkTypes(view: WindowView): void {
   if (view.dtype === "int64" || view.dtype === "uint64") {
     throw new TypeError(`Cannot make batches: frames are ${view.dtype}, wanted at most 32 bits`);
   }

@@ -22,21 +22,46 @@ import type {
 } from "./batches.ts";
 import { Batches } from "./batches.ts";
 import { checkSeed, permutation } from "../feed/order.ts";
+import type { OptionsOf } from "../options.ts";
+import { custom, declare, flag, isList, isObject, numbers, whole } from "../options.ts";
 
-/** Options of {@link windows}. */
-export interface WindowOptions extends Pick<WindowGrid, "size" | "stride" | "segments"> {
+const isArrayLike = (value: unknown) =>
+  isList(value) || isObject(value) && "read" in (value as object);
+
+export const windowOptions = declare("make windows", {
+  /** Frames of a window. */
+  size: whole({ required: true, from: 1, says: "frames of a window" }),
+  /** Frames from the start of one window to that of the next. Default 1. */
+  stride: whole({ default: 1, from: 1, says: "frames from one window to the next" }),
+  /** First frame of every segment, ascending from 0; no window crosses into another segment. */
+  segments: numbers({
+    takes: "S",
+    otherwise: "one of all frames",
+    says: "first frame of every segment, from 0; windows do not cross",
+  }),
   /** A label per frame: [frames] or [frames, ...]. A window has that of its last frame. */
-  labels?: ChunkedArray | NumericArray;
+  labels: custom<ChunkedArray | NumericArray, { says: string }>(
+    "an array",
+    isArrayLike,
+    { says: "a label for each frame; a window has that of its last frame" },
+  ),
   /** Frames by which labels come later: a window has the label of that many frames after its last. */
-  delay?: number;
+  delay: whole({ default: 0, from: 0, flag: false, says: "frames by which labels come later" }),
   /** Whether batches have the label of the frame before the labelled one, too. */
-  previous?: boolean;
+  previous: flag({
+    default: false,
+    flag: false,
+    says: "give the label of the frame before the labelled one too",
+  }),
   /**
    * A weight per frame, [frames]; a window has that of its labelled frame. One that depends on what came
    * before, as on a change of action, is to be worked out from the frame before.
    */
-  weights?: ArrayLike<number>;
-}
+  weights: numbers({ says: "a weight for each frame; a window has that of its labelled frame" }),
+});
+
+/** Options of {@link windows}. */
+export type WindowOptions = OptionsOf<typeof windowOptions>;
 
 /**
  * Windows over frames: a virtual array [windows, size, ...] that copies nothing until it is read or
@@ -62,10 +87,7 @@ export interface WindowOptions extends Pick<WindowGrid, "size" | "stride" | "seg
  */
 export function windows(frames: ChunkedArray | NumericArray, options: WindowOptions): Windows {
   const base = isArray(frames) ? frames : fromTypedArray(frames);
-  const { labels, weights, delay = 0, previous = false } = options;
-  if (!Number.isInteger(delay) || delay < 0) {
-    throw new RangeError(`Cannot make windows: delay is ${delay}, wanted a whole number from 0`);
-  }
+  const { labels, weights, delay, previous, ...grid } = windowOptions.check(options);
   if ((previous || delay > 0) && !labels && !weights) {
     throw new TypeError("Cannot make windows: previous and delay want labels, none were given");
   }
@@ -76,7 +98,7 @@ export function windows(frames: ChunkedArray | NumericArray, options: WindowOpti
       `Cannot make windows: got ${weights.length} weights, there are ${count} frames`,
     );
   }
-  return new Windows(base, options, told);
+  return new Windows(base, grid, told);
 }
 
 /** What windows know of frames besides the frames. */
@@ -89,12 +111,12 @@ interface Told {
 
 /** What {@link windows} makes. */
 export class Windows extends WindowView {
-  readonly #grid: WindowOptions;
+  readonly #grid: WindowGrid;
   readonly #told: Told;
 
   constructor(
     base: ChunkedArray,
-    grid: WindowOptions,
+    grid: WindowGrid,
     told: Told,
     segments?: readonly Segment[],
   ) {
@@ -110,15 +132,15 @@ export class Windows extends WindowView {
    * Batches of windows: in buffers of a GPU, or as typed arrays where none is given. Planned at once;
    * frames are read when they are iterated over.
    *
+   * @throws {TypeError} If an option is not known, or of another kind.
    * @throws {RangeError} If an option is out of its range.
    * @throws {BudgetError} If a batch and the frames it needs exceed the budget.
    */
-  batches(gpu: Gpu, options: BatchOptions): Batches<DeviceBatch>;
-  batches(options: HostBatchOptions): Batches<HostBatch>;
-  batches(first: Gpu | HostBatchOptions, second?: BatchOptions): Batches<WindowBatch> {
+  batches(gpu: Gpu, options?: BatchOptions): Batches<DeviceBatch>;
+  batches(options?: HostBatchOptions): Batches<HostBatch>;
+  batches(first: Gpu | HostBatchOptions = {}, second: BatchOptions = {}): Batches<WindowBatch> {
     const gpu = first instanceof Gpu ? first : undefined;
     const options = gpu ? second : first as HostBatchOptions;
-    if (!options) throw new TypeError("Cannot make batches: no options were given, wanted a size");
     return new Batches<WindowBatch>(this, gpu, options, this.#companions());
   }
 

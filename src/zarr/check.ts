@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { OptionsOf } from "../options.ts";
+import { declare, signal } from "../options.ts";
 import { ChunkError } from "../errors.ts";
 import { openJournal } from "../store/journal.ts";
 import { partialKey } from "../store/place.ts";
@@ -43,6 +45,10 @@ export interface StoreCheck {
   advice: string;
 }
 
+export const checkOptions = declare("check a store", { signal });
+
+export type CheckOptions = OptionsOf<typeof checkOptions>;
+
 /**
  * Reads every chunk of a store, one at a time, and compares checksums where the format has them.
  *
@@ -50,8 +56,9 @@ export interface StoreCheck {
  */
 export async function checkStore(
   place: string,
-  { signal }: { signal?: AbortSignal } = {},
+  options: CheckOptions = {},
 ): Promise<StoreCheck> {
+  const { signal } = checkOptions.check(options);
   const store = await openStore(place);
   try {
     const group = await readGroupAttributes(store);

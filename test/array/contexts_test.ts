@@ -123,7 +123,7 @@ describe("contexts()", () => {
     expect(make({ width: 0 })).toThrow("width is 0, wanted a whole number from 1");
     expect(make({ lag: -1 })).toThrow("lag is -1, wanted a whole number from 0");
     expect(make({ firstTarget: 0.5 })).toThrow("firstTarget is 0.5, wanted a whole number from 0");
-    expect(make({ mode: "max" })).toThrow('mode is "max", wanted "mean" or "flat"');
+    expect(make({ mode: "max" })).toThrow('mode is "max", wanted one of mean, flat');
     expect(make({ width: 31 })).toThrow(
       "Cannot make contexts: a context has 31 frames and 1 around it, the longest of 1",
     );

@@ -1,6 +1,9 @@
+import { MODEL_FORMAT } from "../../src/condition/models.ts";
+import { openStored } from "../../src/stream/output.ts";
+import type { NumericArray } from "../../src/types.ts";
+import { arrayNames } from "../../src/zarr/group.ts";
 import { afterAll, describe, expect, it } from "vitest";
 import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
-import { readResult } from "../../src/array/result_store.ts";
 import type { ConditionConfig, ConditionReport } from "../../src/condition/condition.ts";
 import { run } from "../../src/condition/condition.ts";
 import { BudgetError } from "../../src/errors.ts";
@@ -87,6 +90,17 @@ function numbersOf({ results, splits }: ConditionReport, name?: string) {
 
 let first: ConditionReport;
 
+/** All arrays of a stored model. */
+async function readModel(place: string): Promise<Record<string, NumericArray>> {
+  const stored = await openStored(place, MODEL_FORMAT);
+  const store = await openStore(place);
+  const names = await arrayNames(store, 3);
+  await store.close();
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name: string) => [name, await stored.read(name)] as const)),
+  );
+}
+
 describe("condition.run()", () => {
   it("finds the past that was planted, as its definition does with the stored centroids", async () => {
     const out = newPlace("planted");
@@ -112,7 +126,7 @@ describe("condition.run()", () => {
     const splits = JSON.parse(await readText(out, "/splits.json"));
     expect(splits.train_speakers.length).toBe(4);
     expect(splits.holdout_utterances.length).toBe(1);
-    const { arrays } = await readResult(`${out}/models/lag2_mean_vq4.zarr`, "condition");
+    const arrays = await readModel(`${out}/models/lag2_mean_vq4.zarr`);
     const { features, frames } = planted;
     const contexts: number[] = [];
     const deltas: number[][] = [];
@@ -300,27 +314,27 @@ describe("condition.run()", () => {
     const flat = { name: "a", context: "flat" };
     await refused(
       { lag: 1 },
-      '"lag" of the configuration is not known, "lags" may be meant, wanted one of input, out',
+      'there is no option "lag", "lags" may be meant, wanted one of input, out',
     );
-    await refused({ holdouts: 0 }, '"holdouts" of the configuration is not known, "holdout" may');
+    await refused({ holdouts: 0 }, 'there is no option "holdouts", "holdout" may be meant');
     await refused({ Seed: 1 }, '"seed" may be meant');
-    await refused({ colour: 1 }, '"colour" of the configuration is not known, wanted one of');
-    await refused({ lags: [0] }, "a lag is 0, wanted a whole number from 1");
-    await refused({ out: "" }, "out is missing");
+    await refused({ colour: 1 }, 'there is no option "colour", wanted one of');
+    await refused({ lags: [0] }, "lags[0] is 0, wanted a whole number from 1");
+    await refused({ out: "" }, 'out is "", wanted a place');
     await refused({ input: {} }, "input has none of latents and frames");
     await refused({ conditions: [flat] }, "a has none of clusters and quartile");
     await refused({ conditions: [{ ...flat, quartile: true }] }, "a has no components");
     await refused({ conditions: [{ ...flat, context: "max", clusters: 2 }] }, 'is "max"');
-    await refused({ slices: ["loud"] }, 'slice "loud" is not known');
-    await refused({ slices: ["medail"] }, 'slice "medail" is not known, "medial" may be meant');
-    await refused({ shuffle: "nunpy" }, 'shuffle "nunpy" is not known, "numpy" may be meant');
+    await refused({ slices: ["loud"] }, 'slices[0] is "loud", wanted one of');
+    await refused({ slices: ["medail"] }, 'slices[0] is "medail", "medial" may be meant');
+    await refused({ shuffle: "nunpy" }, 'shuffle is "nunpy", "numpy" may be meant');
     await refused(
       { energyMedian: "all" },
-      'energyMedian "all" is not known, wanted one of frames, r',
+      'energyMedian is "all", wanted one of frames, rows',
     );
     await refused(
       { thresholds: { ration: 1 } },
-      '"ration" of thresholds is not known, "ratio" may be',
+      'there is no option "thresholds.ration", "ratio" may be meant',
     );
     await refused(
       { conditions: [{ ...flat, quartile: true, components: 16 }] },
@@ -330,14 +344,14 @@ describe("condition.run()", () => {
     await refused({ frameRate: 12.5 }, "frameRate is 12.5 and minSeconds is missing");
     await refused(
       { frameRate: 0, minSeconds: 3 },
-      "frameRate is 0, wanted frames a second, above 0",
+      "frameRate is 0, wanted a number above 0",
     );
     await refused(
       { frameRate: 2, minSeconds: 50 },
       "all 18 utterances are shorter than 50 s at 2 frames a second",
     );
     await refused({ input: { ...input, index: "a.csv" } }, "input has both of index and segments");
-    await refused({ input: { ...input, energy: 3 } }, "energy of input is 3, wanted a place");
+    await refused({ input: { ...input, energy: 3 } }, "input.energy is 3, wanted a place");
     await refused({ trainShare: 1 }, "trainShare is 1, wanted a number from 0 below 1");
     await refused({ trainShare: 0.01 }, "of 6 speakers 0 are train and 6 eval");
     await refused({ speakers: { train: ["s1"], eval: ["s9"] } }, 'no utterance of "s9"');
@@ -348,7 +362,7 @@ describe("condition.run()", () => {
     );
     await refused(
       { speakers: { train: [0.5], eval: ["s1"] } },
-      "speaker 0.5 of train and eval is no name",
+      "speakers.train[0] is 0.5, wanted a name",
     );
     await refused(
       { speakers: { train: [1], eval: ["s1"] } },
@@ -361,7 +375,7 @@ describe("condition.run()", () => {
     await refused({ holdout: [99] }, "there is no train utterance 99 to hold out");
     await refused(
       { holdout: [null] },
-      "utterance null of holdout is no name, wanted a text or a whole",
+      "holdout[0] is null, wanted a name: a text or a whole",
     );
     await refused(
       { input: { ...input, speakers: [null, ...input.speakers.slice(1)] } },
@@ -738,9 +752,8 @@ describe("condition.run()", () => {
       expect([rows, taken]).toEqual([train.rows, effectiveClusters]);
       expect(effectiveClusters).toBeLessThanOrEqual(train.rows);
       expect(other.slices.all!.rows).toBeLessThanOrEqual(other.rows);
-      const { arrays } = await readResult(
+      const arrays = await readModel(
         `${places.at(-1)!}/models/lag1_pca${components}_quartile.zarr`,
-        "condition",
       );
       const ids = [...arrays.cluster_ids as Int32Array];
       expect(ids).toEqual(ids.slice().sort((a, b) => a - b));

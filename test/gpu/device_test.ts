@@ -47,7 +47,7 @@ describe("openGpu()", () => {
   });
 
   it("refuses a budget that is no size", async () => {
-    await expect(openGpu({ budget: "lots" })).rejects.toThrow(/Cannot read a size: got "lots"/);
+    await expect(openGpu({ budget: "lots" })).rejects.toThrow(/budget is "lots", wanted bytes/);
   });
 
   it("finds an adapter by all of its name", async () => {

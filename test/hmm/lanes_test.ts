@@ -206,7 +206,7 @@ describe("lanes", () => {
   it("are refused where they make no sense", () => {
     const plan = (options: Partial<DecodeOptions>) => () =>
       planDecode(continuous({ movementVar: 4 }), options, 10);
-    expect(plan({ lanes: 0 })).toThrow(/lanes is 0, wanted a whole number from 1/);
+    expect(plan({ lanes: 0 })).toThrow(/lanes is 0, wanted "auto" or a whole number from 1/);
     expect(plan({ burnInRows: 1.5 })).toThrow(/burnInRows is 1.5/);
     expect(plan({ laneTolerance: 0 })).toThrow(/laneTolerance is 0/);
     expect(plan({ lanes: 2, chunkRows: 100 })).toThrow(

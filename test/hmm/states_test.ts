@@ -43,8 +43,10 @@ describe("stateModel()", () => {
     expect(refused({ discreteTransition: [[0.9, 0.1], [0.2, 0.7]] }))
       .toThrow(/row 1 of discreteTransition sums to/);
     expect(refused({ transitions: [[uniform, uniform], [uniform]] })).toThrow(/not square/);
-    expect(() => continuous({ movementVar: 0 })).toThrow(/movementVar 0/);
-    expect(() => contFrag({ movementVar: NaN })).toThrow(/movementVar NaN/);
+    expect(() => continuous({ movementVar: 0 })).toThrow(
+      /movementVar is 0, wanted a number above 0/,
+    );
+    expect(() => contFrag({ movementVar: NaN })).toThrow(/movementVar is NaN/);
   });
 
   it("takes every kind of transition, and says what is wrong with one", () => {

@@ -85,7 +85,7 @@ async function fit<Result>(
   rows: number,
   features: number,
   chunk: number,
-  choices: PcaFitOptions,
+  choices: PcaFitOptions & { out?: undefined },
   use: (fit: PcaResult, view: ContextView) => Result | Promise<Result>,
 ): Promise<Result> {
   const segments = Array.from({ length: rows / 200 }, (_, i) => SEGMENT * i);

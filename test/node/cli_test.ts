@@ -221,8 +221,8 @@ describe("bad input gets a clear error before any work:", () => {
   });
 
   it("a bin size that gives no interior bins, or more than fit the budget", async () => {
-    await refused(["--bin-size", "0"], 2, /the bin size is 0/);
-    await refused(["--bin-size=-1"], 2, /the bin size is -1/);
+    await refused(["--bin-size", "0"], 2, /binSize is 0, wanted a number above 0/);
+    await refused(["--bin-size=-1"], 2, /binSize is -1/);
     const fine = ["--bin-size", "0.01", "--movement-var", "0.01", "--budget", "96KiB"];
     const over = await refused(fine, 3, /the budget is 96/);
     expect(over.name).toBe("BudgetError");
@@ -235,7 +235,7 @@ describe("bad input gets a clear error before any work:", () => {
     const enough = await decode("--out", fresh(), "--budget", String(error.smallestBudgetBytes));
     expect(enough.code).toBe(0);
     await refused(["--budget", String(error.smallestBudgetBytes - 1)], 3, /smallest/);
-    await refused(["--budget", "plenty"], 2, /Cannot read a size/);
+    await refused(["--budget", "plenty"], 2, /budget is "plenty", wanted bytes/);
   });
 
   it("a place that cannot be written", async () => {
@@ -284,11 +284,15 @@ describe("bad input gets a clear error before any work:", () => {
   });
 
   it("a missing option, a preset nobody knows, intervals that are none", async () => {
-    await refused(["--states", "wandering"], 2, /wanted continuous or contFrag/);
+    await refused(["--states", "wandering"], 2, /wanted one of continuous, contFrag/);
     await refused(["--train", "5:3"], 2, /wanted start:stop/);
     await refused(["--step", "fast"], 2, /--step: got "fast"/);
     await refused(["--rate", "50"], 2, /rate is 50 Hz and step 0.02 s, wanted one of them/);
-    await refused(["--time-grid", "bins"], 2, /it is "bins", wanted "edges" or "timestamps"/);
+    await refused(
+      ["--time-grid", "bins"],
+      2,
+      /timeGrid is "bins", wanted one of edges, timestamps/,
+    );
     await refused(["--missing", "1:2,lost"], 2, /--missing: got "lost"/);
     await refused(["--intervals", "0:1,0.5:2"], 2, /interval 1 starts at 0.5 s/);
     await refused(["--start", "3", "--stop", "2"], 2, /start is 3 s and stop 2 s/);

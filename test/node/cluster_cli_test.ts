@@ -175,7 +175,7 @@ describe("sluice pca", () => {
     expect(summary).toMatchObject({ rows: 80, features: 27, components: 2, residual: 0 });
     const stored = await openPca(out);
     expect([...stored.explainedVariance]).toEqual(summary.explainedVariance);
-    expect(stored.scores!.length).toBe(160);
+    expect(stored.scores!.shape).toEqual([80, 2]);
     const other = await runCli([
       "pca",
       ...input,
@@ -214,7 +214,7 @@ describe("sluice pca", () => {
     const out = file("contexts.zarr");
     const flat = await facts(["pca", ...input, ...segments, "--components", "2", "--out", out]);
     expect(flat).toMatchObject({ rows: ROWS - 2 * 3, features: 3 * FEATURES, components: 2 });
-    expect((await openPca(out)).scores!.length).toBe(2 * flat.rows);
+    expect((await openPca(out)).scores!.shape).toEqual([flat.rows, 2]);
     const means = await facts([
       "kmeans",
       ...input,

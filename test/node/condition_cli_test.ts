@@ -155,7 +155,7 @@ describe("sluice condition", () => {
     const misspelt = await condition({ out: file("misspelt"), holdOut: 0 }, "--json", "--quiet");
     expect(misspelt.code).toBe(2);
     expect(JSON.parse(misspelt.stdout).error.message).toMatch(
-      /"holdOut" of the configuration is not known, "holdout" may be meant/,
+      /there is no option "holdOut", "holdout" may be meant/,
     );
   });
 
@@ -171,7 +171,7 @@ describe("sluice condition", () => {
       expect(JSON.parse(run.stdout).error.message).toMatch(message);
       expect(run.code).toBe(code);
     };
-    await refused({ lags: [0] }, 2, /a lag is 0/);
+    await refused({ lags: [0] }, 2, /lags\[0\] is 0/);
     await refused(
       { input: { frames: file("none.npy"), segments: [0], speakers: [1] } },
       2,

@@ -11,7 +11,7 @@ import { Journal } from "../../src/store/journal.ts";
 import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import { variable } from "../../src/stream/output.ts";
 import { Plan } from "../../src/stream/plan.ts";
-import type { PlanChoices } from "../../src/stream/plan.ts";
+import type { PlanChoices } from "../../src/stream/choices.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { taskOf } from "../support/task.ts";

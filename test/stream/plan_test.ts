@@ -6,7 +6,7 @@ import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import type { LoopStep, Pass } from "../../src/stream/pass.ts";
 import { cutRows, tilesBetween } from "../../src/stream/pass.ts";
-import type { PlanChoices } from "../../src/stream/plan.ts";
+import type { PlanChoices } from "../../src/stream/choices.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import { tilesAlive } from "../../src/stream/schedule.ts";
 import type { Measured } from "../../src/stream/task.ts";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import type { Pass, SharedBuffer, SlotBuffer, Tile } from "../../src/stream/pass.ts";
-import type { PlanChoices } from "../../src/stream/plan.ts";
+import type { PlanChoices } from "../../src/stream/choices.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { Measured, TaskLayout } from "../../src/stream/task.ts";
 import { taskOf } from "../support/task.ts";

@@ -144,7 +144,7 @@ export function checkBatches(
   kept: readonly KeptBatch[],
   view: Windows,
   values: Float32Array,
-  { size, dropLast = false }: BatchOptions,
+  { size = 256, dropLast = false }: BatchOptions,
 ): number[] {
   const elements = view.shape.slice(1).reduce((product, count) => product * count, 1);
   const features = elements / view.size;

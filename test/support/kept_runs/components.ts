@@ -64,7 +64,7 @@ function resumed(name: string, array: ChunkedArray, read: number, fit: Fit): Kep
     async run(bench) {
       const out = bench.place();
       await stopAtRead(array, read, (slow) => fit(bench, slow, out, false));
-      const returned: PcaResult = expectResumed(await fit(bench, array, out, true).run());
+      const returned = expectResumed(await fit(bench, array, out, true).run());
       return { stores: { pca: out }, returned };
     },
   };

@@ -8,14 +8,15 @@ import { smallRecording } from "../recordings.ts";
 import { expectResumed, stopAt } from "./interrupt.ts";
 import type { Bench, KeptRun } from "./kept.ts";
 
+type StateModel = NonNullable<Parameters<typeof decoder.sortedSpikes>[0]["states"]>;
 type Model = ReturnType<typeof decoder.sortedSpikes>;
 type Options = Omit<Partial<DecodeOptions>, "out">;
 
 const { contFrag, continuous, sortedSpikes, stateModel } = decoder;
 
-const track = (states: Parameters<typeof sortedSpikes>[0]["states"], seconds = 8) =>
+const track = (states: StateModel, seconds = 8) =>
   sortedSpikes({ ...smallRecording({ seconds }), states, binSize: 3, positionStd: 3 });
-const box = (states: Parameters<typeof sortedSpikes>[0]["states"], seconds = 6) =>
+const box = (states: StateModel, seconds = 6) =>
   sortedSpikes({
     ...smallRecording({ seconds, dimensions: 2, units: 9 }),
     states,
@@ -83,7 +84,7 @@ function ownMatrix() {
 }
 
 /** Two corridors at a right angle: most of the box is outside of the track. */
-function corner(states: Parameters<typeof sortedSpikes>[0]["states"]) {
+function corner(states: StateModel) {
   const { position, spikes } = smallRecording({ seconds: 6, units: 8 });
   const values = new Float64Array(2 * position.times.length);
   position.values.forEach((value, i) => {

@@ -1,7 +1,7 @@
 /** What is kept of a run: hashes of the files it wrote, attributes, and what it returned. */
 
 import { openStore } from "../../../src/store/store.ts";
-import type { Gpu } from "../../../src/mod.ts";
+import type { ChunkedArray, Gpu } from "../../../src/mod.ts";
 
 /** What a run is given. */
 export interface Bench {
@@ -46,6 +46,14 @@ const OWN_TO_A_RUN = ["plan_hash", "settings_hash", "sluice_version", "adapter"]
 
 /** What is measured, and differs from run to run. */
 const MEASURED = ["projectedBytes", "peakBytes", "seconds", "resumed"];
+
+/** What a result has beside its numbers where it is stored. */
+const OF_A_STORE = ["place", "model", "close"];
+
+/** Rows that are read from a store, where a result in memory has typed arrays. */
+function isArray(value: unknown): value is ChunkedArray {
+  return typeof value === "object" && value !== null && "read" in value && "shape" in value;
+}
 
 export async function keep({ stores, returned }: Ran): Promise<Kept> {
   const kept: Record<string, KeptStore> = {};
@@ -118,9 +126,10 @@ async function keepValue(value: unknown): Promise<unknown> {
   }
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
   if (Array.isArray(value)) return await Promise.all(value.map(keepValue));
+  if (isArray(value)) return await keepValue(await value.read(0, value.shape[0]!));
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).filter(([name, item]) =>
-      item !== undefined && !MEASURED.includes(name)
+      item !== undefined && !MEASURED.includes(name) && !OF_A_STORE.includes(name)
     );
     return Object.fromEntries(
       await Promise.all(entries.map(async ([name, item]) => [name, await keepValue(item)])),
