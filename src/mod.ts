@@ -58,6 +58,8 @@ export type {
 export { openPca, PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
+export type { OpenedArrays, OpenedResult } from "./open.ts";
+export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";

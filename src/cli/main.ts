@@ -16,6 +16,7 @@ import {
   StoreError,
 } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { predict, predictHelp, transform, transformHelp } from "./apply.ts";
 import { check, checkHelp } from "./check.ts";
 import { condition, conditionHelp } from "./condition.ts";
 import { decode, decodeHelp } from "./decode.ts";
@@ -52,6 +53,8 @@ const COMMANDS: Record<
   info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
   kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
+  predict: { run: predict, help: predictHelp, summary: "assign rows by a stored k-means" },
+  transform: { run: transform, help: transformHelp, summary: "project rows by a stored PCA" },
   windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };
 

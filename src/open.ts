@@ -1,0 +1,87 @@
+/**
+ * Opens any result that this package stored, by what it says it is.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "./chunked_array.ts";
+import type { StoredKMeans } from "./cluster/kmeans.ts";
+import { openKMeans } from "./cluster/kmeans.ts";
+import type { StoredPca } from "./decompose/pca.ts";
+import { openPca } from "./decompose/pca.ts";
+import { ChunkError } from "./errors.ts";
+import type { DecodeResult } from "./hmm/decoder.ts";
+import { openResult } from "./hmm/decoder.ts";
+import { openStore } from "./store/store.ts";
+import { openStored, storedAttributes } from "./stream/output.ts";
+import { arrayNames } from "./zarr/group.ts";
+
+/** A result, and of which kind it is. */
+export type OpenedResult =
+  | ({ kind: "decode" } & DecodeResult)
+  | ({ kind: "kmeans" } & StoredKMeans)
+  | ({ kind: "pca" } & StoredPca)
+  | OpenedArrays;
+
+/** A result that is arrays alone: predictions, scores, distances, models of a conditioning. */
+export interface OpenedArrays {
+  kind: "arrays";
+  /** What attributes call it, as `sluice.pca.scores`. */
+  format: string;
+  attributes: Record<string, unknown>;
+  /** By their names in the store. */
+  arrays: Record<string, ChunkedArray>;
+  close(): Promise<void>;
+}
+
+const OURS = "sluice.";
+
+const OPENERS: Record<string, (place: string) => Promise<OpenedResult>> = {
+  "sluice.decode": async (place) => ({ kind: "decode", ...await openResult(place) }),
+  "sluice.kmeans": async (place) => ({ kind: "kmeans", ...await openKMeans(place) }),
+  "sluice.pca": async (place) => ({ kind: "pca", ...await openPca(place) }),
+};
+
+/**
+ * Opens a stored result: a decode to be read, a k-means whose `model` predicts, a PCA whose `model`
+ * transforms. Close it when it is not needed any more.
+ *
+ * @example
+ * ```ts
+ * const fit = await open("latents.pca.zarr");
+ * if (fit.kind === "pca") await fit.model.transform(gpu, others, { out: "scores.zarr" }).run();
+ * ```
+ *
+ * @throws {ChunkError} If there is none at `place`, it is not finished, or a newer version wrote it.
+ */
+export async function open(place: string): Promise<OpenedResult> {
+  const format = (await storedAttributes(place))?.format;
+  const opener = OPENERS[String(format)];
+  if (opener) return await opener(place);
+  if (typeof format === "string" && format.startsWith(OURS)) return await openArrays(place, format);
+  throw new ChunkError(
+    `Cannot open ${place}: ${
+      format === undefined ? "no result is stored there" : `it holds "${format}"`
+    }, wanted a result of this package`,
+    place,
+  );
+}
+
+async function openArrays(place: string, format: string): Promise<OpenedArrays> {
+  const kind = format.slice(OURS.length);
+  const { attributes, open } = await openStored(place, { kind, formatVersion: 1 });
+  const store = await openStore(place);
+  const arrays: Record<string, ChunkedArray> = {};
+  const close = async () => {
+    for (const array of Object.values(arrays)) await array.close();
+  };
+  try {
+    for (const name of await arrayNames(store, 3)) arrays[name] = await open(name);
+  } catch (error) {
+    await close();
+    throw error;
+  } finally {
+    await store.close();
+  }
+  return { kind: "arrays", format, attributes, arrays, close };
+}
