@@ -28,7 +28,7 @@ import type {
   StoredPrediction,
   StoredSoftPrediction,
 } from "./results.ts";
-import { countRows, KMEANS_FORMAT, openArrays, openFit, readFit } from "./results.ts";
+import { countRows, KMEANS_FORMAT, openFit, readFit } from "./results.ts";
 import { softNearest } from "./soft_nearest.ts";
 
 export type {
