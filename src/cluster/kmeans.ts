@@ -36,7 +36,7 @@ import type {
   StoredPrediction,
   StoredSoftPrediction,
 } from "./results.ts";
-import { countRows, KMEANS_FORMAT, openArrays, openFit, readFit } from "./results.ts";
+import { countRows, KMEANS_FORMAT, openFit, readFit } from "./results.ts";
 import { softNearest } from "./soft_nearest.ts";
 
 export type { KMeansFitOptions, KMeansOptions, SoftOptions } from "./kmeans_options.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fromTypedArray } from "../../src/array/array.ts";
+import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import type { KMeansOptions } from "../../src/cluster/kmeans.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
 import { BudgetError } from "../../src/errors.ts";
@@ -287,9 +287,17 @@ describe("KMeans", () => {
     const fit = (options: Partial<KMeansOptions> = {}, overwrite = false) =>
       new KMeans({ k: K, seed: 4, inits: 1, ...options }).fit(gpu(), points, { out, overwrite });
     const first = await fit().run();
-    const stored = await openKMeans(out);
-    for (const name of ["centroids", "ids", "distances", "inertia", "nearTies"] as const) {
-      expect(stored[name]).toEqual(first[name]);
+    const returned = await new KMeans({ k: K, seed: 4, inits: 1 }).fit(gpu(), points).run();
+    const opened = await openKMeans(out);
+    for (const stored of [first, opened]) {
+      for (const name of ["centroids", "inertia", "nearTies", "iterations", "converged"] as const) {
+        expect(stored[name]).toEqual(returned[name]);
+      }
+      for (const name of ["ids", "distances"] as const) {
+        expect(await readAll(stored[name])).toEqual(returned[name]);
+      }
+      expect(stored.place).toBe(out);
+      await stored.close();
     }
     expect(first.peakBytes.disk).toBeLessThanOrEqual(first.projectedBytes.disk);
     const again = await fit().run();
