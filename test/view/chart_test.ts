@@ -345,6 +345,15 @@ describe("heatMap()", () => {
     );
   });
 
+  it("averages the numbers that there are", async () => {
+    const columns = 60_000;
+    // 1 and none in turns at the left, 0 and none at the right
+    const values = numbers(columns, (i) => i % 2 === 0 ? NaN : i < columns / 2 ? 1 : 0);
+    const [image] = all(draw(chartOf(grid(columns, 1, values)), 480), "image");
+    const [row] = await pngRows(image!.attributes.href!);
+    expect(new Set(row)).toEqual(new Set([63, 0]));
+  });
+
   it("tells cells without a number apart, and says so in the key", () => {
     for (const [columns, rows] of [[2, 2], [40, 30]] as const) {
       const values = posterior(columns, rows);
