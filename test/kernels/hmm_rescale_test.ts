@@ -23,6 +23,7 @@ async function check(
   filtered: Uint32Array,
   back: Uint32Array,
   lastLane?: number,
+  burnInEnd: number = NOWHERE,
 ): Promise<void> {
   const bins = starts.at(-1)!;
   const states = starts.length - 1;
@@ -41,6 +42,7 @@ async function check(
         // of all lanes this one alone ends here
         firstEnd: lastLane === undefined ? NOWHERE : row + 1000 * lastLane,
         laneLength: lastLane === undefined ? 0 : 1000,
+        burnInEnd,
       }),
       states: Uint32Array.from(starts.flatMap((start) => [start, 0])),
       back,
@@ -54,12 +56,13 @@ async function check(
   const all = wide.asWide(outputs.filtered!);
   for (let lane = 0; lane < lanes; lane++) {
     const here = lane * laneRows + row;
+    const isStart = lane === lastLane || burnInEnd === row;
     const twin = reference.hmmRescale(
       wide.logsOf(own(filtered, lane)),
-      lane === lastLane ? undefined : wide.logsOf(own(back, lane)),
+      isStart ? undefined : wide.logsOf(own(back, lane)),
     );
     expect(wide.largestError(own(all, here), twin)).toBeLessThan(TOLERANCE);
-    if (lane === lastLane) expect(own(all, here)).toEqual(own(filtered, lane));
+    if (isStart) expect(own(all, here)).toEqual(own(filtered, lane));
     expect(own(wide.asWide(outputs.smoothed_carry!), lane)).toEqual(own(all, here));
     logSumsOfStates(twin, starts).forEach((total, state) => {
       const sum = outputs.smooth_sums![here * states + state]!;
@@ -90,6 +93,17 @@ describe("hmm_rescale", () => {
       }
     }
   }
+
+  it("starts every lane over at the end of its burn-in, and in no other row", async () => {
+    const random = seeded(4);
+    const [filtered, back] = [0, 1].map(() =>
+      wide.randomWide(3 * 7, random, { depth: 8, zeros: 0 })
+    );
+    // rows of a lane are 0 to 3, and this one is 2
+    for (const burnInEnd of [0, 1, 2, 3]) {
+      await check([0, 4, 7], filtered!, back!, undefined, burnInEnd);
+    }
+  });
 
   it("keeps what is certain against all that was filtered", async () => {
     const never = -Infinity;

@@ -83,6 +83,54 @@ describe("hmm_smooth", () => {
       .toBeLessThan(TOLERANCE);
   });
 
+  /** A track where the animal is seen at bin 10, and was all but ruled out at bin 80. */
+  function ruledOut() {
+    const problem = hmmProblems().find(({ name }) => name === "91 bins of a track")!;
+    const layout = hmmLayout(problem);
+    const { bins } = layout;
+    const transition = referenceTransition(problem.grid, problem.model, 8);
+    const logLikelihoods = new Float64Array(2 * bins).fill(-3000);
+    logLikelihoods[10] = 0;
+    logLikelihoods[80] = -60;
+    // the row after turns that round, so that both are as likely
+    logLikelihoods[bins + 10] = -60;
+    logLikelihoods[bins + 80] = 0;
+    const forward = hmmFilter({ initial: layout.initial, transition, logLikelihoods });
+    return { layout, bins, transition, forward };
+  }
+
+  it("follows mass that was all but ruled out beside mass that was not", async () => {
+    const { layout, transition, forward } = ruledOut();
+    const twin = hmmSmooth(forward, transition);
+    // half of it each, in both rows
+    for (const at of [10, 80]) expect(Math.abs(twin[at]! - 0.5)).toBeLessThan(0.01);
+    const { outputs } = await runKernel(
+      gpu(),
+      smoothCase(
+        layout,
+        layout.perState(forward.logFiltered),
+        layout.perState(forward.logPredicted),
+      ),
+    );
+    expect(largestDifference(layout.unplace(outputs.filtered!).map(Math.exp), twin))
+      .toBeLessThan(DEEP_TOLERANCE);
+  });
+
+  it("leaves out what nothing was predicted for, there too", async () => {
+    const { layout, bins, transition, forward } = ruledOut();
+    const [logFiltered, logPredicted] = [forward.logFiltered.slice(), forward.logPredicted.slice()];
+    logFiltered[bins + 40] = Math.log(0.2);
+    logPredicted[bins + 40] = -Infinity;
+    const twin = hmmSmooth({ logFiltered, logPredicted }, transition);
+    const { outputs } = await runKernel(
+      gpu(),
+      smoothCase(layout, layout.perState(logFiltered), layout.perState(logPredicted)),
+    );
+    const smoothed = layout.unplace(outputs.filtered!).map(Math.exp);
+    expect(largestDifference(smoothed.subarray(0, bins), twin.subarray(0, bins)))
+      .toBeLessThan(DEEP_TOLERANCE);
+  });
+
   it("takes lanes side by side as it takes each alone", async () => {
     const problem = hmmProblems().find(({ name }) => name === "a ring with three states")!;
     const layout = hmmLayout(problem);

@@ -93,4 +93,40 @@ describe("vq_sums", () => {
     const parts = await sums(301, rows, await sums(0, 301, kernel.sumBytes(shape, 1)));
     expect(parts).toEqual(whole);
   });
+
+  it("goes on in a block that an earlier tile began, and begins those that begin in its own", async () => {
+    const [rows, codes, features, cut] = [600, 4, 3, 320];
+    const random = seeded(7);
+    const points = Float32Array.from({ length: rows * features }, random);
+    const book = Float32Array.from({ length: codes * features }, random);
+    const ids = Uint32Array.from({ length: rows }, () => Math.floor(codes * random()));
+    const shape = { features, codes, tileRows: cut };
+    const blockRows = kernel.sumBlockRows(codes);
+    // the second tile begins within a block
+    expect(cut % blockRows).not.toBe(0);
+    const sums = async (from: number, to: number, before: Float32Array | number) =>
+      (await runKernel(gpu(), {
+        spec: kernel.vqSums,
+        constants: kernel.vqSumsConstants(shape),
+        buffers: {
+          params: kernel.vqSumsParams(0, to - from, 0, from),
+          points: toPanels(points.subarray(from * features, to * features), features),
+          codebooks: packCodebooks([book], features).codebooks,
+          ids: ids.slice(from, to),
+          sums: before,
+        },
+        workgroups: kernel.vqSumsWorkgroups(to - from, shape, 1),
+        outputs: ["sums"],
+      })).outputs.sums!;
+    const twins = vqSums(points, book, ids, { features, blockRows });
+    const length = codes * features;
+    // what was there before means nothing
+    const first = await sums(0, cut, new Float32Array(kernel.sumBytes(shape, 1) / 4).fill(1e6));
+    const second = await sums(cut, rows, first);
+    twins.forEach((twin, block) => {
+      const at = block % kernel.sumRing(shape) * length;
+      const ended = (block + 1) * blockRows <= cut ? first : second;
+      twin.forEach((sum, i) => expect(Math.abs(ended[at + i]! - sum)).toBeLessThan(2e-5));
+    });
+  });
 });

@@ -209,7 +209,7 @@ describe("an array after a power cut at any moment", () => {
     const whole = new ForgetfulStore();
     await write(whole, spec, false);
     const wanted = await contents(whole);
-    for (let cutAt = 1; cutAt < whole.operations; cutAt += 4) {
+    for (let cutAt = 1; cutAt < whole.history.length; cutAt += 4) {
       for (let again = 1; again < 12; again += 2) {
         const first = new ForgetfulStore(new Map(), cutAt);
         await write(first, spec, false).catch(() => {});

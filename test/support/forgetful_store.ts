@@ -33,8 +33,8 @@ interface Safe {
 
 export class ForgetfulStore implements Store {
   readonly place = "memory:forgetful";
-  /** Calls that write or sync, until now. */
-  operations = 0;
+  /** Calls that write or sync, in their order: `append /log`. */
+  readonly history: string[] = [];
   /** What is read. */
   readonly #seen: Map<string, Uint8Array>;
   readonly #safe: Safe;
@@ -101,7 +101,7 @@ export class ForgetfulStore implements Store {
   set(key: string, bytes: Uint8Array): Promise<void> {
     keyParts(key, "write");
     const value = bytes.slice();
-    return this.#replace(key, value);
+    return this.#replace(`set ${key}`, key, value);
   }
 
   async append(key: string, { keep = 0 } = {}): Promise<Appender> {
@@ -109,7 +109,7 @@ export class ForgetfulStore implements Store {
     const partial = partialKey(key);
     const found = this.#seen.get(partial) ?? this.#seen.get(key) ?? new Uint8Array(0);
     if (found.byteLength < keep) throw tooShort(this.place + key, found.byteLength, keep);
-    await this.#write(undefined, () => {
+    await this.#write(`open ${key}`, undefined, () => {
       // of a finished value everything is synced, whichever of its two names it has
       const renamed = keep > 0 && !this.#seen.has(partial);
       if (renamed) this.#seen.delete(key);
@@ -129,12 +129,16 @@ export class ForgetfulStore implements Store {
   }
 
   delete(key: string): Promise<void> {
-    return this.#write(undefined, () => this.#forget((other) => other === key));
+    return this.#write(`delete ${key}`, undefined, () => this.#forget((other) => other === key));
   }
 
   deleteAll(prefix = "/"): Promise<void> {
     const folder = prefix.replace(/\/*$/, "/");
-    return this.#write(undefined, () => this.#forget((other) => other.startsWith(folder)));
+    return this.#write(
+      `delete ${folder}`,
+      undefined,
+      () => this.#forget((other) => other.startsWith(folder)),
+    );
   }
 
   list(prefix: string): Promise<string[]> {
@@ -166,7 +170,7 @@ export class ForgetfulStore implements Store {
         size += bytes.byteLength;
         const own = bytes.slice();
         return after(() =>
-          this.#write(undefined, () => {
+          this.#write(`append ${key}`, undefined, () => {
             const before = this.#seen.get(partial)!;
             const grown = new Uint8Array(before.byteLength + own.byteLength);
             grown.set(before);
@@ -179,24 +183,24 @@ export class ForgetfulStore implements Store {
         after(() => {
           const bytes = this.#seen.get(partial)!;
           const isRenamed = !this.#seen.has(key);
-          return this.#write(({ files, synced }) => {
+          return this.#write(`sync ${key}`, ({ files, synced }) => {
             if (isRenamed) files.delete(key);
             files.set(partial, bytes);
             synced.set(partial, bytes.byteLength);
           });
         }),
-      finish: () => after(() => this.#replace(key, this.#seen.get(partial)!)),
+      finish: () => after(() => this.#replace(`finish ${key}`, key, this.#seen.get(partial)!)),
       close: () => after(() => Promise.resolve()),
     };
   }
 
   /** Puts a value in its place, for good. */
-  #replace(key: string, bytes: Uint8Array): Promise<void> {
+  #replace(call: string, key: string, bytes: Uint8Array): Promise<void> {
     const put = (files: Map<string, Uint8Array>) => {
       files.set(key, bytes);
       files.delete(partialKey(key));
     };
-    return this.#write(({ files, synced }) => {
+    return this.#write(call, ({ files, synced }) => {
       put(files);
       synced.delete(partialKey(key));
     }, () => put(this.#seen));
@@ -215,13 +219,14 @@ export class ForgetfulStore implements Store {
   }
 
   /**
+   * @param call What it is called in the history.
    * @param makeSafe What is safe once the call resolves, and may be before.
    * @param show What is seen of it before that.
    */
-  async #write(makeSafe?: (safe: Safe) => void, show?: () => void): Promise<void> {
+  async #write(call: string, makeSafe?: (safe: Safe) => void, show?: () => void): Promise<void> {
     if (this.#cut) throw new PowerCutError();
     if (makeSafe) this.#underWay.add(makeSafe);
-    if (++this.operations >= this.#cutAt) {
+    if (this.history.push(call) >= this.#cutAt) {
       this.#cut = true;
       // appended bytes may be on their way to the disk
       if (!makeSafe) show?.();
