@@ -84,20 +84,17 @@ type ValueOf<Own> = Own extends Option<infer Value> ? Value : never;
 type NamesOf<Own, Given extends Presence> = {
   [Name in keyof Own]: Own[Name] extends Option<unknown, Given> ? Name : never;
 }[keyof Own];
-type Flat<Own> = { [Name in keyof Own]: Own[Name] };
+type ValuesOf<Own, Names extends keyof Own> = { -readonly [Name in Names]: ValueOf<Own[Name]> };
 
 /** What a caller may give. */
 export type GivenOf<Own> =
-  & { -readonly [Name in keyof Own as Name & NamesOf<Own, "required">]: ValueOf<Own[Name]> }
-  & {
-    -readonly [Name in keyof Own as Exclude<Name, NamesOf<Own, "required">>]?: ValueOf<Own[Name]>;
-  };
+  & ValuesOf<Own, NamesOf<Own, "required">>
+  & Partial<ValuesOf<Own, NamesOf<Own, "default" | "optional">>>;
 
 /** What a check gives back: with the defaults. */
-export type CheckedOf<Own> = Flat<
-  & { [Name in keyof Own as Exclude<Name, NamesOf<Own, "optional">>]: ValueOf<Own[Name]> }
-  & { [Name in keyof Own as Name & NamesOf<Own, "optional">]?: ValueOf<Own[Name]> }
->;
+export type CheckedOf<Own> =
+  & ValuesOf<Own, NamesOf<Own, "required" | "default">>
+  & Partial<ValuesOf<Own, NamesOf<Own, "optional">>>;
 
 /** Options that are checked together. */
 export interface Declaration<Own extends Options = Options> {

@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import type { OpenGpuOptions } from "../gpu/device.ts";
 import { gpuOptions } from "../gpu/device.ts";
+import { wantedNames } from "../math/format.ts";
 import type { GivenOf, Option, Options } from "../options.ts";
 import { flag } from "../options.ts";
 
@@ -51,7 +52,16 @@ export class CommandLine {
 
   /** @param positionals How many arguments are no options, at most. */
   constructor(args: string[], sections: Sections, { positionals = 0 } = {}) {
-    const flags = [common, ...Object.values(sections)].flatMap(flagsOf);
+    const all = [common, ...Object.values(sections)];
+    const flags = all.flatMap(flagsOf);
+    const stray = args.find((arg) =>
+      !flags.some(({ name }) => arg.split("=")[0] === `--${name}`) &&
+      arg.startsWith("--") && arg !== "--"
+    );
+    if (stray !== undefined) {
+      const wanted = wantedNames(stray.split("=")[0], flags.map(({ name }) => `--${name}`));
+      throw new UsageError(`Cannot read the options: there is no option "${stray}", ${wanted}`);
+    }
     try {
       const parsed = parseArgs({
         args,
@@ -68,19 +78,23 @@ export class CommandLine {
     } catch (error) {
       throw new UsageError(`Cannot read the options: ${(error as Error).message}`);
     }
+    // what is wrong is said before anything is opened
+    for (const { name, option } of flags) this.#value(name, option);
   }
 
   /**
-   * Values of options as their declaration wants them, but for those without a flag; checks are the
-   * callee's. `known` stands for what was not given.
+   * Values of options as their declaration wants them, but for those without a flag. `known` stands for
+   * what was not given.
    *
-   * @throws {UsageError} If one cannot be read, or is required and missing.
+   * @throws {UsageError} If one is required and missing.
    */
   read<const Own extends Options>(options: Own, known: Partial<GivenOf<Own>> = {}): GivenOf<Own> {
     const values: Record<string, unknown> = { ...known };
     for (const [name, option] of Object.entries(options)) {
       const isWhole = !option.members || option.flag === false;
-      const value = isWhole ? this.#read(name, option) : this.#members(option.members!);
+      const value = isWhole
+        ? this.#value(flagOf(name, option), option)
+        : this.#members(option.members!);
       if (value !== undefined) values[name] = value;
       const isMissing = option.required && values[name] === undefined;
       if (isMissing && flagsOf({ [name]: option }).length > 0) {
@@ -101,13 +115,13 @@ export class CommandLine {
     return this.#values[flag] as string | undefined;
   }
 
-  #read(name: string, option: Option): unknown {
-    const flag = flagOf(name, option);
+  #value(flag: string, option: Option): unknown {
     const value = option.flag === false ? undefined : this.#values[flag];
     if (value === undefined || typeof value === "boolean") return value && !flag.startsWith("no-");
-    const read = option.read?.(value);
-    if (read === undefined && option.read) throw unreadable(flag, value, option);
-    return read;
+    if (!option.read) return undefined;
+    const read = option.read(value);
+    if (read === undefined) throw unreadable(flag, value, option);
+    return option.check(read, { action: "run", name: `--${flag}` });
   }
 
   #members(members: Options): unknown {

@@ -25,11 +25,9 @@ export type Shuffle = "python" | "numpy";
 const SHUFFLES: readonly Shuffle[] = ["python", "numpy"];
 const isId = (value: unknown) =>
   typeof value === "string" && value !== "" || Number.isSafeInteger(value);
-const ids = list(
-  custom<Id, Record<never, never>>("a name: a text or a whole number", isId, {}),
-  { required: true, says: "speakers by name" },
-  1,
-);
+const id = custom<Id, Record<never, never>>("a name: a text or a whole number", isId, {});
+const ids = list(id, { required: true, says: "speakers by name" }, 1);
+const named = list(id, {});
 const share = number({ from: 0, below: 1 });
 
 /** How speakers and utterances are split. */
@@ -65,7 +63,7 @@ export const splitChoices = {
     }),
     wanted: "a number from 0 below 1, or a list of names",
     check: (value, place) =>
-      Array.isArray(value) ? ids.check(value, place) : share.check(value, place),
+      Array.isArray(value) ? named.check(value, place) : share.check(value, place),
   } as Option<number | readonly Id[], "default">,
   /** The speakers of both splits, by name, instead of a share drawn by the seed; others are left out. */
   speakers: record({ train: ids, eval: ids }, {

@@ -535,7 +535,7 @@ describe("options", () => {
     expect(plan({ chunkRows: 0 })).toThrow(/chunkRows is 0/);
     expect(plan({ tileRows: 1.5 })).toThrow(/tileRows is 1.5/);
     expect(plan({ slots: 9 })).toThrow(/slots is 9/);
-    expect(plan({ time: { step: 0 } })).toThrow(/step is 0 s/);
+    expect(plan({ time: { step: 0 } })).toThrow(/time.step is 0, wanted a number above 0/);
     expect(plan({ time: { start: 5, stop: 4 } })).toThrow(/start is 5 s and stop 4 s/);
   });
 });

@@ -221,8 +221,8 @@ describe("bad input gets a clear error before any work:", () => {
   });
 
   it("a bin size that gives no interior bins, or more than fit the budget", async () => {
-    await refused(["--bin-size", "0"], 2, /binSize is 0, wanted a number above 0/);
-    await refused(["--bin-size=-1"], 2, /binSize is -1/);
+    await refused(["--bin-size", "0"], 2, /--bin-size is 0, wanted a number above 0/);
+    await refused(["--bin-size=-1"], 2, /--bin-size is -1/);
     const fine = ["--bin-size", "0.01", "--movement-var", "0.01", "--budget", "96KiB"];
     const over = await refused(fine, 3, /the budget is 96/);
     expect(over.name).toBe("BudgetError");
@@ -291,7 +291,7 @@ describe("bad input gets a clear error before any work:", () => {
     await refused(
       ["--time-grid", "bins"],
       2,
-      /timeGrid is "bins", wanted one of edges, timestamps/,
+      /--time-grid is "bins", wanted one of edges, timestamps/,
     );
     await refused(["--missing", "1:2,lost"], 2, /--missing: got "lost"/);
     await refused(["--intervals", "0:1,0.5:2"], 2, /interval 1 starts at 0.5 s/);
