@@ -62,3 +62,8 @@ export function* elementsOf(element: XmlElement): Iterable<XmlElement> {
   yield element;
   for (const child of element.children) yield* elementsOf(child);
 }
+
+/** Reads a page that is HTML and, but for its `<meta>`, XML. */
+export function parseHtml(html: string): XmlElement {
+  return parseXml(html.replace("<!DOCTYPE html>\n", "").replace(/<meta [^>]*/g, "$& /"));
+}
