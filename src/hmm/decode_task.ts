@@ -418,8 +418,11 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     const normalisers = new Float64Array(rows);
     this.#forEachRow(tile, (row, i) => {
       const [shift, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
-      normalisers[i] = logNormaliser(shift!, inverse!) +
-        observation.logScale(row, maxima.subarray(i * own, (i + 1) * own));
+      normalisers[i] = observation.logEvidence(
+        logNormaliser(shift!, inverse!),
+        row,
+        maxima.subarray(i * own, (i + 1) * own),
+      );
       probabilities.set(shares, i * states);
     });
     return { normalisers, probabilities };

@@ -11,7 +11,7 @@ export const LIKELIHOOD = "likelihood";
 
 /**
  * How likely a row is in each bin, on the device. Its steps fill `likelihood` [rows, cells, 4], up to a factor
- * of the row, and `row_maximum` [rows, 2] i32, which {@link Observation.logScale} makes that factor of; rows
+ * of the row, and `row_maximum` [rows, 2] i32, of which {@link Observation.logEvidence} makes that factor; rows
  * are those of a tile, lane after lane.
  */
 export interface Observation {
@@ -28,10 +28,11 @@ export interface Observation {
   steps(): Step[];
   read(tile: Tile): Record<string, ArrayBufferView>;
   /**
-   * Natural logarithm of the factor that likelihoods of a row lack, f64.
+   * Logarithm of a row's evidence, natural, f64: with the factor that likelihoods on the device lack.
    *
+   * @param logSum Logarithm of the sum that the device found, natural.
    * @param row Of the recording.
    * @param maxima What `row_maximum` has of the row.
    */
-  logScale(row: number, maxima: Int32Array): number;
+  logEvidence(logSum: number, row: number, maxima: Int32Array): number;
 }

@@ -103,16 +103,13 @@ export function poissonObservation(
       return { spike_starts: starts, spike_units: list };
     },
 
-    logScale(row, maxima) {
-      let scale = poisson.fromFixed(maxima[0]!, maxima[1]!);
-      if (missing?.[row]) return scale;
+    logEvidence(logSum, row, maxima) {
       // what centring took out of the rates
-      let constant = silenceConstant;
-      for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+      let constant = missing?.[row] ? 0 : silenceConstant;
+      for (let spike = rowStarts[row]!; !missing?.[row] && spike < rowStarts[row + 1]!; spike++) {
         constant += unitConstants[units[spike]!]!;
       }
-      scale += constant;
-      return scale;
+      return logSum + poisson.fromFixed(maxima[0]!, maxima[1]!) + constant;
     },
   };
 }

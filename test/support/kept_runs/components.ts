@@ -29,7 +29,8 @@ function fit(
       const out = place();
       const { budget, ...own } = choices;
       const device = budget === undefined ? gpu : await withBudget(budget);
-      const returned = await new PCA(options).fit(device, array, { ...own, out }).run();
+      const returned = await new PCA(options).fit(device, array, { scores: false, ...own, out })
+        .run();
       return { stores: { pca: out }, returned };
     },
   };
@@ -45,7 +46,11 @@ function fitBatches(
     name: `IncrementalPCA: ${name}`,
     async run({ gpu, place }) {
       const out = place();
-      const returned = await new IncrementalPCA(options).fit(gpu, array, { ...choices, out }).run();
+      const returned = await new IncrementalPCA(options).fit(gpu, array, {
+        scores: false,
+        ...choices,
+        out,
+      }).run();
       return { stores: { pca: out }, returned };
     },
   };
@@ -140,7 +145,7 @@ export const COMPONENTS: readonly KeptRun[] = [
     50,
     ({ gpu }, frames, out, last) =>
       new PCA({ components: 4 })
-        .fit(gpu, flat(frames), { out, ...(!last && { tileRows: 64 }) }),
+        .fit(gpu, flat(frames), { out, scores: false, ...(!last && { tileRows: 64 }) }),
   ),
   fitBatches("scores", ROUND, { components: 3 }, { scores: true }),
   fitBatches("whitened scores of batches of 500", ROUND, { components: 2, whiten: true }, {
