@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import type { Codes } from "../../src/cluster/codes.ts";
-import { codesOf, Tally, tallyHeld } from "../../src/cluster/codes.ts";
+import { codesOf } from "../../src/cluster/codes.ts";
 import type { LloydOptions } from "../../src/cluster/lloyd.ts";
 import { Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
+import { Tally, tallyHeld } from "../../src/cluster/tally.ts";
 import { Points } from "../../src/feed/points.ts";
 import type { Tile } from "../../src/stream/pass.ts";
 import { createHeld } from "../../src/stream/task.ts";
