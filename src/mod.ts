@@ -45,6 +45,10 @@ export type {
   Prediction,
   SoftOptions,
   SoftPrediction,
+  StoredDistances,
+  StoredKMeans,
+  StoredPrediction,
+  StoredSoftPrediction,
 } from "./cluster/kmeans.ts";
 export { KMeans, openKMeans } from "./cluster/kmeans.ts";
 export type {

@@ -12,10 +12,11 @@ import type { Beginning, Feed, Held, Task, TaskLayout } from "../stream/task.ts"
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
-import { codesOf, Tally, tallyHeld } from "./codes.ts";
+import { codesOf } from "./codes.ts";
 import type { FitSettings } from "./fit_task.ts";
 import { decisionBytes } from "./near_ties.ts";
 import { seedBuffer, Seeding, seedingHeld, seedPass } from "./seeding.ts";
+import { Tally, tallyHeld } from "./tally.ts";
 
 export interface BatchOptions {
   /** `[k, features]` before the step; drawn from the batch when not given. */

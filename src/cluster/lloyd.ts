@@ -11,8 +11,8 @@ import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
 import type { Codes } from "./codes.ts";
-import { Tally, tallyHeld } from "./codes.ts";
 import { decisionBytes } from "./near_ties.ts";
+import { Tally, tallyHeld } from "./tally.ts";
 
 export interface LloydOptions {
   maxIterations: number;

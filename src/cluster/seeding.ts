@@ -42,7 +42,7 @@ export function seedingHeld({ rows, features }: Points, codes: number, isGiven: 
 
 export type SeedingHeld = Held<ReturnType<typeof seedingHeld>> & {
   /** `[runs, codes, features]` in the device's coordinates: written one after the other. */
-  centers: Float64Array;
+  centers: Float64Array<ArrayBuffer>;
 };
 
 /** Chooses the first centres of several runs, one run after the other. */

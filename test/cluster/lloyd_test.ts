@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { codesOf, Tally } from "../../src/cluster/codes.ts";
-import { Lloyd } from "../../src/cluster/lloyd.ts";
+import type { Codes } from "../../src/cluster/codes.ts";
+import { codesOf } from "../../src/cluster/codes.ts";
+import type { LloydOptions } from "../../src/cluster/lloyd.ts";
+import { Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
+import { Tally, tallyHeld } from "../../src/cluster/tally.ts";
 import { Points } from "../../src/feed/points.ts";
 import type { Tile } from "../../src/stream/pass.ts";
+import { createHeld } from "../../src/stream/task.ts";
 
 const { signal } = new AbortController();
 /** Rows that lie far from being ties. */
@@ -32,27 +36,33 @@ function sumsOf(values: readonly number[], centers: readonly number[], ids: read
   return sums;
 }
 
-async function tallied(values: number[], centers: number[], ids: number[]): Promise<Tally> {
+function tallyOf(points: Points, codes: Codes) {
+  const held = createHeld(tallyHeld(1, codes.centers.length / points.features, points.features));
+  return { tally: new Tally(points, codes, held), squared: held.squared };
+}
+
+async function tallied(values: number[], centers: number[], ids: number[]) {
   const { points, tile, nearness, ids: own } = column(values, centers, ids);
-  const tally = new Tally(points, codesOf(Float64Array.from(centers)));
+  const { tally, squared } = tallyOf(points, codesOf(Float64Array.from(centers)));
   await tally.takeRows(tile, own, nearness, signal);
   tally.takeSums(sumsOf(values, centers, ids));
-  return tally;
+  return { tally, squared };
 }
 
 describe("a tally of rows", () => {
   it("moves every code to the mean of its rows", async () => {
-    const tally = await tallied([0, 1, 2, 9, 10, 14], [0, 10], [0, 0, 0, 1, 1, 1]);
+    const { tally, squared } = await tallied([0, 1, 2, 9, 10, 14], [0, 10], [0, 0, 0, 1, 1, 1]);
     expect([...tally.counts]).toEqual([3, 3]);
-    expect([...tally.squared]).toEqual([0 + 1 + 4, 1 + 0 + 16]);
+    expect([...squared]).toEqual([0 + 1 + 4, 1 + 0 + 16]);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([1, 11]);
   });
 
   it("takes a row that is as near to two codes for the lowest, whatever the device said", async () => {
     // 5 is half way, and the device gave it to the second
-    const tally = await tallied([0, 1, 2, 9, 10, 11, 5], [0, 10], [0, 0, 0, 1, 1, 1, 1]);
+    const ids = [0, 0, 0, 1, 1, 1, 1];
+    const { tally, squared } = await tallied([0, 1, 2, 9, 10, 11, 5], [0, 10], ids);
     expect([...tally.counts]).toEqual([4, 3]);
-    expect([...tally.squared]).toEqual([0 + 1 + 4 + 25, 1 + 0 + 1]);
+    expect([...squared]).toEqual([0 + 1 + 4 + 25, 1 + 0 + 1]);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([2, 10]);
   });
 
@@ -62,7 +72,7 @@ describe("a tally of rows", () => {
     for (const [margin, code] of [[1e-5, 1], [1, 0]] as const) {
       const { points, tile, nearness, ids } = column([value], [0, 10], [0]);
       nearness[1] = margin;
-      const tally = new Tally(points, codesOf(Float64Array.of(0, 10)));
+      const { tally } = tallyOf(points, codesOf(Float64Array.of(0, 10)));
       await tally.takeRows(tile, ids, nearness, signal);
       expect(tally.counts[code], `margin ${margin}`).toBe(1);
     }
@@ -73,14 +83,14 @@ describe("a tally of rows", () => {
     const codes = { centers: Float64Array.of(0, 10.001), coarse: Float32Array.of(0, 10) };
     const { points, tile, nearness, ids } = column([5.0002], [0, 10], [1]);
     nearness[1] = 5.0002 ** 2 - 4.9998 ** 2;
-    const tally = new Tally(points, codes);
+    const { tally } = tallyOf(points, codes);
     await tally.takeRows(tile, ids, nearness, signal);
     expect([...tally.counts]).toEqual([1, 0]);
   });
 
   it("adds blocks up in f64", async () => {
     const { points, tile, nearness, ids } = column(Array(8).fill(0), [0, 100], Array(8).fill(0));
-    const tally = new Tally(points, codesOf(Float64Array.of(0, 100)));
+    const { tally } = tallyOf(points, codesOf(Float64Array.of(0, 100)));
     await tally.takeRows(tile, ids, nearness, signal);
     // f32 has no 2^24 + 1
     tally.takeSums(Float32Array.of(2 ** 24, 0));
@@ -89,7 +99,7 @@ describe("a tally of rows", () => {
   });
 
   it("gives a code without rows the farthest one, which then counts for it alone", async () => {
-    const tally = await tallied([0, 1, 2, 9, 10, 17], [0, 10, 100], [0, 0, 0, 1, 1, 1]);
+    const { tally } = await tallied([0, 1, 2, 9, 10, 17], [0, 10, 100], [0, 0, 0, 1, 1, 1]);
     await tally.fillEmpty(signal);
     expect([...tally.counts]).toEqual([3, 2, 1]);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([1, 9.5, 17]);
@@ -97,14 +107,14 @@ describe("a tally of rows", () => {
 
   it("gives two codes without rows the two farthest, the farthest to the first", async () => {
     const rows = [0, 1, 2, -6, 10, 17];
-    const tally = await tallied(rows, [0, 50, 10, 60], [0, 0, 0, 0, 2, 2]);
+    const { tally } = await tallied(rows, [0, 50, 10, 60], [0, 0, 0, 0, 2, 2]);
     await tally.fillEmpty(signal);
     expect([...tally.counts]).toEqual([3, 1, 1, 1]);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([1, 17, 10, -6]);
   });
 
   it("moves a code by its part of all rows that were seen", async () => {
-    const tally = await tallied([1, 2, 3], [0, 10], [0, 0, 0]);
+    const { tally } = await tallied([1, 2, 3], [0, 10], [0, 0, 0]);
     // three of twelve rows: a quarter of the way to their mean
     expect([...tally.moved(Float64Array.of(12, 5), false).centers]).toEqual([0.5, 10]);
   });
@@ -115,7 +125,7 @@ describe("a tally of rows", () => {
       exact: true,
     });
     const codes = codesOf(Float64Array.of(1, 0, 0, -1));
-    const tally = new Tally(points, codes);
+    const { tally } = tallyOf(points, codes);
     await tally.takeRows(
       { start: 0, end: 2 } as Tile,
       Uint32Array.of(0, 0),
@@ -126,6 +136,22 @@ describe("a tally of rows", () => {
     // the mean is (3, 4)
     expect([...tally.moved(tally.counts, true).centers]).toEqual([0.6, 0.8, 0, -1]);
   });
+});
+
+/** A run from these centres. */
+function runFrom(points: Points, centers: readonly number[], options: LloydOptions): Lloyd {
+  const held = createHeld(runsHeld(1, centers.length, points.features));
+  held.centers.set(centers);
+  const run = new Lloyd(points, held, 0, options);
+  run.start();
+  return run;
+}
+
+const factsOf = ({ iterations, moving, converged, inertia }: Lloyd) => ({
+  iterations,
+  moving,
+  converged,
+  inertia,
 });
 
 describe("a run of Lloyd's algorithm", () => {
@@ -145,8 +171,7 @@ describe("a run of Lloyd's algorithm", () => {
     // by 4, by 6.25, and by 4 + 1
     for (const [first, second, isOver] of [[-1, 11, true], [-1.5, 11, false], [-1, 12, false]]) {
       const { points } = column(values, [0, 10], ids);
-      const codes = codesOf(Float64Array.of(first as number, second as number));
-      const run = new Lloyd(points, codes, options);
+      const run = runFrom(points, [first as number, second as number], options);
       await sweep(run, values, ids);
       expect([run.converged, run.moving]).toEqual([isOver, !isOver]);
       expect([...run.codes.centers]).toEqual([1, 11]);
@@ -157,16 +182,14 @@ describe("a run of Lloyd's algorithm", () => {
     const values = [0, 2, 10, 12];
     const ids = [0, 0, 1, 1];
     const { points } = column(values, [0, 10], ids);
-    const run = new Lloyd(points, codesOf(Float64Array.of(-5, 20)), {
-      ...options,
-      maxIterations: 1,
-    });
+    const run = runFrom(points, [-5, 20], { ...options, maxIterations: 1 });
     await sweep(run, values, ids);
-    expect(run.facts).toEqual({ iterations: 1, moving: false, converged: false });
+    const facts = { iterations: 1, moving: false, converged: false };
+    expect(factsOf(run)).toEqual({ ...facts, inertia: NaN });
     expect(run.active).toBe(true);
     // a sweep more measures it
     await sweep(run, values, ids);
-    expect(run.facts).toEqual({ iterations: 1, moving: false, converged: false, inertia: 4 });
+    expect(factsOf(run)).toEqual({ ...facts, inertia: 4 });
     expect(run.active).toBe(false);
   });
 });

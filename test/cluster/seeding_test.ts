@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { Seeding, seedingStateBytes, seedTrials } from "../../src/cluster/seeding.ts";
+import type { SeedingHeld } from "../../src/cluster/seeding.ts";
+import { Seeding, seedingHeld, seedTrials } from "../../src/cluster/seeding.ts";
 import { Points } from "../../src/feed/points.ts";
 import { seedRows } from "../../src/kernels/vq_seed.ts";
 import { Random } from "../../src/math/random.ts";
+import { heldState, restoreHeld } from "../../src/stream/checkpoints.ts";
+import { createHeld } from "../../src/stream/task.ts";
 import { blobs } from "../support/blobs.ts";
 
 const [ROWS, FEATURES, CODES] = [61, 2, 5];
@@ -33,31 +36,54 @@ function measure(seeding: Seeding): void {
   }
 }
 
-async function run(seeding: Seeding, each?: (seeding: Seeding) => void): Promise<Float64Array[]> {
-  do {
-    each?.(seeding);
-    measure(seeding);
-  } while (await seeding.next(signal));
-  return seeding.centers;
+/** What seeding holds, centres among it, for so many runs. */
+function specsOf(points: Points, codes: number, inits: number) {
+  const length = inits * codes * points.features;
+  return {
+    ...seedingHeld(points, codes, false),
+    centers: { dtype: "float64", length },
+  } as const;
 }
 
-async function begun(inits: number, seed = 9): Promise<Seeding> {
-  const seeding = new Seeding(points, CODES, inits, seed);
+interface Begun {
+  held: SeedingHeld;
+  seeding: Seeding;
+}
+
+/** The centres of every run. */
+async function run(
+  { held, seeding }: Begun,
+  each?: (held: SeedingHeld, seeding: Seeding) => void,
+): Promise<Float64Array[]> {
+  do {
+    each?.(held, seeding);
+    measure(seeding);
+  } while (await seeding.next(signal));
+  const length = CODES * FEATURES;
+  return Array.from(
+    { length: held.centers.length / length },
+    (_, run) => held.centers.slice(run * length, (run + 1) * length),
+  );
+}
+
+async function begun(inits: number, seed = 9): Promise<Begun> {
+  const held = createHeld(specsOf(points, CODES, inits));
+  const seeding = new Seeding(points, held, CODES, seed);
   await seeding.start(signal);
-  return seeding;
+  return { held, seeding };
 }
 
 describe("first centres", () => {
   it("are rows drawn by their distance, of which each leaves the least", async () => {
-    const seeding = await begun(1);
+    const begin = await begun(1);
     const random = new Random(9, 0);
     const least = new Float32Array(ROWS).fill(Infinity);
     const trials = 3;
     expect(seedTrials(CODES)).toBe(trials);
     const rowOf = (row: number) => [...values.subarray(row * FEATURES, (row + 1) * FEATURES)];
     let [rows, left, wanted] = [[random.integer(ROWS)], 0, [] as number[]];
-    const [centers] = await run(seeding, ({ candidates, state }) => {
-      expect([...state.arrays[0] as Float32Array]).toEqual([...least]);
+    const [centers] = await run(begin, (held, { candidates }) => {
+      expect([...held.least]).toEqual([...least]);
       expect([...candidates]).toEqual(rows.flatMap(rowOf));
       // what is left of all distances with each of them
       const distances = rows.map((row) => distancesTo(Float64Array.from(rowOf(row))));
@@ -87,17 +113,16 @@ describe("first centres", () => {
 
   for (const inits of [1, 3]) {
     it(`are the same from every state that is kept, in ${inits} runs`, async () => {
-      const states: Seeding["state"][] = [];
-      const wanted = await run(await begun(inits), (seeding) => {
-        states.push(structuredClone(seeding.state));
-      });
+      const specs = specsOf(points, CODES, inits);
+      const states: Uint8Array[] = [];
+      const wanted = await run(await begun(inits), (held) => states.push(heldState(specs, held)));
       expect(states.length).toBe(inits * CODES);
-      for (const [sweep, state] of states.entries()) {
-        const bytes = state.arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
-        expect(bytes).toBeLessThanOrEqual(seedingStateBytes(points, CODES, inits));
-        const resumed = new Seeding(points, CODES, inits, 9);
-        resumed.resume(structuredClone(state));
-        expect(await run(resumed), `sweep ${sweep}`).toEqual(wanted);
+      for (const [sweep, bytes] of states.entries()) {
+        const held = createHeld(specs);
+        const none = new Uint8Array(0);
+        restoreHeld(specs, held, { held: bytes, kept: none, carry: none });
+        const seeding = new Seeding(points, held, CODES, 9);
+        expect(await run({ held, seeding }), `sweep ${sweep}`).toEqual(wanted);
       }
     });
   }
@@ -106,10 +131,11 @@ describe("first centres", () => {
     const same = new Points(fromTypedArray(new Float32Array(8).fill(3), [4, 2]), {
       action: "cluster",
     });
-    const seeding = new Seeding(same, 3, 1, 1);
+    const held = createHeld(specsOf(same, 3, 1));
+    const seeding = new Seeding(same, held, 3, 1);
     await seeding.start(signal);
     seeding.take({ start: 0, end: 4 } as Parameters<Seeding["take"]>[0], new Float32Array(64), 4);
     expect(await seeding.next(signal)).toBe(false);
-    expect([...seeding.centers[0]!]).toEqual([3, 3, 3, 3, 3, 3]);
+    expect([...held.centers]).toEqual([3, 3, 3, 3, 3, 3]);
   });
 });

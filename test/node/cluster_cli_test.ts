@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -108,7 +108,12 @@ describe("sluice kmeans", () => {
       let timer: ReturnType<typeof setInterval> | undefined;
       const run = await runCli(args(inits, out), {
         onStderr(_, kill) {
-          timer ??= setInterval(() => existsSync(`${out}.journal/state`) && kill("SIGKILL"), 20);
+          // once there is somewhere to go on
+          const log = `${out}.journal/log.partial`;
+          timer ??= setInterval(
+            () => existsSync(log) && statSync(log).size > 0 && kill("SIGKILL"),
+            20,
+          );
         },
       });
       clearInterval(timer);
