@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
+import type { StoredPca } from "../../src/decompose/pca.ts";
 import { openPca, PCA } from "../../src/decompose/pca.ts";
 import { symmetricEigen } from "../../src/math/eigen.ts";
 import { Random } from "../../src/math/random.ts";
+import type { Plan } from "../../src/stream/plan.ts";
 import { useGpu } from "../support/gpu.ts";
 import { recordNumbers } from "../support/record.ts";
 import { decode, largestAngle, sklearn } from "../support/sklearn.ts";
@@ -210,20 +212,23 @@ describe("PCA", () => {
 
   it("is opened as a model that projects as the fitted one does", async () => {
     const points = fromTypedArray(rowsOf(300, 7), [300, 7]);
+    const opensAlike = async (
+      pca: Pick<PCA, "transform" | "inverseTransform">,
+      fit: (options: { out: string }) => Plan<StoredPca>,
+    ) => {
+      const out = `memory:pca_test_models/${models++}`;
+      await fit({ out }).run();
+      const { model } = await openPca(out);
+      const scores = await pca.transform(gpu(), points).run();
+      expect(await model.transform(gpu(), points).run()).toEqual(scores);
+      expect(model.inverseTransform(scores)).toEqual(pca.inverseTransform(scores));
+    };
+    let models = 0;
     for (const whiten of [false, true]) {
-      const out = `memory:pca_test_model_${whiten}.zarr`;
-      for (
-        const pca of [
-          new PCA({ components: 3, whiten }),
-          new IncrementalPCA({ components: 3, whiten }),
-        ]
-      ) {
-        await pca.fit(gpu(), points, { out, overwrite: true }).run();
-        const { model } = await openPca(out);
-        const scores = await pca.transform(gpu(), points).run();
-        expect(await model.transform(gpu(), points).run()).toEqual(scores);
-        expect(model.inverseTransform(scores)).toEqual(pca.inverseTransform(scores));
-      }
+      const pca = new PCA({ components: 3, whiten });
+      await opensAlike(pca, (options) => pca.fit(gpu(), points, options));
+      const batches = new IncrementalPCA({ components: 3, whiten });
+      await opensAlike(batches, (options) => batches.fit(gpu(), points, options));
     }
     await expect(openPca("memory:nothing there")).rejects.toThrow("no result is stored there");
   });

@@ -8,7 +8,7 @@ import { Random } from "../../src/math/random.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { openStore } from "../../src/store/store.ts";
 import { checkpointPace } from "../../src/stream/checkpoints.ts";
-import type { Plan, PlanChoices } from "../../src/stream/plan.ts";
+import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -41,7 +41,8 @@ function watch(values: Float32Array, shape: [number, number]) {
 
 const [plain, faint] = [watch(values, [ROWS, FEATURES]), watch(faintValues, [ROWS, FEATURES])];
 
-type Options = PlanChoices & { out: string };
+type Choices = { tileRows?: number; slots?: number };
+type Options = Choices & { out: string };
 interface Run {
   plan: (options: Options) => Plan<Measured>;
   input: ReturnType<typeof watch>;
@@ -119,7 +120,7 @@ async function onStates<Value>(
   }
 }
 
-async function uninterrupted(plan: Run["plan"], choices: PlanChoices = {}) {
+async function uninterrupted(plan: Run["plan"], choices: Choices = {}) {
   const out = place();
   const states: Where[] = [];
   const result = await onStates(
@@ -136,7 +137,7 @@ async function goesOn(
   plan: Run["plan"],
   out: string,
   wanted: Record<string, string>,
-  choices: PlanChoices,
+  choices: Choices,
 ): Promise<Measured> {
   const result = await plan({ out, ...choices }).run();
   expect(await contents(out)).toEqual(wanted);

@@ -4,7 +4,10 @@ import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
 import { contexts } from "../../src/array/contexts.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
+import type { PcaResult } from "../../src/decompose/pca.ts";
 import { PCA } from "../../src/decompose/pca.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
+import type { Plan } from "../../src/stream/plan.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
 import { contents } from "../support/small_decode.ts";
@@ -23,7 +26,11 @@ const flat = contexts(points, { width: 3, lag: 1, mode: "flat", segments: [0, 15
 let places = 0;
 const place = () => `memory:transform-test/${places++}`;
 
-const CASES: Record<string, { rows: ChunkedArray; model: PCA | IncrementalPCA }> = {
+interface Model extends Pick<PCA, "transform" | "project"> {
+  fit(gpu: Gpu, points: ChunkedArray): Plan<PcaResult>;
+}
+
+const CASES: Record<string, { rows: ChunkedArray; model: Model }> = {
   "rows": { rows: points, model: new PCA({ components: 3 }) },
   "rows, whitened": { rows: points, model: new PCA({ components: 3, whiten: true }) },
   "rows with a faint component": { rows: faint, model: new PCA({ components: FEATURES }) },
