@@ -199,11 +199,9 @@ async function newestWhole(
     if (row === endOf(stage)) return { index: index + 1, sweep: 0, row: undefined, state };
     return { index, sweep, row: row === startOf(stage) ? undefined : row, state };
   }
-  // the stage starts over, from where the one before it ended
-  if (last.sweep > 0) return undefined;
-  const before = stages[index - 1]?.kind === "repair" ? stages[index - 2] : stages[index - 1];
-  const state = before && await checkpoints.load(before, 0, endOf(before));
-  return state && { index, sweep: 0, row: undefined, state };
+  // the sweep starts over, from the newest state before it: rows that it stored come again
+  const first = lines.findIndex(({ pass, sweep }) => pass === last.pass && sweep === last.sweep);
+  return await newestWhole(lines.slice(0, first), stages, checkpoints);
 }
 
 /** Bytes of what checkpoints have of held arrays, those that reading changes as they were for a tile. */

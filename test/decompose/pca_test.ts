@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { fromTypedArray } from "../../src/array/array.ts";
+import { fromTypedArray, readAll } from "../../src/array/array.ts";
+import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
+import type { StoredPca } from "../../src/decompose/pca.ts";
 import { openPca, PCA } from "../../src/decompose/pca.ts";
 import { symmetricEigen } from "../../src/math/eigen.ts";
 import { Random } from "../../src/math/random.ts";
+import type { Plan } from "../../src/stream/plan.ts";
 import { useGpu } from "../support/gpu.ts";
 import { recordNumbers } from "../support/record.ts";
 import { decode, largestAngle, sklearn } from "../support/sklearn.ts";
@@ -184,18 +187,49 @@ describe("PCA", () => {
     const points = fromTypedArray(rowsOf(300, 7), [300, 7]);
     const out = "memory:pca_test.zarr";
     const pca = new PCA({ components: 2 });
+    const returned = await pca.fit(gpu(), points, { scores: true }).run();
     const first = await pca.fit(gpu(), points, { scores: true, out }).run();
     const stored = await openPca(out);
-    expect(stored.components).toEqual(first.components);
-    expect(stored.scores).toEqual(first.scores);
+    for (const fit of [first, stored]) {
+      expect(fit.components).toEqual(returned.components);
+      expect(fit.mean).toEqual(returned.mean);
+      expect(fit.explainedVarianceRatio).toEqual(returned.explainedVarianceRatio);
+      expect(await readAll(fit.scores!)).toEqual(returned.scores);
+      expect(fit.place).toBe(out);
+    }
     expect(first.peakBytes.disk).toBeLessThanOrEqual(first.projectedBytes.disk);
     const again = await new PCA({ components: 2 }).fit(gpu(), points, { scores: true, out }).run();
     expect(again.seconds).toEqual({});
     expect(again.explainedVariance).toEqual(first.explainedVariance);
+    for (const fit of [first, stored, again]) await fit.close();
     const other = new PCA({ components: 3 });
     await expect(other.fit(gpu(), points, { scores: true, out }).run())
       .rejects.toThrow("the result of another plan");
-    const plan = other.fit(gpu(), points, { scores: true, out, overwrite: true });
+    const plan = other.fit(gpu(), points, { scores: false, out, overwrite: true });
     expect((await plan.run()).components.length).toBe(21);
+    expect((await openPca(out)).scores).toBeUndefined();
+  });
+
+  it("is opened as a model that projects as the fitted one does", async () => {
+    const points = fromTypedArray(rowsOf(300, 7), [300, 7]);
+    const opensAlike = async (
+      pca: Pick<PCA, "transform" | "inverseTransform">,
+      fit: (options: { out: string }) => Plan<StoredPca>,
+    ) => {
+      const out = `memory:pca_test_models/${models++}`;
+      await fit({ out }).run();
+      const { model } = await openPca(out);
+      const scores = await pca.transform(gpu(), points).run();
+      expect(await model.transform(gpu(), points).run()).toEqual(scores);
+      expect(model.inverseTransform(scores)).toEqual(pca.inverseTransform(scores));
+    };
+    let models = 0;
+    for (const whiten of [false, true]) {
+      const pca = new PCA({ components: 3, whiten });
+      await opensAlike(pca, (options) => pca.fit(gpu(), points, options));
+      const batches = new IncrementalPCA({ components: 3, whiten });
+      await opensAlike(batches, (options) => batches.fit(gpu(), points, options));
+    }
+    await expect(openPca("memory:nothing there")).rejects.toThrow("no result is stored there");
   });
 });
