@@ -330,7 +330,10 @@ function checkMembers(options: Options, given: unknown, { action, name }: Place)
   }
   const stray = Object.keys(given).find((key) => !Object.hasOwn(options, key));
   if (stray !== undefined) {
-    const wanted = wantedNames(stray, Object.keys(options));
+    // by its name in stores, as in other people's libraries
+    const [known = stray] = Object.entries(options).find(([, { stored }]) => stored === stray) ??
+      [];
+    const wanted = wantedNames(known, Object.keys(options));
     throw new TypeError(`Cannot ${action}: there is no option "${within}${stray}", ${wanted}`);
   }
   const values: Record<string, unknown> = {};

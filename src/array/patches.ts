@@ -10,6 +10,7 @@ import { checkRows } from "../chunked_array.ts";
 import type { OptionsOf } from "../options.ts";
 import { custom, declare, whole } from "../options.ts";
 
+const edge = whole({ from: 1 });
 const isEdge = (value: unknown) => typeof value === "number";
 
 export const patchOptions = declare("cut patches", {
@@ -52,13 +53,7 @@ export function patches(image: ChunkedArray, options: PatchOptions): ChunkedArra
     );
   }
   const [down, across] = typeof size === "number" ? [size, size] : size;
-  for (const [name, value] of Object.entries({ height: down, width: across })) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(
-        `Cannot cut patches: their ${name} is ${value}, wanted a whole number from 1`,
-      );
-    }
-  }
+  for (const value of [down, across]) edge.check(value, { action: "cut patches", name: "size" });
   if (height! < down || width < across) {
     throw new RangeError(
       `Cannot cut patches of ${down} x ${across}: the image has ${height} x ${width} pixels`,
