@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import {
   custom,
   declare,
@@ -88,9 +88,9 @@ export const sortedSpikesOptions = declare("make a decoder", {
    * [samples] or [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the
    * encoding; infinite ones are refused. With `shape` an array that lies on its side is noticed.
    */
-  position: custom<PositionInput, { required: true; says: string }>(
+  position: custom(
     "{ times, values }",
-    isObject,
+    isObject as Is<PositionInput>,
     { required: true, says: "times and positions, as { times, values }" },
   ),
   /**
@@ -98,16 +98,16 @@ export const sortedSpikesOptions = declare("make a decoder", {
    * otherwise; sorted where they are not ascending. Units are whole numbers from 0: those that have spikes
    * are numbered anew, and {@link SortedSpikesDecoder.unitIds} tells which is which.
    */
-  spikes: custom<SpikeInput, { required: true; says: string }>(
+  spikes: custom(
     "{ times, units }, or a list of times for each unit",
-    isObject,
+    isObject as Is<SpikeInput>,
     { required: true, says: "spikes, as { times, units } or a list of times for each unit" },
   ),
   ...clockOptions,
   /** Discrete states and how position moves in them. Default `continuous()`. */
-  states: custom<StateModel, { otherwise: string; says: string }>(
+  states: custom(
     "states, as contFrag() makes them",
-    isObject,
+    isObject as Is<StateModel>,
     { otherwise: "continuous()", says: "discrete states, as contFrag() makes them" },
   ),
   ...encodingOptions,
@@ -159,7 +159,7 @@ export const timeOptions = {
       "without a position",
   }),
   /** [rows] Rows that carry no evidence, one by one; beside those of `missing`. */
-  isMissing: custom<ArrayLike<number | boolean>, { says: string }>("a value for each row", isList, {
+  isMissing: custom("a value for each row", isList as Is<ArrayLike<number | boolean>>, {
     says: "rows that carry no evidence, one by one",
   }),
 };

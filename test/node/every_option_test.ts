@@ -13,8 +13,13 @@ import type { CommandContext } from "../../src/cli/main.ts";
 import { flagOf, helpOf } from "../../src/cli/usage.ts";
 import { windowsCommand } from "../../src/cli/windows.ts";
 import { checkShuffle } from "../../src/feed/order.ts";
+import { kmeansOptions } from "../../src/cluster/kmeans_options.ts";
+import { pcaOptions } from "../../src/decompose/pca_options.ts";
 import * as sluice from "../../src/mod.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
+import { storedOf } from "../../src/options.ts";
+import { openStore } from "../../src/store/store.ts";
+import { readGroupAttributes } from "../../src/zarr/metadata.ts";
 import { useGpu } from "../support/gpu.ts";
 import { COMMANDS, DECLARATIONS, optionsPage, usual } from "../support/option_tables.ts";
 import { smallRecording } from "../support/recordings.ts";
@@ -263,6 +268,34 @@ describe("options", () => {
       const { good = {}, call } = CALLS[name];
       expect((await refusalOf(call, { ...good, ...more })).message).toContain(message);
     }
+  });
+
+  it("that results depend on are in the stores by the names that are declared", async () => {
+    const parametersOf = async (place: string) => {
+      const store = await openStore(place);
+      const { attributes } = (await readGroupAttributes(store))!;
+      await store.close();
+      return attributes.parameters as Record<string, unknown>;
+    };
+    const fits = {
+      kmeans: (out: string) => new sluice.KMeans({ k: 2, inits: 3 }).fit(gpu(), rows, { out }),
+      pca: (out: string) => new sluice.PCA({ components: 2 }).fit(gpu(), rows, { out }),
+      incremental: (out: string) =>
+        new sluice.IncrementalPCA({ components: 2 }).fit(gpu(), rows, { out, batchRows: 7 }),
+    };
+    const stored: Record<string, unknown> = {};
+    for (const [name, fit] of Object.entries(fits)) {
+      const place = `memory:options of ${name}`;
+      await fit(place).run();
+      stored[name] = await parametersOf(place);
+    }
+    const told = kmeansOptions.check({ k: 2, inits: 3 });
+    expect(stored).toEqual({
+      kmeans: { ...storedOf(kmeansOptions.options, told), init: "k-means++" },
+      pca: storedOf(pcaOptions.options, { components: 2, whiten: false }),
+      incremental: { components: 2, whiten: false, keep: 28, batch_rows: 7 },
+    });
+    expect(stored.kmeans).toMatchObject({ n_init: 3, max_iter: 100, tolerance: 1e-4, seed: 42 });
   });
 
   it("are in the docs as they are declared", async () => {
