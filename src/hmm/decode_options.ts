@@ -19,6 +19,7 @@ import {
   record,
   whole,
 } from "../options.ts";
+import { clockOptions } from "./clocks.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Codec } from "../zarr/codecs.ts";
 import { CODECS } from "../zarr/codecs.ts";
@@ -29,29 +30,6 @@ import { SUMMARIES } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGridKind } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
-
-/** How stamps become seconds of one clock, the position's. */
-export const clockOptions = {
-  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
-  spikeRate: number({
-    above: 0,
-    takes: "HZ",
-    says: "spike times are counts at this rate, as 30000 for samples at 30 kHz",
-  }),
-  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
-  timeRate: number({
-    above: 0,
-    takes: "HZ",
-    says:
-      "spike and position times are counts at this rate: 1000 for milliseconds, 1e6 for microseconds",
-  }),
-  /** Seconds added to spike times. */
-  timeOffset: number({
-    takes: "S",
-    says: "seconds added to spike times",
-    helps: "seconds added to spike times (--time-offset=-5 for less)",
-  }),
-};
 
 export const encodingOptions = {
   /** Bin edge in position units. */
