@@ -134,19 +134,13 @@ export function storedOf(options: Options, values: object): Record<string, unkno
 
 // Kinds
 
-interface Kind<Value> extends Words {
-  wanted: string;
+type Kind<Value> = Omit<Option<Value>, "check" | "presence"> & {
   /** Whether a value is of this kind at all, and whether it is one of those that make sense. */
   is(value: unknown): boolean;
   fits?(value: Value): boolean;
   /** Instead of both: gives the value back, or throws. */
   check?(value: unknown, place: Place): unknown;
-  read?(text: string): unknown;
-  written?: string;
-  members?: Options;
-  entry?: Option;
-  isFlag?: boolean;
-}
+};
 
 function option<Value, const Own extends Words>(
   own: Own,
@@ -163,7 +157,7 @@ function option<Value, const Own extends Words>(
       if (isWord(value)) return value;
       if (check) return check(value, place);
       if (!is(value) || !(fits?.(value as Value) ?? true)) {
-        throw wrong(value, is(value), wanted, place);
+        throw wrong(value, is(value), `wanted ${wanted}`, place);
       }
       return value;
     },
@@ -212,7 +206,7 @@ export function oneOf<const Choice extends string | number, const Own extends Wo
     is,
     check(value, place) {
       if (choices.includes(value as Choice)) return value;
-      throw wrong(value, is(value), wantedNames(value, choices.map(String)), place, "");
+      throw wrong(value, is(value), wantedNames(value, choices.map(String)), place);
     },
   });
 }
@@ -277,7 +271,9 @@ export function list<Value, const Own extends Words>(entry: Option<Value>, own: 
     is: isList,
     entry,
     check(value, place) {
-      if (!isList(value) || value.length < least) throw wrong(value, isList(value), wanted, place);
+      if (!isList(value) || value.length < least) {
+        throw wrong(value, isList(value), `wanted ${wanted}`, place);
+      }
       Array.from(value, (own, i) => entry.check(own, { ...place, name: `${place.name}[${i}]` }));
       return value;
     },
@@ -286,7 +282,7 @@ export function list<Value, const Own extends Words>(entry: Option<Value>, own: 
 
 /** Numbers in an array of any type. */
 export function numbers<const Own extends Words>(own: Own) {
-  return custom<ArrayLike<number>, Own>("an array of numbers", isList, own);
+  return custom("an array of numbers", isList as Is<ArrayLike<number>>, own);
 }
 
 /** An object whose fields are options. */
@@ -302,35 +298,42 @@ export function record<const Members extends Options, const Own extends Words>(
   });
 }
 
-/** A function, an object, or one of several kinds; `is` may throw what is wrong by itself. */
-export function custom<Value, const Own extends Words>(
-  wanted: string,
-  is: (value: unknown) => boolean,
-  own: Own,
-) {
+/** Tells values of a kind from others. */
+export type Is<Value> = (value: unknown) => value is Value;
+
+/** A function, an object, or one of several kinds. */
+export function custom<Value, const Own extends Words>(wanted: string, is: Is<Value>, own: Own) {
   return option<Value, Own>(own, { wanted, is });
 }
 
-export const isFunction = (value: unknown) => typeof value === "function";
+const isFunction = (value: unknown) => typeof value === "function";
 export const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const isNumber = (value: unknown) => typeof value === "number";
 const isText = (value: unknown) => typeof value === "string";
 
 /** What a long call is stopped by. */
-export const signal = custom<AbortSignal, { says: string; flag: false; stored: false }>(
+export const signal = custom(
   "an AbortSignal",
-  (value) => isObject(value) && "aborted" in (value as object),
-  { says: "stops it when it aborts", flag: false, stored: false },
+  ((value) => isObject(value) && "aborted" in (value as object)) as Is<AbortSignal>,
+  { flag: false, stored: false, says: "stops it when it aborts" },
 );
+
+/** A function that is told something, as how far a call is. */
+export function told<Listener>(says: string) {
+  return custom("a function", isFunction as Is<Listener>, { flag: false, stored: false, says });
+}
 
 function checkMembers(options: Options, given: unknown, { action, name }: Place) {
   const within = name && `${name}.`;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw wrong(given, false, "an object", { action, name: name || "what it is told" });
+    throw wrong(given, false, "wanted an object", { action, name: name || "what it is told" });
   }
   const stray = Object.keys(given).find((key) => !Object.hasOwn(options, key));
   if (stray !== undefined) {
-    const wanted = wantedNames(stray, Object.keys(options));
+    // by its name in stores, as in other people's libraries
+    const [known = stray] = Object.entries(options).find(([, { stored }]) => stored === stray) ??
+      [];
+    const wanted = wantedNames(known, Object.keys(options));
     throw new TypeError(`Cannot ${action}: there is no option "${within}${stray}", ${wanted}`);
   }
   const values: Record<string, unknown> = {};
@@ -344,14 +347,8 @@ function checkMembers(options: Options, given: unknown, { action, name }: Place)
   return values;
 }
 
-function wrong(
-  value: unknown,
-  isKind: boolean,
-  wanted: string,
-  { action, name }: Place,
-  before = "wanted ",
-): Error {
-  const message = `Cannot ${action}: ${name} is ${show(value)}, ${before}${wanted}`;
+function wrong(value: unknown, isKind: boolean, wanted: string, { action, name }: Place): Error {
+  const message = `Cannot ${action}: ${name} is ${show(value)}, ${wanted}`;
   return isKind ? new RangeError(message) : new TypeError(message);
 }
 
@@ -372,11 +369,7 @@ function readNumber(text: string): number | undefined {
 }
 
 function rangeWords({ from, above, to, below }: Range): string {
-  const words = [
-    from !== undefined && ` from ${from}`,
-    above !== undefined && ` above ${above}`,
-    to !== undefined && to !== Infinity && ` to ${to}`,
-    below !== undefined && ` below ${below}`,
-  ];
-  return words.filter(Boolean).join("");
+  const words = { from, above, to: to === Infinity ? undefined : to, below };
+  return Object.entries(words).map(([end, value]) => value === undefined ? "" : ` ${end} ${value}`)
+    .join("");
 }

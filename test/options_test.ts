@@ -2,11 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { OptionsOf } from "../src/options.ts";
 import {
   bytes,
-  custom,
   declare,
   flag,
   interval,
-  isFunction,
   list,
   number,
   numbers,
@@ -16,6 +14,7 @@ import {
   signal,
   storedOf,
   text,
+  told,
   whole,
 } from "../src/options.ts";
 
@@ -34,7 +33,7 @@ const cake = declare("bake a cake", {
   breaks: list(interval({ or: ["lunch"] }), { says: "when nobody looks at it" }),
   toppings: list(oneOf(["nuts", "zest"], {}), { default: [], says: "on top" }, 0),
   weights: numbers({ says: "of the ingredients" }),
-  onRise: custom<() => void, { says: string }>("a function", isFunction, { says: "told" }),
+  onRise: told<() => void>("told that it rises"),
   oven: record({ heat: number({ default: 180, from: 0 }), fan: flag({}) }, {
     default: {},
     says: "the oven",

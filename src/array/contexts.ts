@@ -8,7 +8,7 @@ import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
 import type { Segment } from "./window_view.ts";
 import { segmentsOf, WindowView } from "./window_view.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, isList, oneOf, whole } from "../options.ts";
 
 export const contextOptions = declare("make contexts", {
@@ -38,9 +38,9 @@ export const contextOptions = declare("make contexts", {
    * First frame of every segment, ascending from 0, or segments that leave frames out, ascending; no
    * context crosses into another. Default [0].
    */
-  segments: custom<ArrayLike<number> | readonly Segment[], { takes: "S"; says: string }>(
+  segments: custom(
     "first frames, or segments of { start, end }",
-    isList,
+    isList as Is<ArrayLike<number> | readonly Segment[]>,
     { takes: "S", says: "first frame of every segment, from 0; contexts do not cross" },
   ),
   /**

@@ -8,7 +8,7 @@ import { elementCount, isFloat } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, text, whole } from "../options.ts";
 
 /** Where the elements of a short axis lie on a long one. */
@@ -21,9 +21,9 @@ export interface LongAxis {
 
 export const expandOptions = declare("expand", {
   /** Place on the long axis of every element of the short one, ascending. */
-  index: custom<Int32Array, { required: true; says: string }>(
+  index: custom(
     "an Int32Array",
-    (value) => value instanceof Int32Array,
+    ((value) => value instanceof Int32Array) as Is<Int32Array>,
     { required: true, says: "place on the long axis of every element of the short one, ascending" },
   ),
   /** Length of the long axis. */
@@ -33,9 +33,9 @@ export const expandOptions = declare("expand", {
   /** Name of the long axis; none when not given. */
   dim: text({ says: "name of the long axis" }),
   /** What stands where the short axis has nothing. Default NaN. */
-  fill: custom<number | bigint, { otherwise: string; says: string }>(
+  fill: custom(
     "a number",
-    (value) => typeof value === "number" || typeof value === "bigint",
+    ((value) => typeof value === "number" || typeof value === "bigint") as Is<number | bigint>,
     { otherwise: "NaN", says: "what stands where the short axis has nothing" },
   ),
 });

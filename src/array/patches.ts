@@ -7,16 +7,20 @@
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, whole } from "../options.ts";
 
+const edge = whole({ from: 1 });
 const isEdge = (value: unknown) => typeof value === "number";
 
 export const patchOptions = declare("cut patches", {
   /** Edge of a patch in pixels, or its height and width. */
-  size: custom<number | readonly [height: number, width: number], { required: true; says: string }>(
+  size: custom(
     "a whole number of pixels, or two",
-    (value) => isEdge(value) || Array.isArray(value) && value.length === 2 && value.every(isEdge),
+    ((value) =>
+      isEdge(value) || Array.isArray(value) && value.length === 2 && value.every(isEdge)) as Is<
+        number | readonly [height: number, width: number]
+      >,
     { required: true, says: "edge of a patch in pixels, or its height and width" },
   ),
   /** Pixels from a patch to the next, down and across. Default 1. */
@@ -52,13 +56,7 @@ export function patches(image: ChunkedArray, options: PatchOptions): ChunkedArra
     );
   }
   const [down, across] = typeof size === "number" ? [size, size] : size;
-  for (const [name, value] of Object.entries({ height: down, width: across })) {
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(
-        `Cannot cut patches: their ${name} is ${value}, wanted a whole number from 1`,
-      );
-    }
-  }
+  for (const value of [down, across]) edge.check(value, { action: "cut patches", name: "size" });
   if (height! < down || width < across) {
     throw new RangeError(
       `Cannot cut patches of ${down} x ${across}: the image has ${height} x ${width} pixels`,

@@ -9,8 +9,8 @@ import { openArray, readAll } from "../array/array.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import type { DecodeResult, SortedSpikesDecoder } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
+import { clockOptions } from "../hmm/clocks.ts";
 import {
-  clockOptions,
   decodeOptions,
   decodeOutput,
   encodingOptions,

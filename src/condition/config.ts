@@ -5,7 +5,7 @@
  */
 
 import { formatCount } from "../math/format.ts";
-import type { CheckedOf, GivenOf, Option, OptionsOf } from "../options.ts";
+import type { CheckedOf, GivenOf, Is, Option, OptionsOf } from "../options.ts";
 import {
   custom,
   declare,
@@ -63,7 +63,7 @@ const ENERGY_MEDIANS = ["frames", "rows"] as const;
 const isPlaceOrArray = (value: unknown) =>
   typeof value === "string" && value !== "" || isObject(value);
 const array = (says: string) =>
-  custom<unknown, { says: string }>("a place or an array", isPlaceOrArray, { says });
+  custom("a place or an array", isPlaceOrArray as Is<unknown>, { says });
 
 const input = {
   latents: place({ says: "store of a zarr group for each utterance" }),

@@ -10,8 +10,8 @@ import type { MeanEstimate } from "../math/student.ts";
 import { estimateMean, studentTails } from "../math/student.ts";
 import type { ClusterStatistics } from "./moments.ts";
 import { ClusterMoments } from "./moments.ts";
-import type { OptionsOf } from "../options.ts";
-import { custom, declare, isFunction, isObject, signal, whole } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
+import { custom, declare, isObject, signal, told, whole } from "../options.ts";
 import type { Normalizer } from "./normalizer.ts";
 import type { Rows } from "./rows.ts";
 import { countRows, rowBlocks, rowCount } from "./rows.ts";
@@ -66,23 +66,23 @@ export interface Slices {
 const isIds = (value: unknown) => value instanceof Int32Array;
 
 export const diagnoseOptions = declare("diagnose", {
-  normalizer: custom<Normalizer, { required: true; says: string }>(
+  normalizer: custom(
     "what deltaNormalizer() gives",
-    isObject,
+    isObject as Is<Normalizer>,
     { required: true, says: "mean and deviation of deltas, as deltaNormalizer() gives them" },
   ),
   /** `[rows]` i32. */
-  ids: custom<Int32Array, { required: true; says: string }>("an Int32Array", isIds, {
+  ids: custom("an Int32Array", isIds as Is<Int32Array>, {
     required: true,
     says: "cluster of each row",
   }),
   /** Of the train rows, for all splits. */
-  effective: custom<EffectiveClusters, { required: true; says: string }>(
+  effective: custom(
     "what effectiveClusters() gives",
-    isObject,
+    isObject as Is<EffectiveClusters>,
     { required: true, says: "clusters that are looked at, of the train rows for all splits" },
   ),
-  slices: custom<Slices, { says: string }>("{ names, members }", isObject, {
+  slices: custom("{ names, members }", isObject as Is<Slices>, {
     says: "sets of rows that are looked at by themselves",
   }),
   /** Seed of `numpy.random.default_rng`, whose `permutation` the control's ids are. */
@@ -94,11 +94,7 @@ export const diagnoseOptions = declare("diagnose", {
   /** Rows of a speaker that is looked at. Default 50. */
   minSpeakerRows: whole({ default: 50, from: 1, says: "rows of a speaker that is looked at" }),
   /** Told how many rows are done. */
-  onRows: custom<(rows: number) => void, { says: string; flag: false; stored: false }>(
-    "a function",
-    isFunction,
-    { says: "told how many rows are done", flag: false, stored: false },
-  ),
+  onRows: told<(rows: number) => void>("told how many rows are done"),
   signal,
 });
 
@@ -160,8 +156,9 @@ export async function diagnose(
   rows: Rows,
   options: DiagnoseOptions,
 ): Promise<{ diagnosis: Diagnosis; moments: ClusterMoments }> {
-  const told = diagnoseOptions.check(options);
-  const { normalizer, ids, effective, permutationSeed, minSpeakerRows } = told;
+  const { normalizer, ids, effective, permutationSeed, minSpeakerRows } = diagnoseOptions.check(
+    options,
+  );
   const { names, members } = options.slices ?? { names: [], members: new Uint8Array(ids.length) };
   const count = countRows(rows);
   if (ids.length !== count || members.length !== count) {

@@ -6,7 +6,7 @@
 
 import { PythonRandom } from "../math/mersenne.ts";
 import { Pcg64 } from "../math/pcg64.ts";
-import type { Option, OptionsOf } from "../options.ts";
+import type { Is, Option, OptionsOf } from "../options.ts";
 import { custom, declare, isObject, list, number, oneOf, record, whole } from "../options.ts";
 import type { Id, IdKind, Utterance } from "./rows.ts";
 
@@ -25,7 +25,7 @@ export type Shuffle = "python" | "numpy";
 const SHUFFLES: readonly Shuffle[] = ["python", "numpy"];
 const isId = (value: unknown) =>
   typeof value === "string" && value !== "" || Number.isSafeInteger(value);
-const id = custom<Id, Record<never, never>>("a name: a text or a whole number", isId, {});
+const id = custom("a name: a text or a whole number", isId as Is<Id>, {});
 const ids = list(id, { required: true, says: "speakers by name" }, 1);
 const named = list(id, {});
 const share = number({ from: 0, below: 1 });
@@ -74,9 +74,9 @@ export const splitChoices = {
 export const splitOptions = declare("split speakers", {
   ...splitChoices,
   /** What names are; a number and its text are told apart where that is known. */
-  kinds: custom<{ speaker?: IdKind; utterance?: IdKind }, { says: string }>(
+  kinds: custom(
     "{ speaker, utterance }",
-    isObject,
+    isObject as Is<{ speaker?: IdKind; utterance?: IdKind }>,
     { says: `what names are: "number" or "text"` },
   ),
 });

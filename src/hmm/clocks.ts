@@ -6,10 +6,32 @@
 
 import { formatCount } from "../math/format.ts";
 import type { GivenOf } from "../options.ts";
-import type { clockOptions } from "./decode_options.ts";
+import { number } from "../options.ts";
 import { medianInterval } from "./exposure.ts";
 
 /** How stamps become seconds of one clock, the position's. */
+export const clockOptions = {
+  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
+  spikeRate: number({
+    above: 0,
+    takes: "HZ",
+    says: "spike times are counts at this rate, as 30000 for samples at 30 kHz",
+  }),
+  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
+  timeRate: number({
+    above: 0,
+    takes: "HZ",
+    says:
+      "spike and position times are counts at this rate: 1000 for milliseconds, 1e6 for microseconds",
+  }),
+  /** Seconds added to spike times. */
+  timeOffset: number({
+    takes: "S",
+    says: "seconds added to spike times",
+    helps: "seconds added to spike times (--time-offset=-5 for less)",
+  }),
+};
+
 export type Clock = GivenOf<typeof clockOptions>;
 
 /** Times of a recording, ascending. */

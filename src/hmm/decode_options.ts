@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import {
   custom,
   declare,
@@ -19,6 +19,7 @@ import {
   record,
   whole,
 } from "../options.ts";
+import { clockOptions } from "./clocks.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Codec } from "../zarr/codecs.ts";
 import { CODECS } from "../zarr/codecs.ts";
@@ -29,29 +30,6 @@ import { SUMMARIES } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGridKind } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
-
-/** How stamps become seconds of one clock, the position's. */
-export const clockOptions = {
-  /** Spike times are counts at this rate, Hz: 30000 for samples at 30 kHz. Before `timeRate`. */
-  spikeRate: number({
-    above: 0,
-    takes: "HZ",
-    says: "spike times are counts at this rate, as 30000 for samples at 30 kHz",
-  }),
-  /** Position and spike times are counts at this rate, Hz: 1e3 for milliseconds, 1e6 for microseconds. */
-  timeRate: number({
-    above: 0,
-    takes: "HZ",
-    says:
-      "spike and position times are counts at this rate: 1000 for milliseconds, 1e6 for microseconds",
-  }),
-  /** Seconds added to spike times. */
-  timeOffset: number({
-    takes: "S",
-    says: "seconds added to spike times",
-    helps: "seconds added to spike times (--time-offset=-5 for less)",
-  }),
-};
 
 export const encodingOptions = {
   /** Bin edge in position units. */
@@ -88,9 +66,9 @@ export const sortedSpikesOptions = declare("make a decoder", {
    * [samples] or [samples, 2] in C order, any position unit (cm, pixels). NaN positions are left out of the
    * encoding; infinite ones are refused. With `shape` an array that lies on its side is noticed.
    */
-  position: custom<PositionInput, { required: true; says: string }>(
+  position: custom(
     "{ times, values }",
-    isObject,
+    isObject as Is<PositionInput>,
     { required: true, says: "times and positions, as { times, values }" },
   ),
   /**
@@ -98,16 +76,16 @@ export const sortedSpikesOptions = declare("make a decoder", {
    * otherwise; sorted where they are not ascending. Units are whole numbers from 0: those that have spikes
    * are numbered anew, and {@link SortedSpikesDecoder.unitIds} tells which is which.
    */
-  spikes: custom<SpikeInput, { required: true; says: string }>(
+  spikes: custom(
     "{ times, units }, or a list of times for each unit",
-    isObject,
+    isObject as Is<SpikeInput>,
     { required: true, says: "spikes, as { times, units } or a list of times for each unit" },
   ),
   ...clockOptions,
   /** Discrete states and how position moves in them. Default `continuous()`. */
-  states: custom<StateModel, { otherwise: string; says: string }>(
+  states: custom(
     "states, as contFrag() makes them",
-    isObject,
+    isObject as Is<StateModel>,
     { otherwise: "continuous()", says: "discrete states, as contFrag() makes them" },
   ),
   ...encodingOptions,
@@ -159,7 +137,7 @@ export const timeOptions = {
       "without a position",
   }),
   /** [rows] Rows that carry no evidence, one by one; beside those of `missing`. */
-  isMissing: custom<ArrayLike<number | boolean>, { says: string }>("a value for each row", isList, {
+  isMissing: custom("a value for each row", isList as Is<ArrayLike<number | boolean>>, {
     says: "rows that carry no evidence, one by one",
   }),
 };

@@ -5,7 +5,7 @@
  */
 
 import { Random } from "../math/random.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, number, whole } from "../options.ts";
 
 const isSide = (value: unknown) => typeof value === "number" && value > 0;
@@ -14,9 +14,11 @@ export const simulationOptions = declare("simulate a session", {
   seed: whole({ required: true, from: 0, to: 2 ** 32 - 1, says: "seed of all that is drawn" }),
   seconds: number({ required: true, above: 0, says: "how long it lasts" }),
   /** Width and height of the box. Default 100 x 100. */
-  arena: custom<readonly [number, number], { default: [100, 100]; says: string }>(
+  arena: custom(
     "two lengths above 0",
-    (value) => Array.isArray(value) && value.length === 2 && value.every(isSide),
+    ((value) => Array.isArray(value) && value.length === 2 && value.every(isSide)) as Is<
+      readonly [number, number]
+    >,
     { default: [100, 100], says: "width and height of the box, cm" },
   ),
   /** Place cells. Default 60. */

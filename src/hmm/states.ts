@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, isList, number, text } from "../options.ts";
 
 /** How position moves from one discrete state to another. */
@@ -104,7 +104,7 @@ export function contFrag(options: OptionsOf<typeof contFragOptions> = {}): State
 }
 
 const perState = <Value>(says: string) =>
-  custom<Value, { required: true; says: string }>("a list over the states", isList, {
+  custom("a list over the states", isList as Is<Value>, {
     required: true,
     says,
   });
@@ -115,7 +115,7 @@ export const stateModelOptions = declare("use these states", {
   initial: perState<number[]>("initial probability of each state"),
   discreteTransition: perState<number[][]>("probability of each state after each, [from][to]"),
   transitions: perState<ContinuousTransition[][]>("how position moves, [from][to]"),
-  oneBin: custom<boolean[], { otherwise: string; says: string }>("a list over the states", isList, {
+  oneBin: custom("a list over the states", isList as Is<boolean[]>, {
     otherwise: "none has",
     says: "whether a state has a single bin instead of the grid's",
   }),

@@ -14,7 +14,7 @@ import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { OptionsOf } from "../options.ts";
-import { custom, declare, flag, isFunction, signal, whole } from "../options.ts";
+import { declare, flag, signal, told, whole } from "../options.ts";
 import { openStore } from "../store/store.ts";
 import { H5Access } from "./h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
@@ -54,10 +54,7 @@ export const exportOptions = declare("export", {
   /** Replaces a file that is already there. Default false. */
   overwrite: flag({ default: false, stored: false, says: "replace a file that is already there" }),
   signal,
-  onProgress: custom<
-    (progress: ExportProgress) => void,
-    { says: string; stored: false; flag: false }
-  >("a function", isFunction, { says: "told how far it is", stored: false, flag: false }),
+  onProgress: told<(progress: ExportProgress) => void>("told how far it is"),
 });
 
 export type ExportOptions = OptionsOf<typeof exportOptions>;

@@ -5,7 +5,7 @@
  */
 
 import type { GivenOf } from "../options.ts";
-import { custom, declare, flag, isFunction, place, signal, whole } from "../options.ts";
+import { declare, flag, place, signal, told, whole } from "../options.ts";
 import type { Progress } from "../types.ts";
 
 /** Choices that change speed and memory, never results. */
@@ -60,9 +60,5 @@ export const runOptions = declare("run", {
   /** Aborting stops the run within 250 ms. */
   signal,
   /** Told how far it is. */
-  onProgress: custom<(progress: Progress) => void, { says: string; stored: false; flag: false }>(
-    "a function",
-    isFunction,
-    { stored: false, flag: false, says: "told how far it is" },
-  ),
+  onProgress: told<(progress: Progress) => void>("told how far it is"),
 });

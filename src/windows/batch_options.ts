@@ -8,7 +8,7 @@ import type { FrameType } from "../feed/frame_table.ts";
 import type { Shuffle } from "../feed/order.ts";
 import type { Sampler } from "../feed/samplers.ts";
 import { MOST_WINDOWS } from "../kernels/gather_windows.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { bytes, custom, declare, flag, isObject, oneOf, signal, whole } from "../options.ts";
 import type { FramesIn } from "./choose.ts";
 
@@ -35,9 +35,9 @@ export const batchOptions = declare("make batches", {
     says: "windows of a batch",
   }),
   /** Default 0, a seed: every window once an epoch, in an order drawn from all of them. */
-  shuffle: custom<Shuffle, { default: 0; takes: "KIND"; says: string; helps: string }>(
+  shuffle: custom(
     "a seed, false, or { seed, block, pool }",
-    (value) => value === false || typeof value === "number" || isObject(value),
+    ((value) => value === false || typeof value === "number" || isObject(value)) as Is<Shuffle>,
     {
       default: 0,
       takes: "KIND",
@@ -51,9 +51,9 @@ export const batchOptions = declare("make batches", {
   /** Leaves out the last batch of an epoch if it is short. Default false. */
   dropLast: flag({ default: false, flag: false, says: "leave out a last batch that is short" }),
   /** Which windows an epoch has. Default: each once. */
-  sampler: custom<Sampler, { otherwise: string; says: string }>(
+  sampler: custom(
     "a sampler, as weighted() makes one",
-    (value) => isObject(value) && "draw" in (value as object),
+    ((value) => isObject(value) && "draw" in (value as object)) as Is<Sampler>,
     { otherwise: "each once", says: "which windows an epoch has" },
   ),
   /** Batches made ahead, 0 to 16. Default 2. */
@@ -96,7 +96,7 @@ export const batchOptions = declare("make batches", {
     says: "how many there are; Infinity goes on for ever",
   }),
   /** Where to go on: the cursor of the last batch that counts. The last epoch stays what it was. */
-  from: custom<BatchCursor, { says: string }>("the cursor of a batch", isObject, {
+  from: custom("the cursor of a batch", isObject as Is<BatchCursor>, {
     says: "where to go on: the cursor of the last batch that counts",
   }),
   signal,

@@ -22,7 +22,7 @@ import type {
 } from "./batches.ts";
 import { Batches } from "./batches.ts";
 import { checkSeed, permutation } from "../feed/order.ts";
-import type { OptionsOf } from "../options.ts";
+import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, flag, isList, isObject, numbers, whole } from "../options.ts";
 
 const isArrayLike = (value: unknown) =>
@@ -40,9 +40,9 @@ export const windowOptions = declare("make windows", {
     says: "first frame of every segment, from 0; windows do not cross",
   }),
   /** A label per frame: [frames] or [frames, ...]. A window has that of its last frame. */
-  labels: custom<ChunkedArray | NumericArray, { says: string }>(
+  labels: custom(
     "an array",
-    isArrayLike,
+    isArrayLike as Is<ChunkedArray | NumericArray>,
     { says: "a label for each frame; a window has that of its last frame" },
   ),
   /** Frames by which labels come later: a window has the label of that many frames after its last. */

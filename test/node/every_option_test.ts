@@ -1,0 +1,415 @@
+import { readFile, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { describe, expect, it } from "vitest";
+import { fromTypedArray } from "../../src/array/array.ts";
+import { condition } from "../../src/cli/condition.ts";
+import { check } from "../../src/cli/check.ts";
+import { decode } from "../../src/cli/decode.ts";
+import { exportStore } from "../../src/cli/export.ts";
+import { info } from "../../src/cli/info.ts";
+import { kmeans } from "../../src/cli/kmeans.ts";
+import { pca } from "../../src/cli/pca.ts";
+import type { CommandContext } from "../../src/cli/main.ts";
+import { flagOf, helpOf } from "../../src/cli/usage.ts";
+import { windowsCommand } from "../../src/cli/windows.ts";
+import { checkShuffle } from "../../src/feed/order.ts";
+import { kmeansOptions } from "../../src/cluster/kmeans_options.ts";
+import { pcaOptions } from "../../src/decompose/pca_options.ts";
+import * as sluice from "../../src/mod.ts";
+import type { Declaration, Option, Options } from "../../src/options.ts";
+import { storedOf } from "../../src/options.ts";
+import { openStore } from "../../src/store/store.ts";
+import { readGroupAttributes } from "../../src/zarr/metadata.ts";
+import { useGpu } from "../support/gpu.ts";
+import { COMMANDS, DECLARATIONS, optionsPage, usual } from "../support/option_tables.ts";
+import { smallRecording } from "../support/recordings.ts";
+
+// deno-lint-ignore no-explicit-any -- what is handed over here is wrong on purpose
+type Anything = any;
+type Call = (options: Anything) => unknown;
+
+const gpu = useGpu();
+const rows = fromTypedArray(Float32Array.from({ length: 60 }, (_, i) => i * i % 17), [20, 3]);
+const recording = smallRecording({ seconds: 2 });
+const model = () =>
+  sluice.KMeans.from(Float32Array.from({ length: 6 }, (_, i) => i), { k: 2, inits: 1 });
+const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
+const view = () => sluice.windows(new Float32Array(20), { size: 2 });
+const pcaModel = () => new sluice.PCA({ components: 2 });
+const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as Anything;
+
+/** Every call that takes options: as few as have to be given, and how it is called with them. */
+const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = {
+  "openGpu()": { call: async (options) => (await sluice.openGpu(options)).close() },
+  "plan.run()": { call: (options) => model().predict(gpu(), rows).run(options) },
+  "new KMeans()": { good: { k: 2 }, call: (options) => new sluice.KMeans(options) },
+  "KMeans.fit()": { call: (options) => new sluice.KMeans({ k: 2 }).fit(gpu(), rows, options) },
+  "KMeans.predict()": { call: (options) => model().predict(gpu(), rows, options) },
+  "KMeans.transform()": { call: (options) => model().transform(gpu(), rows, options) },
+  "KMeans.partialFit()": { call: (options) => model().partialFit(gpu(), rows, options) },
+  "new PCA()": { good: { components: 2 }, call: (options) => new sluice.PCA(options) },
+  "PCA.fit()": { call: (options) => pcaModel().fit(gpu(), rows, options) },
+  "PCA.transform()": {
+    call: async (options) => {
+      const fitted = pcaModel();
+      await fitted.fit(gpu(), rows).run();
+      fitted.transform(gpu(), rows, options);
+    },
+  },
+  "new IncrementalPCA()": {
+    good: { components: 2 },
+    call: (options) => new sluice.IncrementalPCA(options),
+  },
+  "IncrementalPCA.fit()": {
+    call: (options) => new sluice.IncrementalPCA({ components: 2 }).fit(gpu(), rows, options),
+  },
+  "IncrementalPCA.partialFit()": {
+    call: (options) =>
+      new sluice.IncrementalPCA({ components: 2 }).partialFit(gpu(), rows, options),
+  },
+  "contexts()": {
+    good: { width: 2, mode: "mean" },
+    call: (options) => sluice.contexts(rows, options),
+  },
+  "patches()": { good: { size: 2 }, call: (options) => sluice.patches(rows, options) },
+  "expand()": {
+    good: { index: Int32Array.of(0, 2, 3), size: 4 },
+    call: (options) => sluice.expand(rows, options),
+  },
+  "decoder.sortedSpikes()": {
+    good: { ...recording, binSize: 10 },
+    call: (options) => sluice.decoder.sortedSpikes(options),
+  },
+  "decoder.continuous()": { call: (options) => sluice.decoder.continuous(options) },
+  "decoder.contFrag()": { call: (options) => sluice.decoder.contFrag(options) },
+  "decoder.stateModel()": {
+    good: {
+      names: ["one"],
+      initial: [1],
+      discreteTransition: [[1]],
+      transitions: [[{ kind: "uniform" }]],
+    },
+    call: (options) => sluice.decoder.stateModel(options),
+  },
+  "SortedSpikesDecoder.smooth()": {
+    good: { out: "memory:every option" },
+    call: (options) => decoder().smooth(gpu(), options),
+  },
+  "decoder.openResult()": {
+    call: (options) => sluice.decoder.openResult("memory:nothing", options),
+  },
+  "decoder.simulateSession()": {
+    good: { seed: 1, seconds: 1 },
+    call: (options) => sluice.decoder.simulateSession(options),
+  },
+  "windows()": {
+    good: { size: 2 },
+    call: (options) => sluice.windows(new Float32Array(20), options),
+  },
+  "Windows.batches(), on a GPU": { call: (options) => view().batches(gpu(), options) },
+  "Windows.batches(), on the host": { call: (options) => view().batches(options) },
+  "shuffle, on two levels": { good: { seed: 1 }, call: (shuffle) => checkShuffle(shuffle) },
+  "balanced()": { call: (options) => sluice.balanced([0, 1], options) },
+  "rarityWeights()": {
+    good: { buttons: 2, factor: 3 },
+    call: (options) => sluice.rarityWeights([0, 1], options),
+  },
+  "condition.run(), the configuration": {
+    good: { input: { latents: "memory:nothing" }, out: "memory:every option" },
+    call: (config) => sluice.condition.checkConfig(config),
+  },
+  "condition.run()": {
+    call: (options) => {
+      const config = { input: { latents: "memory:nothing" }, out: "memory:every option" };
+      return sluice.condition.run(gpu(), config, options);
+    },
+  },
+  "condition.splitSpeakers()": {
+    call: (options) => sluice.condition.splitSpeakers([], options),
+  },
+  "condition.diagnose()": {
+    good: {
+      normalizer: { mean: new Float32Array(3), std: new Float32Array(3), rows: 1 },
+      ids: new Int32Array(1),
+      effective: { ids: new Int32Array(1), counts: new Float64Array(1) },
+      permutationSeed: 1,
+    },
+    call: (options) =>
+      sluice.condition.diagnose({ frames: rows, utterances: [], firstTarget: 1 }, options),
+  },
+  "condition.decide()": {
+    call: (thresholds) => sluice.condition.decide(diagnosis, diagnosis, thresholds),
+  },
+  "exportNetcdf()": {
+    call: (options) => sluice.exportNetcdf("memory:nothing", "memory:nothing.nc", options),
+  },
+  "checkStore()": { call: (options) => sluice.checkStore("memory:nothing", options) },
+};
+
+/** Public functions that take no options. */
+const WITHOUT_OPTIONS = [
+  "openArray",
+  "fromTypedArray",
+  "readAll",
+  "openKMeans",
+  "openPca",
+  "openNetcdf",
+  "persistStorage",
+  "weighted",
+  "everyNth",
+  "formatBytes",
+  "parseBytes",
+  "decoder.fromUint16",
+  "decoder.toUint16",
+  "decoder.posteriorMean",
+  "condition.deltaNormalizer",
+  "condition.effectiveClusters",
+  "condition.quartileEdges",
+  "condition.quartileIds",
+];
+/** What makes instances that others hand out, and is called by nobody. */
+const MADE_BY_OTHERS = [
+  "Gpu",
+  "Windows",
+  "condition.ClusterMoments",
+  "decoder.SortedSpikesDecoder",
+];
+
+async function refusalOf(call: Call, options: object): Promise<Error> {
+  try {
+    await call(options);
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error(`nothing was refused: ${JSON.stringify(Object.keys(options))}`);
+}
+
+const isNumeric = ({ wanted }: Option) => /^("\w+" or )*(a (whole )?number|one of \d)/.test(wanted);
+const named = (name: string) => new RegExp(`(^|[^\\w])${name}($|[^\\w])`);
+
+describe.each(Object.entries(CALLS))("%s", (name, { good = {}, call }) => {
+  const { options, action } = DECLARATIONS[name as keyof typeof CALLS] as Declaration;
+  const each = Object.entries(options);
+
+  it("refuses an option that it does not know, and says which may be meant", async () => {
+    for (const [key] of each) {
+      const { message, name } = await refusalOf(call, { ...good, [`${key}x`]: 1 });
+      expect(message).toContain(`Cannot ${action}: there is no option "${key}x", `);
+      expect(message).toMatch(named(key));
+      expect(name).toBe("TypeError");
+    }
+  });
+
+  it("refuses an option of another kind, by its name", async () => {
+    for (const [key, option] of each) {
+      for (const value of [null, Symbol("odd"), ...isNumeric(option) ? [true] : ["5", 5n]]) {
+        // some may be a text, or a large number
+        if (value === "5" && !option.isFlag) continue;
+        if (value === 5n && key === "fill") continue;
+        const { message, name } = await refusalOf(call, { ...good, [key]: value });
+        expect(message).toMatch(named(key));
+        expect([name, key]).toEqual(["TypeError", key]);
+      }
+    }
+  });
+
+  it("refuses a number that makes no sense, and a word that is not known", async () => {
+    for (const [key, option] of each) {
+      const wrong = isNumeric(option)
+        ? [NaN]
+        : option.wanted.startsWith("one of")
+        ? ["nonsense"]
+        : [];
+      for (const value of wrong) {
+        if (key === "fill") continue; // NaN is what it is by default
+        const { message, name } = await refusalOf(call, { ...good, [key]: value });
+        expect(message).toMatch(named(key));
+        expect([name, key]).toEqual(["RangeError", key]);
+      }
+    }
+  });
+
+  it("says of every option what it is", () => {
+    for (const [key, { says, required, default: own }] of each) {
+      expect([key, says?.length]).not.toEqual([key, 0]);
+      expect([key, says]).not.toEqual([key, undefined]);
+      expect([key, required && own !== undefined]).not.toEqual([key, true]);
+    }
+  });
+});
+
+describe("options", () => {
+  it("are declared for every public function", () => {
+    const functions = Object.entries({
+      ...sluice,
+      ...prefixed("condition", sluice.condition),
+      ...prefixed("decoder", sluice.decoder),
+    }).filter(([name, value]) => typeof value === "function" && !/Error$/.test(name));
+    const called = Object.keys(CALLS).join(" ");
+    const unknown = functions.map(([name]) => name).filter((name) =>
+      !WITHOUT_OPTIONS.includes(name) && !MADE_BY_OTHERS.includes(name) &&
+      // its argument is the configuration
+      name !== "condition.checkConfig" && !called.includes(`${name}()`)
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it("that people misspelt are refused, and seeds and flags that are texts", async () => {
+    const points = { k: 2 };
+    const cases: [keyof typeof CALLS, object, string][] = [
+      ["SortedSpikesDecoder.smooth()", { summary: ["map"] }, '"summary", "summaries" may be meant'],
+      ["SortedSpikesDecoder.smooth()", { casual: true }, '"casual", "causal" may be meant'],
+      ["decoder.sortedSpikes()", { positonStd: 3 }, '"positonStd", "positionStd" may be meant'],
+      ["new KMeans()", { ...points, n_init: 3 }, '"n_init", "inits" may be meant'],
+      ["new KMeans()", { ...points, seed: "abc" }, 'seed is "abc", wanted a whole number'],
+      ["new KMeans()", { ...points, spherical: "no" }, 'spherical is "no", wanted true or false'],
+    ];
+    for (const [name, more, message] of cases) {
+      const { good = {}, call } = CALLS[name];
+      expect((await refusalOf(call, { ...good, ...more })).message).toContain(message);
+    }
+  });
+
+  it("that results depend on are in the stores by the names that are declared", async () => {
+    const parametersOf = async (place: string) => {
+      const store = await openStore(place);
+      const { attributes } = (await readGroupAttributes(store))!;
+      await store.close();
+      return attributes.parameters as Record<string, unknown>;
+    };
+    const fits = {
+      kmeans: (out: string) => new sluice.KMeans({ k: 2, inits: 3 }).fit(gpu(), rows, { out }),
+      pca: (out: string) => new sluice.PCA({ components: 2 }).fit(gpu(), rows, { out }),
+      incremental: (out: string) =>
+        new sluice.IncrementalPCA({ components: 2 }).fit(gpu(), rows, { out, batchRows: 7 }),
+    };
+    const stored: Record<string, unknown> = {};
+    for (const [name, fit] of Object.entries(fits)) {
+      const place = `memory:options of ${name}`;
+      await fit(place).run();
+      stored[name] = await parametersOf(place);
+    }
+    const told = kmeansOptions.check({ k: 2, inits: 3 });
+    expect(stored).toEqual({
+      kmeans: { ...storedOf(kmeansOptions.options, told), init: "k-means++" },
+      pca: storedOf(pcaOptions.options, { components: 2, whiten: false }),
+      incremental: { components: 2, whiten: false, keep: 28, batch_rows: 7 },
+    });
+    expect(stored.kmeans).toMatchObject({ n_init: 3, max_iter: 100, tolerance: 1e-4, seed: 42 });
+  });
+
+  it("are in the docs as they are declared", async () => {
+    // to write the page anew: WRITE_DOCS=1 npx vitest run test/node/every_option_test.ts -t docs
+    const file = "docs/options.md";
+    if (process.env.WRITE_DOCS) await writeFile(file, optionsPage());
+    expect(await readFile(file, "utf8")).toBe(optionsPage());
+  });
+});
+
+const RUN: Record<string, (context: CommandContext) => Promise<number | void>> = {
+  ...{ check, condition, decode, export: exportStore, info, kmeans, pca, windows: windowsCommand },
+};
+const { signal } = new AbortController();
+
+describe.each(Object.entries(COMMANDS))("sluice %s", (name, sections) => {
+  const refusal = (...args: string[]) => refusalOf(() => RUN[name]!({ args, signal }), {});
+  const flags = Object.values(sections).flatMap(flagsOf);
+
+  it("refuses a flag that it does not know, and says which may be meant", async () => {
+    for (const [flag] of [...flags, ["json", undefined], ["quiet", undefined]] as const) {
+      const { message } = await refusal(`--${flag}x`);
+      expect(message).toContain(`there is no option "--${flag}x", `);
+      expect(message).toMatch(named(`--${flag}`));
+    }
+    expect((await refusal("--jsn")).message).toContain('"--json" may be meant');
+  });
+
+  it("refuses what a flag cannot be, by its name, before anything is opened", async () => {
+    for (const [flag, { wanted, isFlag, read }] of flags) {
+      if (isFlag || !read) continue;
+      if (/number/.test(wanted)) {
+        expect((await refusal(`--${flag}=five`)).message).toMatch(named(`--${flag}`));
+        const far = await refusal(`--${flag}=1e999`);
+        expect(far.message).toMatch(named(`--${flag}`));
+      }
+      if (/number (from|above)/.test(wanted)) {
+        expect((await refusal(`--${flag}=-1`)).message).toMatch(
+          new RegExp(`--${flag} is -1, wanted`),
+        );
+      }
+      if (wanted.startsWith("one of")) {
+        expect((await refusal(`--${flag}=nonsense`)).message).toMatch(named(`--${flag}`));
+      }
+    }
+  });
+
+  it("has the defaults of the functions, in its help", () => {
+    const help = helpOf(sections).replace(/\s+/g, " ");
+    const declared = Object.values(DECLARATIONS).flatMap(({ options }) => flagsOf(options));
+    for (const [flag, option] of flags) {
+      expect(help).toContain(`--${flag}`);
+      const own = declared.filter(([name, { says }]) => name === flag && says === option.says);
+      for (const [, { default: usually }] of own) {
+        expect([flag, option.default]).toEqual([flag, usually]);
+      }
+      if (option.isFlag || usual(option) === "") continue;
+      expect(help).toContain(`(default: ${usual(option)})`);
+    }
+  });
+});
+
+describe("defaults", () => {
+  it("are these, of functions, commands and configurations alike", async () => {
+    const own = (name: keyof typeof DECLARATIONS) => CALLS[name].good ?? {};
+    const checked = (name: keyof typeof DECLARATIONS) => DECLARATIONS[name].check(own(name));
+    expect(checked("openGpu()")).toEqual({ budget: "1 GiB" });
+    expect(checked("new KMeans()")).toEqual({
+      ...{ k: 2, seed: 42, maxIterations: 100, tolerance: 1e-4, spherical: false },
+    });
+    expect(checked("new PCA()")).toEqual({ components: 2, whiten: false });
+    expect(checked("contexts()")).toEqual({ width: 2, lag: 1, mode: "mean" });
+    expect(checked("decoder.contFrag()")).toEqual({ movementVar: 6, stay: 0.98 });
+    expect(checked("decoder.sortedSpikes()")).toMatchObject({ positionStd: 6 });
+    expect(checked("SortedSpikesDecoder.smooth()")).toEqual({
+      ...own("SortedSpikesDecoder.smooth()"),
+      ...{ timeGrid: "edges", missing: [], dtype: "f32", posterior: true, summaries: [] },
+      ...{ causal: false, codec: "none", zarrFormat: 3, lanes: "auto", laneTolerance: 1e-5 },
+      ...{ operator: "auto", overwrite: false, allowAdapterChange: false },
+    });
+    expect(checked("Windows.batches(), on a GPU")).toEqual({
+      ...{ size: 256, shuffle: 0, dropLast: false, prefetch: 2, dtype: "float32", eager: false },
+      ...{ epoch: 0, epochs: 1 },
+    });
+    expect(checked("condition.run(), the configuration")).toMatchObject({
+      ...{ window: 8, lags: [1, 2, 4], seed: 42, trainShare: 0.8, holdout: 0.1 },
+      ...{ minClusterSize: 100, minSpeakerRows: 50 },
+    });
+    expect(checked("condition.diagnose()")).toMatchObject({ minSpeakerRows: 50 });
+    for (const [name, sections] of Object.entries(COMMANDS)) {
+      if (Object.keys(sections).length === 0 || name === "export") continue;
+      const [, budget] = helpOf(sections).split("--budget SIZE");
+      expect([name, budget]).toEqual([
+        name,
+        expect.stringMatching(/^ +GPU memory allowed[^(]*\(default: 1 GiB\)/),
+      ]);
+    }
+    const opened = await sluice.openGpu();
+    expect(opened.budgetBytes.gpu).toBe(2 ** 30);
+    opened.close();
+  });
+});
+
+function flagsOf(options: Options): (readonly [flag: string, option: Option])[] {
+  return Object.entries(options).flatMap(([name, option]) => {
+    if (option.flag === false) return [];
+    if (option.members) return flagsOf(option.members);
+    const hasFlag = option.isFlag || option.takes || option.read;
+    return hasFlag ? [[flagOf(name, option), option] as const] : [];
+  });
+}
+
+function prefixed(prefix: string, names: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(names).map(([name, value]) => [`${prefix}.${name}`, value]),
+  );
+}
