@@ -89,6 +89,18 @@ describe("orders", () => {
     expect([...seen.values()].every((where) => where.size === 1)).toBe(true);
   });
 
+  it("are another within a pool, too, each epoch", () => {
+    // one block in one pool: nothing else can differ
+    const items = (epoch: number) => {
+      const order = orderOf({ seed: 3, block: 64, pool: 1 }, 64, epoch);
+      return Array.from({ length: 64 }, (_, position) => order.at(position));
+    };
+    const epochs = [0, 1, 2].map(items);
+    expect(new Set(epochs.map((own) => own.join())).size).toBe(3);
+    const sorted = Array.from({ length: 64 }, (_, i) => i);
+    for (const own of epochs) expect(own.sort((a, b) => a - b)).toEqual(sorted);
+  });
+
   it("refuse seeds, blocks and pools that are no whole numbers", () => {
     expect(() => checkShuffle(-1)).toThrow(
       /the seed is -1, wanted a whole number from 0 to 4294967295/,
