@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { codesOf, Tally } from "../../src/cluster/codes.ts";
-import { Lloyd } from "../../src/cluster/lloyd.ts";
+import type { Codes } from "../../src/cluster/codes.ts";
+import { codesOf, Tally, tallyHeld } from "../../src/cluster/codes.ts";
+import { Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
 import { Points } from "../../src/feed/points.ts";
 import type { Tile } from "../../src/stream/pass.ts";
+import { createHeld } from "../../src/stream/task.ts";
 
 const { signal } = new AbortController();
 /** Rows that lie far from being ties. */
@@ -32,9 +34,18 @@ function sumsOf(values: readonly number[], centers: readonly number[], ids: read
   return sums;
 }
 
+function tallyOf(points: Points, codes: Codes): Tally {
+  const { features } = points;
+  return new Tally(
+    points,
+    codes,
+    createHeld(tallyHeld(1, codes.centers.length / features, features)),
+  );
+}
+
 async function tallied(values: number[], centers: number[], ids: number[]): Promise<Tally> {
   const { points, tile, nearness, ids: own } = column(values, centers, ids);
-  const tally = new Tally(points, codesOf(Float64Array.from(centers)));
+  const tally = tallyOf(points, codesOf(Float64Array.from(centers)));
   await tally.takeRows(tile, own, nearness, signal);
   tally.takeSums(sumsOf(values, centers, ids));
   return tally;
@@ -44,7 +55,7 @@ describe("a tally of rows", () => {
   it("moves every code to the mean of its rows", async () => {
     const tally = await tallied([0, 1, 2, 9, 10, 14], [0, 10], [0, 0, 0, 1, 1, 1]);
     expect([...tally.counts]).toEqual([3, 3]);
-    expect([...tally.squared]).toEqual([0 + 1 + 4, 1 + 0 + 16]);
+    expect(tally.inertia).toBe(0 + 1 + 4 + 1 + 0 + 16);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([1, 11]);
   });
 
@@ -52,7 +63,7 @@ describe("a tally of rows", () => {
     // 5 is half way, and the device gave it to the second
     const tally = await tallied([0, 1, 2, 9, 10, 11, 5], [0, 10], [0, 0, 0, 1, 1, 1, 1]);
     expect([...tally.counts]).toEqual([4, 3]);
-    expect([...tally.squared]).toEqual([0 + 1 + 4 + 25, 1 + 0 + 1]);
+    expect(tally.inertia).toBe(0 + 1 + 4 + 25 + 1 + 0 + 1);
     expect([...tally.moved(tally.counts, false).centers]).toEqual([2, 10]);
   });
 
@@ -62,7 +73,7 @@ describe("a tally of rows", () => {
     for (const [margin, code] of [[1e-5, 1], [1, 0]] as const) {
       const { points, tile, nearness, ids } = column([value], [0, 10], [0]);
       nearness[1] = margin;
-      const tally = new Tally(points, codesOf(Float64Array.of(0, 10)));
+      const tally = tallyOf(points, codesOf(Float64Array.of(0, 10)));
       await tally.takeRows(tile, ids, nearness, signal);
       expect(tally.counts[code], `margin ${margin}`).toBe(1);
     }
@@ -73,14 +84,14 @@ describe("a tally of rows", () => {
     const codes = { centers: Float64Array.of(0, 10.001), coarse: Float32Array.of(0, 10) };
     const { points, tile, nearness, ids } = column([5.0002], [0, 10], [1]);
     nearness[1] = 5.0002 ** 2 - 4.9998 ** 2;
-    const tally = new Tally(points, codes);
+    const tally = tallyOf(points, codes);
     await tally.takeRows(tile, ids, nearness, signal);
     expect([...tally.counts]).toEqual([1, 0]);
   });
 
   it("adds blocks up in f64", async () => {
     const { points, tile, nearness, ids } = column(Array(8).fill(0), [0, 100], Array(8).fill(0));
-    const tally = new Tally(points, codesOf(Float64Array.of(0, 100)));
+    const tally = tallyOf(points, codesOf(Float64Array.of(0, 100)));
     await tally.takeRows(tile, ids, nearness, signal);
     // f32 has no 2^24 + 1
     tally.takeSums(Float32Array.of(2 ** 24, 0));
@@ -115,7 +126,7 @@ describe("a tally of rows", () => {
       exact: true,
     });
     const codes = codesOf(Float64Array.of(1, 0, 0, -1));
-    const tally = new Tally(points, codes);
+    const tally = tallyOf(points, codes);
     await tally.takeRows(
       { start: 0, end: 2 } as Tile,
       Uint32Array.of(0, 0),
@@ -131,6 +142,14 @@ describe("a tally of rows", () => {
 describe("a run of Lloyd's algorithm", () => {
   const options = { maxIterations: 5, tolerance: 4, spherical: false };
 
+  function begun(points: Points, centers: number[], maxIterations = 5): Lloyd {
+    const held = createHeld(runsHeld(1, centers.length, points.features));
+    held.centers.set(centers);
+    const run = new Lloyd(points, held, 0, { ...options, maxIterations });
+    run.start();
+    return run;
+  }
+
   async function sweep(run: Lloyd, values: number[], ids: number[]): Promise<void> {
     const centers = [...run.codes.centers];
     const { tile, nearness, ids: own } = column(values, centers, ids);
@@ -145,8 +164,7 @@ describe("a run of Lloyd's algorithm", () => {
     // by 4, by 6.25, and by 4 + 1
     for (const [first, second, isOver] of [[-1, 11, true], [-1.5, 11, false], [-1, 12, false]]) {
       const { points } = column(values, [0, 10], ids);
-      const codes = codesOf(Float64Array.of(first as number, second as number));
-      const run = new Lloyd(points, codes, options);
+      const run = begun(points, [first as number, second as number]);
       await sweep(run, values, ids);
       expect([run.converged, run.moving]).toEqual([isOver, !isOver]);
       expect([...run.codes.centers]).toEqual([1, 11]);
@@ -157,16 +175,13 @@ describe("a run of Lloyd's algorithm", () => {
     const values = [0, 2, 10, 12];
     const ids = [0, 0, 1, 1];
     const { points } = column(values, [0, 10], ids);
-    const run = new Lloyd(points, codesOf(Float64Array.of(-5, 20)), {
-      ...options,
-      maxIterations: 1,
-    });
+    const run = begun(points, [-5, 20], 1);
+    const facts = () => [run.iterations, run.moving, run.converged, run.inertia, run.active];
+    expect(facts()).toEqual([0, true, false, NaN, true]);
     await sweep(run, values, ids);
-    expect(run.facts).toEqual({ iterations: 1, moving: false, converged: false });
-    expect(run.active).toBe(true);
+    expect(facts()).toEqual([1, false, false, NaN, true]);
     // a sweep more measures it
     await sweep(run, values, ids);
-    expect(run.facts).toEqual({ iterations: 1, moving: false, converged: false, inertia: 4 });
-    expect(run.active).toBe(false);
+    expect(facts()).toEqual([1, false, false, 4, false]);
   });
 });

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { Seeding, seedingStateBytes, seedTrials } from "../../src/cluster/seeding.ts";
+import type { SeedingHeld } from "../../src/cluster/seeding.ts";
+import { Seeding, seedingHeld, seedTrials } from "../../src/cluster/seeding.ts";
 import { Points } from "../../src/feed/points.ts";
 import { seedRows } from "../../src/kernels/vq_seed.ts";
 import { Random } from "../../src/math/random.ts";
+import { createHeld } from "../../src/stream/task.ts";
 import { blobs } from "../support/blobs.ts";
 
 const [ROWS, FEATURES, CODES] = [61, 2, 5];
@@ -33,32 +35,37 @@ function measure(seeding: Seeding): void {
   }
 }
 
-async function run(seeding: Seeding, each?: (seeding: Seeding) => void): Promise<Float64Array[]> {
-  do {
-    each?.(seeding);
-    measure(seeding);
-  } while (await seeding.next(signal));
-  return seeding.centers;
-}
+const held = (own: Points, codes: number, inits: number): SeedingHeld => ({
+  ...createHeld(seedingHeld(own, codes, false)),
+  centers: new Float64Array(inits * codes * own.features),
+});
 
-async function begun(inits: number, seed = 9): Promise<Seeding> {
-  const seeding = new Seeding(points, CODES, inits, seed);
+async function begun(own: SeedingHeld, seed = 9): Promise<Seeding> {
+  const seeding = new Seeding(points, own, CODES, seed);
   await seeding.start(signal);
   return seeding;
 }
 
+async function run(seeding: Seeding, each?: () => void): Promise<void> {
+  do {
+    each?.();
+    measure(seeding);
+  } while (await seeding.next(signal));
+}
+
 describe("first centres", () => {
   it("are rows drawn by their distance, of which each leaves the least", async () => {
-    const seeding = await begun(1);
+    const own = held(points, CODES, 1);
+    const seeding = await begun(own);
     const random = new Random(9, 0);
     const least = new Float32Array(ROWS).fill(Infinity);
     const trials = 3;
     expect(seedTrials(CODES)).toBe(trials);
     const rowOf = (row: number) => [...values.subarray(row * FEATURES, (row + 1) * FEATURES)];
     let [rows, left, wanted] = [[random.integer(ROWS)], 0, [] as number[]];
-    const [centers] = await run(seeding, ({ candidates, state }) => {
-      expect([...state.arrays[0] as Float32Array]).toEqual([...least]);
-      expect([...candidates]).toEqual(rows.flatMap(rowOf));
+    await run(seeding, () => {
+      expect([...own.least]).toEqual([...least]);
+      expect([...seeding.candidates]).toEqual(rows.flatMap(rowOf));
       // what is left of all distances with each of them
       const distances = rows.map((row) => distancesTo(Float64Array.from(rowOf(row))));
       const sums = distances.map((own) =>
@@ -75,11 +82,18 @@ describe("first centres", () => {
         return least.findIndex((distance) => (sum += distance) >= mark);
       });
     });
-    expect([...centers!]).toEqual(wanted);
+    expect([...own.centers]).toEqual(wanted);
   });
 
   it("are others in each run, and with each seed", async () => {
-    const centers = [...await run(await begun(3)), ...await run(await begun(1, 10))];
+    const centers: Float64Array[] = [];
+    for (const [inits, seed] of [[3, 9], [1, 10]] as const) {
+      const own = held(points, CODES, inits);
+      await run(await begun(own, seed));
+      for (let i = 0; i < inits; i++) {
+        centers.push(own.centers.slice(i * CODES * FEATURES, (i + 1) * CODES * FEATURES));
+      }
+    }
     expect(new Set(centers.map((own) => own.join())).size).toBe(4);
     const starts = centers.map((own) => own.slice(0, FEATURES).join());
     expect(new Set(starts).size).toBeGreaterThan(2);
@@ -87,17 +101,17 @@ describe("first centres", () => {
 
   for (const inits of [1, 3]) {
     it(`are the same from every state that is kept, in ${inits} runs`, async () => {
-      const states: Seeding["state"][] = [];
-      const wanted = await run(await begun(inits), (seeding) => {
-        states.push(structuredClone(seeding.state));
+      const own = held(points, CODES, inits);
+      const kept: Pick<SeedingHeld, "least" | "candidates" | "seeded" | "centers">[] = [];
+      await run(await begun(own), () => {
+        const { least, candidates, seeded, centers } = own;
+        kept.push(structuredClone({ least, candidates, seeded, centers }));
       });
-      expect(states.length).toBe(inits * CODES);
-      for (const [sweep, state] of states.entries()) {
-        const bytes = state.arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
-        expect(bytes).toBeLessThanOrEqual(seedingStateBytes(points, CODES, inits));
-        const resumed = new Seeding(points, CODES, inits, 9);
-        resumed.resume(structuredClone(state));
-        expect(await run(resumed), `sweep ${sweep}`).toEqual(wanted);
+      expect(kept.length).toBe(inits * CODES);
+      for (const [sweep, state] of kept.entries()) {
+        const again = { ...held(points, CODES, inits), ...state };
+        await run(new Seeding(points, again, CODES, 9));
+        expect(again.centers, `sweep ${sweep}`).toEqual(own.centers);
       }
     });
   }
@@ -106,10 +120,11 @@ describe("first centres", () => {
     const same = new Points(fromTypedArray(new Float32Array(8).fill(3), [4, 2]), {
       action: "cluster",
     });
-    const seeding = new Seeding(same, 3, 1, 1);
+    const own = held(same, 3, 1);
+    const seeding = new Seeding(same, own, 3, 1);
     await seeding.start(signal);
     seeding.take({ start: 0, end: 4 } as Parameters<Seeding["take"]>[0], new Float32Array(64), 4);
     expect(await seeding.next(signal)).toBe(false);
-    expect([...seeding.centers[0]!]).toEqual([3, 3, 3, 3, 3, 3]);
+    expect([...own.centers]).toEqual([3, 3, 3, 3, 3, 3]);
   });
 });
