@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import type { Codes } from "../../src/cluster/codes.ts";
 import { codesOf, Tally, tallyHeld } from "../../src/cluster/codes.ts";
-import { Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
+import { bestOf, Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
 import { Points } from "../../src/feed/points.ts";
 import type { Tile } from "../../src/stream/pass.ts";
 import { createHeld } from "../../src/stream/task.ts";
@@ -183,5 +183,22 @@ describe("a run of Lloyd's algorithm", () => {
     // a sweep more measures it
     await sweep(run, values, ids);
     expect(facts()).toEqual([1, false, false, 4, false]);
+  });
+
+  it("leaves the centres of other runs alone, and the first of the best is the best", async () => {
+    const values = [0, 2, 10, 12];
+    const ids = [0, 0, 1, 1];
+    const { points } = column(values, [0, 10], ids);
+    const held = createHeld(runsHeld(2, 2, 1));
+    held.centers.set([0, 10, 3, 30]);
+    const runs = [0, 1].map((run) => new Lloyd(points, held, run, options));
+    for (const run of runs) run.start();
+    expect([...runs[1]!.codes.centers]).toEqual([3, 30]);
+    await sweep(runs[0]!, values, ids);
+    expect([...held.centers]).toEqual([1, 11, 3, 30]);
+    expect(runs.map(({ iterations }) => iterations)).toEqual([1, 0]);
+    const of = (...inertias: number[]) => inertias.map((inertia) => ({ inertia }) as Lloyd);
+    const equal = of(5, 3, 3, 4);
+    expect(bestOf(equal)).toBe(equal[1]);
   });
 });
