@@ -144,6 +144,32 @@ describe("mixing", () => {
     });
   }
 
+  it("holds distances of neighbours against those of all pairs", () => {
+    const length = 200;
+    const order = permutation(length, 5, 0);
+    // 200 windows in 5 parts: as many distances in each as there should be, but for chance
+    const bins = 5;
+    const apart = new Float64Array(length);
+    for (let i = 0; i < length; i++) {
+      for (let j = 0; j < length; j++) apart[Math.abs(i - j)]!++;
+    }
+    const pairs = length * (length - 1);
+    const wanted = new Float64Array(bins);
+    const binOf = new Uint32Array(length);
+    let nearer = 0;
+    for (let distance = 1; distance < length; distance++) {
+      binOf[distance] = Math.floor(nearer / pairs * bins);
+      nearer += apart[distance]!;
+      wanted[binOf[distance]!]! += apart[distance]! / pairs * (length - 1);
+    }
+    const got = new Float64Array(bins);
+    for (let i = 1; i < length; i++) got[binOf[Math.abs(order.at(i) - order.at(i - 1))]!]!++;
+    const chiSquare = got.reduce((sum, own, i) => sum + (own - wanted[i]!) ** 2 / wanted[i]!, 0);
+    const { neighbours } = measureMixing(order);
+    expect(neighbours.degrees).toBe(bins - 1);
+    expect(neighbours.chiSquare).toBeCloseTo(chiSquare, 9);
+  });
+
   it("on two levels is far from that, nearer the more blocks a pool has", () => {
     const excess = (shuffle: Shuffle) => {
       const { positions, neighbours } = measureMixing(orderOf(shuffle, 60_000, 0));

@@ -127,6 +127,12 @@ export function hmmProblems(): HmmProblem[] {
       rows: 3,
     },
     {
+      name: "two rooms with nothing between them",
+      grid: boxGrid([16, 8], (x, y) => (x < 4 && y < 4) || (x >= 12 && y >= 4)),
+      model: continuous({ movementVar: 9 }),
+      rows: 3,
+    },
+    {
       name: "more cells than threads",
       grid: boxGrid([17, 18]),
       model: contFrag({ movementVar: 2 }),
