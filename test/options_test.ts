@@ -191,3 +191,32 @@ describe("declared options", () => {
     });
   });
 });
+
+describe("ends of ranges and lists", () => {
+  const { check } = declare("bake", {
+    layers: whole({ from: 1, to: 3, says: "layers" }),
+    minutes: number({ above: 0, below: 90, says: "minutes" }),
+    names: list(text({ says: "a name" }), { says: "names" }, 2),
+    span: interval({ says: "seconds" }),
+  });
+
+  it("are part of it or not, as they say", () => {
+    expect(check({ layers: 1, minutes: 89.9, names: ["a", "b"], span: [1, 2] }))
+      .toEqual({ layers: 1, minutes: 89.9, names: ["a", "b"], span: [1, 2] });
+    expect(check({ layers: 3 })).toEqual({ layers: 3 });
+    for (
+      const [given, message] of [
+        [{ layers: 0 }, /layers is 0, wanted a whole number from 1 to 3/],
+        [{ layers: 4 }, /layers is 4/],
+        [{ minutes: 0 }, /minutes is 0, wanted a number above 0 below 90/],
+        [{ minutes: 90 }, /minutes is 90/],
+        [{ names: ["a"] }, /names is \["a"\], wanted a list of at least 2/],
+        [{ names: ["a", ""] }, /names\[1\] is ""/],
+        [{ span: [2, 2] }, /span is \[2, 2\], wanted \[start, stop\]/],
+      ] as const
+    ) {
+      expect(() => check(given)).toThrow(message);
+      expect(() => check(given)).toThrow(RangeError);
+    }
+  });
+});

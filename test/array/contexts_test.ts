@@ -85,6 +85,25 @@ describe("contexts()", () => {
     });
   }
 
+  it("tells where the rows of each segment lie among the frames", () => {
+    const frames = fromTypedArray(new Float32Array(20 * 2), [20, 2]);
+    const segments = [0, 8, 11];
+    // frames 2 to 5 have a whole context before them, two frames back, and 8 to 10 none
+    const view = contexts(frames, { width: 3, lag: 2, mode: "flat", segments });
+    expect(view.runs).toEqual([
+      { row: 0, rows: 4, frame: 0 },
+      { row: 4, rows: 5, frame: 11 },
+    ]);
+    expect(view.shape).toEqual([9, 6]);
+    expect([...view.targets()]).toEqual([4, 5, 6, 7, 15, 16, 17, 18, 19]);
+    const later = contexts(frames, { width: 3, lag: 2, mode: "flat", segments, firstTarget: 6 });
+    expect(later.runs).toEqual([
+      { row: 0, rows: 2, frame: 2 },
+      { row: 2, rows: 3, frame: 13 },
+    ]);
+    expect([...later.targets()]).toEqual([6, 7, 17, 18, 19]);
+  });
+
   it("sums means in f64 and rounds them once", async () => {
     const large = fromTypedArray(Float32Array.of(2 ** 24, 1, -(2 ** 24), 1), [4, 1]);
     const view = contexts(large, { width: 3, lag: 0, mode: "mean" });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { openNpyBlob } from "../../src/array/npy.ts";
 import { WindowView } from "../../src/array/window_view.ts";
@@ -64,6 +65,32 @@ describe("a view of windows", () => {
       expect([...await readAll(flat) as Float32Array]).toEqual(whole);
     });
   }
+
+  it("reads windows that overlap or adjoin at once, and no frame between those that do not", async () => {
+    const frames = fromTypedArray(Float32Array.from({ length: 20 }, (_, i) => i), [20, 1]);
+    for (
+      const [stride, wanted] of [
+        [2, [[0, 9]]],
+        [3, [[0, 12]]],
+        [5, [[0, 3], [5, 8], [10, 13], [15, 18]]],
+      ] as const
+    ) {
+      const reads: number[][] = [];
+      const watched: ChunkedArray = {
+        ...frames,
+        read: (start, end, options) => {
+          reads.push([start, end]);
+          return frames.read(start, end, options);
+        },
+      };
+      const view = new WindowView(watched, { size: 3, stride });
+      const values = await view.read(0, 4);
+      expect([...values]).toEqual(
+        [0, 1, 2, 3].flatMap((window) => [0, 1, 2].map((i) => window * stride + i)),
+      );
+      expect(reads, `stride ${stride}`).toEqual(wanted);
+    }
+  });
 
   it("composes: windows of windows", async () => {
     const inner = new WindowView(counted(6), { size: 2 });

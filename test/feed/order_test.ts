@@ -89,6 +89,18 @@ describe("orders", () => {
     expect([...seen.values()].every((where) => where.size === 1)).toBe(true);
   });
 
+  it("are another within a pool, too, each epoch", () => {
+    // one block in one pool: nothing else can differ
+    const items = (epoch: number) => {
+      const order = orderOf({ seed: 3, block: 64, pool: 1 }, 64, epoch);
+      return Array.from({ length: 64 }, (_, position) => order.at(position));
+    };
+    const epochs = [0, 1, 2].map(items);
+    expect(new Set(epochs.map((own) => own.join())).size).toBe(3);
+    const sorted = Array.from({ length: 64 }, (_, i) => i);
+    for (const own of epochs) expect(own.sort((a, b) => a - b)).toEqual(sorted);
+  });
+
   it("refuse seeds, blocks and pools that are no whole numbers", () => {
     expect(() => checkShuffle(-1)).toThrow(
       /the seed is -1, wanted a whole number from 0 to 4294967295/,
@@ -131,6 +143,32 @@ describe("mixing", () => {
       expect(Math.abs(mean(exact))).toBeLessThan(FAR * 0.21);
     });
   }
+
+  it("holds distances of neighbours against those of all pairs", () => {
+    const length = 200;
+    const order = permutation(length, 5, 0);
+    // 200 windows in 5 parts: as many distances in each as there should be, but for chance
+    const bins = 5;
+    const apart = new Float64Array(length);
+    for (let i = 0; i < length; i++) {
+      for (let j = 0; j < length; j++) apart[Math.abs(i - j)]!++;
+    }
+    const pairs = length * (length - 1);
+    const wanted = new Float64Array(bins);
+    const binOf = new Uint32Array(length);
+    let nearer = 0;
+    for (let distance = 1; distance < length; distance++) {
+      binOf[distance] = Math.floor(nearer / pairs * bins);
+      nearer += apart[distance]!;
+      wanted[binOf[distance]!]! += apart[distance]! / pairs * (length - 1);
+    }
+    const got = new Float64Array(bins);
+    for (let i = 1; i < length; i++) got[binOf[Math.abs(order.at(i) - order.at(i - 1))]!]!++;
+    const chiSquare = got.reduce((sum, own, i) => sum + (own - wanted[i]!) ** 2 / wanted[i]!, 0);
+    const { neighbours } = measureMixing(order);
+    expect(neighbours.degrees).toBe(bins - 1);
+    expect(neighbours.chiSquare).toBeCloseTo(chiSquare, 9);
+  });
 
   it("on two levels is far from that, nearer the more blocks a pool has", () => {
     const excess = (shuffle: Shuffle) => {

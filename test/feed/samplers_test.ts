@@ -126,6 +126,12 @@ describe("rarityWeights", () => {
     const weights = rarityWeights(pressed, { buttons: 3, factor: 1.5 });
     expect([...weights]).toEqual([Math.sqrt(4 / 3), 1.5, Math.sqrt(4 / 3), 1]);
     expect(rarityWeights(pressed, { buttons: 3, factor: 9 })[1]).toBe(2);
+    // whichever of two buttons comes first: one is always pressed, the other once
+    const [rare, always] = [[0, 1, 0, 0], [1, 1, 1, 1]];
+    for (const buttons of [[rare, always], [always, rare]]) {
+      const both = [0, 1, 2, 3].flatMap((frame) => buttons.map((own) => own[frame]!));
+      expect([...rarityWeights(both, { buttons: 2, factor: 9 })]).toEqual([1, 2, 1, 1]);
+    }
     expect(() => rarityWeights([1, 2], { buttons: 3, factor: 1 })).toThrow(/wanted 3 a frame/);
   });
 });

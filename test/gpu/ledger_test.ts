@@ -22,6 +22,9 @@ describe("an account", () => {
       );
       account.giveBack(kind, 100);
       expect([account.live[kind], account.peak[kind]]).toEqual([0, 100]);
+      account.take(kind, 10, "a few rows");
+      expect([account.live[kind], account.peak[kind]]).toEqual([10, 100]);
+      account.giveBack(kind, 10);
       account.close();
     }
   });

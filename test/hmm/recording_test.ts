@@ -50,6 +50,24 @@ describe("validateRecording()", () => {
     expect(flat.unitIds).toEqual([4]);
   });
 
+  it("takes counts at a rate, and seconds that are added to those of spikes", () => {
+    const clock = { timeRate: 1000, spikeRate: 250, timeOffset: 100 };
+    const { position: { times }, spikes } = validateRecording(
+      { times: [100_000, 101_000, 102_000], values: [1, 2, 3] },
+      { times: [125, 250, 500], units: [0, 0, 1] },
+      clock,
+    );
+    expect([...times]).toEqual([100, 101, 102]);
+    expect([...spikes.times]).toEqual([100.5, 101, 102]);
+    // of both, where spikes have none of their own
+    const both = validateRecording(
+      { times: [0, 1000, 2000], values: [1, 2, 3] },
+      { times: [500, 1500], units: [0, 0] },
+      { timeRate: 1000 },
+    );
+    expect([...both.spikes.times]).toEqual([0.5, 1.5]);
+  });
+
   it("refuses what it cannot use, and names the entry", () => {
     const spikes = (times: number[], units: number[]) => () =>
       validateRecording(position, { times, units });

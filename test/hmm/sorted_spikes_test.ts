@@ -131,6 +131,25 @@ function expectClose(got: ArrayLike<number>, wanted: readonly number[], relative
   );
 }
 
+describe("smoothedSpeed()", () => {
+  it("is the way within a quarter of a second before and after, by the time that took", () => {
+    // a sample every eighth of a second: five lie within half a second
+    const times = Float64Array.from({ length: 9 }, (_, i) => i / 8);
+    const values = Float64Array.of(0, 1, 0, 4, 4, 4, 5, 7, 7);
+    // ways from sample to sample: 1, 1, 4, 0, 0, 1, 2, 0
+    const way = [0, 1, 2, 6, 6, 6, 7, 9, 9];
+    const wanted = way.map((_, i) => {
+      const [from, to] = [Math.max(0, i - 2), Math.min(8, i + 2)];
+      return (way[to]! - way[from]!) / ((to - from) / 8);
+    });
+    expect([...smoothedSpeed(times, values, 1)]).toEqual(wanted);
+    expect(wanted[4]).toBe((7 - 2) / 0.5);
+    // in two dimensions steps are as the crow flies
+    const flat = Float64Array.from([0, 0, 3, 4, 3, 4]);
+    expect([...smoothedSpeed(Float64Array.of(0, 0.25, 0.5), flat, 2)]).toEqual([20, 10, 0]);
+  });
+});
+
 describe("the minimum speed", () => {
   it("leaves out samples at exactly that speed, as slower ones", () => {
     // 10 units a second for 5 s, then 20: eighths and quarters are exact

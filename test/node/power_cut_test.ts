@@ -51,11 +51,11 @@ async function contents(): Promise<Record<string, Uint8Array>> {
 
 /** Calls that a cut has to be tried at. */
 const TELLING = [
-  /^set .*carry/,
+  /^set .*\/state\//,
   /^append .*log/,
   /^sync .*log/,
   /^sync .*posterior/,
-  /^delete .*carry.*\d$/,
+  /^delete .*\/state\/.*\d$/,
   /^finish .*posterior/,
   /^set .*(centroids|ids).*\d$/,
   /^set .*[^/]\.zarr.zarr\.json$/,

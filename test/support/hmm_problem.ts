@@ -39,6 +39,13 @@ export function boxGrid(
   };
 }
 
+/** The same grid with bins of other sizes along each dimension. */
+function oblong(grid: Grid, sizes: readonly number[]): Grid {
+  const stretch = (along: readonly Float64Array[]) =>
+    along.map((values, d) => values.map((value) => value * sizes[d]!));
+  return { ...grid, edges: stretch(grid.edges), centers: stretch(grid.centers) };
+}
+
 /** Three states whose blocks use every kind of transition, with two different random walks. */
 export function mixedStates(): StateModel {
   return stateModel({
@@ -111,6 +118,18 @@ export function hmmProblems(): HmmProblem[] {
       name: "a walk wider than the box",
       grid: boxGrid([5, 6]),
       model: continuous({ movementVar: 400 }),
+      rows: 3,
+    },
+    {
+      name: "a box of oblong bins",
+      grid: oblong(boxGrid([7, 10]), [3, 1]),
+      model: contFrag({ movementVar: 9 }),
+      rows: 3,
+    },
+    {
+      name: "two rooms with nothing between them",
+      grid: boxGrid([16, 8], (x, y) => (x < 4 && y < 4) || (x >= 12 && y >= 4)),
+      model: continuous({ movementVar: 9 }),
       rows: 3,
     },
     {

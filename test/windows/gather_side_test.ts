@@ -3,7 +3,7 @@ import { encodeFloat16 } from "../../src/math/half.ts";
 import type { FrameTable, FrameType } from "../../src/feed/frame_table.ts";
 import { FrameReader } from "../../src/feed/frame_table.ts";
 import type { SidePlan } from "../../src/windows/gather_side.ts";
-import { DeviceSide } from "../../src/windows/gather_side.ts";
+import { DeviceSide, wholeWords } from "../../src/windows/gather_side.ts";
 import { gatherWindows, widen } from "../reference/gather_windows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { framesOf, readBack, someFrames } from "../support/window_frames.ts";
@@ -60,4 +60,13 @@ describe("frames kept whole on the device", () => {
       });
     }
   }
+});
+
+describe("rows that end where a word does", () => {
+  it("are an even number of halves, where a row has an odd one", () => {
+    const table = (width: number, held: FrameType) => ({ width, held }) as FrameTable;
+    expect([4, 5].map((rows) => wholeWords(table(3, "float16"), rows))).toEqual([4, 4]);
+    expect([4, 5].map((rows) => wholeWords(table(4, "float16"), rows))).toEqual([4, 5]);
+    expect([4, 5].map((rows) => wholeWords(table(3, "float32"), rows))).toEqual([4, 5]);
+  });
 });

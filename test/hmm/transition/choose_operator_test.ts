@@ -26,6 +26,28 @@ describe("chooseOperator()", () => {
     expect(reason).toMatch(/^convolution: [\d,]+ multiply-adds a row; \w+ takes [\d,]+, /);
   });
 
+  it("counts a matrix that many lanes share as cheaper, and dispatches among them", () => {
+    const grid = boxGrid([21, 23]);
+    const model = contFrag({ movementVar: 1 });
+    const costs = (lanes: number) =>
+      Object.fromEntries(
+        chooseOperator(grid, model, { lanes }).costs.map((own) => [own.kind, own]),
+      );
+    const [one, eight, many] = [costs(1), costs(8), costs(64)];
+    for (
+      const [kind, alone, shared, dispatches] of [
+        ["convolution", 1, 1, 0],
+        ["sparse", 2.8, 0.8, 20_000],
+        ["dense", 1.7, 0.4, 30_000],
+      ] as const
+    ) {
+      const { multiplyAdds } = one[kind]!;
+      expect(one[kind]!.cost).toBeCloseTo(alone * multiplyAdds + dispatches, 6);
+      expect(eight[kind]!.cost).toBeCloseTo(shared * multiplyAdds + dispatches / 8, 6);
+      expect(many[kind]!.cost).toBeCloseTo(shared * multiplyAdds + dispatches / 64, 6);
+    }
+  });
+
   it("takes tiles or a matrix where the interior is a small part of the box", () => {
     // every fifth bin: convolutions go over the empty ones too
     const grid = boxGrid([30, 30], (x, y) => x % 5 === 0 && y % 5 === 0);
