@@ -10,10 +10,15 @@ import { BaseSequencer } from "vitest/node";
 // tools/test.mjs sets these; plain `npx vitest` is the Node suite
 const runtime = process.env.SLUICE_RUNTIME ?? "node";
 const long = process.env.SLUICE_LONG === "1";
+const tier = process.env.SLUICE_TIER ?? "all";
+const runtimes = (process.env.SLUICE_RUNTIMES ?? runtime).split(",");
 
 const root = import.meta.dirname;
 const sharedData = [process.env.SLUICE_DATA, path.join(root, "../shared")]
   .find((folder) => folder && existsSync(folder)) ?? "";
+
+/** How long to wait for what only a busy machine delays. */
+const PATIENCE_MS = 600_000;
 
 // pages that are cross-origin isolated may use precise timers, as a real deployment would
 const isolation = {
@@ -31,9 +36,15 @@ async function browser(): Promise<BrowserConfigOptions> {
     enabled: true,
     headless: true,
     screenshotFailures: false,
+    connectTimeout: PATIENCE_MS,
     instances: [{ browser: "chromium" }],
     provider: playwright({
-      launchOptions: { executablePath, args, env: { ...process.env, ...env } },
+      launchOptions: {
+        executablePath,
+        args,
+        env: { ...process.env, ...env },
+        timeout: PATIENCE_MS,
+      },
       persistentContext: profile,
     }),
   };
@@ -97,13 +108,21 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       ...(long ? [] : ["test/long/**"]),
       runtime === "chromium" ? "test/node/**" : "test/browser/**",
     ],
-    provide: { sharedData, resultsFolder: path.join(root, "test-results", runtime) },
+    provide: {
+      sharedData,
+      resultsFolder: path.join(root, "test-results", runtime),
+      tier,
+      runtimes,
+    },
+    setupFiles: ["test/support/tier_setup.ts"],
+    // tests that one loop makes are told by it
+    includeTaskLocation: true,
     sequence: { sequencer: LongFilesFirst },
     // tests wait for the device half of their time, but a long one takes what there is
     maxWorkers: long || runtime === "chromium" ? 1 : 3,
     // no test fails because the machine has other work
     testTimeout: long ? 4 * 3600_000 : 1800_000,
-    hookTimeout: 600_000,
+    hookTimeout: PATIENCE_MS,
     teardownTimeout: 5_000,
     ...(runtime === "chromium" && { browser: await browser() }),
   },

@@ -2,7 +2,9 @@
  * Runs the suite in Node, Deno and Chromium, and adds up what was executed. Suites wait for the device
  * half of their time, so all run side by side; --long ones one after the other.
  *
- *   node tools/test.mjs [--long] [--runtime node,deno,chromium] [vitest filters]
+ *   node tools/test.mjs [--all | --long] [--runtime node,deno,chromium] [vitest filters]
+ *
+ * Without --all it is quick: test/support/tier.ts says what is left out. What filters name runs whole.
  */
 
 import { spawn } from "node:child_process";
@@ -23,12 +25,14 @@ const AGREEMENT = 1e-5;
 
 const { values: options, positionals: filters } = parseArgs({
   options: {
+    all: { type: "boolean", default: false },
     long: { type: "boolean", default: false },
     runtime: { type: "string", default: "node,deno,chromium" },
   },
   allowPositionals: true,
 });
 const runtimes = options.runtime.split(",");
+const tier = options.all || options.long || filters.length > 0 ? "all" : "quick";
 
 /** Program and first arguments that run vitest in a runtime. */
 function launcher(runtime) {
@@ -52,7 +56,9 @@ async function runSuite(runtime, buffered) {
   const env = {
     ...process.env,
     SLUICE_RUNTIME: runtime,
+    SLUICE_RUNTIMES: runtimes.join(","),
     SLUICE_LONG: options.long ? "1" : "0",
+    SLUICE_TIER: tier,
     SLUICE_COUNTS: countsFile,
   };
   if (runtime === "chromium") {
@@ -85,6 +91,7 @@ async function runSuite(runtime, buffered) {
       passed: 0,
       failed: 1,
       skipped: [],
+      leftOut: 0,
       note: `vitest ended with ${code}, no counts`,
     };
   }
@@ -124,7 +131,7 @@ function compareRuntimes() {
       );
     }
   }
-  return { passed, failed, skipped: [] };
+  return { passed, failed, skipped: [], leftOut: 0 };
 }
 
 rmSync(results, { recursive: true, force: true });
@@ -155,16 +162,19 @@ if (runtimes.length > 1) {
   all["between runtimes"] = compareRuntimes();
 }
 
-console.log("\n=== executed ===");
-let [passed, failed, skipped] = [0, 0, 0];
+const named = filters.length > 0 ? `, files named ${filters.join(" ")}` : "";
+console.log(`\n=== executed: ${options.long ? "long" : tier} tests${named} ===`);
+let [passed, failed, skipped, leftOut] = [0, 0, 0, 0];
 for (const [name, counts] of Object.entries(all)) {
   passed += counts.passed;
   failed += counts.failed;
   skipped += counts.skipped.length;
+  leftOut += counts.leftOut;
+  const left = counts.leftOut > 0 ? `, ${counts.leftOut} left out` : "";
   const time = counts.seconds === undefined ? "" : ` in ${counts.seconds.toFixed(0)} s`;
   console.log(
     `${name}: ${counts.passed} tests passed, ${counts.failed} failed, ` +
-      `${counts.skipped.length} skipped${time}${counts.note ? ` (${counts.note})` : ""}`,
+      `${counts.skipped.length} skipped${left}${time}${counts.note ? ` (${counts.note})` : ""}`,
   );
   for (const { name: test, note } of counts.skipped) {
     console.log(`  skipped: ${test}: ${note ?? "no reason was given"}`);
@@ -173,4 +183,5 @@ for (const [name, counts] of Object.entries(all)) {
   failed += counts.skipped.filter(({ note }) => !note).length;
 }
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+if (leftOut > 0) console.log(`${leftOut} left out as this was quick: npm run test:all runs them`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -5,12 +5,13 @@ import type { FuzzCase, FuzzRow } from "../support/decoder_fuzz.ts";
 import { expectAgreement, fuzz } from "../support/decoder_fuzz.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
+import { cases } from "../support/tier.ts";
 
 const gpu = useGpu();
 
 // other runtimes put the same kernels through other compilers: fewer cases tell as much, and Deno takes
 // seconds for each on a software adapter
-const CASES = { node: 200, deno: 12, chromium: 60 }[runtime];
+const CASES = cases(8, { node: 200, deno: 12, chromium: 60 }[runtime]);
 /** Most a run may take with the shrinking of what fails, ms: far more than on a machine with other work. */
 const MOST = 3600_000;
 

@@ -12,6 +12,7 @@ import { largestDifference } from "../support/hmm_problem.ts";
 import { recordNumbers } from "../support/record.ts";
 import { golden, goldenIntermediates } from "../support/recordings.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
+import { LEFT_OUT, quick } from "../support/tier.ts";
 
 const gpu = useGpu();
 
@@ -123,6 +124,7 @@ describe("the reference implementation's own example", () => {
   });
 
   it("agrees with the f64 twin over all 32,500 rows, argmax and log-likelihood too", async (context) => {
+    if (quick) context.skip(LEFT_OUT);
     const missing = sharedDataMissing();
     if (missing) context.skip(missing);
     const problem = await goldenDecoder();

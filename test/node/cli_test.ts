@@ -10,6 +10,7 @@ import { runCli, writeRecording } from "../support/cli.ts";
 import { expectFlatMemory } from "../support/flat_memory.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
+import { LEFT_OUT, quick } from "../support/tier.ts";
 
 let folder: string;
 let files: string[];
@@ -164,14 +165,7 @@ describe("sluice decode", () => {
   it("stops on SIGINT with code 130, and goes on when the command is given again", async () => {
     const out = fresh();
     const args = ["decode", ...files, "--tile-rows", "2", "--chunk-rows", "2", "--out", out];
-    let interrupted = false;
-    const run = await runCli(args, {
-      onStderr(text, kill) {
-        if (interrupted || !/smooth \(2\/2\)/.test(text)) return;
-        interrupted = true;
-        kill("SIGINT");
-      },
-    });
+    const run = await runCli(args, { stopAt: /smooth \(2\/2\)/, onStop: (kill) => kill("SIGINT") });
     expect(run.code).toBe(130);
     expect(run.stderr).toMatch(/run the same command again to go on/);
     await expect(openResult(out)).rejects.toThrow(/has not finished/);
@@ -442,6 +436,7 @@ describe("clocks and rows:", () => {
 
 describe("memory", () => {
   it("stays flat when the recording is repeated 10 times", async (context) => {
+    if (quick) context.skip(LEFT_OUT);
     if (runtime === "deno") context.skip("Deno's is measured by npm run test:long");
     await expectFlatMemory();
   });

@@ -10,8 +10,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PageReport } from "../support/decode_page.ts";
 import { seeded } from "../support/random.ts";
 import { runtime } from "../support/runtime.ts";
+import { cases } from "../support/tier.ts";
 
-const CLOSINGS = 10;
+const CLOSINGS = cases(3, 10);
 const TILES = 12;
 
 const elsewhere = runtime !== "node" && "Playwright is driven from Node";
@@ -43,7 +44,10 @@ beforeAll(async () => {
     args,
     env: { ...process.env, ...env },
     headless: true,
+    timeout: 0,
   });
+  // a busy machine may take minutes for what is done in a moment
+  browser.setDefaultTimeout(0);
   await browser.exposeFunction("tell", (report: PageReport) => listen(report));
 }, 600_000);
 

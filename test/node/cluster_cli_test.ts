@@ -138,13 +138,9 @@ describe("sluice kmeans", () => {
   it("says on SIGINT whether it can go on", async () => {
     const args = ["kmeans", "--input", file("points.npy"), "--k", "24", "--n-init", "100"];
     const interrupted = async (...more: string[]) => {
-      let sent = false;
       const run = await runCli([...args, ...more], {
-        onStderr(text, kill) {
-          if (sent || !/seed \(2\/4\)/.test(text)) return;
-          sent = true;
-          kill("SIGINT");
-        },
+        stopAt: /seed \(2\/4\)/,
+        onStop: (kill) => kill("SIGINT"),
       });
       expect(run.code).toBe(130);
       return run.stderr;

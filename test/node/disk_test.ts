@@ -212,15 +212,17 @@ describe("a disk", () => {
     }));
 });
 
-/** Decodes with the command line; calls back when the first rows are stored, and more are to come. */
-function decodeInSteps(out: string, onRows: (kill: (signal: Signal) => void) => void) {
-  let heard = false;
-  const log = partialKey(join(`${out}.journal`, "log/steps"));
-  return runCli(["decode", ...files, "--json", "--tile-rows", "4", "--out", out], {
-    onStderr(text, kill) {
-      if (heard || !text.includes("filter (1/2)") || !existsSync(log)) return;
-      heard = true;
-      onRows(kill);
+/** Decodes with the command line; stands still when rows are stored and more are to come. */
+function decodeInSteps(
+  out: string,
+  onStop: (kill: (signal: Signal) => void) => Promise<void> | void,
+) {
+  const args = ["decode", ...files, "--json", "--tile-rows", "4", "--out", out];
+  return runCli(args, {
+    stopAt: /smooth \(2\/2\)/,
+    onStop(kill) {
+      expect(existsSync(partialKey(join(`${out}.journal`, "log/steps")))).toBe(true);
+      return onStop(kill);
     },
   });
 }
@@ -240,29 +242,20 @@ function endedProcess(): number {
 describe("an output", () => {
   it("is written by one process at a time: the second is told who is at work", async () => {
     const out = fresh();
-    let kill: ((signal: Signal) => void) | undefined;
-    let first!: ReturnType<typeof decodeInSteps>;
-    await new Promise<void>((resolve, reject) => {
-      first = decodeInSteps(out, (send) => {
-        send("SIGSTOP");
-        kill = send;
-        resolve();
-      });
-      first.then(() => reject(new Error("the first run ended too early")), reject);
-    });
-    const holder = JSON.parse(readFileSync(join(`${out}.journal`, "lock"), "utf8"));
-    const before = contents(out);
-    try {
+    let refused = false;
+    const first = await decodeInSteps(out, async () => {
+      const holder = JSON.parse(readFileSync(join(`${out}.journal`, "lock"), "utf8"));
+      const before = contents(out);
       const second = await decode(out);
       expect(second.code).toBe(5);
       const { name, message } = JSON.parse(second.stdout).error;
       expect(name).toBe("OutputConflictError");
       expect(message).toContain(`process ${holder.pid} on ${hostname()} is at work`);
       expect(contents(out)).toEqual(before);
-    } finally {
-      kill!("SIGCONT");
-    }
-    expect((await first).code).toBe(0);
+      refused = true;
+    });
+    expect(refused).toBe(true);
+    expect(first.code).toBe(0);
     await (await openResult(out)).close();
   });
 

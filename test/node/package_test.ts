@@ -9,6 +9,7 @@ import { writeRecording } from "../support/cli.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
+import { LEFT_OUT, quick } from "../support/tier.ts";
 
 const run = promisify(execFile);
 // npm is a script on Windows
@@ -30,6 +31,7 @@ describe("the packed package", () => {
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it("installs beside webgpu in an empty folder and finds the adapter", async (ctx) => {
+    if (quick) ctx.skip(LEFT_OUT);
     // packing builds dist/: once is enough, and two at a time would mix
     if (runtime === "deno") ctx.skip("the package is packed and installed in the Node run");
     await run("npm", ["pack", "--pack-destination", folder, "--loglevel=error"], { shell });

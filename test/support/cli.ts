@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { encodeNpy } from "../../src/array/npy.ts";
 import type { TestRecording } from "./recordings.ts";
 import { runtime } from "./runtime.ts";
@@ -14,11 +15,15 @@ export interface CliRun {
   stderr: string;
 }
 
-export type Signal = "SIGINT" | "SIGKILL" | "SIGSTOP" | "SIGCONT";
+export type Signal = "SIGINT" | "SIGKILL";
+type Kill = (signal: Signal) => void;
 
-const PROGRAM = runtime === "deno"
-  ? ["run", "--allow-all", "src/cli/main.ts"]
-  : ["tools/run.mjs", "cli"];
+const STOPPER = pathToFileURL("test/support/stop_at.mjs").href;
+
+const program = (preloads: readonly string[]) =>
+  runtime === "deno"
+    ? ["run", "--allow-all", ...preloads.map((url) => `--preload=${url}`), "src/cli/main.ts"]
+    : [...preloads.map((url) => `--import=${url}`), "tools/run.mjs", "cli"];
 
 const NURSERY = "--max-semi-space-size=2";
 
@@ -35,25 +40,40 @@ export const NOTHING_KEPT = {
 
 export function runCli(
   args: readonly string[],
-  { onStderr, env = {} }: {
-    onStderr?: (text: string, kill: (signal: Signal) => void) => void;
+  { onStderr, stopAt, onStop, env = {} }: {
+    onStderr?: (text: string, kill: Kill) => void;
+    /** What standard error says when the run is to stand still, until `onStop` is over. */
+    stopAt?: RegExp;
+    onStop?: (kill: Kill) => Promise<void> | void;
     env?: Record<string, string>;
   } = {},
 ): Promise<CliRun> {
+  const stops = stopAt && { SLUICE_STOP_AT: stopAt.source };
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...PROGRAM, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+    const child = spawn(process.execPath, [...program(stops ? [STOPPER] : []), ...args], {
+      stdio: [stops ? "pipe" : "ignore", "pipe", "pipe"],
       // a test that has run out of time leaves nothing running
       timeout: 30 * 60_000,
       // V8 sizes its nursery by the pace of allocation; fixed, resident memory can be compared
-      env: { ...process.env, NODE_OPTIONS: NURSERY, ...env },
+      env: { ...process.env, NODE_OPTIONS: NURSERY, ...stops, ...env },
     });
+    // not child.kill(): Deno then reports the signal instead of the exit code
+    const kill: Kill = (signal) => process.kill(child.pid!, signal);
     let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (data) => stdout += data);
-    child.stderr.on("data", (data) => {
+    let stopped = false;
+    // it may be killed before it has read all
+    child.stdin?.on("error", () => {});
+    child.stdout!.on("data", (data) => stdout += data);
+    child.stderr!.on("data", (data) => {
       stderr += data;
-      // not child.kill(): Deno then reports the signal instead of the exit code
-      onStderr?.(stderr, (signal) => process.kill(child.pid!, signal));
+      onStderr?.(stderr, kill);
+      if (stopped || !stopAt?.test(stderr)) return;
+      stopped = true;
+      const over = (async () => await onStop!(kill))();
+      over.then(() => child.stdin!.end("\n"), (error) => {
+        child.kill("SIGKILL");
+        reject(error);
+      });
     });
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));

@@ -6,5 +6,9 @@ declare module "vitest" {
     sharedData: string;
     /** Where this runtime's recorded numbers go. */
     resultsFolder: string;
+    /** "quick" or "all": see tier.ts. */
+    tier: string;
+    /** Runtimes that take part in the run. */
+    runtimes: string[];
   }
 }
