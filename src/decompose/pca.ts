@@ -10,7 +10,6 @@ import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Stored } from "../stream/output.ts";
 import { openStored } from "../stream/output.ts";
-import type { PlanChoices } from "../stream/choices.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import { unmeasured } from "../stream/task.ts";

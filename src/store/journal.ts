@@ -8,7 +8,6 @@
  * @module
  */
 
-import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { partialKey, siblingPlace } from "./place.ts";
 import type { Appender, OpenStoreOptions, Store } from "./store.ts";

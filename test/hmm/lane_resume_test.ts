@@ -69,7 +69,7 @@ for (const { what, states, seconds, lanes, tileRows, others } of problems) {
     });
 
   /** Runs until a line of a stage is in the log: the how many-th; tells whether there was one. */
-  async function interruptedAt(out: string, stage: string, wanted: number): Promise<boolean> {
+  const interruptedAt = async (out: string, stage: string, wanted: number): Promise<boolean> => {
     const cancel = new AbortController();
     const { append } = Journal.prototype;
     let lines = 0;
@@ -89,7 +89,7 @@ for (const { what, states, seconds, lanes, tileRows, others } of problems) {
     } finally {
       Journal.prototype.append = append;
     }
-  }
+  };
 
   describe(`a decode ${what}`, () => {
     for (const stage of STAGES) {

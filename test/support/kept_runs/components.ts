@@ -6,7 +6,6 @@ import type {
   IncrementalPcaOptions,
   PcaFitOptions,
   PcaOptions,
-  PcaResult,
 } from "../../../src/mod.ts";
 import { contexts, fromTypedArray, IncrementalPCA, patches, PCA } from "../../../src/mod.ts";
 import { expectResumed, stopAtRead } from "./interrupt.ts";
