@@ -493,6 +493,7 @@ class Analysis {
     });
     // who is in which split is told by itself
     const { input: _, out: __, speakers: ___, holdout, ...settings } = this.#settings;
+    const { window, lags, conditions, ...others } = settings;
     return {
       passed: results.some(({ passed }) => passed),
       frames: frames.shape[0]!,
@@ -503,9 +504,12 @@ class Analysis {
         Object.entries(this.#splits).map(([name, split]) => [name, size(split)]),
       ),
       settings: {
-        ...settings,
-        ...(typeof holdout === "number" && { holdout }),
+        window,
+        lags,
+        conditions,
         slices: this.#slices,
+        ...others,
+        ...(typeof holdout === "number" && { holdout }),
       },
       results,
     };
