@@ -8,6 +8,7 @@ import { encodeNpy } from "../../src/array/npy.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
 import { openPca } from "../../src/decompose/pca.ts";
 import { openGpu } from "../../src/gpu/device.ts";
+import { partialKey } from "../../src/store/place.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import { blobs } from "../support/blobs.ts";
 import { runCli } from "../support/cli.ts";
@@ -109,7 +110,7 @@ describe("sluice kmeans", () => {
       const run = await runCli(args(inits, out), {
         onStderr(_, kill) {
           // once there is somewhere to go on
-          const log = `${out}.journal/log.partial`;
+          const log = partialKey(`${out}.journal/log/steps`);
           timer ??= setInterval(
             () => existsSync(log) && statSync(log).size > 0 && kill("SIGKILL"),
             20,
