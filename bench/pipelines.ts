@@ -14,7 +14,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
 import { Random } from "../src/math/random.ts";
-import { openStore } from "../src/store/store.ts";
+import { openStore } from "../src/store/open_store.ts";
 import type { MemoryBytes } from "../src/types.ts";
 import { measureBatches } from "../src/windows/measure.ts";
 import { windows } from "../src/windows/windows.ts";

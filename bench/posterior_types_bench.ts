@@ -13,7 +13,7 @@ import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { POSTERIOR_TYPES } from "../src/hmm/posterior_types.ts";
 import { exportNetcdf } from "../src/io/netcdf_export.ts";
 import type { Codec } from "../src/zarr/codecs.ts";
-import { openStore } from "../src/store/store.ts";
+import { openStore } from "../src/store/open_store.ts";
 import type { PosteriorErrors } from "../test/support/posterior_errors.ts";
 import { chunkBytes, posteriorErrors } from "../test/support/posterior_errors.ts";
 import type { TestRecording } from "../test/support/recordings.ts";

@@ -8,7 +8,7 @@
 import { writeFile } from "node:fs/promises";
 import { balanced, openArray, windows } from "../src/mod.ts";
 import type { BatchCursor, HostBatchOptions } from "../src/mod.ts";
-import { openStore } from "../src/store/store.ts";
+import { openStore } from "../src/store/open_store.ts";
 import { ChunkWriter } from "../src/zarr/chunk_writer.ts";
 import { writeGroup } from "../src/zarr/group_writer.ts";
 

@@ -33,7 +33,7 @@ export type { PatchOptions } from "./array/patches.ts";
 export { patches } from "./array/patches.ts";
 export type { ArrayCheck, StoreCheck } from "./zarr/check.ts";
 export { checkStore } from "./zarr/check.ts";
-export { persistStorage } from "./store/store.ts";
+export { persistStorage } from "./store/open_store.ts";
 export { openNetcdf } from "./io/netcdf_array.ts";
 export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_export.ts";
 export { exportNetcdf } from "./io/netcdf_export.ts";
@@ -50,7 +50,7 @@ export type {
   StoredPrediction,
   StoredSoftPrediction,
 } from "./cluster/kmeans.ts";
-export { KMeans, openKMeans } from "./cluster/kmeans.ts";
+export { KMeans } from "./cluster/kmeans.ts";
 export type {
   PcaFitOptions,
   PcaOptions,
@@ -59,10 +59,10 @@ export type {
   StoredScores,
   TransformOptions,
 } from "./decompose/pca.ts";
-export { openPca, PCA } from "./decompose/pca.ts";
+export { PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
-export type { OpenedArrays, OpenedResult } from "./open.ts";
+export type { OpenedArrays, OpenedResult, OpenOptions } from "./open.ts";
 export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";

@@ -10,9 +10,9 @@ import { openKMeans } from "./cluster/kmeans.ts";
 import type { StoredPca } from "./decompose/pca.ts";
 import { openPca } from "./decompose/pca.ts";
 import { ChunkError } from "./errors.ts";
-import type { DecodeResult } from "./hmm/decoder.ts";
-import { openResult } from "./hmm/decoder.ts";
-import { openStore } from "./store/store.ts";
+import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
+import { openResult, openResultOptions } from "./hmm/decode_result.ts";
+import { openStore } from "./store/open_store.ts";
 import { openStored, storedAttributes } from "./stream/output.ts";
 import { arrayNames } from "./zarr/group.ts";
 
@@ -34,10 +34,18 @@ export interface OpenedArrays {
   close(): Promise<void>;
 }
 
+/** `unfinished` opens a decode that is still running, or was interrupted, too: as far as it is stored. */
+export type OpenOptions = OpenResultOptions;
+
 const OURS = "sluice.";
 
-const OPENERS: Record<string, (place: string) => Promise<OpenedResult>> = {
-  "sluice.decode": async (place) => ({ kind: "decode", ...await openResult(place) }),
+type Opener = (place: string, options: OpenOptions) => Promise<OpenedResult>;
+
+const OPENERS: Record<string, Opener> = {
+  "sluice.decode": async (place, options) => ({
+    kind: "decode",
+    ...await openResult(place, options),
+  }),
   "sluice.kmeans": async (place) => ({ kind: "kmeans", ...await openKMeans(place) }),
   "sluice.pca": async (place) => ({ kind: "pca", ...await openPca(place) }),
 };
@@ -54,10 +62,11 @@ const OPENERS: Record<string, (place: string) => Promise<OpenedResult>> = {
  *
  * @throws {ChunkError} If there is none at `place`, it is not finished, or a newer version wrote it.
  */
-export async function open(place: string): Promise<OpenedResult> {
+export async function open(place: string, options: OpenOptions = {}): Promise<OpenedResult> {
+  const told = openResultOptions.check(options);
   const format = (await storedAttributes(place))?.format;
   const opener = OPENERS[String(format)];
-  if (opener) return await opener(place);
+  if (opener) return await opener(place, told);
   if (typeof format === "string" && format.startsWith(OURS)) return await openArrays(place, format);
   throw new ChunkError(
     `Cannot open ${place}: ${

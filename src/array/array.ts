@@ -6,7 +6,7 @@
 
 import { dataTypeOf, elementCount } from "../zarr/data_types.ts";
 import { splitPlace } from "../store/place.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";

@@ -9,7 +9,7 @@ import type { StoredPrediction, StoredSoftPrediction } from "../cluster/kmeans.t
 import type { OpenedResult } from "../open.ts";
 import { open } from "../open.ts";
 import type { Measured } from "../stream/task.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { fitRunOptions, inputOptions, runFit } from "./points.ts";
 import { CommandLine, helpOf, UsageError } from "./usage.ts";
 

@@ -7,7 +7,7 @@
 import type { StoreCheck } from "../zarr/check.ts";
 import { checkStore } from "../zarr/check.ts";
 import { formatTable } from "../math/format.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { CommandLine, common, UsageError } from "./usage.ts";
 
 export const checkHelp = `Usage: sluice check PLACE [--json]

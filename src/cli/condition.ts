@@ -13,7 +13,7 @@ import { conditionOptions } from "../condition/pipeline.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import { bytes } from "../options.ts";
 import { formatTable } from "../math/format.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { CommandLine, common, configHelpOf, gpuChoices, helpOf, UsageError } from "./usage.ts";
 

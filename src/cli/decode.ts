@@ -19,7 +19,7 @@ import {
 import { continuousOptions } from "../hmm/states.ts";
 import { declare, oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, helpOf, UsageError } from "./usage.ts";

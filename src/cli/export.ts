@@ -7,7 +7,7 @@
 import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
 import { exportNetcdf, exportOptions } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, helpOf, UsageError } from "./usage.ts";

@@ -9,7 +9,7 @@ import process from "node:process";
 import { openGpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
 import { VERSION } from "../version.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, helpOf } from "./usage.ts";
 

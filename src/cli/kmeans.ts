@@ -9,7 +9,7 @@ import type { StoredKMeans } from "../cluster/kmeans.ts";
 import { KMeans } from "../cluster/kmeans.ts";
 import { kmeansOptions } from "../cluster/kmeans_options.ts";
 import { outputChoices } from "../stream/choices.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { fitRunOptions, inputOptions, runFit } from "./points.ts";
 import { CommandLine, helpOf, UsageError } from "./usage.ts";
 

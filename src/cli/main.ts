@@ -24,14 +24,9 @@ import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
 import { kmeans, kmeansHelp } from "./kmeans.ts";
 import { pca, pcaHelp } from "./pca.ts";
+import type { CommandContext } from "./usage.ts";
 import { UsageError } from "./usage.ts";
 import { windowsCommand, windowsHelp } from "./windows.ts";
-
-/** What a command gets: its arguments, and a signal that SIGINT aborts. */
-export interface CommandContext {
-  args: string[];
-  signal: AbortSignal;
-}
 
 const COMMANDS: Record<
   string,

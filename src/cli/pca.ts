@@ -14,7 +14,7 @@ import {
   pcaOptions,
 } from "../decompose/pca_options.ts";
 import { flag } from "../options.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { fitRunOptions, inputOptions, runFit } from "./points.ts";
 import { CommandLine, helpOf, UsageError } from "./usage.ts";
 

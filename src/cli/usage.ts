@@ -16,6 +16,12 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What a command gets: its arguments, and a signal that SIGINT aborts. */
+export interface CommandContext {
+  args: string[];
+  signal: AbortSignal;
+}
+
 /** Options every command takes. */
 export const common = {
   adapter: gpuOptions.options.adapter,

@@ -20,7 +20,7 @@ import type { Windows } from "../windows/windows.ts";
 import { batchOptions } from "../windows/batch_options.ts";
 import { windowOptions, windows } from "../windows/windows.ts";
 import { bytes, declare, flag, number, oneOf, whole } from "../options.ts";
-import type { CommandContext } from "./main.ts";
+import type { CommandContext } from "./usage.ts";
 import { readFirsts } from "./points.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, gpuChoices, helpOf, UsageError } from "./usage.ts";

@@ -5,11 +5,12 @@
  * @module
  */
 
-export type { ConditionOptions, ConditionReport, ConditionResult, SplitSize } from "./pipeline.ts";
+export type { ConditionOptions } from "./pipeline.ts";
+export type { ConditionReport, ConditionResult, SplitSize } from "./results.ts";
 export { run } from "./pipeline.ts";
 export type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 export { checkConfig } from "./config.ts";
-export type { CorpusInput, FramesInput, GroupsInput } from "./corpus.ts";
+export type { CorpusInput, FramesInput, GroupsInput } from "./inputs.ts";
 export type { Id, IdKind, Rows, Utterance } from "./rows.ts";
 export type { Normalizer } from "./normalizer.ts";
 export { deltaNormalizer } from "./normalizer.ts";

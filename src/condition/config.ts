@@ -19,7 +19,7 @@ import {
   text,
   whole,
 } from "../options.ts";
-import type { CorpusInput } from "./corpus.ts";
+import type { CorpusInput } from "./inputs.ts";
 import type { Thresholds } from "./decision.ts";
 import { thresholdOptions } from "./decision.ts";
 import { MOST_QUARTILE_DIMS } from "./quartiles.ts";

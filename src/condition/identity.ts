@@ -10,16 +10,8 @@ import { ChunkError, OutputConflictError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import { siblingPlace, splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
-import type { Corpus } from "./corpus.ts";
-
-/** What is kept beside results, as times and file numbers would make equal results differ. */
-export interface InputRecord {
-  /** Of all files. */
-  stamp: string;
-  /** Digest of the values in them. */
-  contents: string;
-}
+import { openStore } from "../store/open_store.ts";
+import type { Corpus, InputRecord } from "./inputs.ts";
 
 /** The files of an input at a moment. */
 export interface InputStamp {

@@ -8,7 +8,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { ChunkError } from "../errors.ts";
 import { readTable } from "../io/table.ts";
 import { splitPlace } from "../store/place.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { IdKind } from "./rows.ts";
 
 /** A name as it is compared and stored, and what it was. */

@@ -7,7 +7,7 @@
 import type { MeanEstimate } from "../math/student.ts";
 import type { Box, Cell, Color, Figure, Mark, Table } from "../view/view.ts";
 import { boxes, dots, drawChart, drawPage, level, line } from "../view/view.ts";
-import type { ConditionReport, ConditionResult } from "./pipeline.ts";
+import type { ConditionReport, ConditionResult } from "./results.ts";
 import { describeSkipped, slicesOf, splitsOf } from "./tables.ts";
 
 /** The same in every figure. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ConditionReport, ConditionResult, SplitSize } from "./results.ts";
 import type { ReadOptions } from "../array/array.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -13,12 +14,12 @@ import type { OptionsOf } from "../options.ts";
 import { declare, flag } from "../options.ts";
 import { siblingPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import { runOptions } from "../stream/choices.ts";
 import { VERSION } from "../version.ts";
 import type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 import { checkConfig } from "./config.ts";
-import type { Corpus } from "./corpus.ts";
+import type { Corpus } from "./inputs.ts";
 import { openCorpus } from "./corpus.ts";
 import type { Check } from "./decision.ts";
 import { decide } from "./decision.ts";
@@ -37,42 +38,6 @@ import { countFrames, countRows } from "./rows.ts";
 import { medianEnergy, sliceRows } from "./slices.ts";
 import { splitSpeakers } from "./splits.ts";
 import { Steps } from "./steps.ts";
-
-/** A condition at a lag. */
-export interface ConditionResult {
-  lag: number;
-  condition: string;
-  /** Clusters there are, and those with enough train rows. */
-  clusters: number;
-  effectiveClusters: number;
-  train: Diagnosis;
-  /** Where utterances are held out. */
-  holdout?: Diagnosis;
-  eval: Diagnosis;
-  passed: boolean;
-  checks: Check[];
-}
-
-/** What a split is made of. */
-export interface SplitSize {
-  speakers: number;
-  utterances: number;
-  rows: number;
-}
-
-/** All results, as `metrics.json` holds them. */
-export interface ConditionReport {
-  /** Whether one of the conditions passed at one of the lags. */
-  passed: boolean;
-  frames: number;
-  features: number;
-  utterances: number;
-  /** Utterances that were left out: those without frames, and those shorter than `minSeconds`. */
-  skipped: { empty: number; short: number };
-  splits: Record<string, SplitSize>;
-  settings: Record<string, unknown>;
-  results: ConditionResult[];
-}
 
 export const conditionOptions = declare("analyse", {
   /** Replaces the results of another analysis or input, and copies groups again. Default false. */

@@ -5,7 +5,7 @@
  */
 
 import { reportPage } from "./page.ts";
-import type { ConditionReport } from "./pipeline.ts";
+import type { ConditionReport } from "./results.ts";
 import type { Id } from "./rows.ts";
 import { sliceTable, speakerTable } from "./tables.ts";
 

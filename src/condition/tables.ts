@@ -6,7 +6,7 @@
 
 import type { Diagnosis, SpeakerNumbers } from "./diagnose.ts";
 import type { ClusterStatistics } from "./moments.ts";
-import type { ConditionReport, ConditionResult } from "./pipeline.ts";
+import type { ConditionReport, ConditionResult } from "./results.ts";
 
 /** Splits that a result has, by name. */
 export function splitsOf(

@@ -7,7 +7,7 @@
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
 import type { Measured } from "../stream/task.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import { arrayNames } from "../zarr/group.ts";
 import type { Basis } from "./basis.ts";
 import { scoresArray } from "./projection.ts";

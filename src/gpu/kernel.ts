@@ -5,7 +5,6 @@
  */
 
 import { ShaderError } from "../errors.ts";
-import type { Gpu } from "./device.ts";
 
 /** How a kernel uses a binding. */
 export type BindingKind = "uniform" | "read" | "read_write";
@@ -51,9 +50,18 @@ export interface Kernel {
   ): void;
 }
 
-/** Compiles a kernel. Use {@link Gpu.kernel}, which keeps what was compiled. */
+/** What it takes to compile and run kernels: a `Gpu`, as far as they see one. */
+export interface KernelDevice {
+  readonly device: GPUDevice;
+  readonly adapter: { name: string; runtime: string };
+  kernel(spec: KernelSpec, constants: Record<string, number>): Promise<Kernel>;
+  submit(name: string, record: (encoder: GPUCommandEncoder) => void): Promise<unknown>;
+  throwIfFailed(): void;
+}
+
+/** Compiles a kernel. Use `Gpu.kernel()`, which keeps what was compiled. */
 export async function createKernel(
-  gpu: Gpu,
+  gpu: KernelDevice,
   spec: KernelSpec,
   constants: Record<string, number>,
 ): Promise<Kernel> {

@@ -10,8 +10,7 @@
 import code from "../../shaders/quad_runs.wgsl?raw" with { type: "text" };
 import runByQuad from "../../shaders/shared/run_by_quad.wgsl?raw" with { type: "text" };
 import { ShaderError } from "../errors.ts";
-import type { Gpu } from "./device.ts";
-import type { KernelSpec } from "./kernel.ts";
+import type { KernelDevice, KernelSpec } from "./kernel.ts";
 import { PARAMS_STRIDE } from "./kernel.ts";
 import { Ledger } from "./ledger.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
@@ -34,7 +33,7 @@ const LEAST_GAIN = 1.2;
 const measured = new Map<string, Promise<boolean>>();
 
 /** Whether kernels that have {@link KernelSpec.quadCode} should run it. Results are the same bits. */
-export function quadsPay(gpu: Gpu): Promise<boolean> {
+export function quadsPay(gpu: KernelDevice): Promise<boolean> {
   if (!gpu.device.features.has("subgroups")) return Promise.resolve(false);
   const key = `${gpu.adapter.runtime} ${gpu.adapter.name}`;
   let pays = measured.get(key);
@@ -46,7 +45,7 @@ export function quadsPay(gpu: Gpu): Promise<boolean> {
   return pays;
 }
 
-async function measure(gpu: Gpu): Promise<boolean> {
+async function measure(gpu: KernelDevice): Promise<boolean> {
   const numbers = Float32Array.from({ length: RUNS * RUN }, (_, i) => i);
   const bytes = 4 * THREADS * RUN;
   const projected = { gpu: 2 * PARAMS_STRIDE + numbers.byteLength + 2 * bytes, host: 0, disk: 0 };

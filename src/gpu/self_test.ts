@@ -6,8 +6,7 @@
 
 import code from "../../shaders/self_test.wgsl?raw" with { type: "text" };
 import { AdapterError } from "../errors.ts";
-import type { Gpu } from "./device.ts";
-import type { KernelSpec } from "./kernel.ts";
+import type { KernelDevice, KernelSpec } from "./kernel.ts";
 import { Ledger } from "./ledger.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
 
@@ -49,7 +48,7 @@ export function selfTestAnswers(seed: Uint32Array): Float64Array {
  *
  * @throws {AdapterError} If an answer is wrong; the message names the question.
  */
-export async function runSelfTest(gpu: Gpu): Promise<void> {
+export async function runSelfTest(gpu: KernelDevice): Promise<void> {
   const key = `${gpu.adapter.runtime} ${gpu.adapter.name}`;
   if (passed.has(key)) return;
   const seed = selfTestSeed();

@@ -10,7 +10,7 @@ import { expand } from "../array/expand.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
 import { chunkKey, readGroupAttributes } from "../zarr/metadata.ts";
 import type { OptionsOf } from "../options.ts";

@@ -33,8 +33,8 @@ import type { Interval, TimeGrid } from "./time_grid.ts";
 import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
 export type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
-export type { DecodeLanes, DecodeResult, OpenResultOptions } from "./decode_result.ts";
-export { openResult, posteriorMean } from "./decode_result.ts";
+export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
+export { posteriorMean } from "./decode_result.ts";
 export type { OperatorKind } from "./transition/choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";

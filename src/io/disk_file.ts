@@ -20,7 +20,7 @@ import {
 import { dirname } from "node:path";
 import { ChunkError, QuotaError, StoreError } from "../errors.ts";
 import { PARTIAL_SUFFIX } from "../store/place.ts";
-import type { OutputFile, SyncFile } from "./sync_file.ts";
+import type { OutputFile, SyncFile } from "./output_file.ts";
 
 class DiskFile implements SyncFile {
   readonly #path: string;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { SyncFile } from "./sync_file.ts";
+import type { SyncFile } from "./output_file.ts";
 
 /** Elements of a dataset, as HDF5 sees them. */
 export interface H5Metadata {

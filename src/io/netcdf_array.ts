@@ -12,7 +12,7 @@ import { createElements, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { H5Dataset, H5Metadata } from "./h5wasm.ts";
 import { H5Access } from "./h5wasm.ts";
-import type { SyncFile } from "./sync_file.ts";
+import type { SyncFile } from "./output_file.ts";
 import { openFile } from "./sync_file.ts";
 
 /** How a file begins that HDF5 reads. */

@@ -15,7 +15,7 @@ import { ChunkError } from "../errors.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, flag, signal, told, whole } from "../options.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import { H5Access } from "./h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
 import { chunkRowsOf, createVariables, storedBytes } from "./netcdf_file.ts";

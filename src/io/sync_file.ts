@@ -17,21 +17,8 @@ import {
   PARTIAL_SUFFIX,
   splitPlace,
 } from "../store/place.ts";
-import { openStore } from "../store/store.ts";
-
-/** What a browser's sync access handle can do. */
-export type SyncFile = SyncAccessHandle;
-
-/** A file that is being written, unseen until it is whole. */
-export interface OutputFile {
-  /** Where it will be. */
-  place: string;
-  file: SyncFile;
-  /** Closes it and puts it in its place. */
-  finish(): Promise<void>;
-  /** Closes and removes it. */
-  discard(): Promise<void>;
-}
+import { openStore } from "../store/open_store.ts";
+import type { OutputFile, SyncFile } from "./output_file.ts";
 
 /**
  * Begins a file. It is written under a temporary name.

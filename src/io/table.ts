@@ -7,7 +7,7 @@
 import { ChunkError } from "../errors.ts";
 import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 
 /** A row, by the names of the columns; what is empty in the file is "". */
 export type TableRow = Record<string, string>;

@@ -10,8 +10,9 @@
 
 import { crc32c } from "../math/crc32c.ts";
 import { partialKey, siblingPlace } from "./place.ts";
-import type { Appender, OpenStoreOptions, Store } from "./store.ts";
-import { openStore } from "./store.ts";
+import type { Appender, Store } from "./store.ts";
+import type { OpenStoreOptions } from "./open_store.ts";
+import { openStore } from "./open_store.ts";
 
 const PLAN_KEY = "/plan.json";
 const LOG_KEY = "/log/steps";

@@ -10,7 +10,7 @@ import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import type { Claim } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import type { NumericArray } from "../types.ts";
 import { VERSION } from "../version.ts";

@@ -9,7 +9,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { formatBytes } from "../math/format.ts";
 import type { Claim, Journal } from "../store/journal.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { RunOptions } from "../types.ts";
 import type { PlanBuffers } from "./buffers.ts";
 import {

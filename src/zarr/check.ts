@@ -10,7 +10,7 @@ import { ChunkError } from "../errors.ts";
 import { openJournal } from "../store/journal.ts";
 import { partialKey } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
-import { openStore } from "../store/store.ts";
+import { openStore } from "../store/open_store.ts";
 import type { ZarrFormat } from "./metadata.ts";
 import { readGroupAttributes } from "./metadata.ts";
 import { arrayNames } from "./group.ts";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { encodeNpy } from "../../src/array/npy.ts";
 import { ChunkError } from "../../src/errors.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
 import { openNpy } from "../../src/array/npy.ts";
 import type { NumericArray } from "../../src/types.ts";

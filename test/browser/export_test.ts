@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { NUMERIC_TYPES, writeSmallGroup } from "../support/small_group.ts";
 import type { ExportAnswer, ExportRequest } from "./export_worker.ts";
 

@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import { partialKey } from "../../src/store/place.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { checkLargeValue, LARGE_BYTES, LARGE_TAIL } from "../store/large_value.ts";
 import { describeStoreModel } from "../store/store_model.ts";
 

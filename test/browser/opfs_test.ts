@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { cdp } from "vitest/browser";
 import { QuotaError, StoreError } from "../../src/errors.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { describeStore } from "../store/store_suite.ts";
 
 const unique = () => `opfs_test-${crypto.randomUUID()}`;

@@ -5,7 +5,7 @@ import { cdp } from "vitest/browser";
 import { QuotaError } from "../../src/errors.ts";
 import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { Journal } from "../../src/store/journal.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";
 

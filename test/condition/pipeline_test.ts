@@ -8,7 +8,7 @@ import type { ConditionConfig, ConditionReport } from "../../src/condition/condi
 import { run } from "../../src/condition/condition.ts";
 import { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { conditioning } from "../reference/conditioning.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import type { SmallCorpus } from "../support/corpus.ts";

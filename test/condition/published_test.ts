@@ -4,7 +4,7 @@ import type { ClusterStatistics } from "../../src/condition/condition.ts";
 import type { ConditionConfig, ConditionReport, Diagnosis } from "../../src/condition/condition.ts";
 import { run } from "../../src/condition/condition.ts";
 import type { Utterance } from "../../src/condition/rows.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import fixture from "../fixtures/conditioning.json" with { type: "json" };
 import { writeGroups } from "../support/corpus.ts";
 import { useGpu } from "../support/gpu.ts";

@@ -6,7 +6,7 @@ import { IncrementalPCA } from "../../src/decompose/incremental_pca.ts";
 import { PCA } from "../../src/decompose/pca.ts";
 import { Random } from "../../src/math/random.ts";
 import { Journal } from "../../src/store/journal.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";

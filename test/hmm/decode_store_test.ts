@@ -2,10 +2,11 @@
 
 import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
-import { continuous, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { continuous, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
 import { POSTERIOR_TYPES } from "../../src/hmm/posterior_types.ts";
 import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { readGroupAttributes } from "../../src/zarr/metadata.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";

@@ -5,14 +5,14 @@ import type { DecodeOptions, SortedSpikesDecoder } from "../../src/hmm/decoder.t
 import {
   contFrag,
   continuous,
-  openResult,
   posteriorMean,
   sortedSpikes,
   stateModel,
 } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
 import { rateTable } from "../../src/hmm/sorted_spikes.ts";
 import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { hmmFilter } from "../reference/hmm_filter.ts";
 import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { summarizeRow } from "../reference/summarize_rows.ts";

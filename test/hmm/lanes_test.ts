@@ -4,13 +4,8 @@ import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { OutputConflictError } from "../../src/errors.ts";
 import type { DecodeOptions, DecodeResult } from "../../src/hmm/decoder.ts";
-import {
-  contFrag,
-  continuous,
-  openResult,
-  sortedSpikes,
-  stateModel,
-} from "../../src/hmm/decoder.ts";
+import { contFrag, continuous, sortedSpikes, stateModel } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
 import { cutLanes } from "../../src/hmm/lane_cuts.ts";
 import type { StateModel } from "../../src/hmm/states.ts";
 import { useGpu } from "../support/gpu.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { StoredOutput } from "../../src/stream/output.ts";
-import { openResult } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { checkStored, hashesOf, smallDecode } from "../support/interrupted_decode.ts";
 

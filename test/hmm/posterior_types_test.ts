@@ -3,7 +3,7 @@ import type { TestContext } from "vitest";
 import type { DecodeOptions, SortedSpikesDecoder } from "../../src/hmm/decoder.ts";
 import { contFrag, simulateSession, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { compress } from "../../src/zarr/codecs.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { chunkBytes, posteriorErrors } from "../support/posterior_errors.ts";
 import { linearTrack } from "../support/recordings.ts";

@@ -6,7 +6,7 @@ import type { ExportProgress } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { crc32c } from "../../src/math/crc32c.ts";
 import { fromRootScaled, fromUint16, toRootScaled, toUint16 } from "../../src/math/quantize.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import { seeded } from "../support/random.ts";
 import { NUMERIC_TYPES, writeSmallGroup } from "../support/small_group.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseCsv, readTable } from "../../src/io/table.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 
 describe("readTable()", () => {
   it("reads CSV: names, quotes, empty fields, and lines that end either way", async () => {

@@ -5,7 +5,7 @@ import { contexts } from "../../src/array/contexts.ts";
 import type { PcaFitOptions, PcaResult } from "../../src/decompose/pca.ts";
 import { PCA } from "../../src/decompose/pca.ts";
 import { formatBytes, formatSeconds } from "../../src/math/format.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatBytes, formatSeconds } from "../../src/math/format.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { recordNumbers } from "../support/record.ts";
 import type { TestRecording } from "../support/recordings.ts";

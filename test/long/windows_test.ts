@@ -3,7 +3,7 @@ import { openArray } from "../../src/array/array.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { formatBytes } from "../../src/math/format.ts";
 import type { Store } from "../../src/store/store.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { BatchStats } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/feed/order.ts";
 import { windows } from "../../src/windows/windows.ts";

@@ -9,7 +9,7 @@ import { exportStore } from "../../src/cli/export.ts";
 import { info } from "../../src/cli/info.ts";
 import { kmeans } from "../../src/cli/kmeans.ts";
 import { pca } from "../../src/cli/pca.ts";
-import type { CommandContext } from "../../src/cli/main.ts";
+import type { CommandContext } from "../../src/cli/usage.ts";
 import { flagOf, helpOf } from "../../src/cli/usage.ts";
 import { windowsCommand } from "../../src/cli/windows.ts";
 import { checkShuffle } from "../../src/feed/order.ts";
@@ -18,7 +18,7 @@ import { pcaOptions } from "../../src/decompose/pca_options.ts";
 import * as sluice from "../../src/mod.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
 import { storedOf } from "../../src/options.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { readGroupAttributes } from "../../src/zarr/metadata.ts";
 import { useGpu } from "../support/gpu.ts";
 import { COMMANDS, DECLARATIONS, optionsPage, usual } from "../support/option_tables.ts";
@@ -95,8 +95,8 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { out: "memory:every option" },
     call: (options) => decoder().smooth(gpu(), options),
   },
-  "decoder.openResult()": {
-    call: (options) => sluice.decoder.openResult("memory:nothing", options),
+  "open()": {
+    call: (options) => sluice.open("memory:nothing", options),
   },
   "decoder.simulateSession()": {
     good: { seed: 1, seconds: 1 },

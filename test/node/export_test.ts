@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readAll } from "../../src/array/array.ts";
-import { openResult } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
 import { openNetcdf } from "../../src/io/netcdf_array.ts";
 import { runCli, writeRecording } from "../support/cli.ts";
 import { describeMemory, exportMemory } from "../support/export_memory.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, it } from "vitest";
 import { partialKey } from "../../src/store/place.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { checkLargeValue, LARGE_BYTES, LARGE_TAIL } from "../store/large_value.ts";
 import { describeStoreModel } from "../store/store_model.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import { writeWhole } from "../../src/store/fs.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { describeStore } from "../store/store_suite.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "sluice-"));

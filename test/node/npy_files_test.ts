@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { encodeNpy } from "../../src/array/npy.ts";
 import { ChunkError } from "../../src/errors.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "sluice-"));

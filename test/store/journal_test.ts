@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { OutputConflictError } from "../../src/errors.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
 import { partialKey } from "../../src/store/place.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 
 const state = Uint8Array.of(1, 2, 3, 255, 0);
 const entries = async (journal: Journal) => (await journal.readLog()).map(({ entry }) => entry);

@@ -11,7 +11,7 @@ import { ChunkError, OutputConflictError } from "../../src/errors.ts";
 import type { ByteRange } from "../../src/store/byte_range.ts";
 import { PARTIAL_SUFFIX, partialKey } from "../../src/store/place.ts";
 import type { Appender, Store } from "../../src/store/store.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 
 const KEYS = ["/a", "/b/x", "/b/y/z"];
 const LOCK = "/locks/lock";

@@ -1,4 +1,4 @@
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { describeStoreModel } from "./store_model.ts";
 
 let opened = 0;

@@ -7,7 +7,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { OutputConflictError } from "../../src/errors.ts";
 import { partialKey } from "../../src/store/place.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import { hasFileSystem, parsePlace, siblingPlace, splitPlace } from "../../src/store/place.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
 import { describeStore } from "./store_suite.ts";
 

@@ -7,7 +7,7 @@ import { OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { Journal } from "../../src/store/journal.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
 import type { Plan } from "../../src/stream/plan.ts";

@@ -2,7 +2,7 @@
 
 import type { Utterance } from "../../src/condition/rows.ts";
 import { Random } from "../../src/math/random.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { ZarrFormat } from "../../src/zarr/metadata.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 

@@ -3,8 +3,9 @@
 import { openArray, readAll } from "../../src/array/array.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { DecodeOptions, DecodeResult } from "../../src/hmm/decoder.ts";
-import { contFrag, openResult, sortedSpikes } from "../../src/hmm/decoder.ts";
-import { openStore } from "../../src/store/store.ts";
+import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { openResult } from "../../src/hmm/decode_result.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { Plan } from "../../src/stream/plan.ts";
 import { smallRecording } from "./recordings.ts";
 

@@ -1,6 +1,6 @@
 /** A zarr group with a posterior of any size, as a decode stores it: cheap to make. */
 
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { ZarrArraySpec } from "../../src/zarr/metadata.ts";
 import { ChunkWriter } from "../../src/zarr/chunk_writer.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";

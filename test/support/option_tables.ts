@@ -68,7 +68,7 @@ export const DECLARATIONS = {
   "decoder.contFrag()": contFragOptions,
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
-  "decoder.openResult()": openResultOptions,
+  "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,
   "Windows.batches(), on a GPU": batchOptions,

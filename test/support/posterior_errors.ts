@@ -1,6 +1,6 @@
 /** How far stored probabilities are from the f32 they were computed as, and what they take. */
 
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 
 /** Over rows of probabilities. */
 export interface PosteriorErrors {

@@ -3,7 +3,7 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { DecodeOptions } from "../../src/hmm/decoder.ts";
 import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { smallRecording } from "./recordings.ts";
 
 const decoder = sortedSpikes({

@@ -3,7 +3,7 @@
 import type { Codec } from "../../src/zarr/codecs.ts";
 import type { NumericType } from "../../src/zarr/data_types.ts";
 import { createElements } from "../../src/zarr/data_types.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { ZarrArraySpec, ZarrFormat } from "../../src/zarr/metadata.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import type { NumericArray } from "../../src/types.ts";

@@ -7,7 +7,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { bufferBytes } from "../../src/gpu/ledger.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import { decodeFloat16, encodeFloat16 } from "../../src/math/half.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import type { BatchOptions, DeviceBatch, HostBatch } from "../../src/windows/batches.ts";
 import type { Windows } from "../../src/windows/windows.ts";

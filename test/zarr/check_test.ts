@@ -3,7 +3,7 @@ import { checkStore } from "../../src/zarr/check.ts";
 import { ChunkError } from "../../src/errors.ts";
 import { openJournal } from "../../src/store/journal.ts";
 import type { Store } from "../../src/store/store.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import type { ZarrFormat, ZarrGroupSpec } from "../../src/zarr/metadata.ts";
 import { ChunkWriter } from "../../src/zarr/chunk_writer.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";

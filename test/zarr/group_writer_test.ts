@@ -7,7 +7,7 @@ import { decodeFloat16 } from "../../src/math/half.ts";
 import { ChunkWriter } from "../../src/zarr/chunk_writer.ts";
 import { CODECS } from "../../src/zarr/codecs.ts";
 import type { Store } from "../../src/store/store.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
 import type { ZarrArraySpec } from "../../src/zarr/metadata.ts";
 import { projectedMetadataBytes } from "../../src/zarr/metadata.ts";

@@ -4,7 +4,7 @@ import { openArray, readAll } from "../../src/array/array.ts";
 import { openZarrArray } from "../../src/zarr/zarr_array.ts";
 import { ChunkError } from "../../src/errors.ts";
 import type { Store } from "../../src/store/store.ts";
-import { openStore } from "../../src/store/store.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
 import type { ZarrArraySpec } from "../../src/zarr/metadata.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";

@@ -1,6 +1,6 @@
 /** What is kept of a run: hashes of the files it wrote, attributes, and what it returned. */
 
-import { openStore } from "../../../src/store/store.ts";
+import { openStore } from "../../../src/store/open_store.ts";
 import type { ChunkedArray, Gpu } from "../../../src/mod.ts";
 
 /** What a run is given. */
