@@ -60,14 +60,7 @@ export class CommandLine {
   constructor(args: string[], sections: Sections, { positionals = 0 } = {}) {
     const all = [common, ...Object.values(sections)];
     const flags = all.flatMap(flagsOf);
-    const stray = args.find((arg) =>
-      !flags.some(({ name }) => arg.split("=")[0] === `--${name}`) &&
-      arg.startsWith("--") && arg !== "--"
-    );
-    if (stray !== undefined) {
-      const wanted = wantedNames(stray.split("=")[0], flags.map(({ name }) => `--${name}`));
-      throw new UsageError(`Cannot read the options: there is no option "${stray}", ${wanted}`);
-    }
+    refuseStrays(args, flags.map(({ name }) => `--${name}`));
     try {
       const parsed = parseArgs({
         args,
@@ -134,6 +127,18 @@ export class CommandLine {
     const values = this.read(members);
     return Object.keys(values).length > 0 ? values : undefined;
   }
+}
+
+/** As parsing would, but with the flag that may be meant. */
+function refuseStrays(args: readonly string[], names: readonly string[]): void {
+  const end = args.indexOf("--");
+  const given = args.slice(0, end < 0 ? undefined : end).filter((arg) => arg.startsWith("--"))
+    .map((arg) => arg.split("=")[0]!);
+  const stray = given.find((name) => !names.includes(name));
+  if (stray === undefined) return;
+  throw new UsageError(
+    `Cannot read the options: there is no option "${stray}", ${wantedNames(stray, names)}`,
+  );
 }
 
 function unreadable(flag: string, text: string, { entry, written, wanted }: Option): UsageError {

@@ -19,12 +19,15 @@ import {
   text,
   whole,
 } from "../options.ts";
+import { kmeansOptions } from "../cluster/kmeans_options.ts";
 import type { CorpusInput } from "./inputs.ts";
 import type { Thresholds } from "./decision.ts";
 import { thresholdOptions } from "./decision.ts";
 import { MOST_QUARTILE_DIMS } from "./quartiles.ts";
 import type { Id } from "./rows.ts";
 import { splitChoices } from "./splits.ts";
+
+const { inits, maxIterations } = kmeansOptions.options;
 
 const condition = {
   /** Letters, digits, `_` and `-`. */
@@ -39,9 +42,13 @@ const condition = {
   /** Clusters of k-means. */
   clusters: whole({ from: 1, says: "clusters of k-means" }),
   /** Runs of k-means, of which the best is kept. Default 10. */
-  inits: whole({ from: 1, otherwise: "10", says: "runs of k-means, of which the best is kept" }),
+  inits: { ...inits, otherwise: "10" },
   /** Iterations of a run at most. Default 100. */
-  maxIterations: whole({ from: 1, otherwise: "100", says: "iterations of a run at most" }),
+  maxIterations: whole({
+    from: 1,
+    otherwise: String(maxIterations.default),
+    says: "iterations of a run at most",
+  }),
   /** Bins between quartiles, four for every component. */
   quartile: flag({ says: "bins between quartiles, four for every component, instead of clusters" }),
 };

@@ -20,6 +20,7 @@ import type { Declaration, Option, Options } from "../../src/options.ts";
 import { storedOf } from "../../src/options.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { readGroupAttributes } from "../../src/zarr/metadata.ts";
+import { runCli } from "../support/cli.ts";
 import { useGpu } from "../support/gpu.ts";
 import { COMMANDS, DECLARATIONS, optionsPage, usual } from "../support/option_tables.ts";
 import { smallRecording } from "../support/recordings.ts";
@@ -240,11 +241,9 @@ describe.each(Object.entries(CALLS))("%s", (name, { good = {}, call }) => {
 
 describe("options", () => {
   it("are declared for every public function", () => {
-    const functions = Object.entries({
-      ...sluice,
-      ...prefixed("condition", sluice.condition),
-      ...prefixed("decoder", sluice.decoder),
-    }).filter(([name, value]) => typeof value === "function" && !/Error$/.test(name));
+    const functions = Object.entries(sluice).flatMap(([name, value]): [string, unknown][] =>
+      typeof value === "object" ? Object.entries(prefixed(name, value)) : [[name, value]]
+    ).filter(([name, value]) => typeof value === "function" && !/Error$/.test(name));
     const called = Object.keys(CALLS).join(" ");
     const unknown = functions.map(([name]) => name).filter((name) =>
       !WITHOUT_OPTIONS.includes(name) && !MADE_BY_OTHERS.includes(name) &&
@@ -252,6 +251,12 @@ describe("options", () => {
       name !== "condition.checkConfig" && !called.includes(`${name}()`)
     );
     expect(unknown).toEqual([]);
+  });
+
+  it("are declared for every command", async () => {
+    const { stdout } = await runCli(["--help"]);
+    const commands = [...stdout.matchAll(/^ {2}(\w+) +\S/gm)].map(([, command]) => command);
+    expect(commands).toEqual(Object.keys(COMMANDS));
   });
 
   it("that people misspelt are refused, and seeds and flags that are texts", async () => {
