@@ -161,7 +161,7 @@ async function runTests(tree, files, only) {
     ...(only ? ["-t", only] : []),
     ...files,
   ];
-  const env = { ...process.env, SLUICE_RUNTIME: "node", SLUICE_LONG: "0" };
+  const env = { ...process.env, SLUICE_RUNTIME: "node", SLUICE_LONG: "0", SLUICE_TIER: "all" };
   if (env.SLUICE_DATA === undefined && existsSync(shared)) env.SLUICE_DATA = shared;
   const output = [];
   const inTime = await new Promise((resolve) => {

@@ -3,7 +3,7 @@ import { fromTypedArray } from "../../src/array/array.ts";
 import type { Codes } from "../../src/cluster/codes.ts";
 import { codesOf } from "../../src/cluster/codes.ts";
 import type { LloydOptions } from "../../src/cluster/lloyd.ts";
-import { Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
+import { bestOf, Lloyd, runsHeld } from "../../src/cluster/lloyd.ts";
 import { Tally, tallyHeld } from "../../src/cluster/tally.ts";
 import { Points } from "../../src/feed/points.ts";
 import type { Tile } from "../../src/stream/pass.ts";
@@ -191,5 +191,21 @@ describe("a run of Lloyd's algorithm", () => {
     await sweep(run, values, ids);
     expect(factsOf(run)).toEqual({ ...facts, inertia: 4 });
     expect(run.active).toBe(false);
+  });
+
+  it("leaves the centres of other runs alone, and the first of the best is the best", async () => {
+    const values = [0, 2, 10, 12];
+    const ids = [0, 0, 1, 1];
+    const { points } = column(values, [0, 10], ids);
+    const held = createHeld(runsHeld(2, 2, 1));
+    held.centers.set([0, 10, 3, 30]);
+    const runs = [0, 1].map((run) => new Lloyd(points, held, run, options));
+    for (const run of runs) run.start();
+    expect([...runs[1]!.codes.centers]).toEqual([3, 30]);
+    await sweep(runs[0]!, values, ids);
+    expect([...held.centers]).toEqual([1, 11, 3, 30]);
+    expect(runs.map(({ iterations }) => iterations)).toEqual([1, 0]);
+    const equal = [5, 3, 3, 4].map((inertia) => ({ inertia }) as Lloyd);
+    expect(bestOf(equal)).toBe(equal[1]);
   });
 });

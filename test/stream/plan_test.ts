@@ -162,6 +162,29 @@ describe("Plan", () => {
     }
   });
 
+  it("takes no buffer beyond the adapter's limits, and says so where one row is", async () => {
+    /** A device that allows so many bytes of a binding, and of a buffer. */
+    const limited = (maxStorageBufferBindingSize: number, maxBufferSize: number) =>
+      new Proxy(gpu(), {
+        get: (device, name) => {
+          if (name === "device") return { limits: { maxStorageBufferBindingSize, maxBufferSize } };
+          const value: unknown = Reflect.get(device, name, device);
+          return typeof value === "function" ? value.bind(device) : value;
+        },
+      });
+    // four bytes a row
+    expect(toyPlan(gpu(), toy(1000)).tileRows).toBe(1000);
+    expect(toyPlan(limited(400, 1e9), toy(1000)).tileRows).toBe(100);
+    expect(toyPlan(limited(1e9, 400), toy(1000)).tileRows).toBe(100);
+    expect(toyPlan(limited(400, 400), toy(100), { tileRows: 100 }).tileRows).toBe(100);
+    for (const device of [limited(399, 1e9), limited(1e9, 399)]) {
+      expect(() => toyPlan(device, toy(100), { tileRows: 100 })).toThrow(
+        /Cannot plan "toy": tiles of 100 rows need one buffer of 400 B/,
+      );
+    }
+    expect(() => toyPlan(limited(2, 2), toy(100))).toThrow(RangeError);
+  });
+
   it("holds exactly what it promised", async () => {
     let report: Measured | undefined;
     const job = toy(100, { finish: (seen) => report = seen });
