@@ -12,15 +12,15 @@ import type {
   IdentifiedCorpus,
   OpenCorpusOptions,
 } from "./inputs.ts";
-import type { ChunkedArray, ReadOptions } from "../array/array.ts";
+import type { ChunkedArray } from "../array/array.ts";
 import { openArray } from "../array/array.ts";
 import { digestRows } from "../feed/points.ts";
 import { digestOf } from "../math/digest.ts";
 import { openGroups } from "./groups.ts";
-import type { InputRecord } from "./inputs.ts";
+
 import { changedInput, checkUnchanged, digestCorpus, identify, stampArrays } from "./identity.ts";
 import { nameOf, oneKind, readIndex, readNames, readValues } from "./names.ts";
-import type { Id, IdKind, Utterance } from "./rows.ts";
+import type { Utterance } from "./rows.ts";
 import { checkEnergy, checkFrames } from "./rows.ts";
 
 /**

@@ -21,7 +21,7 @@ import type { Condition, ConditionConfig, Settings, SliceName } from "./config.t
 import { checkConfig } from "./config.ts";
 import type { Corpus } from "./inputs.ts";
 import { openCorpus } from "./corpus.ts";
-import type { Check } from "./decision.ts";
+
 import { decide } from "./decision.ts";
 import type { Diagnosis, EffectiveClusters, Slices } from "./diagnose.ts";
 import { diagnose, effectiveClusters, mostRowsOfSpeaker } from "./diagnose.ts";
