@@ -8,11 +8,11 @@
 /** A plan needs more memory than its budget allows. Thrown before any work is done. */
 export class BudgetError extends Error {
   override readonly name = "BudgetError";
-  /** Bytes of device and staging buffers the plan needs. */
+  /** Bytes the plan needs: of GPU memory, or of the host's if that is what is short. */
   readonly projectedBytes: number;
   /** Bytes the budget allows. */
   readonly budgetBytes: number;
-  /** The smallest budget, in bytes, this job runs in. */
+  /** The smallest budget, in bytes, this plan runs in. */
   readonly smallestBudgetBytes: number;
 
   constructor(

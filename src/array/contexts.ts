@@ -82,10 +82,10 @@ export interface ContextRun {
  * ```
  *
  * @param frames `[frames, features]` of any number type. They stay the caller's to close.
- * @returns `[rows, features]` or `[rows, width * features]`: f32, or f64 of frames that f32 may not hold (f64
+ * @returns `[rows, features]` or `[rows, width * features]`: f32, or f64 for frames that f32 may not hold (f64
  * and integers of 32 and 64 bits); means are summed in f64.
  * @throws {TypeError} If frames are no numbers, or an option is of another kind.
- * @throws {RangeError} If frames have other axes, an option is out of its range; segments do not ascend
+ * @throws {RangeError} If frames have other axes, an option is out of its range, segments do not ascend
  * within the frames, or none is long enough.
  */
 export function contexts(frames: ChunkedArray, options: ContextOptions): ContextView {

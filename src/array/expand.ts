@@ -32,7 +32,7 @@ export const expandOptions = declare("expand", {
   axis: whole({ from: 0, otherwise: "the last", says: "the axis that is short" }),
   /** Name of the long axis; none when not given. */
   dim: text({ says: "name of the long axis" }),
-  /** What stands where the short axis has nothing. Default NaN. */
+  /** What the long axis has where the short one has nothing. Default NaN. */
   fill: custom(
     "a number",
     ((value) => typeof value === "number" || typeof value === "bigint") as Is<number | bigint>,
@@ -49,7 +49,7 @@ export type ExpandOptions = OptionsOf<typeof expandOptions>;
  *
  * @param array [rows, ...] of any element type, which the view has too.
  * @throws {RangeError} If `index` is not as long as the axis, or does not ascend below `size`.
- * @throws {TypeError} If whole numbers were to be NaN.
+ * @throws {TypeError} If the array holds whole numbers and would be filled with NaN.
  */
 export function expand(array: ChunkedArray, options: ExpandOptions): ChunkedArray {
   const { index, size, axis = array.shape.length - 1, dim, fill = NaN } = expandOptions.check(

@@ -27,9 +27,9 @@ import { ScoreView } from "./score_view.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./pca_options.ts";
 
 /**
- * Kept beside twice the components when nobody says how many. On 66,570 patches of a photograph, 8 components,
+ * Directions that are kept beside twice the components, by default. On 66,570 patches of a photograph, 8 components,
  * batches of 960 rows, their space is .95 rad from the exact one where 8 directions are kept, .023 with 24,
- * .0044 with 40 and .0018 with 64, and a batch takes longer by their number.
+ * .0044 with 40 and .0018 with 64, and a batch takes longer the more are kept.
  */
 const KEPT_BESIDE = 24;
 

@@ -1,6 +1,6 @@
 /**
  * The order in which an epoch goes through its windows. Integer arithmetic alone, so that a seed means
- * the same order in every runtime; any position is had on its own, so that nothing has to be stored.
+ * the same order in every runtime; any position can be worked out on its own, so nothing has to be stored.
  *
  * @module
  */

@@ -88,7 +88,7 @@ export type BalanceOptions = OptionsOf<typeof balanceOptions>;
 
 /**
  * Every class as often as the others, and within a class every window as often as the others, both to
- * within one: what is rare is repeated, what is frequent comes in part, another part each epoch.
+ * within one. Windows of a rare class are repeated; of a frequent one a part comes, another each epoch.
  *
  * @param classes A class per window.
  */
@@ -139,8 +139,8 @@ export const rarityOptions = declare("weigh presses", {
 export type RarityOptions = OptionsOf<typeof rarityOptions>;
 
 /**
- * Weights that make rare presses come more often: the largest over what is pressed of
- * min(sqrt(1 / rate), factor), and 1 where nothing is. The rule of exphil.
+ * Weights that make rare presses come more often: the largest min(sqrt(1 / rate), factor) of the buttons
+ * that are pressed in a frame, and 1 where none is. The rule of exphil.
  *
  * @param pressed [frames, buttons], not 0 where a button is pressed.
  * @returns [frames] f64.

@@ -31,7 +31,10 @@ const sizes = record(
 );
 
 export const gpuOptions = declare("open a GPU", {
-  /** Bytes, or text such as `"512 MiB"`. Covers device and staging buffers. Default 1 GiB. */
+  /**
+   * Bytes, or text such as `"512 MiB"`, of device and staging buffers; or `{ gpu, host }` for the host's memory
+   * too. Default 1 GiB of GPU memory, and 2 GiB of the host's, 1 GiB in a browser.
+   */
   budget: {
     ...size,
     check: (value, place) => isObject(value) ? sizes.check(value, place) : size.check(value, place),
@@ -97,7 +100,7 @@ interface FoundAdapter {
  *
  * Browsers and Deno use `navigator.gpu`; Node loads the optional package `webgpu` (Dawn). On Linux a
  * Vulkan driver is searched for when the system has none. Close it with {@link Gpu.close}; in Node
- * the process does not exit before.
+ * the process does not exit until then.
  *
  * @throws {NoAdapterError} If there is no adapter; the message says how to get one.
  * @throws {AdapterError} If the adapter gives wrong answers to a few known questions.

@@ -50,7 +50,7 @@ export interface Kernel {
   ): void;
 }
 
-/** What it takes to compile and run kernels: a `Gpu`, as far as they see one. */
+/** The part of a `Gpu` that kernels need to be compiled and run. */
 export interface KernelDevice {
   readonly device: GPUDevice;
   readonly adapter: { name: string; runtime: string };

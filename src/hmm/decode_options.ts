@@ -148,7 +148,7 @@ export const decodeOutput = {
   out: place({ required: true, stored: false, says: "path, file: or memory: place" }),
   /**
    * How probabilities of bins are stored; they are computed in f32. `f16`: half floats. `u16`: roots of
-   * probabilities with a scale a row, half the bytes of f32 and rows that sum to 1. `u16-linear`:
+   * probabilities with a scale for each row, half the bytes of f32 and rows that sum to 1. `u16-linear`:
    * 65535 p, which loses mass of broad rows. Readers of this package undo it. Default `f32`.
    */
   dtype: oneOf(POSTERIOR_TYPES, {
@@ -218,7 +218,7 @@ export const decodeOutput = {
   }),
   /**
    * Hilbert distance up to which a guess counts as right: no later probability is then off by a factor of
-   * more than e to it, nor the log-likelihood by more than it a lane. Default 1e-5.
+   * more than e to it, nor the log-likelihood by more than it for each lane. Default 1e-5.
    */
   laneTolerance: number({
     default: 1e-5,
@@ -228,8 +228,8 @@ export const decodeOutput = {
     says: "Hilbert distance up to which such a guess counts as right",
   }),
   /**
-   * How the transition is applied: by convolutions, where it is made of such, or with the tiles of a
-   * sparse matrix or a dense one. The numbers are the same within 2e-7. Default `auto`: what is counted to
+   * How the transition is applied: by convolutions, where it is made of these, or with the tiles of a
+   * sparse matrix, or with a dense one. The numbers are the same within 2e-7. Default `auto`: what is counted to
    * cost least, and fits the budget.
    */
   operator: oneOf(OPERATORS, {

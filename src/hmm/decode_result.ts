@@ -51,7 +51,7 @@ export interface DecodeResult extends StoredProbabilities {
   /** Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order. */
   gridShape: readonly number[];
   /**
-   * Stretches of rows that are stored, ascending: one of all rows, but for a decode that has not
+   * Stretches of rows that are stored, ascending: a single one of all rows, unless the decode has not
    * finished. The rest is NaN.
    */
   storedRows: [from: number, to: number][];
@@ -61,8 +61,8 @@ export interface DecodeResult extends StoredProbabilities {
    */
   marginalLogLikelihood: number;
   /**
-   * Rows of which the model says that they cannot be: no bin that can be reached agrees with them. They
-   * keep the prediction. NaN for a decode that has not finished.
+   * Rows that are impossible under the model: no bin that can be reached agrees with them. They keep the
+   * prediction. NaN for a decode that has not finished.
    */
   impossibleRows: number;
   /** Spikes outside the decoded time grid. */
@@ -74,7 +74,7 @@ export interface DecodeResult extends StoredProbabilities {
   seconds: Record<string, number>;
   /** Where it went on, if an earlier run had been interrupted. */
   resumed?: Resumption;
-  /** How time was cut, and how the cuts fitted together. */
+  /** How time was cut into lanes, and how well their ends and starts agreed. */
   lanes: DecodeLanes;
   close(): Promise<void>;
 }
@@ -310,7 +310,7 @@ async function storedStretches(
 /**
  * Mean of the smoothed position in every row, read one chunk at a time.
  *
- * @returns One array a dimension, `[time]` f64, position units.
+ * @returns One array for each dimension, `[time]` f64, position units.
  */
 export async function posteriorMean(result: DecodeResult): Promise<Float64Array[]> {
   const { posterior, binCenters } = result;

@@ -20,7 +20,7 @@ import type { PosteriorType } from "./posterior_types.ts";
 import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
 
 /**
- * Numbers that say what a row says: `map`, the likeliest bin, its probability and position; `mean`,
+ * Numbers that summarise a row: `map`, the likeliest bin, its probability and position; `mean`,
  * mean and variance of position; `entropy`, nats; `hpd`, probability at the edge of the
  * highest-density region of 95 %, and how many bins it has; `logNormaliser`, of the filter alone,
  * log p(spikes of the row | all spikes before), nats.

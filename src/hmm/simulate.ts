@@ -1,5 +1,5 @@
 /**
- * A made-up recording: an animal that forages in a box, and place cells that notice.
+ * A made-up recording: an animal that forages in a box, and place cells that fire where it is.
  *
  * @module
  */

@@ -13,7 +13,8 @@ import { custom, declare, isList, number, text } from "../options.ts";
 export type ContinuousTransition =
   /**
    * Gaussian steps of this variance, position units squared per time step, cut at 8 standard deviations along
-   * each dimension: what moves further in a row is found rows later, or where a `uniform` block leads.
+   * each dimension: an animal that moves further in one row is found again some rows later, or by a `uniform`
+   * block.
    */
   | { kind: "randomWalk"; movementVar: number }
   /** Anywhere in the interior, all bins alike. */
@@ -31,7 +32,7 @@ export type ContinuousTransition =
    * As the animal itself moved from sample to sample, `speedup` steps at once (default 1), or backwards.
    */
   | { kind: "empirical"; speedup?: number; timeReversed?: boolean }
-  /** A matrix of one's own: [interior, interior] in C order, row i is p(next bin | bin i). */
+  /** A matrix of your own: [interior, interior] in C order, row i is p(next bin | bin i). */
   | { kind: "matrix"; values: ArrayLike<number> };
 
 /** Discrete states and their transitions: S of them. */

@@ -23,8 +23,8 @@ const READ_BYTES = 4 * 2 ** 20;
 /**
  * Opens a variable of a NetCDF-4 or HDF5 file as an array, read in place.
  *
- * Needs the optional package `h5wasm`. In browsers a file in `opfs:` can be read in a dedicated worker
- * alone. Packed values (`scale_factor`) come as they are stored.
+ * Needs the optional package `h5wasm`. In browsers a file in `opfs:` can only be read in a dedicated
+ * worker. Packed values (`scale_factor`) come as they are stored.
  *
  * @param file Place of the file.
  * @param variable Its name, or its path in the file.

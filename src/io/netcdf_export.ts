@@ -77,16 +77,16 @@ const LONG_PREFIX = "full_";
 
 /**
  * Writes every array of a zarr group into a NetCDF-4 file that xarray, netCDF4 and h5netcdf open with
- * the same names, dims, coordinates and attributes. Memory does not grow with the file, which is unseen
- * until it is whole.
+ * the same names, dims, coordinates and attributes. Memory does not grow with the file, which
+ * appears under its name once it is whole.
  *
- * Probabilities are written as f32, whatever they were stored as: nobody needs to know of scales. What
- * else NetCDF has no type for: half floats become f32, booleans i8 with the attribute `dtype` of "bool",
+ * Probabilities are written as f32, whatever they were stored as, so that readers need to know of no
+ * scales. Of other types that NetCDF lacks, half floats become f32, booleans i8 with the attribute `dtype` of "bool",
  * which xarray understands. Attributes that are objects become JSON, numbers f64, `true` and `false` 1
  * and 0; `null` is left out.
  *
- * Needs the optional package `h5wasm`. In browsers a file in `opfs:` can be written in a dedicated worker
- * alone, and one in `memory:` anywhere. Groups behind `http:` cannot be listed and are refused.
+ * Needs the optional package `h5wasm`. In browsers a file in `opfs:` can only be written in a dedicated
+ * worker, one in `memory:` anywhere. Groups behind `http:` cannot be listed and are refused.
  *
  * @param place Of a zarr group, version 3 or 2.
  * @param file Place of the NetCDF file.

@@ -6,7 +6,7 @@
 
 import { Random } from "./random.ts";
 
-/** Largest first; `vectors` holds one a row, of length 1. */
+/** Largest first; each row of `vectors` is one, of length 1. */
 export interface Eigen {
   values: Float64Array;
   vectors: Float64Array;

@@ -8,7 +8,7 @@
 const MOST = 65535;
 
 /**
- * Probabilities [n] as u16, linear: 65535 p, the nearest whole number; below 0 and above 1 is cut. A row
+ * Probabilities [n] as u16, linear: 65535 p, the nearest whole number; what is below 0 or above 1 is clipped. A row
  * of thousands of small probabilities loses up to 2.5 % of its mass: prefer the root-scaled form.
  */
 export function toUint16(values: ArrayLike<number>): Uint16Array {
@@ -23,7 +23,7 @@ export function fromUint16(stored: Uint16Array): Float32Array {
   return Float32Array.from(stored, (value) => value / MOST);
 }
 
-/** Rows of probabilities as u16 of their roots, and a scale a row. */
+/** Rows of probabilities as u16 of their roots, with a scale for each row. */
 export interface RootScaledRows {
   /** [rows, width] u16. */
   stored: Uint16Array;

@@ -1,5 +1,5 @@
 /**
- * Batches of windows: planned with their memory and their reading, then made ahead of whoever iterates.
+ * Batches of windows: memory and reading are planned, then batches are made ahead of whoever iterates.
  *
  * @module
  */
@@ -88,7 +88,7 @@ export interface BatchStats {
 
 type CheckedOptions = ReturnType<typeof hostBatchOptions.check>;
 
-/** What an epoch costs is counted for so many windows at most, and scaled. */
+/** The cost of an epoch is counted for so many windows at most, and scaled up beyond. */
 const COUNTED_WINDOWS = 4e6;
 
 /** Places in words. */

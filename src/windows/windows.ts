@@ -83,7 +83,7 @@ export type WindowOptions = OptionsOf<typeof windowOptions>;
  *
  * @param frames [frames, ...] of at most 32 bits an element. They stay the caller's to close.
  * @throws {RangeError} If size or stride are not whole numbers from 1; segments do not ascend from 0
- * within the frames, or one is empty; no segment is long enough; labels or weights are not one a frame.
+ * within the frames, or one is empty; no segment is long enough; there is not one label or weight per frame.
  */
 export function windows(frames: ChunkedArray | NumericArray, options: WindowOptions): Windows {
   const base = isArray(frames) ? frames : fromTypedArray(frames);
