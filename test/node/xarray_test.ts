@@ -110,7 +110,7 @@ describe("zarr version 2 in the system's xarray", () => {
   }
 });
 
-/** What the README says of the full grid, tried; and that it is worked out a chunk at a time. */
+/** What docs/results.md says of the full grid, tried; and that it is worked out a chunk at a time. */
 const EXPAND = `
 import sys, json
 import numpy as np, xarray as xr
