@@ -12,15 +12,15 @@ import { patches } from "../array/patches.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
-import type { GivenOf } from "../options.ts";
+import type { Declaration, GivenOf, Options } from "../options.ts";
 import { place, text } from "../options.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import type { CommandLine } from "./usage.ts";
-import { common, UsageError } from "./usage.ts";
+import type { CommandContext } from "./usage.ts";
+import { CommandLine, common, UsageError } from "./usage.ts";
 
 const context = contextOptions.options;
 
@@ -162,6 +162,49 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
   } finally {
     await close();
   }
+}
+
+/** Options of analyses of rows: their own, and those of plans and outputs. */
+type AnalysisOptions = Options & typeof planChoices & typeof outputChoices;
+
+/** A command of an analysis of rows: its own options are as they are declared, the others as fits have them. */
+export async function runAnalysis<Own extends AnalysisOptions, Result extends Measured>(
+  { args, signal }: CommandContext,
+  { options }: Declaration<Own>,
+  plan: (gpu: Gpu, points: ChunkedArray, options: GivenOf<Own>) => Plan<Result>,
+  { mode = "flat", facts = numbersOf, lines = describeNumbers }: Partial<
+    Pick<Fit<Result>, "mode" | "facts" | "lines">
+  > = {},
+): Promise<void> {
+  const { tileRows: _, slots: __, out, overwrite: ___, ...own } = options;
+  const line = new CommandLine(args, {
+    Input: inputOptions,
+    Analysis: own,
+    "Output and memory": { out, ...fitRunOptions },
+  });
+  await runFit(line, signal, {
+    mode,
+    plan: (gpu, points, choices) =>
+      plan(gpu, points, { ...choices, ...line.read(own) } as unknown as GivenOf<Own>),
+    facts,
+    lines,
+  });
+}
+
+/** The arrays of a result, as lists. */
+function numbersOf(result: object): Record<string, unknown> {
+  const arrays = Object.entries(result).filter(([, value]) => ArrayBuffer.isView(value));
+  return Object.fromEntries(arrays.map(([name, value]) => [name, [...value as Float64Array]]));
+}
+
+/** The first numbers of every array of a result. */
+function describeNumbers(result: object): string[] {
+  return Object.entries(numbersOf(result)).map(([name, values]) => {
+    const some = (values as unknown[]).slice(0, 8);
+    return `${name}: ${some.join(", ")}${
+      some.length < (values as unknown[]).length ? ", ..." : ""
+    }`;
+  });
 }
 
 /** What becomes of a fit that is cancelled. */

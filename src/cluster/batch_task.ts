@@ -63,7 +63,7 @@ export class BatchTask implements Task<BatchHeld, Float64Array> {
     this.#shape = { points, codes: k, resident: false };
     this.held = batchHeld(points, k, around !== undefined);
     this.feeds = [{
-      look: async ({ digest, signal }) => (await points.look({ digest, around, signal })).digest,
+      look: ({ digest, signal }) => points.look({ digest, around, signal }),
     }];
     this.output = {
       kind: "kmeans.batch",

@@ -10,7 +10,7 @@ import { seedRows, SEEDS } from "../kernels/vq_seed.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
 import type { Pass, Tile } from "../stream/pass.ts";
-import type { Feed, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Feed, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import type { NumericArray } from "../types.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import type { AssignmentShape } from "./assignment.ts";
@@ -114,7 +114,7 @@ export function allDistances(
 /** Measures every row from every centroid; of a tile's distances a {@link Measure} makes what it wants. */
 export class DistanceTask<Result> implements Task<Record<never, never>, Result> {
   readonly name: string;
-  readonly identity: Task<Record<never, never>, Result>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held = {};
   readonly output: OutputSpec;

@@ -9,7 +9,15 @@ import type { Look, Points } from "../feed/points.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
 import type { Pass, SharedBuffer } from "../stream/pass.ts";
-import type { Beginning, Feed, Held, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type {
+  Beginning,
+  Feed,
+  Held,
+  Identity,
+  Measured,
+  Task,
+  TaskLayout,
+} from "../stream/task.ts";
 import { assignedArrays, assignedHeld, Assignment, assignPass } from "./assign_pass.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
@@ -68,7 +76,7 @@ type FitHeld = ReturnType<typeof fitHeld>;
 
 export class FitTask<Result> implements Task<FitHeld, Result> {
   readonly name = "kmeans";
-  readonly identity: Task<FitHeld, Result>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held: FitHeld;
   readonly output: OutputSpec;
@@ -97,7 +105,7 @@ export class FitTask<Result> implements Task<FitHeld, Result> {
     };
     this.feeds = [{
       look: async ({ digest, signal }) =>
-        (this.#look = await points.look({ digest, around, signal })).digest,
+        this.#look = await points.look({ digest, around, signal }),
     }];
     this.output = {
       ...KMEANS_FORMAT,

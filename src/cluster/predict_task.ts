@@ -6,7 +6,7 @@
 
 import type { Points } from "../feed/points.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { Feed, Held, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { assignedArrays, assignedHeld, Assignment, assignPass } from "./assign_pass.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
@@ -32,12 +32,11 @@ export function predictIdentity(
   points: Points,
   { centroids, spherical }: PredictOptions,
   asked: unknown,
-): { feeds: readonly Feed[]; identity: Task<PredictHeld, unknown>["identity"] } {
+): { feeds: readonly Feed[]; identity: Identity } {
   const { rows, features, array } = points;
   return {
     feeds: [{
-      look: async ({ digest, signal }) =>
-        (await points.look({ digest, around: centroids, signal })).digest,
+      look: ({ digest, signal }) => points.look({ digest, around: centroids, signal }),
     }],
     identity: { facts: [asked, spherical, rows, features, array.dtype], arrays: [centroids] },
   };
@@ -45,7 +44,7 @@ export function predictIdentity(
 
 export class PredictTask implements Task<PredictHeld, Prediction | StoredPrediction> {
   readonly name = "kmeans predict";
-  readonly identity: Task<PredictHeld, unknown>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held: PredictHeld;
   readonly output: OutputSpec;

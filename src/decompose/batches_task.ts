@@ -9,7 +9,15 @@ import { RowFrames } from "../feed/row_frames.ts";
 import * as kernel from "../kernels/second_moments.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import type { Pass, SharedBuffer, Tile } from "../stream/pass.ts";
-import type { Beginning, Feed, Held, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type {
+  Beginning,
+  Feed,
+  Held,
+  Identity,
+  Measured,
+  Task,
+  TaskLayout,
+} from "../stream/task.ts";
 import { checkDeviation, endsFaint } from "./basis.ts";
 import type { Batch } from "./batch_merge.ts";
 import { BatchMerge } from "./batch_merge.ts";
@@ -37,7 +45,7 @@ interface BatchesTaskOptions<Result> {
 
 export class BatchesTask<Result> implements Task<BatchHeld, Result> {
   readonly name = "incremental pca";
-  readonly identity: Task<BatchHeld, Result>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held: BatchHeld;
   readonly output: OutputSpec;
@@ -197,7 +205,9 @@ export class BatchesTask<Result> implements Task<BatchHeld, Result> {
     return await this.#options.result(stored, measured, state);
   }
 
-  async #look({ digest, signal }: Parameters<Feed["look"]>[0]): Promise<string | undefined> {
+  async #look(
+    { digest, signal }: Parameters<Feed["look"]>[0],
+  ): Promise<{ digest: string | undefined }> {
     const { initial, scores, whiten } = this.#options;
     const { action } = this.#points;
     const looked = await new RowFrames(this.#points).look({ digest, signal });
@@ -208,6 +218,6 @@ export class BatchesTask<Result> implements Task<BatchHeld, Result> {
       checkDeviation(action, reach, false);
       this.#points.scaleTo(reach);
     }
-    return digest ? looked.digest : undefined;
+    return looked;
   }
 }

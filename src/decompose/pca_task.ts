@@ -7,7 +7,7 @@
 import type { RowFrames } from "../feed/row_frames.ts";
 import { formatBytes } from "../math/format.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { Feed, Held, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { checkDeviation } from "./basis.ts";
 import { momentPasses } from "./moment_passes.ts";
 import { momentsBytes, weightOf } from "./moments.ts";
@@ -30,7 +30,7 @@ interface PcaTaskOptions<Result> {
 
 export class PcaTask<Result> implements Task<PcaHeld, Result> {
   readonly name = "pca";
-  readonly identity: Task<PcaHeld, Result>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held: PcaHeld;
   readonly output: OutputSpec;
@@ -98,11 +98,13 @@ export class PcaTask<Result> implements Task<PcaHeld, Result> {
     return this.#options.result(stored, measured);
   }
 
-  async #look({ digest, signal }: Parameters<Feed["look"]>[0]): Promise<string | undefined> {
+  async #look(
+    { digest, signal }: Parameters<Feed["look"]>[0],
+  ): Promise<{ digest: string | undefined }> {
     const looked = await this.#source.look({ digest, signal });
     const { scores, whiten } = this.#options;
     checkDeviation(this.#source.rows.action, looked.deviation, scores && !whiten);
     this.#sums.weights = looked.variance.map(weightOf);
-    return digest ? looked.digest : undefined;
+    return looked;
   }
 }

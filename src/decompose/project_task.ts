@@ -9,7 +9,7 @@ import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { Plan } from "../stream/plan.ts";
-import type { Feed, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Feed, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import type { Basis } from "./basis.ts";
 import { checkDeviation } from "./basis.ts";
 import type { TransformOptions } from "./pca_options.ts";
@@ -68,7 +68,7 @@ export async function restoreScores(stored: Stored, measured: Measured): Promise
 
 class ProjectTask implements Task<Record<string, never>, Float32Array | StoredScores> {
   readonly name = "pca transform";
-  readonly identity: Task<Record<string, never>, unknown>["identity"];
+  readonly identity: Identity;
   readonly feeds: readonly Feed[];
   readonly held = {};
   readonly output: OutputSpec;
@@ -91,7 +91,7 @@ class ProjectTask implements Task<Record<string, never>, Float32Array | StoredSc
     };
     // rows that are only projected are looked at as they are read
     const look: Feed["look"] = async ({ digest, signal }) =>
-      digest ? (await source.look({ digest, signal })).digest : undefined;
+      digest ? await source.look({ digest, signal }) : {};
     this.feeds = [{ look }];
     this.output = {
       ...SCORES,

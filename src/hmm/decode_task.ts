@@ -9,7 +9,7 @@ import { toWideRow } from "../math/wide.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import type { SharedBuffer } from "../stream/pass.ts";
 import type { LaneReport } from "../stream/lanes.ts";
-import type { Held, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
@@ -79,7 +79,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   readonly name = "decode";
   readonly feeds = [];
   readonly held: DecodeHeld;
-  readonly identity: Task<DecodeHeld, DecodeResult>["identity"];
+  readonly identity: Identity;
   readonly output: OutputSpec;
   readonly #parts: DecodeParts;
   readonly #chunkRows: number;

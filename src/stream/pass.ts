@@ -111,10 +111,12 @@ export interface NamedKernel {
   paramsBytes: number;
 }
 
-/** Which sweep a tile is of. */
+/** Which sweep a tile is of, and what goes from tile to tile. */
 export interface Turn {
   /** Of this pass, from 0. */
   sweep: number;
+  /** The task's held arrays, by name. */
+  held: Record<string, Float32Array | Float64Array | Int32Array | Uint32Array>;
   signal: AbortSignal;
 }
 
@@ -135,8 +137,9 @@ export interface Pass {
   /** Rows of this pass, where they are not those of the recording; it then has no lanes. */
   rows?: number;
   /**
-   * Tiles are cut at multiples of so many rows alone: a batch is never in two. Where passes of a task have
-   * several, the largest is a multiple of the others. 1 when not given.
+   * Tiles, and what a kernel gets of them at a time, are cut at multiples of so many rows alone: a batch is
+   * never in two. Where passes of a task have several, the largest is a multiple of the others. 1 when not
+   * given.
    */
   grain?: number;
   /** Asked when it is the pass's turn: whether there is anything to do. */

@@ -26,11 +26,11 @@ import {
 import { laneRows } from "./lanes.ts";
 import { openStored, storedAttributes } from "./places.ts";
 import { MemoryOutput } from "./memory_output.ts";
-import type { Output, OutputSpec } from "./output.ts";
+import type { Output, OutputSpec, Stored } from "./output.ts";
 import type { Position } from "./keeping.ts";
 import { TaskRun } from "./run.ts";
 import { StoredOutput } from "./stored_output.ts";
-import type { Task } from "./task.ts";
+import type { Measured, Task } from "./task.ts";
 import { unmeasured } from "./task.ts";
 
 /** A task, whatever it holds. */
@@ -151,7 +151,7 @@ export class Plan<Result> {
       return found.kind;
     };
     const found = async () =>
-      await task.result(await openStored(place!, task.output), unmeasured());
+      await resultOf(task, await openStored(place!, task.output), unmeasured());
     try {
       // a run that was killed when all but the journal was done left that
       if (await look() === "finished" && await journal.isEmpty()) return await found();
@@ -181,7 +181,7 @@ export class Plan<Result> {
           try {
             const { stored, measured } = await run.run({ tileRows, slots, claim, adapter, fresh });
             await journal.clear();
-            return await task.result(stored, measured);
+            return await resultOf(task, stored, measured);
           } catch (error) {
             if (signal.aborted) throw signal.reason;
             const loss = await this.#gpu.loss();
@@ -224,10 +224,11 @@ export class Plan<Result> {
     const { place, kind, formatVersion, allowAdapterChange } = output;
     const digests: string[] = [];
     for (const feed of feeds) {
-      const digest = await feed.look({ digest: place !== undefined, signal });
+      const { digest } = await feed.look({ digest: place !== undefined, signal });
       if (digest !== undefined) digests.push(digest);
     }
-    const { facts, arrays = [] } = identity;
+    const { attributes, streamed, whole } = output;
+    const { facts, arrays = [] } = identity ?? { facts: [attributes, streamed, whole] };
     const hashFor = (adapter: string) =>
       digestOf([
         JSON.stringify([VERSION, kind, formatVersion, facts, adapter]),
@@ -240,6 +241,18 @@ export class Plan<Result> {
     const adapter = typeof began === "string" ? began : output.adapter;
     return { claim: { hash: await hashFor(adapter) }, adapter, hashFor };
   }
+}
+
+/** What callers get. */
+async function resultOf<Result>(
+  task: AnyTask<Result>,
+  stored: Stored,
+  measured: Measured,
+): Promise<Result> {
+  if (task.result) return await task.result(stored, measured);
+  const arrays: Record<string, unknown> = {};
+  for (const { name } of task.output.whole) arrays[name] = await stored.read(name);
+  return { ...arrays, ...measured } as Result;
 }
 
 /** The output of one run, in a store or in memory. */

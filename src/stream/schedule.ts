@@ -326,7 +326,9 @@ async function prepareSteps({ gpu, pass, workspace, shared }: PassRun): Promise<
         return { kernel, uniform, group };
       };
       if ("copy" in step) return prepareCopy(step, { ...workspace.device, ...shared });
-      if (!("loop" in step)) return prepareKernel(gpu, step, await bound(0, step.buffers));
+      if (!("loop" in step)) {
+        return prepareKernel(gpu, step, await bound(0, step.buffers), pass.grain);
+      }
       const all = await Promise.all(step.loop.map(({ buffers }, i) => bound(i, buffers)));
       return prepareLoop(gpu, step, all);
     }),
@@ -373,15 +375,20 @@ function prepareKernel(
   gpu: Gpu,
   step: KernelStep,
   { kernel, uniform, group }: BoundKernel,
+  grain = 1,
 ): PreparedStep {
   return async (tile, submitter, signal) => {
+    const room = async () => {
+      const rows = await submitter.roomFor(kernel.name, [uniform]);
+      return Math.max(1, Math.floor(rows / grain)) * grain;
+    };
     const rows = step.order === "any" ? tileSize(tile) : tile.end - tile.start;
     await inPieces(
       gpu,
       signal,
       rows,
       step.order,
-      () => submitter.roomFor(kernel.name, [uniform]),
+      room,
       async (from, to) => {
         const uniforms = [[uniform, step.params(tile, from, to)]] as const;
         await submitter.dispatch(kernel.name, to - from, uniforms, (encoder) => {

@@ -74,7 +74,7 @@ export class StageRun<Specs extends HeldSpecs> {
     sweep: number,
     keeps: boolean,
   ): Promise<StageSeconds> {
-    const { signal } = this.#parts;
+    const { held, signal } = this.#parts;
     const { sweeps } = stage.pass;
     const most = sweeps?.most ?? 1;
     const seconds = { ...NO_TIME };
@@ -82,7 +82,7 @@ export class StageRun<Specs extends HeldSpecs> {
     for (;; sweep++, row = undefined) {
       addSeconds(seconds, await this.#runSweep(stage, row, sweep, { pace, keeps }));
       signal.throwIfAborted();
-      if (!await sweeps?.again({ sweep, signal }) || sweep + 1 === most) return seconds;
+      if (!await sweeps?.again({ sweep, held, signal }) || sweep + 1 === most) return seconds;
       if (keeps) await this.#keeping.between(stage, sweep + 1);
     }
   }
@@ -182,7 +182,7 @@ export class StageRun<Specs extends HeldSpecs> {
       await fillTables(gpu, [{ ...target, data: carry }], buffers, signal);
     }
     const stage = stages.find(({ name }) => name === pass.name)!;
-    const turn: Turn = { sweep, signal };
+    const turn: Turn = { sweep, held: this.#parts.held, signal };
     return await runPass({
       gpu,
       pass,

@@ -46,7 +46,9 @@ export interface Feed {
    *
    * @throws {RangeError} If what is there cannot be worked with.
    */
-  look(options: { digest: boolean; signal: AbortSignal }): Promise<string | undefined>;
+  look(
+    options: { digest: boolean; signal: AbortSignal },
+  ): Promise<{ digest?: string | undefined }>;
 }
 
 /** A line of the memory table: host bytes that are there all the while, by what they are. */
@@ -80,12 +82,18 @@ export interface Beginning {
   signal: AbortSignal;
 }
 
+/** What decides a result: anything JSON can hold, and arrays. */
+export interface Identity {
+  facts: unknown;
+  arrays?: readonly ArrayBufferView[];
+}
+
 /** A model's part of a run. */
 export interface Task<Specs extends HeldSpecs, Result> {
   /** Of the plan, in tables, errors and progress. */
   readonly name: string;
-  /** What decides the result beside what feeds read: anything JSON can hold, and arrays. */
-  readonly identity: { facts: unknown; arrays?: readonly ArrayBufferView[] };
+  /** Beside what feeds read. When not given, the output's attributes and shapes. */
+  readonly identity?: Identity;
   readonly feeds: readonly Feed[];
   readonly held: Specs;
   readonly output: OutputSpec;
@@ -97,8 +105,11 @@ export interface Task<Specs extends HeldSpecs, Result> {
   begin?(held: Held<Specs>, beginning: Beginning): void | Promise<void>;
   /** Once all passes are done. */
   finish(held: Held<Specs>, report: { lanes?: LaneReport }): Outcome;
-  /** What callers get, of a result that was just stored or is found. */
-  result(stored: Stored, measured: Measured): Result | Promise<Result>;
+  /**
+   * What callers get, of a result that was just stored or is found. When not given, the arrays that are
+   * written at the end, by their names.
+   */
+  result?(stored: Stored, measured: Measured): Result | Promise<Result>;
 }
 
 /** Where a run went on that had been interrupted. */

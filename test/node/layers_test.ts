@@ -32,7 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];
 const DOMAIN_MAY_IMPORT = ["stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
 // what users call, made of all of it
-const FOR_USERS = ["mod.ts", "open.ts"];
+const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts"];
 const FOR_ALL = ["math", "chunked_array.ts", "errors.ts", "options.ts", "types.ts", "version.ts"];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
