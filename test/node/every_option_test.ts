@@ -165,6 +165,7 @@ const WITHOUT_OPTIONS = [
   "decoder.posteriorMean",
   "condition.deltaNormalizer",
   "condition.effectiveClusters",
+  "condition.plan",
   "condition.quartileEdges",
   "condition.quartileIds",
 ];
