@@ -13,7 +13,7 @@ import { ChunkError } from "./errors.ts";
 import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
 import { openResult, openResultOptions } from "./hmm/decode_result.ts";
 import { openStore } from "./store/open_store.ts";
-import { openStored, storedAttributes } from "./stream/output.ts";
+import { openStored, storedAttributes } from "./stream/places.ts";
 import { arrayNames } from "./zarr/group.ts";
 
 /** A result, and of which kind it is. */

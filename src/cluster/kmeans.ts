@@ -9,7 +9,7 @@ import { Points, scaleToUnit } from "../feed/points.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Stored } from "../stream/output.ts";
-import { openStored } from "../stream/output.ts";
+import { openStored } from "../stream/places.ts";
 import type { PlanChoices } from "../stream/choices.ts";
 import { Plan } from "../stream/plan.ts";
 import { isPanelMultiple } from "./assignment.ts";

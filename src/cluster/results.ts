@@ -7,7 +7,7 @@
 import type { ChunkedArray } from "../chunked_array.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Stored } from "../stream/output.ts";
-import { openStored } from "../stream/output.ts";
+import { openStored } from "../stream/places.ts";
 import type { Measured } from "../stream/task.ts";
 import { unmeasured } from "../stream/task.ts";
 

@@ -6,8 +6,13 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
-import type { InputOptions, SeriesInput, SeriesPart, SeriesSpec } from "../stream/series.ts";
-import type { SeriesTurn } from "../stream/series.ts";
+import type {
+  InputOptions,
+  SeriesInput,
+  SeriesPart,
+  SeriesSpec,
+  SeriesTurn,
+} from "../stream/series.ts";
 import type { SeriesPlaceSpec } from "../stream/series_place.ts";
 import type { Stretch } from "../stream/series_progress.ts";
 import type { AnalysisSplits, SplitName } from "./analysis_splits.ts";

@@ -9,7 +9,7 @@ import type { Points } from "../feed/points.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Stored } from "../stream/output.ts";
-import { openStored } from "../stream/output.ts";
+import { openStored } from "../stream/places.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import { unmeasured } from "../stream/task.ts";

@@ -4,19 +4,18 @@
  * @module
  */
 
-import { FILTER_SUMS_HEAD, logNormaliser } from "../kernels/hmm_filter.ts";
 import { hilbertDistance } from "../math/hilbert.ts";
 import { toWideRow } from "../math/wide.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { Pass, SharedBuffer, SlotBuffer, Step, Tile, WriteTurn } from "../stream/pass.ts";
-import { tileSize } from "../stream/pass.ts";
+import type { SharedBuffer } from "../stream/pass.ts";
 import type { LaneReport } from "../stream/lanes.ts";
 import type { Held, Measured, Task, TaskLayout } from "../stream/task.ts";
-import type { NumericArray } from "../types.ts";
 import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
 import type { DecodeOptions } from "./decode_options.ts";
+import type { DecodeHeld } from "./decode_passes.ts";
+import { DecodePasses } from "./decode_passes.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
@@ -24,12 +23,11 @@ import type { LaneCuts } from "./lane_cuts.ts";
 import { largestDivisor } from "./lane_cuts.ts";
 import type { Observation } from "./observation/observation.ts";
 import { elementBytesOf } from "./posterior_types.ts";
-import type { RowKind } from "./row_outputs.ts";
 import { RowOutputs } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid, TimeGridKind } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
-import type { PredictedLayout, Recursion } from "./transition/recursion.ts";
+import type { Recursion } from "./transition/recursion.ts";
 import { tableBuffer } from "./transition/recursion.ts";
 
 const CHUNK_BYTES = 4 * 2 ** 20;
@@ -76,14 +74,6 @@ export interface DecodeParts {
   withOperator(kind: string): DecodeTask | undefined;
 }
 
-/** What goes from tile to tile on the host. */
-type DecodeHeld = {
-  /** Log-likelihood of every lane so far, natural logarithm. */
-  logLikelihoods: { dtype: "float64"; length: number };
-  /** Rows in which nothing that is expected agrees with what was seen. */
-  impossibleRows: { dtype: "float64"; length: number };
-};
-
 /** A decode. */
 export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   readonly name = "decode";
@@ -92,12 +82,12 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   readonly identity: Task<DecodeHeld, DecodeResult>["identity"];
   readonly output: OutputSpec;
   readonly #parts: DecodeParts;
-  readonly #causal: boolean;
   readonly #chunkRows: number;
   readonly #rowOutputs: RowOutputs;
   readonly #states: number;
   /** A row of wide numbers. */
   readonly #initial: Uint32Array<ArrayBuffer>;
+  readonly #passes: DecodePasses;
   #held!: Held<DecodeHeld>;
 
   constructor(parts: DecodeParts, options: DecodeOptions) {
@@ -111,7 +101,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       impossibleRows: { dtype: "float64", length: 1 },
     };
     const { zarrFormat = 3, codec = "none", dtype = "f32", posterior = true } = options;
-    this.#causal = options.causal ?? false;
+    const { causal = false } = options;
     this.#rowOutputs = new RowOutputs(grid, this.#states, {
       dtype,
       posterior,
@@ -134,7 +124,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       shard_chunks: shardChunks,
       codec,
       zarr_format: zarrFormat,
-      causal: this.#causal,
+      causal,
       lanes: {
         count: lanes.count,
         rows: lanes.rows,
@@ -159,7 +149,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       overwrite: options.overwrite,
       adapter,
       allowAdapterChange: options.allowAdapterChange,
-      streamed: this.#streamed({ chunkRows, shardChunks, codec }),
+      streamed: streamed(this.#rowOutputs, time.rows, { chunkRows, shardChunks, codec, causal }),
       whole: [],
       coordinates: [...rowCoordinates(time, missing), ...binCoordinates(grid, model)],
       attributes: {
@@ -181,6 +171,22 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       descending: true,
       lanes,
     };
+    const stored = this.output.streamed;
+    this.#passes = new DecodePasses({
+      time,
+      lanes,
+      recursion,
+      observation,
+      rowOutputs: this.#rowOutputs,
+      states: this.#states,
+      stateBytes: this.#initial.byteLength,
+      causal,
+      smoothed: stored.map(({ name }) => name).filter((name) => name.startsWith("acausal_")),
+      // the posterior is handed on as it lies in its download
+      smallBytes: stored.filter(({ name }) => !/_posterior$/.test(name))
+        .reduce((sum, { shape }) => sum + 8 * (shape[1] ?? 1), 0),
+      held: () => this.#held,
+    });
   }
 
   layout(tileRows: number): TaskLayout {
@@ -206,7 +212,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     return {
       rows: time.rows,
       shared,
-      passes: [this.#filterPass(tileRows), this.#smoothPass(tileRows)],
+      passes: [this.#passes.filterPass(tileRows), this.#passes.smoothPass(tileRows)],
       tables: [{ what: "spikes and tables", bytes: tables }],
       ...(lanes.count > 1 && {
         lanes: {
@@ -252,225 +258,35 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   async result({ place }: Stored, measured: Measured): Promise<DecodeResult> {
     return { ...(await openResult(place!)), ...measured };
   }
+}
 
-  #streamed(
-    { chunkRows, shardChunks, codec }: Pick<ZarrArraySpec, "codec"> & {
-      chunkRows: number;
-      shardChunks: number;
-    },
-  ): ZarrArraySpec[] {
-    const { rows } = this.#parts.time;
-    const { variables, filterVariables } = this.#rowOutputs;
-    const kinds = {
-      acausal: variables,
-      causal: [...(this.#causal ? variables : []), ...filterVariables],
-    };
-    const own = Math.min(chunkRows, rows);
-    return Object.entries(kinds).flatMap(([kind, variables]) =>
-      variables.map(({ name, dtype, columns, attributes }): ZarrArraySpec => ({
-        name: `${kind}_${name}`,
-        shape: columns ? [rows, columns[0]] : [rows],
-        chunkShape: columns ? [own, columns[0]] : [own],
-        dtype,
-        dims: columns ? ["time", columns[1]] : ["time"],
-        ...(codec && { codec }),
-        ...(shardChunks > 1 && { shardChunks }),
-        ...(attributes && { attributes }),
-      }))
-    );
-  }
-
-  get #sumsWidth(): number {
-    return FILTER_SUMS_HEAD + this.#states;
-  }
-
-  /** Buffers both passes work in. */
-  #slotBuffers(tileRows: number): SlotBuffer[] {
-    const { lanes, observation, recursion: { cells, rowLength } } = this.#parts;
-    const rows = lanes.count * tileRows;
-    return [
-      ...observation.uploads(tileRows),
-      { name: "likelihood", bytes: 16 * cells * rows, role: "scratch" },
-      { name: "filtered", bytes: 4 * rowLength * rows, role: "scratch" },
-      { name: "row_maximum", bytes: observation.rowMaximumBytes * rows, role: "scratch" },
-      { name: "filter_sums", bytes: 4 * this.#sumsWidth * rows, role: "scratch" },
-    ];
-  }
-
-  /** Finds out the states that lanes have at the start of every tile. Everything else comes after. */
-  #filterPass(tileRows: number): Pass {
-    const { lanes, observation, recursion } = this.#parts;
-    return {
-      name: "filter",
-      direction: "forward",
-      cost: 1,
-      slotBuffers: this.#slotBuffers(tileRows),
-      carry: { buffer: "predicted_carry", bytes: this.#initial.byteLength },
-      steps: [
-        ...observation.steps(),
-        recursion.filterStep(lanes.count, {
-          buffer: "predicted_carry",
-          rowStride: 0,
-          laneStride: () => recursion.rowLength,
-        }),
-      ],
-      read: (tile) => Promise.resolve(observation.read(tile)),
-      write: () => {},
-    };
-  }
-
-  /** Filters each tile again, from the state at its start, and smooths it. */
-  #smoothPass(tileRows: number): Pass {
-    const { time, lanes, observation, recursion } = this.#parts;
-    const stateBytes = this.#initial.byteLength;
-    const states = this.#states;
-    const { rowLength } = recursion;
-    const { rows: laneLength, count, burnInRows } = lanes;
-    const rows = count * tileRows;
-    const predicted: PredictedLayout = {
-      rowStride: rowLength,
-      laneStride: ({ start, end }) => (end - start + 1) * rowLength,
-    };
-    const outputs: RowKind[] = this.#causal ? ["causal", "acausal"] : ["acausal"];
-    const rowSteps = (kind: RowKind): Step[] =>
-      outputs.includes(kind) ? this.#rowOutputs.steps(rowLength, kind) : [];
-    return {
-      name: "smooth",
-      direction: "backward",
-      cost: 3,
-      carry: { buffer: "smoothed_carry", bytes: stateBytes },
-      startsFrom: { pass: "filter", upload: "checkpoint" },
-      slotBuffers: [
-        ...this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
-          buffer.name === "row_maximum" || buffer.name === "filter_sums"
-            ? { ...buffer, role: "download" }
-            : buffer
-        ),
-        { name: "checkpoint", bytes: count * stateBytes, role: "upload" },
-        { name: "predicted", bytes: count * stateBytes * (tileRows + 1), role: "scratch" },
-        { name: "smooth_sums", bytes: 4 * states * rows, role: "download" },
-        ...outputs.flatMap((kind) => this.#rowOutputs.slotBuffers(rows, kind)),
-      ],
-      steps: [
-        {
-          copy: { from: "checkpoint", to: "predicted" },
-          ranges: (tile) =>
-            Array.from({ length: tile.lanes }, (_, lane) => ({
-              fromOffset: lane * stateBytes,
-              toOffset: lane * (tile.end - tile.start + 1) * stateBytes,
-              bytes: stateBytes,
-            })),
-        },
-        ...observation.steps(),
-        recursion.filterStep(count, predicted),
-        ...rowSteps("causal"),
-        recursion.smoothStep(count, predicted, ({ start, firstLane }) => ({
-          firstEnd: time.rows - 1 - firstLane * laneLength - start,
-          laneLength,
-          burnInEnd: start < laneLength ? undefined : laneLength + burnInRows - 1 - start,
-        })),
-        ...rowSteps("acausal"),
-      ],
-      writes: this.output.streamed.map(({ name }) => name)
-        .filter((name) => name.startsWith("acausal_")),
-      hostBytes: { write: this.#writeBytes(rows) },
-      read: (tile) => Promise.resolve(observation.read(tile)),
-      write: async (tile, downloads, { store }) => {
-        const rows = tileSize(tile);
-        const { normalisers, probabilities } = this.#filterSums(tile, downloads);
-        // a lane that is smoothed again was filtered rightly
-        if (!tile.again) {
-          this.#countLogLikelihood(tile, normalisers);
-          await this.#store("causal", tile, {
-            ...(this.#causal && this.#rowOutputs.values(downloads, rows, probabilities, "causal")),
-            ...(this.#rowOutputs.filterVariables.length > 0 && { log_normaliser: normalisers }),
-          }, store);
-        }
-        const shares = new Float32Array(downloads.smooth_sums!, 0, rows * states);
-        const values = this.#rowOutputs.values(downloads, rows, shares, "acausal");
-        await this.#store("acausal", tile, values, store);
-      },
-    };
-  }
-
-  /** Host bytes of normalisers, probabilities of states and summaries of so many rows. */
-  #writeBytes(rows: number): number {
-    const { streamed } = this.output;
-    // the posterior is handed on as it lies in its download
-    const small = streamed.filter(({ name }) => !/_posterior$/.test(name));
-    const rowBytes = small.reduce((sum, { shape }) => sum + 8 * (shape[1] ?? 1), 0);
-    return rows * (8 + 4 * this.#states + rowBytes);
-  }
-
-  /** Log normaliser of every row, f64, and filtered probability of every discrete state, f32. */
-  #filterSums(
-    tile: Tile,
-    downloads: Record<string, ArrayBuffer>,
-  ): { normalisers: Float64Array; probabilities: Float32Array } {
-    const { observation } = this.#parts;
-    const states = this.#states;
-    const rows = tileSize(tile);
-    const width = this.#sumsWidth;
-    const own = observation.rowMaximumBytes / 4;
-    const maxima = new Int32Array(downloads.row_maximum!, 0, own * rows);
-    const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
-    const probabilities = new Float32Array(rows * states);
-    const normalisers = new Float64Array(rows);
-    this.#forEachRow(tile, (row, i) => {
-      const [shift, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
-      normalisers[i] = observation.logEvidence(
-        logNormaliser(shift!, inverse!),
-        row,
-        maxima.subarray(i * own, (i + 1) * own),
-      );
-      probabilities.set(shares, i * states);
-    });
-    return { normalisers, probabilities };
-  }
-
-  /** Adds rows from the last to the first, whatever the tiles are. */
-  #countLogLikelihood(tile: Tile, normalisers: Float64Array): void {
-    const { logLikelihoods, impossibleRows } = this.#held;
-    this.#forEachRow(tile, (_row, i, lane) => {
-      logLikelihoods[lane]! += normalisers[i]!;
-      if (normalisers[i] === -Infinity) impossibleRows[0]!++;
-    });
-  }
-
-  /** Visits the rows of a tile that are rows of the recording, every lane from its last. */
-  #forEachRow(
-    { start, end, firstLane, lanes }: Tile,
-    visit: (row: number, index: number, lane: number) => void,
-  ): void {
-    const { rows: laneRows } = this.#parts.lanes;
-    for (let own = 0; own < lanes; own++) {
-      const first = (firstLane + own) * laneRows + start;
-      const present = Math.min(end - start, this.#parts.time.rows - first);
-      for (let i = present - 1; i >= 0; i--) {
-        visit(first + i, own * (end - start) + i, firstLane + own);
-      }
-    }
-  }
-
-  /** Stores what a tile has of every variable, lane by lane. */
-  async #store(
-    kind: RowKind,
-    tile: Tile,
-    values: Record<string, NumericArray>,
-    store: WriteTurn["store"],
-  ): Promise<void> {
-    const { start, end, firstLane, lanes } = tile;
-    for (let own = 0; own < lanes; own++) {
-      const first = (firstLane + own) * this.#parts.lanes.rows + start;
-      const present = Math.min(end - start, this.#parts.time.rows - first);
-      if (present <= 0) continue;
-      for (const [name, all] of Object.entries(values)) {
-        const width = all.length / tileSize(tile);
-        const from = own * (end - start) * width;
-        await store(`${kind}_${name}`, first, all.subarray(from, from + present * width));
-      }
-    }
-  }
+/** The arrays that are written row by row. */
+function streamed(
+  { variables, filterVariables }: RowOutputs,
+  rows: number,
+  { chunkRows, shardChunks, codec, causal }: Pick<ZarrArraySpec, "codec"> & {
+    chunkRows: number;
+    shardChunks: number;
+    causal: boolean;
+  },
+): ZarrArraySpec[] {
+  const kinds = {
+    acausal: variables,
+    causal: [...(causal ? variables : []), ...filterVariables],
+  };
+  const own = Math.min(chunkRows, rows);
+  return Object.entries(kinds).flatMap(([kind, variables]) =>
+    variables.map(({ name, dtype, columns, attributes }): ZarrArraySpec => ({
+      name: `${kind}_${name}`,
+      shape: columns ? [rows, columns[0]] : [rows],
+      chunkShape: columns ? [own, columns[0]] : [own],
+      dtype,
+      dims: columns ? ["time", columns[1]] : ["time"],
+      ...(codec && { codec }),
+      ...(shardChunks > 1 && { shardChunks }),
+      ...(attributes && { attributes }),
+    }))
+  );
 }
 
 /** Rows of a chunk, and chunks of a shard, that divide a lane. */

@@ -6,7 +6,7 @@
  */
 
 import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
-import type { OpfsFileHandle, SyncAccessHandle } from "../store/opfs_files.ts";
+import type { OpfsFileHandle } from "../store/opfs_files.ts";
 import { opfsFile, opfsFolder } from "../store/opfs_files.ts";
 import type { Place } from "../store/place.ts";
 import {

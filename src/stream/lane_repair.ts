@@ -6,6 +6,7 @@
  */
 
 import type { Account } from "../gpu/ledger.ts";
+import type { Carries } from "./carries.ts";
 import type { Checkpoints, Repair } from "./checkpoints.ts";
 import type { LaneReport, Lanes, Stage } from "./lanes.ts";
 import { boundaryOf, endOf, laneOf, MEETING_ROWS, startOf } from "./lanes.ts";
@@ -29,9 +30,8 @@ interface RepairContext {
   output: Output;
   /** Whether another pass starts from what this one carries. */
   startsOthers: boolean;
+  carries: Carries;
   run: {
-    starts(pass: Pass): Promise<Uint8Array | undefined>;
-    boundsOf(stage: Stage, row: number): Promise<{ rows: number[]; missing: number[][] }>;
     fillCarries(stage: Stage, cuts: readonly number[]): Promise<void>;
     sweep(
       pass: Pass,
@@ -67,7 +67,7 @@ export async function repairLanes(
     const [before, lane] = pass.direction === "forward" ? [i - 1, i] : [count - i, count - 1 - i];
     const ends = (await checkpoints.load(sweep, 0, endOf(sweep)))!;
     const end = laneOf(ends.carry, pass, before);
-    const starts = (await context.run.starts(pass))!;
+    const starts = (await context.carries.starts(pass))!;
     const apart = distance(laneOf(starts, pass, lane), end);
     if (apart <= tolerance) {
       report.largestDistance = Math.max(report.largestDistance, apart);
@@ -112,7 +112,7 @@ async function redo(
   lane: number,
   start: Uint8Array,
   seconds: StageSeconds,
-  { lanes: { distance, tolerance }, sweep, checkpoints, output, startsOthers, held, run }:
+  { lanes: { distance, tolerance }, sweep, checkpoints, output, startsOthers, held, carries, run }:
     RepairContext,
 ): Promise<Repair> {
   const { pass } = stage;
@@ -125,7 +125,7 @@ async function redo(
   let from: { row: number; carry: Uint8Array } | undefined = { row: startOf(stage), carry: start };
   output.redo(written, "all");
   while (from && from.row !== endOf(stage)) {
-    const bounds = await run.boundsOf(stage, from.row);
+    const bounds = await carries.boundsOf(stage, from.row);
     for (const stretch of bounds.missing) await run.fillCarries(stage, stretch);
     const tiles = tilesBetween(bounds.rows, { firstLane: lane, lanes: 1, again: true });
     const { carry }: { carry: Uint8Array } = from;

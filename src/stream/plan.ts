@@ -24,9 +24,12 @@ import {
   tableBytes,
 } from "./buffers.ts";
 import { laneRows } from "./lanes.ts";
-import { createOutput, openStored, storedAttributes } from "./output.ts";
-import type { Position } from "./run.ts";
+import { openStored, storedAttributes } from "./places.ts";
+import { MemoryOutput } from "./memory_output.ts";
+import type { Output, OutputSpec } from "./output.ts";
+import type { Position } from "./keeping.ts";
 import { TaskRun } from "./run.ts";
+import { StoredOutput } from "./stored_output.ts";
 import type { Task } from "./task.ts";
 import { unmeasured } from "./task.ts";
 
@@ -237,6 +240,11 @@ export class Plan<Result> {
     const adapter = typeof began === "string" ? began : output.adapter;
     return { claim: { hash: await hashFor(adapter) }, adapter, hashFor };
   }
+}
+
+/** The output of one run, in a store or in memory. */
+function createOutput(spec: OutputSpec): Output {
+  return spec.place === undefined ? new MemoryOutput(spec) : new StoredOutput(spec, spec.place);
 }
 
 /** The largest tile that fits budget and adapter, with two slots if they fit. */

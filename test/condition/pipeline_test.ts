@@ -1,5 +1,5 @@
 import { MODEL_FORMAT } from "../../src/condition/models.ts";
-import { openStored } from "../../src/stream/output.ts";
+import { openStored } from "../../src/stream/places.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { arrayNames } from "../../src/zarr/group.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -408,7 +408,7 @@ describe("the output place", () => {
     await store.set("/thesis.txt", new Uint8Array(10));
     for (const overwrite of [false, true]) {
       const plan = decoder.smooth(gpu(), { time: { step: STEP }, out, overwrite });
-      await expect(plan.run()).rejects.toThrow(/files that are no decode/);
+      await expect(plan.run()).rejects.toThrow(/files that are no result/);
     }
     expect(await store.get("/thesis.txt")).toEqual(new Uint8Array(10));
   });

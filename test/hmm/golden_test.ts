@@ -23,7 +23,9 @@ const GATE = 1e-6;
 async function goldenDecoder() {
   const inputs = await golden();
   const decoder = sortedSpikes({
-    ...inputs,
+    position: inputs.position,
+    spikes: inputs.spikes,
+    train: inputs.train,
     states: continuous({ movementVar: 6 }),
     binSize: 2,
     positionStd: 6,

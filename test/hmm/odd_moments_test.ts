@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { StoredOutput } from "../../src/stream/output.ts";
+import { StoredOutput } from "../../src/stream/stored_output.ts";
 import { openResult } from "../../src/hmm/decode_result.ts";
 import { Journal, openJournal } from "../../src/store/journal.ts";
 import { MemoryStore } from "../../src/store/memory.ts";

@@ -3,6 +3,7 @@ import process from "node:process";
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { condition } from "../../src/cli/condition.ts";
+import { predict, transform } from "../../src/cli/apply.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
 import { exportStore } from "../../src/cli/export.ts";
@@ -152,8 +153,6 @@ const WITHOUT_OPTIONS = [
   "openArray",
   "fromTypedArray",
   "readAll",
-  "openKMeans",
-  "openPca",
   "openNetcdf",
   "persistStorage",
   "weighted",
@@ -247,7 +246,9 @@ describe("options", () => {
     ).filter(([name, value]) => typeof value === "function" && !/Error$/.test(name));
     const called = Object.keys(CALLS).join(" ");
     const unknown = functions.map(([name]) => name).filter((name) =>
-      !WITHOUT_OPTIONS.includes(name) && !MADE_BY_OTHERS.includes(name) &&
+      // pictures check what they are given by themselves
+      !name.startsWith("view.") && !WITHOUT_OPTIONS.includes(name) &&
+      !MADE_BY_OTHERS.includes(name) &&
       // its argument is the configuration
       name !== "condition.checkConfig" && !called.includes(`${name}()`)
     );
@@ -313,7 +314,18 @@ describe("options", () => {
 });
 
 const RUN: Record<string, (context: CommandContext) => Promise<number | void>> = {
-  ...{ check, condition, decode, export: exportStore, info, kmeans, pca, windows: windowsCommand },
+  ...{
+    check,
+    condition,
+    decode,
+    export: exportStore,
+    info,
+    kmeans,
+    pca,
+    predict,
+    transform,
+    windows: windowsCommand,
+  },
 };
 const { signal } = new AbortController();
 

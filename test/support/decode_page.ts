@@ -2,7 +2,7 @@
 
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Tile } from "../../src/stream/pass.ts";
-import { StoredOutput } from "../../src/stream/output.ts";
+import { StoredOutput } from "../../src/stream/stored_output.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { checkStored, hashesOf, smallDecode } from "./interrupted_decode.ts";
 

@@ -11,7 +11,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Tile } from "../../src/stream/pass.ts";
-import { StoredOutput } from "../../src/stream/output.ts";
+import { StoredOutput } from "../../src/stream/stored_output.ts";
 import { FileStore } from "../../src/store/fs.ts";
 import { Journal } from "../../src/store/journal.ts";
 import type { Appender } from "../../src/store/store.ts";

@@ -8,6 +8,7 @@ import { conditionSections } from "../../src/cli/condition.ts";
 import { decodeSections } from "../../src/cli/decode.ts";
 import { exportSections } from "../../src/cli/export.ts";
 import { kmeansSections } from "../../src/cli/kmeans.ts";
+import { predictSections, transformSections } from "../../src/cli/apply.ts";
 import { pcaSections } from "../../src/cli/pca.ts";
 import type { Sections } from "../../src/cli/usage.ts";
 import { common, defaultWords, flagOf } from "../../src/cli/usage.ts";
@@ -94,6 +95,8 @@ export const COMMANDS: Record<string, Sections> = {
   info: {},
   kmeans: kmeansSections,
   pca: pcaSections,
+  predict: predictSections,
+  transform: transformSections,
   windows: windowsSections,
 };
 

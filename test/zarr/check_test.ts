@@ -112,4 +112,23 @@ describe("checkStore()", () => {
   it("refuses a place without a store", async () => {
     await expect(checkStore("memory:check_test/none")).rejects.toThrow(ChunkError);
   });
+
+  it("tells how much of a log is damaged and does not count", async () => {
+    const place = "memory:check_test/damaged_log.zarr";
+    const journal = await openJournal(place);
+    await journal.begin({ hash: "abc" });
+    await journal.append({ pass: "filter", sweep: 0, row: 64, storedTo: 48 });
+    await journal.append({ pass: "filter", sweep: 0, row: 128, storedTo: 112 });
+    await journal.close();
+    const { journal: whole } = await checkStore(place);
+    expect(whole).toMatchObject({ steps: 2, pass: "filter", row: 112, damagedBytes: 0 });
+    const bytes = await journal.logBytes();
+    const store = await openStore(journal.place);
+    // the power went while a line was written
+    const log = await store.append("/log/steps", { keep: bytes });
+    await log.append(new Uint8Array(17));
+    await log.close();
+    expect((await checkStore(place)).journal).toEqual({ ...whole, damagedBytes: 17 });
+    await journal.clear();
+  });
 });
