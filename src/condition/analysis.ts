@@ -7,6 +7,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
 import type {
+  Finished,
   InputOptions,
   SeriesInput,
   SeriesPart,
@@ -124,10 +125,7 @@ export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
     }
   }
 
-  finish(results: readonly ConditionResult[]): {
-    whole: ConditionReport;
-    files: Record<string, string>;
-  } {
+  finish(results: readonly ConditionResult[]): Finished<ConditionReport> {
     const report = reportOf(results, this.#settings, this.#corpus, this.#splits);
     const texts = describeResults(report, splitNames(this.#corpus, this.#splits));
     const files = Object.entries(texts).map(([name, text]) => [`/${name}`, text]);

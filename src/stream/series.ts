@@ -70,8 +70,13 @@ export interface SeriesSpec<Result, Whole> {
   isDone?(results: readonly Result[]): boolean;
   /** Called once the folder is taken, and before anything is written to it. */
   openInput(options: InputOptions): Promise<SeriesInput>;
-  /** What callers get, and files that tell it. */
-  finish(results: readonly Result[]): { whole: Whole; files: Record<string, string> };
+  finish(results: readonly Result[]): Finished<Whole> | Promise<Finished<Whole>>;
+}
+
+/** What callers get, and files that tell it, by key. */
+export interface Finished<Whole> {
+  whole: Whole;
+  files: Record<string, string>;
 }
 
 export interface SeriesRunOptions extends RunOptions {
@@ -135,7 +140,7 @@ export class Series<Result, Whole> {
         }
         const hash = await place.claim(input.digest, overwrite);
         const results = await this.#runParts({ place, input, hash, progress, signal });
-        const { whole, files } = this.#spec.finish(results);
+        const { whole, files } = await this.#spec.finish(results);
         for (const [key, text] of Object.entries(files)) await place.write(key, text);
         progress.finish();
         return whole;
