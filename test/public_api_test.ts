@@ -52,6 +52,7 @@ describe("the public API", () => {
       "deltaNormalizer",
       "diagnose",
       "effectiveClusters",
+      "plan",
       "quartileEdges",
       "quartileIds",
       "run",

@@ -5,8 +5,9 @@
  */
 
 import { readFile } from "node:fs/promises";
-import type { ConditionReport } from "../condition/condition.ts";
-import { checkConfig, run } from "../condition/condition.ts";
+import process from "node:process";
+import type { ConditionConfig, ConditionReport } from "../condition/condition.ts";
+import { checkConfig, plan } from "../condition/condition.ts";
 import { describeSkipped } from "../condition/tables.ts";
 import { conditionConfig } from "../condition/config.ts";
 import { conditionOptions } from "../condition/pipeline.ts";
@@ -58,15 +59,19 @@ export async function condition({ args, signal }: CommandContext): Promise<void>
   const printer = new ProgressPrinter(quiet);
   const gpu = await openGpu(gpuChoices(line));
   try {
-    const report = await run(gpu, config, {
-      ...line.read(conditionOptions.options),
-      signal,
-      onProgress: (progress) => printer.print(describeProgress(progress), progress),
-    });
-    printer.end();
-    console.log(
-      json ? JSON.stringify(summary(report, out)) : describe(report, out),
-    );
+    const analysis = await plan(gpu, config, { signal });
+    try {
+      if (!quiet) process.stderr.write(`${analysis.explain()}\n`);
+      const report = await analysis.run({
+        ...line.read(conditionOptions.options),
+        signal,
+        onProgress: (progress) => printer.print(describeProgress(progress), progress),
+      });
+      printer.end();
+      console.log(json ? JSON.stringify(summary(report, out)) : describe(report, out));
+    } finally {
+      await analysis.close();
+    }
   } finally {
     printer.end();
     gpu.close();
@@ -77,7 +82,7 @@ function describeProgress({ pass, fraction }: { pass: string; fraction: number }
   return `${pass} ${(100 * fraction).toFixed(0).padStart(3)} %`;
 }
 
-async function readConfig(file: string): Promise<Parameters<typeof run>[1]> {
+async function readConfig(file: string): Promise<ConditionConfig> {
   let text: string;
   try {
     text = await readFile(file, "utf8");

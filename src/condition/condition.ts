@@ -5,9 +5,9 @@
  * @module
  */
 
-export type { ConditionOptions } from "./pipeline.ts";
+export type { ConditionOptions, ConditionPlan } from "./pipeline.ts";
 export type { ConditionReport, ConditionResult, SplitSize } from "./results.ts";
-export { run } from "./pipeline.ts";
+export { plan, run } from "./pipeline.ts";
 export type { Condition, ConditionConfig, Settings, SliceName } from "./config.ts";
 export { checkConfig } from "./config.ts";
 export type { CorpusInput, FramesInput, GroupsInput } from "./inputs.ts";

@@ -10,9 +10,10 @@ import type {
   CorpusInput,
   FramesInput,
   IdentifiedCorpus,
-  OpenCorpusOptions,
+  IdentifyOptions,
+  OpenedCorpus,
 } from "./inputs.ts";
-import type { ChunkedArray } from "../array/array.ts";
+import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import { openArray } from "../array/array.ts";
 import { digestRows } from "../feed/points.ts";
 import { digestOf } from "../math/digest.ts";
@@ -28,19 +29,12 @@ import { checkEnergy, checkFrames } from "./rows.ts";
  *
  * @throws {ChunkError} If something is missing or damaged; names the utterance.
  * @throws {RangeError} If shapes, segments, speakers and index do not belong together.
- * @throws {OutputConflictError} If results are there of what the input was before it changed.
  */
-export function openCorpus(
-  input: CorpusInput,
-  options: OpenCorpusOptions,
-): Promise<IdentifiedCorpus> {
-  return "latents" in input ? openGroups(input, options) : openFrames(input, options);
+export function openCorpus(input: CorpusInput, options: ReadOptions = {}): Promise<OpenedCorpus> {
+  return "latents" in input ? openGroups(input, options) : openFrames(input);
 }
 
-async function openFrames(
-  input: FramesInput,
-  { record, expected, overwrite, onRead, check, signal }: OpenCorpusOptions,
-): Promise<IdentifiedCorpus> {
+async function openFrames(input: FramesInput): Promise<OpenedCorpus> {
   const opened: ChunkedArray[] = [];
   const open = async (source: string | ChunkedArray) => {
     if (typeof source !== "string") return source;
@@ -58,31 +52,41 @@ async function openFrames(
     const energy = input.energy === undefined ? undefined : await open(input.energy);
     if (energy) checkEnergy(energy, frames.shape[0]!, "energy");
     const corpus = { frames, energy, ...told, close };
-    check?.(corpus);
-    const sources = [input.frames, ...input.energy === undefined ? [] : [input.energy]];
-    const stamp = () => stampArrays(sources);
-    const name = typeof input.frames === "string" ? input.frames : "frames";
-    const before = await stamp();
-    const found = await identify(name, stamp, overwrite ? undefined : record, async () => {
-      const parts: string[] = [];
-      for (const [i, array] of [frames, ...energy ? [energy] : []].entries()) {
-        const onShare = (share: number) => i === 0 && onRead?.(share, "compare");
-        parts.push(await digestRows(array, { onShare, ...(signal && { signal }) }));
-      }
-      return await digestOf(parts);
-    });
-    const digest = await digestCorpus(corpus, found.contents);
-    if (expected !== undefined && digest !== expected) throw changedInput(name);
-    return {
-      ...corpus,
-      digest,
-      record: found.record,
-      checkUnchanged: () => checkUnchanged(name, before, stamp),
-    };
+    return { ...corpus, identify: (options) => identifyFrames(input, corpus, options) };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function identifyFrames(
+  input: FramesInput,
+  corpus: Corpus,
+  { record, expected, overwrite, onRead, signal }: IdentifyOptions,
+): Promise<IdentifiedCorpus> {
+  const { frames, energy } = corpus;
+  const sources = [input.frames, ...input.energy === undefined ? [] : [input.energy]];
+  const stamp = () => stampArrays(sources);
+  const name = typeof input.frames === "string" ? input.frames : "frames";
+  const before = await stamp();
+  const found = await identify(name, stamp, overwrite ? undefined : record, async () => {
+    const parts: string[] = [];
+    for (const [i, array] of [frames, ...energy ? [energy] : []].entries()) {
+      const onShare = (share: number) => i === 0 && onRead?.(share, "compare");
+      parts.push(await digestRows(array, { onShare, ...(signal && { signal }) }));
+    }
+    return await digestOf(parts);
+  });
+  const digest = await digestCorpus(corpus, found.contents);
+  if (expected !== undefined && digest !== expected) throw changedInput(name);
+  return {
+    ...corpus,
+    digest,
+    record: found.record,
+    checkUnchanged: () => checkUnchanged(name, before, stamp),
+    // the arrays are those of the opened corpus
+    close: () => Promise.resolve(),
+  };
 }
 
 type Told = Pick<Corpus, "utterances" | "kinds" | "empty">;

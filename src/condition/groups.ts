@@ -21,7 +21,13 @@ import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
 import { removeArrays, writeArray, writeGroup } from "../zarr/group_writer.ts";
-import type { Corpus, GroupsInput, IdentifiedCorpus, OpenCorpusOptions } from "./inputs.ts";
+import type {
+  Corpus,
+  GroupsInput,
+  IdentifiedCorpus,
+  IdentifyOptions,
+  OpenedCorpus,
+} from "./inputs.ts";
 import { changedInput, digestCorpus, identify, stampFiles } from "./identity.ts";
 import type { Name } from "./names.ts";
 import { nameOf, oneKind, parseJson, readIndex, replaceBareNumbers } from "./names.ts";
@@ -40,60 +46,74 @@ const COPY_FORMAT = "sluice.frames";
 /** Bytes of a chunk of the copy, about. */
 const CHUNK_BYTES = 4 * 2 ** 20;
 
-/** Opens a corpus of groups by way of its copy, which is made if it is not there or not of these groups. */
+/** Opens a corpus of groups, whose frames are to be read from a copy. */
 export async function openGroups(
   { latents, index }: GroupsInput,
-  { copyTo, overwrite, record, expected, onRead, check, signal }: OpenCorpusOptions,
-): Promise<IdentifiedCorpus> {
+  { signal }: ReadOptions,
+): Promise<OpenedCorpus> {
   const source = await openStore(latents);
   try {
     const { groups, empty } = await findGroups(source, index, signal);
-    const described = describeGroups(groups, empty);
-    check?.(described);
-    const copy = await openStore(copyTo, { mode: "write" });
-    try {
-      const options = signal ? { signal } : {};
-      const stamp = async () =>
-        await stampFiles(source, source.stamp ? await source.list("/") : []);
-      const compare = () => readGroups(groups, options, (share) => onRead?.(share, "compare"));
-      const write = () =>
-        copyGroups(groups, described, copy, options, (share) => onRead?.(share, "copy"));
-      const digestOfInput = async (contents: string) => {
-        const digest = await digestCorpus(described, contents);
-        if (expected !== undefined && digest !== expected) throw changedInput(latents);
-        return digest;
-      };
-      const attributes = overwrite ? undefined : await attributesOf(copy);
-      const copied = attributes?.format === COPY_FORMAT ? attributes.source_digest : undefined;
-      // what has to be copied in any case is read once
-      let found = copied === undefined && expected === undefined
-        ? undefined
-        : await identify(latents, stamp, record, compare);
-      let digest = found && await digestOfInput(found.contents);
-      if (!found || copied !== digest) {
-        found = await identify(latents, stamp, undefined, write);
-        digest = await digestOfInput(found.contents);
-        await writeGroup(copy, {
-          attributes: { format: COPY_FORMAT, source_digest: digest },
-          arrays: copySpecs(described),
-        });
-      }
-      return {
-        ...described,
-        frames: await openZarrArray(copy, "/frames"),
-        energy: described.energy && await openZarrArray(copy, "/energy"),
-        digest: digest!,
-        record: found.record,
-        // nothing but the copy is read from here on
-        checkUnchanged: () => Promise.resolve(),
-        close: () => copy.close(),
-      };
-    } catch (error) {
-      await copy.close();
-      throw error;
-    }
-  } finally {
+    const corpus = describeGroups(groups, empty);
+    return {
+      ...corpus,
+      identify: (options) => identifyGroups(latents, source, groups, corpus, options),
+      close: () => source.close(),
+    };
+  } catch (error) {
     await source.close();
+    throw error;
+  }
+}
+
+/** Makes the copy, if it is not there or not of these groups, and opens it. */
+async function identifyGroups(
+  latents: string,
+  source: Store,
+  groups: readonly Group[],
+  described: Corpus,
+  { copyTo, overwrite, record, expected, onRead, signal }: IdentifyOptions,
+): Promise<IdentifiedCorpus> {
+  const copy = await openStore(copyTo, { mode: "write" });
+  try {
+    const options = signal ? { signal } : {};
+    const stamp = async () => await stampFiles(source, source.stamp ? await source.list("/") : []);
+    const compare = () => readGroups(groups, options, (share) => onRead?.(share, "compare"));
+    const write = () =>
+      copyGroups(groups, described, copy, options, (share) => onRead?.(share, "copy"));
+    const digestOfInput = async (contents: string) => {
+      const digest = await digestCorpus(described, contents);
+      if (expected !== undefined && digest !== expected) throw changedInput(latents);
+      return digest;
+    };
+    const attributes = overwrite ? undefined : await attributesOf(copy);
+    const copied = attributes?.format === COPY_FORMAT ? attributes.source_digest : undefined;
+    // what has to be copied in any case is read once
+    let found = copied === undefined && expected === undefined
+      ? undefined
+      : await identify(latents, stamp, record, compare);
+    let digest = found && await digestOfInput(found.contents);
+    if (!found || copied !== digest) {
+      found = await identify(latents, stamp, undefined, write);
+      digest = await digestOfInput(found.contents);
+      await writeGroup(copy, {
+        attributes: { format: COPY_FORMAT, source_digest: digest },
+        arrays: copySpecs(described),
+      });
+    }
+    return {
+      ...described,
+      frames: await openZarrArray(copy, "/frames"),
+      energy: described.energy && await openZarrArray(copy, "/energy"),
+      digest: digest!,
+      record: found.record,
+      // nothing but the copy is read from here on
+      checkUnchanged: () => Promise.resolve(),
+      close: () => copy.close(),
+    };
+  } catch (error) {
+    await copy.close();
+    throw error;
   }
 }
 
@@ -296,6 +316,17 @@ function checkAlike(groups: readonly Group[], place: string): void {
   }
 }
 
+/** An array of the copy as it will be, without its values. */
+function copyOf(array: ChunkedArray, shape: readonly number[]): ChunkedArray {
+  return { ...array, shape, chunkRows: copyChunkRows({ ...array, shape }), wholeChunks: true };
+}
+
+/** Rows of a chunk of the copy. */
+function copyChunkRows({ dtype, shape: [rows, ...inner] }: ChunkedArray): number {
+  const rowBytes = elementBytes(dtype as NumericType) * (inner[0] ?? 1);
+  return Math.min(rows!, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
+}
+
 /** The corpus that a copy of groups will be, without its values. */
 function describeGroups(groups: readonly Group[], empty: number): Corpus {
   let end = 0;
@@ -307,8 +338,8 @@ function describeGroups(groups: readonly Group[], empty: number): Corpus {
   const [{ x, energy }] = groups as [Group];
   const speaker = oneKind(groups.map(({ id, speaker }) => [`"${id}"`, speaker]), "speaker_id");
   return {
-    frames: { ...x, shape: [end, x.shape[1]!] },
-    energy: energy && { ...energy, shape: [end] },
+    frames: copyOf(x, [end, x.shape[1]!]),
+    energy: energy && copyOf(energy, [end]),
     utterances,
     // folders have names
     kinds: { speaker, utterance: "text" },
@@ -351,12 +382,10 @@ async function readGroups(
 
 /** The arrays of a copy: frames, energies where there are some, and whose they are. */
 function copySpecs({ frames, energy, utterances }: Corpus): ZarrArraySpec[] {
-  const spec = (name: string, { dtype, shape }: ChunkedArray): ZarrArraySpec => {
-    const inner = shape.slice(1);
-    const rowBytes = elementBytes(dtype as NumericType) * (inner[0] ?? 1);
-    const rows = Math.min(shape[0]!, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
+  const spec = (name: string, array: ChunkedArray): ZarrArraySpec => {
+    const { dtype, shape } = array;
     const dims = ["frame", "feature"].slice(0, shape.length);
-    return { name, dtype, shape, chunkShape: [rows, ...inner], dims };
+    return { name, dtype, shape, chunkShape: [copyChunkRows(array), ...shape.slice(1)], dims };
   };
   const shape = [utterances.length];
   const ids: ZarrArraySpec = {

@@ -61,6 +61,16 @@ export interface Corpus {
   close(): Promise<void>;
 }
 
+/** A corpus of which all is known but its frames, which may not be readable yet. */
+export interface OpenedCorpus extends Corpus {
+  /**
+   * Finds out which frames these are, and makes them readable.
+   *
+   * @throws {OutputConflictError} If results are there of what the input was before it changed.
+   */
+  identify(options: IdentifyOptions): Promise<IdentifiedCorpus>;
+}
+
 /** A corpus that can be told from any other. */
 export interface IdentifiedCorpus extends Corpus {
   /** Of all that is read. */
@@ -71,7 +81,7 @@ export interface IdentifiedCorpus extends Corpus {
   checkUnchanged(): Promise<void>;
 }
 
-export interface OpenCorpusOptions extends ReadOptions {
+export interface IdentifyOptions extends ReadOptions {
   /** Where frames of groups are copied to; a copy that is there already is used. */
   copyTo: string;
   /** Copies what is copied already, and looks at no record. */
@@ -82,6 +92,4 @@ export interface OpenCorpusOptions extends ReadOptions {
   expected: string | undefined;
   /** Told which share of the frames is read, to be copied or to tell whether they have changed. */
   onRead?: (share: number, what: "copy" | "compare") => void;
-  /** Looks at a corpus whose frames cannot be read yet, before any are read, and may throw. */
-  check?: (corpus: Corpus) => void;
 }

@@ -8,13 +8,19 @@ import type { ChunkedArray } from "../array/array.ts";
 import { fromTypedArray } from "../array/array.ts";
 import { contexts } from "../array/contexts.ts";
 import { KMeans } from "../cluster/kmeans.ts";
+import type { Basis } from "../decompose/basis.ts";
 import type { PcaResult } from "../decompose/pca.ts";
 import { PCA } from "../decompose/pca.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
 import { variable } from "../stream/output.ts";
 import { storeResult } from "../stream/places.ts";
-import type { MemoryBytes, NumericArray } from "../types.ts";
+import type { Plan } from "../stream/plan.ts";
+import type { SeriesTurn } from "../stream/series.ts";
+import type { Work } from "../stream/series_memory.ts";
+import type { Stretch } from "../stream/series_progress.ts";
+import type { NumericArray } from "../types.ts";
+import type { AnalysisSplits } from "./analysis_splits.ts";
 import type { Condition, Settings } from "./config.ts";
 import type { EffectiveClusters } from "./diagnose.ts";
 import type { ClusterMoments } from "./moments.ts";
@@ -22,7 +28,6 @@ import type { Normalizer } from "./normalizer.ts";
 import { quartileEdges, quartileIds } from "./quartiles.ts";
 import type { Rows } from "./rows.ts";
 import { rowCount } from "./rows.ts";
-import type { Steps } from "./steps.ts";
 
 /** A fitted condition. */
 export interface Model {
@@ -64,18 +69,20 @@ interface Told {
   moments: ClusterMoments;
 }
 
+/** What models need of the turn of a part. */
+type Turn = Pick<SeriesTurn<unknown>, "run">;
+
 /** Fits models, a lag after another. */
 export class Models {
   readonly #gpu: Gpu;
   readonly #settings: Settings;
-  readonly #steps: Steps;
   /** Of the lag that is under way, by context and number of components. */
   readonly #found = new Map<string, Components>();
+  #lag: number | undefined;
 
-  constructor(gpu: Gpu, settings: Settings, steps: Steps) {
+  constructor(gpu: Gpu, settings: Settings) {
     this.#gpu = gpu;
     this.#settings = settings;
-    this.#steps = steps;
   }
 
   /** The frames before the targets of a split. */
@@ -87,41 +94,50 @@ export class Models {
   }
 
   /**
-   * Plans the fits of a condition without running them.
+   * What the plans of a condition take, by plans of the same shapes: what they read is yet to come.
    *
-   * @returns Host bytes of the one that holds most.
    * @throws {BudgetError} If one does not fit.
    */
-  check(view: ChunkedArray, condition: Condition): number {
+  work(splits: AnalysisSplits, lag: number, condition: Condition): Work[] {
     const { components, clusters } = condition;
-    const projected: MemoryBytes[] = [];
+    const views = splits.present.map((name) => this.contexts(splits[name], lag, condition));
+    const train = views[0]!;
+    const points = views.map((view) =>
+      components === undefined ? view : emptyScores(view.shape[0]!, components)
+    );
+    const plans: Plan<unknown>[] = [];
     if (components !== undefined) {
-      projected.push(new PCA({ components }).fit(this.#gpu, view).projected);
+      const model = PCA.of(basisOfOnes(components, train.shape[1]!));
+      plans.push(new PCA({ components }).fit(this.#gpu, train));
+      plans.push(...views.map((view) => model.transform(this.#gpu, view)));
     }
     if (clusters !== undefined) {
-      // scores that are yet to come
-      const shape = components === undefined ? view.shape : [view.shape[0]!, components];
-      const points = { ...view, shape, dtype: "float32" as const, read: view.read };
-      projected.push(this.#kmeans(condition).fit(this.#gpu, points).projected);
+      const centroids = new Float64Array(clusters * points[0]!.shape[1]!);
+      const model = KMeans.from(centroids, { k: clusters });
+      plans.push(this.#kmeans(condition).fit(this.#gpu, points[0]!));
+      plans.push(...points.slice(1).map((others) => model.predict(this.#gpu, others)));
     }
-    return Math.max(...projected.map(({ host }) => host));
+    // plans hold what they are made of
+    return plans.map(({ name, projected }) => ({ name, projected }));
   }
 
-  /** Forgets the components of a lag that is done. */
-  forget(): void {
-    this.#found.clear();
-  }
-
-  /** @param view Contexts of the train split. */
-  async fit(view: ChunkedArray, condition: Condition): Promise<Model> {
+  /** @param rows Of the train split. */
+  async fit(rows: Rows, lag: number, condition: Condition, turn: Turn): Promise<Model> {
     const { components } = condition;
-    if (components === undefined) return await this.#fitPoints(view, condition, "context");
-    const { pca, fit } = await this.#components(view, condition);
-    const scores = await this.#scores(pca, view, [0, 0.25]);
-    const model = await this.#fitPoints(scores, condition, "component");
+    const view = this.contexts(rows, lag, condition);
+    if (components === undefined) return await this.#fitPoints(view, condition, "context", turn);
+    if (lag !== this.#lag) this.#found.clear();
+    this.#lag = lag;
+    const { pca, fit } = await this.#components(view, condition, turn);
+    const scores = async (view: ChunkedArray, stretch: Stretch) => {
+      const values = await turn.run(pca.transform(this.#gpu, view), stretch);
+      return fromTypedArray(values, [view.shape[0]!, components]);
+    };
+    const points = await scores(view, [0, 0.25]);
+    const model = await this.#fitPoints(points, condition, "component", turn);
     return {
       ...model,
-      assign: async (others) => await model.assign(await this.#scores(pca, others, [0.6, 0.8])),
+      assign: async (others) => await model.assign(await scores(others, [0.6, 0.8])),
       arrays: {
         components: {
           values: fit.components,
@@ -137,20 +153,19 @@ export class Models {
   }
 
   /** Components of the train contexts, found once a lag for all conditions that want them. */
-  async #components(view: ChunkedArray, { context, components }: Condition): Promise<Components> {
+  async #components(
+    view: ChunkedArray,
+    { context, components }: Condition,
+    turn: Turn,
+  ): Promise<Components> {
     const key = `${context} ${components}`;
     let found = this.#found.get(key);
     if (!found) {
       const pca = new PCA({ components: components! });
-      found = { pca, fit: await this.#steps.run(pca.fit(this.#gpu, view), [0, 0.25]) };
+      found = { pca, fit: await turn.run(pca.fit(this.#gpu, view), [0, 0.25]) };
       this.#found.set(key, found);
     }
     return found;
-  }
-
-  async #scores(pca: PCA, view: ChunkedArray, part: [number, number]): Promise<ChunkedArray> {
-    const scores = await this.#steps.run(pca.transform(this.#gpu, view), part);
-    return fromTypedArray(scores, [view.shape[0]!, scores.length / view.shape[0]!]);
   }
 
   #kmeans({ clusters, inits, maxIterations }: Condition): KMeans {
@@ -163,7 +178,12 @@ export class Models {
   }
 
   /** Clusters or bins of contexts or of scores, which are points alike. */
-  async #fitPoints(points: ChunkedArray, condition: Condition, dim: string): Promise<Model> {
+  async #fitPoints(
+    points: ChunkedArray,
+    condition: Condition,
+    dim: string,
+    turn: Turn,
+  ): Promise<Model> {
     const { clusters } = condition;
     const features = points.shape[1]!;
     if (clusters === undefined) {
@@ -178,7 +198,7 @@ export class Models {
       };
     }
     const kmeans = this.#kmeans(condition);
-    const fit = await this.#steps.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
+    const fit = await turn.run(kmeans.fit(this.#gpu, points), [0.25, 0.5]);
     const stored = {
       dtype: "float64" as const,
       shape: [clusters, features],
@@ -188,7 +208,7 @@ export class Models {
       clusters,
       ids: fit.ids,
       assign: async (others) =>
-        (await this.#steps.run(kmeans.predict(this.#gpu, others), [0.75, 0.8])).ids,
+        (await turn.run(kmeans.predict(this.#gpu, others), [0.75, 0.8])).ids,
       arrays: { centroids: { values: fit.centroids, ...stored } },
     };
   }
@@ -246,4 +266,20 @@ function vector(
     ? "float64"
     : "int32";
   return { values, dtype, shape: [values.length], dims: [dim] };
+}
+
+/** Scores that are yet to come. */
+function emptyScores(rows: number, components: number): ChunkedArray {
+  const shape = [rows, components];
+  return { ...fromTypedArray(new Float32Array(1)), shape, chunkRows: Math.max(1, rows) };
+}
+
+/** A basis that stands for one that is yet to be found. */
+function basisOfOnes(components: number, features: number): Basis {
+  return {
+    mean: new Float64Array(features),
+    components: new Float64Array(components * features),
+    explainedVariance: new Float64Array(components).fill(1),
+    whiten: false,
+  };
 }

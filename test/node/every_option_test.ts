@@ -164,6 +164,7 @@ const WITHOUT_OPTIONS = [
   "decoder.posteriorMean",
   "condition.deltaNormalizer",
   "condition.effectiveClusters",
+  "condition.plan",
   "condition.quartileEdges",
   "condition.quartileIds",
 ];
