@@ -48,6 +48,8 @@ export interface Choice {
   framesIn: FramesIn;
   eager: boolean;
   memory: SideBytes[];
+  /** Host bytes that neither side nor reader takes. */
+  otherBytes: number;
   /** Why, in a sentence. */
   why: string;
 }
@@ -165,7 +167,7 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
     : framesIn === "host"
     ? UploadSide.bytes(plan)
     : DeviceSide.bytes(plan);
-  const reading: SideBytes[] = [
+  const others: SideBytes[] = [
     { what: "reads under way", kind: "host", bytes: readingBytes(table) },
     {
       what: "checksums of frames, and where rounds end",
@@ -174,8 +176,9 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
         ? FrameReader.markBytes(table) + cuttingBytes(table, batchSize, poolRows)
         : 0,
     },
+    ...wish.others,
   ];
-  return { plan, framesIn, memory: [...side, ...reading, ...wish.others] };
+  return { plan, framesIn, memory: [...side, ...others], otherBytes: totalOf(others).host };
 }
 
 /** Bytes by kind. */
