@@ -17,8 +17,9 @@ import {
   readingBytes,
   rowBytes,
 } from "../feed/frame_table.ts";
+import { wholeWords } from "./frame_staging.ts";
 import type { SideBytes, SidePlan } from "./gather_side.ts";
-import { DeviceSide, HostSide, UploadSide, wholeWords } from "./gather_side.ts";
+import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
 import { machineMemoryBytes } from "./machine_memory.ts";
 import { batchRows, cuttingBytes } from "../feed/rounds.ts";
 
