@@ -80,35 +80,15 @@ export class KMeans {
   readonly #settings: FitSettings;
   /** `[k, features]` f64, once fitted. */
   #centroids: Float64Array | undefined;
-  /** Counts the rows that every centroid is the mean of. */
-  #seen: ((signal: AbortSignal) => Promise<Float64Array>) | undefined;
+  /** Rows that every centroid is the mean of, or the stored fit whose rows they are. */
+  #seen: Float64Array | Stored | undefined;
 
   /**
    * @throws {TypeError} If an option is not known, missing or of another kind.
    * @throws {RangeError} If an option makes no sense; the message names it.
    */
   constructor(options: KMeansOptions) {
-    const { init, ...told } = kmeansOptions.check(options);
-    const { k, spherical, inits = init ? 1 : 10 } = told;
-    if (init && inits !== 1) {
-      throw new RangeError(
-        `Cannot make k-means: init is given and inits is ${inits}, wanted 1, as all would be equal`,
-      );
-    }
-    if (init && (init.length === 0 || init.length % k !== 0)) {
-      throw new RangeError(
-        `Cannot make k-means: init has ${init.length} numbers, wanted ${k} rows of equal length`,
-      );
-    }
-    const bad = init && Array.prototype.findIndex.call(init, (value) => !Number.isFinite(value));
-    if (bad !== undefined && bad >= 0) {
-      throw new RangeError(
-        `Cannot make k-means: number ${bad} of init is ${init![bad]}, wanted finite numbers`,
-      );
-    }
-    const { seed, maxIterations, tolerance } = told;
-    const first = init && firstCentroids(init, k, spherical);
-    this.#settings = { k, seed, inits, maxIterations, tolerance, spherical, init: first };
+    this.#settings = fitSettings(options);
   }
 
   /**
@@ -171,11 +151,7 @@ export class KMeans {
     const { out, overwrite, ...choices } = fitOptions.check(options);
     const { k, init } = this.#settings;
     const rows = this.#points(points);
-    if (rows.rows < k) {
-      throw new RangeError(
-        `Cannot cluster: points have ${rows.rows} rows, wanted at least as many as clusters, ${k}`,
-      );
-    }
+    checkRows(rows, k, "points have");
     if (init) checkFeatures(rows, init.length / k, "init");
     const plan = (resident: boolean): Plan<KMeansResult | StoredKMeans> => {
       const task = new FitTask(this.#points(points), this.#settings, {
@@ -217,19 +193,13 @@ export class KMeans {
   ): Plan<unknown> {
     const { topK, temperature, out, overwrite, ...choices } = predictOptions.check(options);
     const { k } = this.#settings;
-    const rows = this.#points(points);
-    checkFeatures(rows, this.centroids.length / k, "the codebook");
-    const told = this.#predictOptions(gpu, { out, overwrite });
+    const { rows, told } = this.#toAssign(gpu, points, { out, overwrite });
     if (topK === undefined) return new Plan(gpu, new PredictTask(rows, told), choices);
     if (topK > k) {
       throw new RangeError(`Cannot assign: topK is ${topK}, wanted a whole number from 1 to ${k}`);
     }
     const measure = softNearest(rows, this.centroids, { topK, temperature });
-    return new Plan(
-      gpu,
-      new DistanceTask(rows, told, measure),
-      choices,
-    );
+    return new Plan(gpu, new DistanceTask(rows, told, measure), choices);
   }
 
   /**
@@ -245,15 +215,9 @@ export class KMeans {
   ): Plan<Float32Array | Float64Array>;
   transform(gpu: Gpu, points: ChunkedArray, options: KMeansFitOptions = {}): Plan<unknown> {
     const { out, overwrite, ...choices } = distanceOptions.check(options);
-    const { k } = this.#settings;
-    const rows = this.#points(points);
-    checkFeatures(rows, this.centroids.length / k, "the codebook");
+    const { rows, told } = this.#toAssign(gpu, points, { out, overwrite });
     const measure = allDistances(rows, this.centroids);
-    return new Plan(
-      gpu,
-      new DistanceTask(rows, this.#predictOptions(gpu, { out, overwrite }), measure),
-      choices,
-    );
+    return new Plan(gpu, new DistanceTask(rows, told, measure), choices);
   }
 
   /**
@@ -266,38 +230,35 @@ export class KMeans {
     partialFitOptions.check(options);
     const rows = this.#points(batch);
     const { k, init } = this.#settings;
+    const seen = this.#seen;
     const known = this.#centroids ?? init;
     if (known) checkFeatures(rows, known.length / k, "the codebook");
-    if (!known && rows.rows < k) {
-      throw new RangeError(
-        `Cannot cluster: the first batch has ${rows.rows} rows, wanted at least as many as ` +
-          `clusters, ${k}`,
-      );
-    }
+    else checkRows(rows, k, "the first batch has");
     const task = new BatchTask(rows, { ...this.#settings, inits: 1 }, {
       centroids: known,
-      seen: this.#seen ?? (() => Promise.resolve(new Float64Array(k))),
+      seen: (signal) => countSeen(seen, k, signal),
       adapter: gpu.adapter.name,
       onStep: (centroids, seen) => this.#learn(centroids, seen),
     });
     return new Plan(gpu, task, options);
   }
 
-  /** @param seen Rows that every centroid is the mean of, or the stored fit whose rows they are. */
   #learn(centroids: Float64Array, seen: Float64Array | Stored): void {
     this.#centroids = centroids;
-    this.#seen = (signal) =>
-      seen instanceof Float64Array
-        ? Promise.resolve(seen)
-        : countRows(seen, this.#settings.k, signal);
+    this.#seen = seen;
   }
 
-  #predictOptions(
+  /** Rows that have as many features as the centroids, and what their task is told. */
+  #toAssign(
     gpu: Gpu,
-    { out, overwrite }: { out: string | undefined; overwrite: boolean },
+    points: ChunkedArray,
+    place: { out: string | undefined; overwrite: boolean },
   ) {
-    const { spherical } = this.#settings;
-    return { centroids: this.centroids, spherical, adapter: gpu.adapter.name, out, overwrite };
+    const { centroids } = this;
+    const { k, spherical } = this.#settings;
+    const rows = this.#points(points);
+    checkFeatures(rows, centroids.length / k, "the codebook");
+    return { rows, told: { centroids, spherical, adapter: gpu.adapter.name, ...place } };
   }
 
   #points(array: ChunkedArray): Points {
@@ -323,8 +284,31 @@ export async function openKMeans(place: string): Promise<StoredKMeans> {
   return await restoreKMeans(await openStored(place, KMEANS_FORMAT));
 }
 
+function fitSettings(options: KMeansOptions): FitSettings {
+  const { init, ...told } = kmeansOptions.check(options);
+  const { k, seed, inits = init ? 1 : 10, maxIterations, tolerance, spherical } = told;
+  if (init && inits !== 1) {
+    throw new RangeError(
+      `Cannot make k-means: init is given and inits is ${inits}, wanted 1, as all would be equal`,
+    );
+  }
+  const first = init && firstCentroids(init, k, spherical);
+  return { k, seed, inits, maxIterations, tolerance, spherical, init: first };
+}
+
 function firstCentroids(init: ArrayLike<number>, k: number, spherical: boolean): Float64Array {
+  if (init.length === 0 || init.length % k !== 0) {
+    throw new RangeError(
+      `Cannot make k-means: init has ${init.length} numbers, wanted ${k} rows of equal length`,
+    );
+  }
   const centroids = Float64Array.from(init);
+  const bad = centroids.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new RangeError(
+      `Cannot make k-means: number ${bad} of init is ${init[bad]}, wanted finite numbers`,
+    );
+  }
   const features = init.length / k;
   for (let at = 0; spherical && at < centroids.length; at += features) {
     if (!scaleToUnit(centroids.subarray(at, at + features))) {
@@ -352,6 +336,23 @@ function residentOrNot<Result>(
     if (!(error instanceof BudgetError || error instanceof RangeError)) throw error;
   }
   return plan(false);
+}
+
+async function countSeen(
+  seen: Float64Array | Stored | undefined,
+  k: number,
+  signal: AbortSignal,
+): Promise<Float64Array> {
+  if (!seen) return new Float64Array(k);
+  return seen instanceof Float64Array ? seen : await countRows(seen, k, signal);
+}
+
+function checkRows({ rows }: Points, k: number, what: string): void {
+  if (rows < k) {
+    throw new RangeError(
+      `Cannot cluster: ${what} ${rows} rows, wanted at least as many as clusters, ${k}`,
+    );
+  }
 }
 
 function checkFeatures({ features }: Points, wanted: number, what: string): void {

@@ -15,6 +15,8 @@ import { rootScales } from "../math/quantize.ts";
 import type { KernelStep, SharedBuffer, SlotBuffer } from "../stream/pass.ts";
 import { tileSize } from "../stream/pass.ts";
 import type { DataType, NumericArray } from "../types.ts";
+import type { NumericType } from "../zarr/data_types.ts";
+import { createElements } from "../zarr/data_types.ts";
 import type { Grid } from "./grid.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
@@ -58,11 +60,13 @@ export function positionNames(dimensions: 1 | 2): string[] {
 
 /** Centre of every state bin along a dimension, `[states * interior]` f64, position units. */
 export function stateBinCenters(grid: Grid, states: number, dimension: number): Float64Array {
-  const interior = grid.interiorIndex.length;
-  return Float64Array.from(
-    { length: states * interior },
-    (_, i) => binCenter(grid, grid.interiorIndex[i % interior]!, dimension),
-  );
+  const length = states * grid.interiorIndex.length;
+  return Float64Array.from({ length }, (_, i) => stateBinCenter(grid, i, dimension));
+}
+
+function stateBinCenter(grid: Grid, stateBin: number, dimension: number): number {
+  const { interiorIndex } = grid;
+  return binCenter(grid, interiorIndex[stateBin % interiorIndex.length]!, dimension);
 }
 
 /** Centre of a bin of the box along a dimension, position units. */
@@ -78,6 +82,7 @@ export class RowOutputs {
   readonly variables: readonly RowVariable[];
   /** What the filter alone stores. */
   readonly filterVariables: readonly RowVariable[];
+  readonly #summaries: readonly SummaryColumn[];
   readonly #grid: Grid;
   readonly #states: number;
   /** State bins. */
@@ -96,20 +101,17 @@ export class RowOutputs {
     this.#states = states;
     this.#width = states * grid.interiorIndex.length;
     this.#middle = grid.edges.map((edges) => (edges[0]! + edges.at(-1)!) / 2);
+    this.#summaries = choices.summaries
+      .flatMap((summary) => summaryColumns(summary, grid, this.#middle));
     this.variables = this.#variables();
     this.filterVariables = choices.summaries.includes("logNormaliser")
       ? [{ name: "log_normaliser", dtype: "float64", attributes: { units: "nat" } }]
       : [];
   }
 
-  /** Whether the device has anything to summarise. */
-  get #summarizes(): boolean {
-    return this.choices.summaries.some((summary) => summary !== "logNormaliser");
-  }
-
   /** Tables on the device. */
   shared(): SharedBuffer[] {
-    if (!this.#summarizes) return [];
+    if (this.#summaries.length === 0) return [];
     const positions = new Float32Array(2 * this.#width);
     this.#middle.forEach((middle, dimension) =>
       stateBinCenters(this.#grid, this.#states, dimension).forEach((center, i) => {
@@ -136,7 +138,7 @@ export class RowOutputs {
         { name: "encoded", bytes: encode.encodedBytes(rows, this.#width), role: "download" },
       );
     }
-    if (this.#summarizes) {
+    if (this.#summaries.length > 0) {
       buffers.push({ name: "summaries", bytes: 4 * SUMMARY_LENGTH * rows, role: "download" });
     }
     // scratch is used up before the other kind's begins
@@ -179,7 +181,7 @@ export class RowOutputs {
         workgroups: (rows) => encode.encodeRowsWorkgroups(rows, width),
       });
     }
-    if (this.#summarizes) {
+    if (this.#summaries.length > 0) {
       steps.push({
         kernel: summarize.summarizeRows,
         constants: summarize.summarizeRowsConstants(HPD_COVERAGE),
@@ -199,7 +201,7 @@ export class RowOutputs {
     stateProbabilities: Float32Array,
     kind: RowKind,
   ): Record<string, NumericArray> {
-    const { dtype, posterior, summaries } = this.choices;
+    const { dtype, posterior } = this.choices;
     const elements = rows * this.#width;
     const values: Record<string, NumericArray> = { state_probabilities: stateProbabilities };
     if (posterior && dtype === "f32") {
@@ -209,46 +211,18 @@ export class RowOutputs {
       values.posterior = stored;
       if (dtype === "u16") values[scaleName("posterior")] = rootScales(stored, this.#width);
     }
-    if (!this.#summarizes) return values;
+    if (this.#summaries.length === 0) return values;
     const table = new Float32Array(downloads[`${kind}_summaries`]!, 0, rows * SUMMARY_LENGTH);
-    const column = (index: number) =>
-      Float32Array.from({ length: rows }, (_, row) => table[row * SUMMARY_LENGTH + index]!);
-    const names = positionNames(this.#grid.dimensions);
-    for (const summary of summaries) {
-      switch (summary) {
-        case "map": {
-          const bins = Int32Array.from(column(SUMMARY.mapBin));
-          values.map_bin = bins;
-          values.map_probability = column(SUMMARY.peak);
-          names.forEach((name, d) => {
-            const centers = stateBinCenters(this.#grid, this.#states, d);
-            values[`map_${name}`] = Float64Array.from(bins, (bin) => centers[bin]!);
-          });
-          break;
-        }
-        case "mean":
-          names.forEach((name, d) => {
-            values[`mean_${name}`] = Float64Array.from(
-              column(SUMMARY.mean[d]!),
-              (fromMiddle) => fromMiddle + this.#middle[d]!,
-            );
-            values[`variance_${name}`] = column(SUMMARY.variance[d]!);
-          });
-          break;
-        case "entropy":
-          values.entropy = column(SUMMARY.entropy);
-          break;
-        case "hpd":
-          values.hpd_threshold = column(SUMMARY.hpdThreshold);
-          values.hpd_size = Int32Array.from(column(SUMMARY.hpdSize));
-          break;
-      }
+    for (const { variable, from, value } of this.#summaries) {
+      const stored = createElements(variable.dtype as NumericType, rows);
+      for (let row = 0; row < rows; row++) stored[row] = value(table[row * SUMMARY_LENGTH + from]!);
+      values[variable.name] = stored;
     }
     return values;
   }
 
   #variables(): RowVariable[] {
-    const { dtype, posterior, summaries } = this.choices;
+    const { dtype, posterior } = this.choices;
     const variables: RowVariable[] = [];
     const packing = PACKING_OF[dtype];
     if (posterior) {
@@ -273,34 +247,75 @@ export class RowOutputs {
       dtype: "float32",
       columns: [this.#states, "states"],
     });
-    const names = positionNames(this.#grid.dimensions);
-    const numbers = (dtype: "float32" | "float64", ...names: string[]) =>
-      variables.push(...names.map((name): RowVariable => ({ name, dtype })));
-    for (const summary of summaries) {
-      switch (summary) {
-        case "map":
-          variables.push({ name: "map_bin", dtype: "int32" });
-          numbers("float32", "map_probability");
-          // positions are as exact as the grid's, however far from 0 it lies
-          numbers("float64", ...names.map((name) => `map_${name}`));
-          break;
-        case "mean":
-          numbers("float64", ...names.map((name) => `mean_${name}`));
-          numbers("float32", ...names.map((name) => `variance_${name}`));
-          break;
-        case "entropy":
-          variables.push({ name: "entropy", dtype: "float32", attributes: { units: "nat" } });
-          break;
-        case "hpd":
-          variables.push({
-            name: "hpd_threshold",
-            dtype: "float32",
-            attributes: { coverage: HPD_COVERAGE },
-          }, { name: "hpd_size", dtype: "int32", attributes: { units: "bins" } });
-          break;
-      }
+    return [...variables, ...this.#summaries.map(({ variable }) => variable)];
+  }
+}
+
+/** A number of a summary, and where it is in the device's table. */
+interface SummaryColumn {
+  variable: RowVariable;
+  from: number;
+  /** What is stored of the number there. */
+  value(number: number): number;
+}
+
+function column(
+  variable: RowVariable,
+  from: number,
+  value = (number: number) => number,
+): SummaryColumn {
+  return { variable, from, value };
+}
+
+function summaryColumns(summary: Summary, grid: Grid, middle: readonly number[]): SummaryColumn[] {
+  const names = positionNames(grid.dimensions);
+  switch (summary) {
+    case "map":
+      return [
+        column({ name: "map_bin", dtype: "int32" }, SUMMARY.mapBin),
+        column({ name: "map_probability", dtype: "float32" }, SUMMARY.peak),
+        // positions are as exact as the grid's, however far from 0 it lies
+        ...names.map((name, d) =>
+          column(
+            { name: `map_${name}`, dtype: "float64" },
+            SUMMARY.mapBin,
+            (bin) => stateBinCenter(grid, bin, d),
+          )
+        ),
+      ];
+    case "mean":
+      return [
+        ...names.map((name, d) =>
+          column(
+            { name: `mean_${name}`, dtype: "float64" },
+            SUMMARY.mean[d]!,
+            (fromMiddle) => fromMiddle + middle[d]!,
+          )
+        ),
+        ...names.map((name, d) =>
+          column({ name: `variance_${name}`, dtype: "float32" }, SUMMARY.variance[d]!)
+        ),
+      ];
+    case "entropy":
+      return [
+        column(
+          { name: "entropy", dtype: "float32", attributes: { units: "nat" } },
+          SUMMARY.entropy,
+        ),
+      ];
+    case "hpd": {
+      const [threshold, size] = [{ coverage: HPD_COVERAGE }, { units: "bins" }];
+      return [
+        column(
+          { name: "hpd_threshold", dtype: "float32", attributes: threshold },
+          SUMMARY.hpdThreshold,
+        ),
+        column({ name: "hpd_size", dtype: "int32", attributes: size }, SUMMARY.hpdSize),
+      ];
     }
-    return variables;
+    case "logNormaliser":
+      // the filter's own
+      return [];
   }
 }
 

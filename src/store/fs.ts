@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Stats } from "node:fs";
+import type { BigIntStats, Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import {
   access,
@@ -52,31 +52,19 @@ export class FileStore implements Store {
   }
 
   async size(key: string): Promise<number | undefined> {
-    const path = this.#path(keyParts(key));
-    try {
-      const found = await stat(path);
-      return found.isFile() ? found.size : undefined;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw describeError("read", path, error);
-    }
+    const found = await findFile(this.#path(keyParts(key)));
+    return found && Number(found.size);
   }
 
   async stamp(key: string): Promise<ValueStamp | undefined> {
-    const path = this.#path(keyParts(key));
-    try {
-      const found = await stat(path, { bigint: true });
-      if (!found.isFile()) return undefined;
-      const { size, mtimeNs, ctimeNs, ino } = found;
-      const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-      return {
-        text: `${size} ${mtimeNs} ${ctimeNs} ${ino}`,
-        changedMs: Number(latest / 1_000_000n),
-      };
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw describeError("read", path, error);
-    }
+    const found = await findFile(this.#path(keyParts(key)));
+    if (!found) return undefined;
+    const { size, mtimeNs, ctimeNs, ino } = found;
+    const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+    return {
+      text: `${size} ${mtimeNs} ${ctimeNs} ${ino}`,
+      changedMs: Number(latest / 1_000_000n),
+    };
   }
 
   set(key: string, bytes: Uint8Array): Promise<void> {
@@ -120,38 +108,7 @@ export class FileStore implements Store {
   }
 
   async lock(key: string): Promise<() => Promise<void>> {
-    const path = this.#path(keyParts(key, "write"));
-    const mine = JSON.stringify(await processIdentity(process.pid));
-    for (;;) {
-      try {
-        const handle = await openForWriting(path, "wx");
-        try {
-          await writeWhole(handle, new TextEncoder().encode(mine), path);
-        } finally {
-          await handle.close();
-        }
-        let held = true;
-        return async () => {
-          if (!held) return;
-          held = false;
-          if (await readText(path) !== mine) return;
-          await remove(path);
-          await rmdir(dirname(path)).catch(() => {});
-        };
-      } catch (error) {
-        if (errorCode(error) !== "EEXIST") throw await describeWriteError(path, 0, error);
-      }
-      const theirs = await readText(path);
-      if (theirs === undefined) continue;
-      await refuseLiveLock(path, theirs, this.place);
-      // Only one of several processes that find the same stale lock can move it away. One that moves
-      // away a newer lock by mistake puts it back.
-      const aside = `${path}.${process.pid}`;
-      await rename(path, aside).catch(() => {});
-      const moved = await readText(aside);
-      if (moved !== undefined && moved !== theirs) await rename(aside, path);
-      else await remove(aside);
-    }
+    return await takeLock(this.#path(keyParts(key, "write")), this.place);
   }
 
   availableBytes(): Promise<number> {
@@ -254,6 +211,17 @@ export class FileStore implements Store {
 
   #path(parts: readonly string[]): string {
     return join(this.#folder, ...parts);
+  }
+}
+
+/** What the system tells of a file, if there is one. */
+async function findFile(path: string): Promise<BigIntStats | undefined> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return found.isFile() ? found : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw describeError("read", path, error);
   }
 }
 
@@ -455,6 +423,41 @@ async function describeWriteError(
   const known = [StoreError, ChunkError, QuotaError, OutputConflictError]
     .some((kind) => error instanceof kind);
   return known ? error as Error : describeError("write", path, error);
+}
+
+/** Takes a lock that lies in a file, unless the process that has it is still there. */
+async function takeLock(path: string, place: string): Promise<() => Promise<void>> {
+  const mine = JSON.stringify(await processIdentity(process.pid));
+  for (;;) {
+    try {
+      const handle = await openForWriting(path, "wx");
+      try {
+        await writeWhole(handle, new TextEncoder().encode(mine), path);
+      } finally {
+        await handle.close();
+      }
+      let held = true;
+      return async () => {
+        if (!held) return;
+        held = false;
+        if (await readText(path) !== mine) return;
+        await remove(path);
+        await rmdir(dirname(path)).catch(() => {});
+      };
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw await describeWriteError(path, 0, error);
+    }
+    const theirs = await readText(path);
+    if (theirs === undefined) continue;
+    await refuseLiveLock(path, theirs, place);
+    // Only one of several processes that find the same stale lock can move it away. One that moves
+    // away a newer lock by mistake puts it back.
+    const aside = `${path}.${process.pid}`;
+    await rename(path, aside).catch(() => {});
+    const moved = await readText(aside);
+    if (moved !== undefined && moved !== theirs) await rename(aside, path);
+    else await remove(aside);
+  }
 }
 
 /** Names a process so that another one with the same number, later, is told from it. */

@@ -8,7 +8,7 @@
 import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { opfsFolder } from "./opfs_files.ts";
+import { errorName, findFile, findFolder, remove, removeEmpty } from "./opfs_files.ts";
 import type { FileAction, FileReply, FileRequest, Problem } from "./opfs_worker.ts";
 import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
 import type { Appender, SetOptions, Store } from "./store.ts";
@@ -39,7 +39,7 @@ export class OpfsStore implements Store {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    const file = await this.#file(key);
+    const file = await findFile(this.#path(key));
     return file && new Uint8Array(await file.arrayBuffer());
   }
 
@@ -78,12 +78,12 @@ export class OpfsStore implements Store {
   }
 
   async #readAlone(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    const file = await this.#file(key);
+    const file = await findFile(this.#path(key));
     return file && new Uint8Array(await file.slice(...rangeBounds(range, file.size)).arrayBuffer());
   }
 
   async size(key: string): Promise<number | undefined> {
-    return (await this.#file(key))?.size;
+    return (await findFile(this.#path(key)))?.size;
   }
 
   async set(key: string, bytes: Uint8Array, options: SetOptions = {}): Promise<void> {
@@ -92,54 +92,12 @@ export class OpfsStore implements Store {
 
   async append(key: string, { keep = 0 } = {}): Promise<Appender> {
     await this.#write(key, { kind: "open", keep });
-    let size = keep;
-    let open = true;
-    const write = (action: FileAction, options?: SetOptions) =>
-      open ? this.#write(key, action, options) : Promise.reject(wasClosed(this.place + key));
-    return {
-      get size() {
-        return size;
-      },
-      append: (bytes, options) => {
-        const at = size;
-        size += bytes.byteLength;
-        return write({ kind: "append", bytes, at }, options);
-      },
-      sync: () => write({ kind: "sync" }),
-      finish: () => {
-        const finished = write({ kind: "finish" });
-        open = false;
-        return finished;
-      },
-      close: async () => {
-        if (open) await write({ kind: "close" });
-        open = false;
-      },
-    };
+    const write = (action: FileAction, options?: SetOptions) => this.#write(key, action, options);
+    return createAppender(this.place + key, keep, write);
   }
 
   lock(key: string): Promise<() => Promise<void>> {
-    const folders = [...this.#folder, ...keyParts(key, "write")].slice(0, -1);
-    const name = `sluice ${folders.join("/")}`;
-    return new Promise((resolve, reject) => {
-      // held for as long as the promise it is given stays open, or the page does
-      const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
-        if (!lock) {
-          throw new OutputConflictError(
-            `Cannot write beside ${this.place}: another tab or worker is at work there`,
-            this.place,
-          );
-        }
-        return new Promise<void>((release) => {
-          resolve(async () => {
-            await this.#removeEmpty(folders);
-            release();
-            await held;
-          });
-        });
-      });
-      held.catch(reject);
-    });
+    return lockFolder(this.#path(key, "write").slice(0, -1), this.place);
   }
 
   async availableBytes(): Promise<number> {
@@ -149,18 +107,19 @@ export class OpfsStore implements Store {
 
   async delete(key: string): Promise<void> {
     await this.#reading;
-    if (await this.#file(key)) await this.#remove([...this.#folder, ...keyParts(key)]);
+    const path = this.#path(key);
+    if (await findFile(path)) await remove(path);
   }
 
   async deleteAll(prefix = "/"): Promise<void> {
     await this.#reading;
     const folders = [...this.#folder, ...prefixParts(prefix)];
     if (folders.length > 0) {
-      if (await this.#directory(folders)) await this.#remove(folders);
+      if (await findFolder(folders)) await remove(folders);
       return;
     }
-    const root = await this.#directory([]);
-    for await (const name of root!.keys()) await this.#remove([name]);
+    const root = await findFolder([]);
+    for await (const name of root!.keys()) await remove([name]);
   }
 
   async list(prefix: string): Promise<string[]> {
@@ -173,7 +132,7 @@ export class OpfsStore implements Store {
         else if (!name.endsWith(PARTIAL_SUFFIX)) keys.push(name);
       }
     };
-    const directory = await this.#directory([...this.#folder, ...parts]);
+    const directory = await findFolder([...this.#folder, ...parts]);
     if (directory) await walk(directory, parts.map((part) => `/${part}`).join(""));
     return keys.sort();
   }
@@ -233,50 +192,71 @@ export class OpfsStore implements Store {
 
   async #perform(key: string, action: FileAction, options: SetOptions = {}): Promise<Done> {
     const use = action.kind === "read" ? "read" : "write";
-    const folders = [...this.#folder, ...keyParts(key, use)];
+    const folders = this.#path(key, use);
     const name = folders.pop()!;
     this.#worker ??= new FileWorker();
     return await this.#worker.perform({ folders, name, action }, options.transfer ?? false);
   }
 
-  async #file(key: string): Promise<File | undefined> {
-    const folders = [...this.#folder, ...keyParts(key)];
-    const name = folders.pop()!;
-    try {
-      const directory = await this.#directory(folders);
-      return await (await directory?.getFileHandle(name))?.getFile();
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+  #path(key: string, use?: "read" | "write"): string[] {
+    return [...this.#folder, ...keyParts(key, use)];
   }
+}
 
-  async #remove(path: readonly string[]): Promise<void> {
-    const directory = await this.#directory(path.slice(0, -1));
-    try {
-      await directory?.removeEntry(path.at(-1)!, { recursive: true });
-    } catch (error) {
-      if (!isMissing(error)) {
-        const full = `opfs:${path.join("/")}`;
-        throw new StoreError(`Cannot delete "${full}": ${(error as Error).message}`, full, error);
+/** @param path As errors name it. */
+function createAppender(
+  path: string,
+  keep: number,
+  perform: (action: FileAction, options?: SetOptions) => Promise<void>,
+): Appender {
+  let size = keep;
+  let open = true;
+  const write = (action: FileAction, options?: SetOptions) =>
+    open ? perform(action, options) : Promise.reject(wasClosed(path));
+  return {
+    get size() {
+      return size;
+    },
+    append: (bytes, options) => {
+      const at = size;
+      size += bytes.byteLength;
+      return write({ kind: "append", bytes, at }, options);
+    },
+    sync: () => write({ kind: "sync" }),
+    finish: () => {
+      const finished = write({ kind: "finish" });
+      open = false;
+      return finished;
+    },
+    close: async () => {
+      if (open) await write({ kind: "close" });
+      open = false;
+    },
+  };
+}
+
+/** Keeps other tabs and workers from writing in a folder; what it resolves to lets go. */
+function lockFolder(folders: readonly string[], place: string): Promise<() => Promise<void>> {
+  const name = `sluice ${folders.join("/")}`;
+  return new Promise((resolve, reject) => {
+    // held for as long as the promise it is given stays open, or the page does
+    const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+      if (!lock) {
+        throw new OutputConflictError(
+          `Cannot write beside ${place}: another tab or worker is at work there`,
+          place,
+        );
       }
-    }
-  }
-
-  async #removeEmpty(path: readonly string[]): Promise<void> {
-    const parent = await this.#directory(path.slice(0, -1));
-    // refused while something is in it
-    if (path.length > 0) await parent?.removeEntry(path.at(-1)!).catch(() => {});
-  }
-
-  async #directory(path: readonly string[]): Promise<FileSystemDirectoryHandle | undefined> {
-    try {
-      return await opfsFolder(path);
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  }
+      return new Promise<void>((release) => {
+        resolve(async () => {
+          await removeEmpty(folders);
+          release();
+          await held;
+        });
+      });
+    });
+    held.catch(reject);
+  });
 }
 
 interface AskedRange {
@@ -326,12 +306,4 @@ class FileWorker {
     for (const settle of this.#waiting.values()) settle({ problem });
     this.#waiting.clear();
   }
-}
-
-function errorName(error: unknown): string {
-  return (error as { name?: string }).name ?? "";
-}
-
-function isMissing(error: unknown): boolean {
-  return ["NotFoundError", "TypeMismatchError"].includes(errorName(error));
 }

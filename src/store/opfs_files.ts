@@ -1,8 +1,11 @@
 /**
- * Files of a browser's private file system, as far as the libraries of TypeScript and Deno lack them.
+ * Files of a browser's private file system, as far as the libraries of TypeScript and Deno lack them, by
+ * the names that lead to them.
  *
  * @module
  */
+
+import { StoreError } from "../errors.ts";
 
 /** Given to dedicated workers alone. */
 export interface SyncAccessHandle {
@@ -39,4 +42,56 @@ export async function opfsFile(
 ): Promise<OpfsFileHandle> {
   const found: unknown = await directory.getFileHandle(name, { create });
   return found as OpfsFileHandle;
+}
+
+/** A folder, if there is one. */
+export async function findFolder(
+  path: readonly string[],
+): Promise<FileSystemDirectoryHandle | undefined> {
+  return await unlessMissing(() => opfsFolder(path));
+}
+
+/** What a file holds, if there is one. */
+export async function findFile(path: readonly string[]): Promise<File | undefined> {
+  return await unlessMissing(async () => {
+    const directory = await opfsFolder(path.slice(0, -1));
+    return await (await directory.getFileHandle(path.at(-1)!)).getFile();
+  });
+}
+
+/**
+ * Removes a file, or a folder with all that is in it.
+ *
+ * @throws {StoreError} If the browser refuses.
+ */
+export async function remove(path: readonly string[]): Promise<void> {
+  const directory = await findFolder(path.slice(0, -1));
+  try {
+    await unlessMissing(async () => {
+      await directory?.removeEntry(path.at(-1)!, { recursive: true });
+    });
+  } catch (error) {
+    const full = `opfs:${path.join("/")}`;
+    throw new StoreError(`Cannot delete "${full}": ${(error as Error).message}`, full, error);
+  }
+}
+
+/** Removes a folder if nothing is in it. */
+export async function removeEmpty(path: readonly string[]): Promise<void> {
+  const parent = await findFolder(path.slice(0, -1));
+  // refused while something is in it
+  if (path.length > 0) await parent?.removeEntry(path.at(-1)!).catch(() => {});
+}
+
+export function errorName(error: unknown): string {
+  return (error as { name?: string }).name ?? "";
+}
+
+async function unlessMissing<Found>(find: () => Promise<Found>): Promise<Found | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (["NotFoundError", "TypeMismatchError"].includes(errorName(error))) return undefined;
+    throw error;
+  }
 }

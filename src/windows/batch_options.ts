@@ -113,3 +113,5 @@ export const hostBatchOptions = declare("make batches", {
 
 /** Options where no GPU is given. */
 export type HostBatchOptions = OptionsOf<typeof hostBatchOptions>;
+
+export type CheckedBatchOptions = ReturnType<typeof hostBatchOptions.check>;

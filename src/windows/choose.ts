@@ -17,8 +17,9 @@ import {
   readingBytes,
   rowBytes,
 } from "../feed/frame_table.ts";
+import { wholeWords } from "./frame_staging.ts";
 import type { SideBytes, SidePlan } from "./gather_side.ts";
-import { DeviceSide, HostSide, UploadSide, wholeWords } from "./gather_side.ts";
+import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
 import { machineMemoryBytes } from "./machine_memory.ts";
 import { batchRows, cuttingBytes } from "../feed/rounds.ts";
 
@@ -48,6 +49,8 @@ export interface Choice {
   framesIn: FramesIn;
   eager: boolean;
   memory: SideBytes[];
+  /** Host bytes that neither side nor reader takes. */
+  otherBytes: number;
   /** Why, in a sentence. */
   why: string;
 }
@@ -165,7 +168,7 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
     : framesIn === "host"
     ? UploadSide.bytes(plan)
     : DeviceSide.bytes(plan);
-  const reading: SideBytes[] = [
+  const others: SideBytes[] = [
     { what: "reads under way", kind: "host", bytes: readingBytes(table) },
     {
       what: "checksums of frames, and where rounds end",
@@ -174,8 +177,9 @@ function candidate(wish: Wish, table: FrameTable, framesIn: FramesIn, poolRows: 
         ? FrameReader.markBytes(table) + cuttingBytes(table, batchSize, poolRows)
         : 0,
     },
+    ...wish.others,
   ];
-  return { plan, framesIn, memory: [...side, ...reading, ...wish.others] };
+  return { plan, framesIn, memory: [...side, ...others], otherBytes: totalOf(others).host };
 }
 
 /** Bytes by kind. */

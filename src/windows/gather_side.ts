@@ -14,6 +14,7 @@ import { decodeFloat16 } from "../math/half.ts";
 import type { FrameReader, FrameTable, FrameType, FrameValues } from "../feed/frame_table.ts";
 import { createFrames, elementBytesOf, rowBytes } from "../feed/frame_table.ts";
 import type { Round } from "../feed/rounds.ts";
+import { FrameStaging, stagingRequests, wholeWords } from "./frame_staging.ts";
 
 /** What a side is made for. */
 export interface SidePlan {
@@ -175,9 +176,6 @@ async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameV
   return frames;
 }
 
-/** Buffers through which frames come, one after the other. */
-const STAGINGS = 4;
-
 /** How a table that is kept whole is cut into buffers an adapter can bind. */
 interface Parts {
   /** Rows of a part, and from the start of one to the next: windows at an end are in both. */
@@ -195,15 +193,18 @@ function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
   return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
 }
 
-/** At most so many rows, that end with a word: buffers are copied by words. */
-export function wholeWords(table: FrameTable, rows: number): number {
-  return rowBytes(table) % 4 === 0 ? rows : Math.floor(rows / 2) * 2;
-}
-
 /** Runs of which the fastest counts: others may be at work on the device. */
 const TRIALS = 3;
 /** Which way was found to be faster, by adapter and sizes. */
 const fasterCopies = new Map<string, boolean>();
+
+/** What a batch is gathered in; params and groups are of each part. */
+interface DeviceSlot {
+  batch: GPUBuffer;
+  windowTable: GPUBuffer;
+  params: readonly GPUBuffer[];
+  groups: readonly GPUBindGroup[];
+}
 
 /** Buffers, gathered on the device. */
 export class DeviceSide implements GatherSide<GPUBuffer> {
@@ -215,18 +216,15 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   /** Parts of the table, or the pools. */
   #tables: GPUBuffer[] = [];
   #current: number | undefined;
-  #stagings: GPUBuffer[] = [];
-  #batches: GPUBuffer[] = [];
-  #windowTables: GPUBuffer[] = [];
-  /** Of each slot and part. */
-  #params: GPUBuffer[][] = [];
-  #groups: GPUBindGroup[][] = [];
+  #staging: FrameStaging | undefined;
+  readonly #slots: DeviceSlot[] = [];
+  /** All of them. */
+  #buffers: readonly GPUBuffer[] = [];
   #kernel!: Awaited<ReturnType<Gpu["kernel"]>>;
   /** Whether windows are copied one by one, without the kernel; measured when not known. */
   #copies: boolean | undefined;
-  /** The last submit of each slot, and the next mapping of each staging buffer. */
+  /** The last submit of each slot. */
   readonly #pending: Promise<void>[] = [];
-  readonly #mapped: Promise<unknown>[] = [];
 
   constructor(plan: SidePlan, account: Account, gpu: Gpu, copies?: boolean) {
     this.#plan = plan;
@@ -257,93 +255,40 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       kernel.gatherWindowsConstants(formatOf(this.#plan)),
     );
     const wanted = requestsOf(this.#plan, this.#parts);
-    const perSlot = wanted.slots.length;
-    const buffers = await this.#account.createBuffers([
+    this.#buffers = await this.#account.createBuffers([
       ...wanted.tables,
       ...wanted.stagings,
       ...Array.from({ length: slots }, () => wanted.slots).flat(),
     ]);
+    const buffers = [...this.#buffers];
     this.#tables = buffers.splice(0, wanted.tables.length);
-    this.#stagings = buffers.splice(0, wanted.stagings.length);
-    this.#stagings.forEach((_, number) => this.#map(number, Promise.resolve()));
+    const stagings = buffers.splice(0, wanted.stagings.length);
+    this.#staging = new FrameStaging(gpu, table, this.#plan.stagingRows, stagings);
     for (let slot = 0; slot < slots; slot++) {
-      const [batch, windowTable, ...params] = buffers.splice(0, perSlot);
-      this.#batches.push(batch!);
-      this.#windowTables.push(windowTable!);
-      this.#params.push(params);
-      this.#groups.push(params.map((own, part) =>
+      const [batch, windowTable, ...params] = buffers.splice(0, wanted.slots.length);
+      const groups = params.map((own, part) =>
         this.#kernel.bind({
           params: own,
           window_table: windowTable!,
           frame_table: this.#tables[part]!,
           batch: batch!,
         })
-      ));
+      );
+      this.#slots.push({ batch: batch!, windowTable: windowTable!, params, groups });
     }
     this.#copies ??= await this.#copyingIsFaster();
     if (!whole) return;
     const { rows, step } = this.#parts;
     for (const [part, target] of this.#tables.entries()) {
       const row = part * step;
-      await this.#bring([{ row, rows: Math.min(rows, table.rows - row), at: 0 }], target, reader);
+      const runs = [{ row, rows: Math.min(rows, table.rows - row), at: 0 }];
+      await this.#staging.bring(runs, target, reader);
     }
-  }
-
-  /**
-   * Reads runs into a buffer, through staging. Does not wait for the last copies: what is submitted
-   * after them sees them.
-   */
-  async #bring(runs: Round["runs"], target: GPUBuffer, reader: FrameReader): Promise<void> {
-    const { table, stagingRows } = this.#plan;
-    let number = 0;
-    /** The rows of the target that are in staging: [first, end). */
-    let [first, end] = [0, 0];
-    let staged: FrameValues | undefined;
-    const flush = () => {
-      const staging = this.#stagings[number]!;
-      staging.unmap();
-      const bytes = bufferBytes((end - first) * rowBytes(table));
-      const [offset, own] = [first * rowBytes(table), number];
-      const copied = this.#gpu.submit("frames", (encoder) => {
-        encoder.copyBufferToBuffer(staging, 0, target, offset, bytes);
-      });
-      this.#map(own, copied);
-      number = (number + 1) % this.#stagings.length;
-      first = end;
-      staged = undefined;
-    };
-    for await (const { values } of reader.stream(runs)) {
-      for (let from = 0; from < values.length;) {
-        staged ??= await this.#staging(number);
-        const some = Math.min(
-          values.length - from,
-          (first + stagingRows - end) * table.width,
-        );
-        staged.set(values.subarray(from, from + some), (end - first) * table.width);
-        from += some;
-        end += some / table.width;
-        if (end - first === stagingRows) flush();
-      }
-    }
-    if (staged) flush();
-  }
-
-  /** Asks for staging as soon as it may be had: some runtimes take their time to answer. */
-  #map(number: number, copied: Promise<void>): void {
-    this.#mapped[number] = Promise.all([copied, this.#stagings[number]!.mapAsync(MapMode.WRITE)]);
-    // whoever uses it next sees the failure
-    this.#mapped[number].catch(() => {});
-  }
-
-  async #staging(number: number): Promise<FrameValues> {
-    await this.#mapped[number];
-    const bytes = this.#stagings[number]!.getMappedRange();
-    return this.#plan.table.held === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
   }
 
   async fill({ runs }: Round, pool: number, reader: FrameReader): Promise<void> {
     // what is gathered from this pool before that comes first on the device's queue
-    if (!this.#plan.whole) await this.#bring(runs, this.#tables[pool]!, reader);
+    if (!this.#plan.whole) await this.#staging!.bring(runs, this.#tables[pool]!, reader);
   }
 
   turnTo(_: Round, pool: number): Promise<number | undefined> {
@@ -358,7 +303,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     // whoever uses the slot next sees the failure
     done.catch(() => {});
     this.#pending[slot] = done;
-    return this.#batches[slot]!;
+    return this.#slots[slot]!.batch;
   }
 
   /** The part of the table that a row's window lies in, or the pool. */
@@ -383,17 +328,17 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     });
     const words = windowElements(this.#plan) * elementBytesOf(dtype) / 4;
     const { queue } = this.#gpu.device;
-    queue.writeBuffer(this.#windowTables[slot]!, 0, entries);
+    const { windowTable, params, groups } = this.#slots[slot]!;
+    queue.writeBuffer(windowTable, 0, entries);
     const used = [...sizes.keys()].filter((part) => sizes[part]! > 0);
     for (const part of used) {
-      const params = kernel.gatherWindowsParams(firsts[part]!, words);
-      queue.writeBuffer(this.#params[slot]![part]!, 0, params);
+      queue.writeBuffer(params[part]!, 0, kernel.gatherWindowsParams(firsts[part]!, words));
     }
     return this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
       const pass = encoder.beginComputePass({ label: kernel.gatherWindows.name });
       for (const part of used) {
         const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, words);
-        this.#kernel.encode(pass, this.#groups[slot]![part]!, workgroups);
+        this.#kernel.encode(pass, groups[part]!, workgroups);
       }
       pass.end();
     });
@@ -406,7 +351,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
       rows.forEach((row, place) => {
         const part = this.#partOf(row);
         const from = (row - part * this.#parts.step) * bytes;
-        const target = this.#batches[slot]!;
+        const target = this.#slots[slot]!.batch;
         const frames = this.#tables[part]!;
         encoder.copyBufferToBuffer(frames, from, target, place * windowBytes, windowBytes);
       });
@@ -428,16 +373,6 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     if (known !== undefined) return known;
     const rows = new Uint32Array(batchSize);
     this.#current = 0;
-    const timed = async (run: () => Promise<void>) => {
-      await run();
-      let least = Infinity;
-      for (let i = 0; i < TRIALS; i++) {
-        const began = performance.now();
-        await run();
-        least = Math.min(least, performance.now() - began);
-      }
-      return least;
-    };
     const copying = await timed(() => this.#copyWindows(rows, 0));
     const faster = copying < await timed(() => this.#runKernel(rows, 0));
     this.#current = undefined;
@@ -452,12 +387,21 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
   recycle(): void {}
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#pending, ...this.#mapped]);
-    const small = [...this.#windowTables, ...this.#params.flat()];
-    for (const buffer of [...this.#tables, ...this.#stagings, ...this.#batches, ...small]) {
-      this.#account.destroyBuffer(buffer);
-    }
+    await Promise.allSettled([...this.#pending, this.#staging?.settle()]);
+    for (const buffer of this.#buffers) this.#account.destroyBuffer(buffer);
   }
+}
+
+/** Milliseconds of the fastest of some runs. */
+async function timed(run: () => Promise<void>): Promise<number> {
+  await run();
+  let least = Infinity;
+  for (let i = 0; i < TRIALS; i++) {
+    const began = performance.now();
+    await run();
+    least = Math.min(least, performance.now() - began);
+  }
+  return least;
 }
 
 function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
@@ -476,11 +420,7 @@ function requestsOf(plan: SidePlan, parts: Parts) {
       bytes: rowsOf(part) * rowBytes(table),
       usage: target,
     })),
-    stagings: Array.from({ length: STAGINGS }, (): BufferRequest => ({
-      label: "frames staging",
-      bytes: stagingRows * rowBytes(table),
-      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
-    })),
+    stagings: stagingRequests(table, stagingRows),
     slots: [
       { label: "batch", bytes: batchBytes(plan), usage: target },
       { label: "window table", bytes: 8 * batchSize, usage: target },

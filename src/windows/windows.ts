@@ -12,18 +12,12 @@ import { Gpu } from "../gpu/device.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { elementBytes, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
-import type {
-  BatchOptions,
-  Companions,
-  DeviceBatch,
-  HostBatch,
-  HostBatchOptions,
-  WindowBatch,
-} from "./batches.ts";
+import type { BatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { Batches } from "./batches.ts";
 import { checkSeed, permutation } from "../feed/order.ts";
 import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, flag, isList, isObject, numbers, whole } from "../options.ts";
+import type { Companions, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
 
 const isArrayLike = (value: unknown) =>
   isList(value) || isObject(value) && "read" in (value as object);

@@ -1,0 +1,221 @@
+/**
+ * The loops that make batches: one reads what they need, another gathers it.
+ *
+ * @module
+ */
+
+import type { Epoch } from "../feed/epochs.ts";
+import type { FrameValues } from "../feed/frame_table.ts";
+import { FrameReader } from "../feed/frame_table.ts";
+import type { Round } from "../feed/rounds.ts";
+import { cutRounds, poolRow } from "../feed/rounds.ts";
+import type { Account } from "../gpu/ledger.ts";
+import { Channel } from "../stream/channel.ts";
+import type { BatchEpochs } from "./batch_epochs.ts";
+import type { Choice, Wish } from "./choose.ts";
+import type { GatherSide } from "./gather_side.ts";
+import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
+import type { BatchStats, Companions, WindowBatch } from "./window_batch.ts";
+
+/** What batches are made of. */
+export interface Making {
+  wish: Wish;
+  choice: Choice;
+  epochs: BatchEpochs;
+  companions: Companions;
+  /** Counted on. */
+  stats: BatchStats;
+}
+
+/** A stretch of an epoch whose frames are there. */
+interface Stretch {
+  epoch: Epoch;
+  round: Round;
+  pool: number;
+}
+
+/** A batch, and the slot it lies in. */
+interface Made<Batch> {
+  batch: Batch;
+  slot: number;
+}
+
+interface Channels<Batch> {
+  pools: Channel<number>;
+  stretches: Channel<Stretch | undefined>;
+  slots: Channel<number>;
+  made: Channel<Made<Batch> | undefined>;
+}
+
+/** Makes the batches of one iteration, as many ahead as there are slots. */
+export class BatchLoops<Batch extends WindowBatch> {
+  readonly #making: Making;
+  readonly #account: Account;
+  readonly #stop: AbortSignal;
+  readonly #reader: FrameReader;
+  readonly #side: GatherSide<FrameValues | GPUBuffer>;
+  readonly #channels: Channels<Batch> = {
+    pools: new Channel(),
+    stretches: new Channel(),
+    slots: new Channel(),
+    made: new Channel(),
+  };
+  #loops: Promise<void>[] = [];
+
+  /** @param stop Ends the loops once it is aborted. */
+  constructor(making: Making, account: Account, stop: AbortSignal) {
+    this.#making = making;
+    this.#account = account;
+    this.#stop = stop;
+    const { plan, framesIn } = making.choice;
+    this.#reader = new FrameReader(plan.table, stop, { readsAgain: framesIn === "disk" });
+    this.#side = createSide(making, account);
+    stop.addEventListener("abort", () => this.#fail(stop.reason));
+  }
+
+  /** Reads what is kept, and sets the loops going. */
+  async start(): Promise<void> {
+    const { wish, choice, epochs, companions } = this.#making;
+    this.#account.take("host", choice.otherBytes, "labels and reads");
+    await companions.load(this.#stop);
+    const frames = await this.#reader.fingerprint();
+    const begin = epochs.begin(frames);
+    await this.#side.open(this.#reader);
+    for (let pool = 0; pool < this.#side.pools; pool++) this.#channels.pools.put(pool);
+    for (let slot = 0; slot < wish.slots; slot++) this.#channels.slots.put(slot);
+    this.#loops = [this.#readStretches(begin), this.#makeBatches(frames)];
+    for (const loop of this.#loops) loop.catch((reason) => this.#fail(reason));
+  }
+
+  /** The next batch; `undefined` once the epochs are over. */
+  next(): Promise<Made<Batch> | undefined> {
+    return this.#channels.made.take();
+  }
+
+  /** Takes the slot of a batch back, which cannot be used any more. */
+  recycle(slot: number): void {
+    this.#side.recycle(slot);
+    this.#channels.slots.put(slot);
+  }
+
+  /** Gives back what was taken, where all went well. */
+  async close(): Promise<void> {
+    await this.#side.close();
+    this.#account.giveBack("host", this.#making.choice.otherBytes);
+  }
+
+  /** Waits until the loops have stopped, whether all went well or not. */
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#loops);
+    this.#note();
+    // does nothing where all went well
+    await this.#side.close();
+  }
+
+  /** Reads what stretches need, a pool ahead of those that batches are made of. */
+  async #readStretches(begin: { epoch: number; position: number }): Promise<void> {
+    const { epochs, choice, stats } = this.#making;
+    const { table, poolRows, whole, batchSize } = choice.plan;
+    const { pools, stretches } = this.#channels;
+    for (let number = begin.epoch; number < epochs.end; number++) {
+      const epoch = epochs.at(number);
+      const from = number === begin.epoch ? begin.position : 0;
+      const to = epochs.endOf(epoch);
+      if (from >= to) continue;
+      const rounds = whole
+        ? [{ from, to, runs: [], rows: 0 }]
+        : cutRounds(table, epoch, [from, to], batchSize, poolRows);
+      for (const round of rounds) {
+        const pool = await pools.take();
+        await this.#side.fill(round, pool, this.#reader);
+        if (!whole) stats.rounds++;
+        stretches.put({ epoch, round, pool });
+      }
+    }
+    stretches.put(undefined);
+  }
+
+  /** Gathers batches, as many ahead as there are slots. */
+  async #makeBatches(frames: number): Promise<void> {
+    const { wish: { gpu, view }, choice, companions } = this.#making;
+    const { table, whole, batchSize, dtype } = choice.plan;
+    const { pools, stretches, slots, made } = this.#channels;
+    const inner = view.shape.slice(1);
+    const strides = view.shape.map((_, axis) =>
+      view.shape.slice(axis + 1).reduce((product, size) => product * size, 1)
+    );
+    for (;;) {
+      const stretch = await stretches.take();
+      if (!stretch) break;
+      const { epoch, round, pool } = stretch;
+      const freed = await this.#side.turnTo(round, pool);
+      if (freed !== undefined && !whole) pools.put(freed);
+      for (let from = round.from; from < round.to; from += batchSize) {
+        const to = Math.min(round.to, from + batchSize);
+        const slot = await slots.take();
+        await nextTurn();
+        const windows = new Uint32Array(to - from);
+        const rows = new Uint32Array(to - from);
+        for (let i = 0; i < windows.length; i++) {
+          windows[i] = epoch.windowAt(from + i);
+          const row = table.rowOf(windows[i]!);
+          rows[i] = whole ? row : poolRow(round, row);
+        }
+        const gathered = await this.#side.gather(rows, slot);
+        const batch = {
+          shape: [windows.length, ...inner],
+          strides,
+          dtype,
+          epoch: epoch.number,
+          windows,
+          ...companions.of(windows),
+          cursor: { epoch: epoch.number, position: to, order: epoch.checksum, frames },
+          ...(gpu ? { buffer: gathered, byteOffset: 0 } : { frames: gathered }),
+        };
+        made.put({ batch: batch as unknown as Batch, slot });
+      }
+      if (whole) pools.put(pool);
+    }
+    await this.#side.settle();
+    made.put(undefined);
+  }
+
+  #fail(reason: unknown): void {
+    for (const channel of Object.values(this.#channels)) channel.fail(reason);
+  }
+
+  #note(): void {
+    const { stats } = this.#making;
+    stats.reads += this.#reader.reads;
+    stats.bytesRead += this.#reader.bytesRead;
+    stats.readSeconds += this.#reader.busyMs / 1000;
+    for (const kind of ["gpu", "host", "disk"] as const) {
+      stats.peakBytes[kind] = Math.max(stats.peakBytes[kind], this.#account.peak[kind]);
+    }
+  }
+}
+
+function createSide(
+  { wish: { gpu }, choice: { plan, framesIn } }: Making,
+  account: Account,
+): GatherSide<FrameValues | GPUBuffer> {
+  if (!gpu) return new HostSide(plan, account);
+  return framesIn === "host"
+    ? new UploadSide(plan, account, gpu)
+    : new DeviceSide(plan, account, gpu);
+}
+
+/**
+ * Waits until whoever took a batch has gone on with it: making the next one keeps this thread busy, and
+ * its commands would come before those of the step. A message, since browsers slow timers down.
+ */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

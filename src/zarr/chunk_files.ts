@@ -1,0 +1,251 @@
+/**
+ * The files that chunks of an array of zarr lie in. Chunks have a file each, or share one: a shard, which
+ * grows chunk by chunk and is seen once its index is written at its end.
+ *
+ * @module
+ */
+
+import { ChunkError } from "../errors.ts";
+import { crc32c } from "../math/crc32c.ts";
+import { partialKey } from "../store/place.ts";
+import type { Appender, Store } from "../store/store.ts";
+import type { ZarrArraySpec, ZarrFormat } from "./metadata.ts";
+import { chunkKey, hasChecksums } from "./metadata.ts";
+
+const CRC_BYTES = 4;
+/** Offset and length of a chunk, in the index of its shard. */
+const ENTRY_BYTES = 16;
+
+/** Where a stored chunk lies: its index, the offset and length in its file, its checksum or 0. */
+export type StoredChunk = [index: number, offset: number, length: number, crc32c: number];
+
+/** A shard that is being written. */
+interface OpenShard {
+  appender: Appender;
+  /** Offset and length of every chunk; all ones where there is none yet. */
+  index: BigUint64Array;
+  /** Chunks that are still to come. */
+  missing: number;
+  /** Whether bytes came since it was synced. */
+  dirty: boolean;
+  /** Bytes of the finished file it will replace. */
+  replaces: number;
+}
+
+/** Stores chunks, in any order. What a commit told can be verified, and gone on with. */
+export class ChunkFiles {
+  readonly #store: Store;
+  readonly #spec: ZarrArraySpec;
+  readonly #format: ZarrFormat;
+  /** Chunks of the array. */
+  readonly #chunks: number;
+  readonly #shards = new Map<number, OpenShard>();
+  /** Files that are being written again. */
+  readonly #replacing = new Set<number>();
+  #uncommitted: StoredChunk[] = [];
+  #bytesWritten = 0;
+
+  constructor(store: Store, spec: ZarrArraySpec, format: ZarrFormat, chunks: number) {
+    this.#store = store;
+    this.#spec = spec;
+    this.#format = format;
+    this.#chunks = chunks;
+  }
+
+  /** Bytes that are stored. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** Why stored files are not what earlier commits told; `undefined` if they are. */
+  async verify(chunks: readonly StoredChunk[]): Promise<ChunkError | undefined> {
+    for (const [file, own] of this.#byFile(chunks)) {
+      const problem = await this.#verifyFile(file, own);
+      if (problem) return problem;
+    }
+    return undefined;
+  }
+
+  /** Goes on where earlier commits left off; shards are cut to what was committed. */
+  async restore(chunks: readonly StoredChunk[]): Promise<void> {
+    for (const [file, own] of this.#byFile(chunks)) {
+      for (const [, , length] of own) this.#bytesWritten += length;
+      if (this.#spec.shardChunks === undefined) continue;
+      const full = own.length === this.#chunksOf(file);
+      if (full && await this.#store.size(this.#key(file)) !== undefined) {
+        this.#bytesWritten += indexBytes(this.#spec);
+        continue;
+      }
+      const shard = await this.#openShard(file, own);
+      if (full) await this.#finishShard(file, shard);
+    }
+  }
+
+  /** Stores a chunk. Its last {@link checksumBytes} are filled here, and its buffer may be kept. */
+  async put(index: number, bytes: Uint8Array): Promise<void> {
+    const checksum = hasChecksums(this.#spec, this.#format) ? sealWithChecksum(bytes) : 0;
+    const length = bytes.byteLength;
+    const file = this.#fileOf(index);
+    if (this.#spec.shardChunks === undefined) {
+      const replaces = await this.#replacedBytes(file);
+      await this.#store.set(this.#key(file), bytes, { transfer: true });
+      this.#replacing.delete(file);
+      this.#uncommitted.push([index, 0, length, checksum]);
+      this.#bytesWritten += length - replaces;
+      return;
+    }
+    const shard = this.#shards.get(file) ?? await this.#openShard(file, []);
+    const offset = shard.appender.size;
+    await shard.appender.append(bytes, { transfer: true });
+    shard.dirty = true;
+    this.#enter(shard, index, offset, length);
+    this.#uncommitted.push([index, offset, length, checksum]);
+    this.#bytesWritten += length;
+    if (shard.missing === 0) await this.#finishShard(file, shard);
+  }
+
+  /** Waits until all chunks are stored for good; tells which are new. */
+  async commit(): Promise<{ chunks: StoredChunk[]; replacing: boolean }> {
+    for (const shard of this.#shards.values()) {
+      if (shard.dirty) await shard.appender.sync();
+      shard.dirty = false;
+    }
+    // of a file that is begun again the stored one counts until the new one is in its place
+    const chunks = this.#uncommitted.filter(([index]) => !this.isReplacing(index));
+    this.#uncommitted = this.#uncommitted.filter(([index]) => this.isReplacing(index));
+    return { chunks, replacing: this.#replacing.size > 0 };
+  }
+
+  /** Whether the file of a chunk is being written again. */
+  isReplacing(chunk: number): boolean {
+    return this.#replacing.has(this.#fileOf(chunk));
+  }
+
+  /** Begins the file of a chunk again, to replace what is stored. The chunks [first, end) are in it. */
+  beginAgain(chunk: number): [first: number, end: number] {
+    const file = this.#fileOf(chunk);
+    this.#replacing.add(file);
+    const first = file * (this.#spec.shardChunks ?? 1);
+    return [first, first + this.#chunksOf(file)];
+  }
+
+  /** Lets go of shards that are not finished. */
+  async close(): Promise<void> {
+    for (const { appender } of this.#shards.values()) await appender.close().catch(() => {});
+    this.#shards.clear();
+  }
+
+  async #openShard(file: number, own: readonly StoredChunk[]): Promise<OpenShard> {
+    const replaces = await this.#replacedBytes(file);
+    const keep = endOf(own);
+    const appender = await this.#store.append(this.#key(file), { keep });
+    const index = new BigUint64Array(2 * this.#spec.shardChunks!).fill(2n ** 64n - 1n);
+    const shard = { appender, index, missing: this.#chunksOf(file), dirty: false, replaces };
+    for (const [chunk, offset, length] of own) this.#enter(shard, chunk, offset, length);
+    this.#shards.set(file, shard);
+    return shard;
+  }
+
+  #enter(shard: OpenShard, index: number, offset: number, length: number): void {
+    const at = index % this.#spec.shardChunks!;
+    shard.index[2 * at] = BigInt(offset);
+    shard.index[2 * at + 1] = BigInt(length);
+    shard.missing--;
+  }
+
+  async #finishShard(file: number, shard: OpenShard): Promise<void> {
+    const bytes = new Uint8Array(indexBytes(this.#spec));
+    bytes.set(new Uint8Array(shard.index.buffer));
+    sealWithChecksum(bytes);
+    await shard.appender.append(bytes);
+    await shard.appender.finish();
+    this.#bytesWritten += bytes.byteLength - shard.replaces;
+    this.#replacing.delete(file);
+    this.#shards.delete(file);
+  }
+
+  async #replacedBytes(file: number): Promise<number> {
+    return this.#replacing.has(file) ? await this.#store.size(this.#key(file)) ?? 0 : 0;
+  }
+
+  #fileOf(chunk: number): number {
+    return Math.floor(chunk / (this.#spec.shardChunks ?? 1));
+  }
+
+  /** Chunks a file holds: fewer at the end of the array. */
+  #chunksOf(file: number): number {
+    const { shardChunks = 1 } = this.#spec;
+    return Math.min(shardChunks, this.#chunks - file * shardChunks);
+  }
+
+  #key(file: number): string {
+    const position = this.#spec.shape.map((_, axis) => axis === 0 ? file : 0);
+    return chunkKey(this.#spec, position, this.#format);
+  }
+
+  /** Chunks by the file they lie in. One that was stored twice counts where it was stored last. */
+  #byFile(chunks: readonly StoredChunk[]): Map<number, StoredChunk[]> {
+    const byFile = new Map<number, StoredChunk[]>();
+    for (const chunk of new Map(chunks.map((chunk) => [chunk[0], chunk])).values()) {
+      const file = this.#fileOf(chunk[0]);
+      const own = byFile.get(file);
+      if (own) own.push(chunk);
+      else byFile.set(file, [chunk]);
+    }
+    return byFile;
+  }
+
+  async #verifyFile(file: number, own: readonly StoredChunk[]): Promise<ChunkError | undefined> {
+    const key = this.#key(file);
+    const path = this.#store.place + key;
+    const sharded = this.#spec.shardChunks !== undefined;
+    const full = own.length === this.#chunksOf(file);
+    const damaged = (bytes: number | undefined, wanted: number) =>
+      new ChunkError(
+        `Cannot go on with "${path}": ` +
+          (bytes === undefined
+            ? `it is missing, wanted ${wanted} bytes`
+            : `it holds ${bytes} bytes, wanted ${wanted}`),
+        path,
+      );
+    const finished = await this.#store.size(key);
+    if (!sharded || (full && finished !== undefined)) {
+      const wanted = endOf(own) + (sharded ? indexBytes(this.#spec) : 0);
+      return finished === wanted ? undefined : damaged(finished, wanted);
+    }
+    const unfinished = await this.#store.size(partialKey(key));
+    const source = unfinished === undefined ? key : partialKey(key);
+    const bytes = unfinished ?? finished;
+    if (bytes === undefined || bytes < endOf(own)) return damaged(bytes, endOf(own));
+    if (!hasChecksums(this.#spec, this.#format)) return undefined;
+    for (const [index, offset, length, checksum] of own) {
+      const stored = await this.#store.getRange(source, { offset, length });
+      if (stored && crc32c(stored.subarray(0, length - CRC_BYTES)) !== checksum) {
+        return new ChunkError(`Cannot go on with "${path}": its chunk ${index} is damaged`, path);
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Bytes of the checksum that a chunk ends in. */
+export function checksumBytes(spec: ZarrArraySpec, format: ZarrFormat): number {
+  return hasChecksums(spec, format) ? CRC_BYTES : 0;
+}
+
+/** Bytes of the index that a shard ends in. */
+export function indexBytes({ shardChunks = 0 }: ZarrArraySpec): number {
+  return shardChunks * ENTRY_BYTES + CRC_BYTES;
+}
+
+/** Puts the checksum of all that comes before into the last bytes; returns it. */
+function sealWithChecksum(bytes: Uint8Array): number {
+  const body = bytes.byteLength - CRC_BYTES;
+  const checksum = crc32c(bytes.subarray(0, body));
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(body, checksum, true);
+  return checksum;
+}
+
+function endOf(chunks: readonly StoredChunk[]): number {
+  return chunks.reduce((end, [, offset, length]) => Math.max(end, offset + length), 0);
+}
