@@ -348,6 +348,7 @@ class FileAppender implements Appender {
   readonly #growing: Set<string>;
   #size: number;
   #ended = false;
+  #isNamed = false;
   #last: Promise<void> = Promise.resolve();
 
   constructor(handle: FileHandle, path: string, size: number, growing: Set<string>) {
@@ -371,7 +372,12 @@ class FileAppender implements Appender {
   }
 
   sync(): Promise<void> {
-    return this.#then(0, () => this.#handle.sync());
+    return this.#then(0, async () => {
+      await this.#handle.sync();
+      // a new file has its name only once its folder is synced
+      if (!this.#isNamed) await syncFolder(dirname(this.#path));
+      this.#isNamed = true;
+    });
   }
 
   finish(): Promise<void> {
