@@ -104,12 +104,12 @@ export class Series<Result, Whole> {
 
   /** A table for people: what parts hold, and the largest of all. */
   explain(): string {
-    const { adapter, budgetBytes: { gpu, host } } = this.#gpu;
     const { name, parts } = this.#spec;
-    return `Series "${name}": ${parts.length} parts on ${adapter.name}, budget ${
-      formatBytes(gpu)
-    } ` +
-      `of GPU memory and ${formatBytes(host)} of the host's\n${this.#memory.table()}`;
+    const { adapter, budgetBytes } = this.#gpu;
+    const [gpu, host] = [formatBytes(budgetBytes.gpu), formatBytes(budgetBytes.host)];
+    const count = parts.length === 1 ? "1 part" : `${parts.length} parts`;
+    return `Series "${name}": ${count} on ${adapter.name}, budget ${gpu} of GPU memory and ${host} of ` +
+      `the host's\n${this.#memory.table()}`;
   }
 
   /**

@@ -5,7 +5,7 @@ import { arrayNames } from "../../src/zarr/group.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
 import type { ConditionConfig, ConditionReport } from "../../src/condition/condition.ts";
-import { run } from "../../src/condition/condition.ts";
+import { plan, run } from "../../src/condition/condition.ts";
 import { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { openStore } from "../../src/store/open_store.ts";
@@ -736,6 +736,58 @@ describe("condition.run()", () => {
       expect([...(await filesOf(out)).keys()]).toEqual([]);
     } finally {
       small.close();
+    }
+  });
+
+  it("says what every condition takes before a frame is read, and takes no more", async () => {
+    const own = configOf(planted, newPlace("planned"));
+    const { frames } = inputOf(planted);
+    let reads = 0;
+    const counted = {
+      ...frames,
+      read: (...args: Parameters<typeof frames.read>) => {
+        reads++;
+        return frames.read(...args);
+      },
+    };
+    const latents = newPlace("planned groups");
+    await writeGroups(planted, latents, 3);
+    for (const input of [{ ...inputOf(planted), frames: counted }, { latents }]) {
+      const out = newPlace("planned");
+      const analysis = await plan(gpu(), { ...own, input, out });
+      try {
+        expect(reads).toBe(0);
+        expect([...(await filesOf(out)).keys()]).toEqual([]);
+        const table = analysis.explain();
+        expect(table).toMatch(/^Series "condition": 6 parts on /);
+        // two lags of each
+        for (const { name } of CONDITIONS!) expect(table).toMatch(new RegExp(`\\n${name} +2\\n`));
+        const ofPca = table.slice(table.indexOf("\npca2_vq4"), table.indexOf("\npca2_quartile"));
+        const works = ofPca.split("\n").slice(2).map((line) => /^ {2}(\S.*?) {2,}/.exec(line)?.[1]);
+        expect(works).toEqual([
+          "scores, ids and slices, all the while",
+          "pca",
+          "pca transform",
+          "kmeans",
+          "kmeans predict",
+          "moments",
+          "at most",
+        ]);
+        const { projected } = analysis;
+        const most = { gpu: 0, host: 0 };
+        const report = await analysis.run({
+          onProgress: () => {
+            const { reserved } = gpu().ledger;
+            most.gpu = Math.max(most.gpu, reserved.gpu);
+            most.host = Math.max(most.host, reserved.host);
+          },
+        });
+        expect(numbersOf(report)).toEqual(numbersOf(first));
+        expect(most).toEqual(projected);
+      } finally {
+        await analysis.close();
+      }
+      reads = 0;
     }
   });
 

@@ -53,6 +53,7 @@ async function condition(changes: Record<string, unknown> = {}, ...args: string[
 describe("sluice condition", () => {
   it("analyses one array and a store of groups alike, and refuses other results", async () => {
     const run = await condition({}, "--json");
+    expect(run.stderr).toMatch(/^Series "condition": 1 part on .*\n(.*\n)*mean_vq4 +1\n/);
     expect(run.stderr).toMatch(/lag 1 mean_vq4, kmeans iterate/);
     expect(run.code).toBe(0);
     const own = JSON.parse(run.stdout);
@@ -63,6 +64,7 @@ describe("sluice condition", () => {
     const groups = { input: { latents: file("latents.zarr"), index: PARQUET }, out: file("other") };
     const other = await condition(groups, "--quiet");
     expect(other.code).toBe(0);
+    expect(other.stderr).toBe("");
     expect(other.stdout).toMatch(/other: passed; train \d+ rows of 4 speakers/);
     const tables = ["out", "other"].map((name) => readTable(`${file(name)}/tables.csv`));
     expect(await tables[0]).toEqual(await tables[1]);
