@@ -10,6 +10,7 @@ import { PANEL_ROWS, panelElements, panelIndex } from "../math/panels.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
+import { isSound, Moments, MOST_VALUE, powerOfTwo } from "./moments.ts";
 
 /** Rows are looked at in pieces of about so many bytes of f64. */
 const LOOK_BYTES = 2 ** 20;
@@ -22,9 +23,6 @@ const MOST = 1e15;
 const REACH = 32;
 /** Looking at rows lets others have a turn after so many milliseconds: a cancel is to be heard. */
 const REST_MS = 50;
-/** Larger values have differences that are not finite. */
-const MOST_VALUE = 2 ** 1000;
-const MOST_EXPONENT = 1000;
 /** Types whose values f32 holds without an error. */
 const NARROW = new Set(["bool", "int8", "uint8", "int16", "uint16", "float16", "float32"]);
 
@@ -101,20 +99,12 @@ export class Points {
     array: ChunkedArray,
     { action, normalize = false, item = "row", exact = false }: PointsOptions,
   ) {
-    const { shape, dtype } = array;
-    if (dtype === "string") {
-      throw new TypeError(`Cannot ${action}: points are of type string, wanted numbers`);
-    }
-    if (shape.length !== 2 || shape[0]! < 1 || shape[1]! < 1) {
-      throw new RangeError(
-        `Cannot ${action}: points have shape [${shape}], wanted [rows, features], at least one of each`,
-      );
-    }
+    checkShape(array, action);
     this.array = array;
-    this.rows = shape[0]!;
-    this.features = shape[1]!;
+    this.rows = array.shape[0]!;
+    this.features = array.shape[1]!;
     this.action = action;
-    this.parts = exact && (normalize || !NARROW.has(dtype)) ? 2 : 1;
+    this.parts = exact && (normalize || !NARROW.has(array.dtype)) ? 2 : 1;
     this.#normalize = normalize;
     this.#exact = exact;
     this.#item = item;
@@ -138,9 +128,10 @@ export class Points {
     await readBlocks(array, (read) => bytes?.add(read as ArrayBufferView), take, signal);
     const { mean, min, max } = moments;
     if (!this.#normalize) {
+      const digits = NARROW.has(array.dtype) ? 24 : 53;
+      this.shift = this.#exact ? moments.exactShift(digits) : moments.roundedMean();
+      const reach = moments.reach(this.shift, around);
       const deviation = moments.deviation();
-      this.shift = this.#exact ? this.#exactShift(moments) : moments.roundedMean();
-      const reach = reachOf(moments, this.shift, around);
       this.scale = this.#exact ? powerOfTwo(REACH, reach) : powerOfTwo(0, deviation);
     }
     const variance = moments.variance(this.scale);
@@ -150,27 +141,6 @@ export class Points {
   /** Takes another scale, that makes about 1 of this many of the array's units, if they are any. */
   scaleTo(reach: number): void {
     this.scale = powerOfTwo(0, reach);
-  }
-
-  /**
-   * Shifts whose difference from every value is one of the type's numbers, so that nothing is rounded: a
-   * multiple of the least digit of any value near the mean, or 0 where values are not far from 0 for
-   * how far they are apart.
-   */
-  #exactShift({ mean, min, max, whole }: Moments): Float64Array {
-    const digits = NARROW.has(this.array.dtype) ? 24 : 53;
-    return mean.map((center, d) => {
-      const reach = (shift: number) => Math.max(max[d]! - shift, shift - min[d]!);
-      if (whole[d] && Math.max(-min[d]!, max[d]!) <= 2 ** 53) {
-        const rounded = Math.round(center);
-        if (reach(rounded) <= 2 ** digits) return rounded;
-      }
-      const least = Math.max(min[d]!, -max[d]!);
-      if (least <= 0) return 0;
-      const digit = 2 ** Math.max(-MOST_EXPONENT, exponentOf(least) - digits + 1);
-      const shift = Math.round(center / digit) * digit;
-      return reach(shift) <= 2 ** digits * digit ? shift : 0;
-    });
   }
 
   /** Rows as they are. */
@@ -250,7 +220,7 @@ export class Points {
         sound = sound && value < MOST && value > -MOST;
         own[d] = value;
       }
-      if (!sound) this.#refuse(start + row, own);
+      if (!sound) this.#refuseScaled(start + row, own);
       if (this.#normalize) this.#scaleToUnit(start + row, own);
       look?.(own);
       const first = place(row);
@@ -282,26 +252,34 @@ export class Points {
 
   /** Names the first value that cannot be a coordinate. */
   #refuseAmong(start: number, values: ArrayLike<number>): never {
-    const { features } = this;
     const at = Array.prototype.findIndex.call(values, (value) => !isSound(value));
-    const value = values[at]!;
-    const wanted = Number.isFinite(value)
-      ? `magnitudes below ${MOST_VALUE.toExponential(0)}`
-      : "finite numbers";
-    throw new RangeError(
-      `Cannot ${this.action}: ${this.#item} ${start + Math.floor(at / features)}, feature ` +
-        `${at % features} is ${value}, wanted ${wanted}`,
-    );
+    const most = `magnitudes below ${MOST_VALUE.toExponential(0)}`;
+    this.#refuse(start + Math.floor(at / this.features), at % this.features, values[at]!, most);
   }
 
-  #refuse(row: number, scaled: Float64Array): never {
+  #refuseScaled(row: number, scaled: Float64Array): never {
     const feature = scaled.findIndex((value) => !(value < MOST && value > -MOST));
     const value = scaled[feature]! / this.scale + this.shift[feature]!;
-    const wanted = Number.isFinite(value)
-      ? `values within ${(MOST / this.scale).toExponential(0)} of the mean`
-      : "finite numbers";
+    const most = `values within ${(MOST / this.scale).toExponential(0)} of the mean`;
+    this.#refuse(row, feature, value, most);
+  }
+
+  /** @param most What is wanted of a finite value. */
+  #refuse(row: number, feature: number, value: number, most: string): never {
     throw new RangeError(
-      `Cannot ${this.action}: ${this.#item} ${row}, feature ${feature} is ${value}, wanted ${wanted}`,
+      `Cannot ${this.action}: ${this.#item} ${row}, feature ${feature} is ${value}, wanted ` +
+        (Number.isFinite(value) ? most : "finite numbers"),
+    );
+  }
+}
+
+function checkShape({ shape, dtype }: ChunkedArray, action: string): void {
+  if (dtype === "string") {
+    throw new TypeError(`Cannot ${action}: points are of type string, wanted numbers`);
+  }
+  if (shape.length !== 2 || shape[0]! < 1 || shape[1]! < 1) {
+    throw new RangeError(
+      `Cannot ${action}: points have shape [${shape}], wanted [rows, features], at least one of each`,
     );
   }
 }
@@ -380,139 +358,4 @@ export function scaleToUnit(values: Float64Array): boolean {
   if (!(length > 0)) return false;
   values.forEach((value, d) => values[d] = value * unit / length);
   return true;
-}
-
-function isSound(value: number): boolean {
-  // false for NaN too
-  return Math.abs(value) < MOST_VALUE;
-}
-
-function exponentOf(value: number): number {
-  const exponent = Math.floor(Math.log2(value));
-  // the logarithm is rounded
-  return 2 ** exponent > value ? exponent - 1 : exponent;
-}
-
-/** The power of two that makes a value about 2^target; 1 for 0. */
-function powerOfTwo(target: number, value: number): number {
-  if (!(value > 0)) return 1;
-  const exponent = target - Math.ceil(Math.log2(value));
-  return 2 ** Math.min(MOST_EXPONENT, Math.max(-MOST_EXPONENT, exponent));
-}
-
-/** Largest distance of a value from its shift. */
-function reachOf({ min, max }: Moments, shift: Float64Array, around?: ArrayLike<number>): number {
-  let reach = 0;
-  shift.forEach((at, d) => reach = Math.max(reach, max[d]! - at, at - min[d]!));
-  for (let i = 0; around && i < around.length; i++) {
-    reach = Math.max(reach, Math.abs(around[i]! - shift[i % shift.length]!));
-  }
-  return reach;
-}
-
-/** Sums over rows, about references of their own, and merged exactly. */
-class Moments {
-  readonly mean: Float64Array;
-  readonly min: Float64Array;
-  readonly max: Float64Array;
-  /** Whether every value of a feature is whole. */
-  readonly whole: Uint8Array;
-  #count = 0;
-  /** Squares about the mean, of values that were multiplied by `#unit`. */
-  readonly #squares: Float64Array;
-  #unit = 1;
-
-  constructor(features: number) {
-    this.mean = new Float64Array(features);
-    this.min = new Float64Array(features).fill(Infinity);
-    this.max = new Float64Array(features).fill(-Infinity);
-    this.whole = new Uint8Array(features).fill(1);
-    this.#squares = new Float64Array(features);
-  }
-
-  /** Adds rows; whether all of their values are sound. */
-  add(values: ArrayLike<number>): boolean {
-    const features = this.mean.length;
-    const count = values.length / features;
-    const least = new Float64Array(features).fill(Infinity);
-    const most = new Float64Array(features).fill(-Infinity);
-    const references = new Float64Array(features);
-    for (let at = 0; at < values.length;) {
-      for (let d = 0; d < features; d++, at++) {
-        const value = values[at]!;
-        if (value < least[d]!) least[d] = value;
-        if (value > most[d]!) most[d] = value;
-        references[d]! += value;
-      }
-    }
-    // NaN is neither less nor more, and spoils the sum
-    const sound = (sum: number, d: number) =>
-      Number.isFinite(sum) && isSound(least[d]!) && isSound(most[d]!);
-    if (!references.every(sound)) return false;
-    // near the means: what is summed about them loses nothing to an offset, or to one row far out
-    references.forEach((sum, d) => references[d] = sum / count);
-    this.#checkWhole(values);
-    let range = 0;
-    for (let d = 0; d < features; d++) {
-      this.min[d] = Math.min(this.min[d]!, least[d]!);
-      this.max[d] = Math.max(this.max[d]!, most[d]!);
-      range = Math.max(range, this.max[d]! - this.min[d]!);
-    }
-    // squares of any range are finite
-    const unit = powerOfTwo(0, range);
-    const grown = unit / this.#unit;
-    if (this.#count > 0) this.#squares.forEach((sum, d) => this.#squares[d] = sum * grown * grown);
-    this.#unit = unit;
-    const sums = new Float64Array(features);
-    const squares = new Float64Array(features);
-    for (let at = 0; at < values.length;) {
-      for (let d = 0; d < features; d++, at++) {
-        const off = (values[at]! - references[d]!) * unit;
-        sums[d]! += off;
-        squares[d]! += off * off;
-      }
-    }
-    const all = this.#count + count;
-    for (let d = 0; d < features; d++) {
-      const own = references[d]! + sums[d]! / count / unit;
-      const apart = this.#count === 0 ? 0 : (own - this.mean[d]!) * unit;
-      this.#squares[d]! += squares[d]! - sums[d]! ** 2 / count +
-        apart * apart * this.#count * count / all;
-      const mean = this.#count === 0 ? own : this.mean[d]! + (own - this.mean[d]!) * count / all;
-      // rounding puts the mean of equal values beside them
-      this.mean[d] = Math.min(this.max[d]!, Math.max(this.min[d]!, mean));
-    }
-    this.#count = all;
-    return true;
-  }
-
-  #checkWhole(values: ArrayLike<number>): void {
-    if (!(values instanceof Float32Array || values instanceof Float64Array)) return;
-    const features = this.whole.length;
-    for (let d = 0; d < features; d++) {
-      for (let at = d; this.whole[d] && at < values.length; at += features) {
-        if (Math.floor(values[at]!) !== values[at]) this.whole[d] = 0;
-      }
-    }
-  }
-
-  /** Of values that are multiplied by `scale`. */
-  variance(scale: number): Float64Array {
-    const ratio = scale / this.#unit;
-    return this.#squares.map((sum, d) =>
-      // what is left of equal values is rounding
-      this.min[d] === this.max[d] ? 0 : Math.max(0, sum) / this.#count * ratio * ratio
-    );
-  }
-
-  /** Largest standard deviation of a feature, as values are. */
-  deviation(): number {
-    const most = this.variance(this.#unit).reduce((most, value) => Math.max(most, value), 0);
-    return Math.sqrt(most) / this.#unit;
-  }
-
-  /** Means; those of whole numbers are whole, lest f32 rounds them. */
-  roundedMean(): Float64Array {
-    return this.mean.map((center, d) => this.whole[d] ? Math.round(center) : center);
-  }
 }

@@ -11,6 +11,7 @@ import type { Round } from "../feed/rounds.ts";
 import { cutRounds, poolRow } from "../feed/rounds.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { Channel } from "../stream/channel.ts";
+import { elementCount } from "../zarr/data_types.ts";
 import type { BatchEpochs } from "./batch_epochs.ts";
 import type { Choice, Wish } from "./choose.ts";
 import type { GatherSide } from "./gather_side.ts";
@@ -141,9 +142,7 @@ export class BatchLoops<Batch extends WindowBatch> {
     const { table, whole, batchSize, dtype } = choice.plan;
     const { pools, stretches, slots, made } = this.#channels;
     const inner = view.shape.slice(1);
-    const strides = view.shape.map((_, axis) =>
-      view.shape.slice(axis + 1).reduce((product, size) => product * size, 1)
-    );
+    const strides = view.shape.map((_, axis) => elementCount(view.shape.slice(axis + 1)));
     for (;;) {
       const stretch = await stretches.take();
       if (!stretch) break;

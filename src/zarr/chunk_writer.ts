@@ -175,8 +175,7 @@ export class ChunkWriter {
   async finish(): Promise<void> {
     await this.#flushing;
     this.#throwIfFailed();
-    this.#filling.checkComplete();
-    this.#filling.release();
+    this.#filling.finish();
   }
 
   /** Lets go of shards that are not finished. Their bytes stay, for {@link restore}. */

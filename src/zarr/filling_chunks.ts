@@ -145,12 +145,6 @@ export class FillingChunks {
     else this.#buffers--;
   }
 
-  /** Lets go of all buffers. */
-  release(): void {
-    this.#spare = [];
-    this.#buffers = 0;
-  }
-
   /** Checks that rows [from, to) are in the array. */
   checkRange(from: number, to: number, elements: number): void {
     const { rows, rowElements } = this.sizes;
@@ -165,8 +159,12 @@ export class FillingChunks {
     }
   }
 
-  /** @throws {RangeError} If rows are missing; names the first of them. */
-  checkComplete(): void {
+  /**
+   * Lets go of all buffers.
+   *
+   * @throws {RangeError} If rows are missing; names the first of them.
+   */
+  finish(): void {
     const { rows, chunkRows, chunks } = this.sizes;
     let missing = 0;
     let next = rows;
@@ -177,11 +175,14 @@ export class FillingChunks {
       if (came && came.from > missing) next = came.from;
       else if (came) missing = came.to;
     }
-    if (missing >= rows) return;
-    throw new RangeError(
-      `Cannot finish "${this.#spec.name}": rows ${missing} to ${next} never came, wanted all ` +
-        `${rows} rows`,
-    );
+    if (missing < rows) {
+      throw new RangeError(
+        `Cannot finish "${this.#spec.name}": rows ${missing} to ${next} never came, wanted all ` +
+          `${rows} rows`,
+      );
+    }
+    this.#spare = [];
+    this.#buffers = 0;
   }
 
   #takeBuffer(): Uint8Array {
