@@ -9,7 +9,15 @@ import type { Account } from "../gpu/ledger.ts";
 import type { NumericArray } from "../types.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { createElements, elementBytes, elementCount } from "../zarr/data_types.ts";
-import type { Found, Outcome, Output, OutputItem, OutputSpec, Stored } from "./output.ts";
+import type {
+  Found,
+  Outcome,
+  Output,
+  OutputItem,
+  OutputSpec,
+  Stored,
+  StoredChunks,
+} from "./output.ts";
 import type { Tile } from "./pass.ts";
 
 /** Arrays that are returned. */
@@ -34,9 +42,16 @@ export class MemoryOutput implements Output {
     return Promise.resolve(undefined);
   }
 
-  begin(account: Account): Promise<void> {
+  /** @param chunks Given where an attempt goes on after the device was lost: rows that came are there. */
+  begin(
+    account: Account,
+    _hash: string,
+    _adapter: string,
+    chunks?: StoredChunks,
+  ): Promise<void> {
     this.#account = account;
     account.take("host", this.#bytes, "result");
+    if (chunks) return Promise.resolve();
     const arrays = this.#spec.streamed.map(({ name, dtype, shape }) => [
       name,
       createElements(dtype as NumericType, elementCount(shape)),
@@ -76,7 +91,6 @@ export class MemoryOutput implements Output {
   }
 
   release(): Promise<void> {
-    this.#arrays = {};
     return Promise.resolve();
   }
 

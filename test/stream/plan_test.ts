@@ -7,6 +7,7 @@ import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import type { LoopStep, Pass } from "../../src/stream/pass.ts";
 import { cutRows, tilesBetween } from "../../src/stream/pass.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
+import { variable } from "../../src/stream/output.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import { tilesAlive } from "../../src/stream/schedule.ts";
 import type { Measured } from "../../src/stream/task.ts";
@@ -332,6 +333,55 @@ describe("Plan", () => {
     } finally {
       // the class has its own
       Reflect.deleteProperty(device, "kernel");
+    }
+  });
+
+  it("goes on after the device was lost with the rows of a result that is only returned", async () => {
+    const device = await openGpu({ budget: "64 KiB" });
+    const rows = 60;
+    let tiles = 0;
+    let again = 0;
+    const task = taskOf({
+      name: "returned",
+      output: { streamed: [variable("total", "uint32", [rows], ["row"])] },
+      layout: (tileRows) => ({
+        rows,
+        shared: [{ name: "carry", bytes: 4, kind: "storage", data: Uint32Array.of(0) }],
+        passes: [{
+          name: "sum",
+          direction: "forward",
+          cost: 1,
+          carry: { buffer: "carry", bytes: 4 },
+          slotBuffers: [
+            { name: "value", bytes: 4 * tileRows, role: "upload" },
+            { name: "total", bytes: 4 * tileRows, role: "download" },
+          ],
+          steps: [{
+            kernel: running,
+            constants: {},
+            order: "ascending",
+            params: (_tile, from, to) => Uint32Array.of(from, to, 0, 0),
+            workgroups: () => [1],
+          }],
+          read: ({ start, end }) =>
+            Promise.resolve({
+              value: Uint32Array.from({ length: end - start }, (_, i) => start + i),
+            }),
+          async write({ start, end }, { total }, { store }) {
+            if (start === 0) again++;
+            await store("total", start, new Uint32Array(total!, 0, end - start));
+            if (++tiles === 5) device.device.destroy();
+          },
+        }],
+      }),
+      result: async (stored) => [...await stored.read("total") as Uint32Array],
+    });
+    try {
+      expect(await new Plan(device, task, { tileRows: 7, slots: 1 }).run()).toEqual(wanted(rows));
+      // the first tile was not computed twice
+      expect(again).toBe(1);
+    } finally {
+      device.close();
     }
   });
 
