@@ -11,14 +11,15 @@ import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
+import { cases } from "../support/tier.ts";
 import type { PlanSpec } from "./random_plan.ts";
 import { planSpec, randomPlan } from "./random_plan.ts";
 
 const SEED = 20_250_701;
-const PLANS = 10_000;
+const PLANS = cases(2_000, 10_000);
 // of each device
-const RUNS = 38;
-const EDGE_RUNS = 13;
+const RUNS = cases(12, 38);
+const EDGE_RUNS = cases(5, 13);
 const ROWS = fc.integer({ min: 1, max: 200 });
 // a tile of one row is a submit: few rows keep the runs short on a software adapter
 const FEW_ROWS = fc.oneof(
