@@ -42,7 +42,7 @@ import {
   runPosteriorWrite,
   simulatedDecoder,
 } from "./pipelines.ts";
-import type { RunOptions } from "../src/types.ts";
+import type { RunOptions } from "../src/stream/choices.ts";
 import { windows } from "../src/windows/windows.ts";
 import type { ResultRow } from "./results.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";

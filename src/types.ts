@@ -66,10 +66,3 @@ export interface Progress {
   /** Highest ledger readings so far. */
   peakBytes: MemoryBytes;
 }
-
-/** Options of every long run. */
-export interface RunOptions {
-  /** Aborting stops the run within 250 ms. */
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}

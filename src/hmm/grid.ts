@@ -57,7 +57,7 @@ export function gridFromPosition(
     );
   }
   let interior = occupiedBins(values, edges, shape);
-  if (dimensions === 2) interior = clearTrailing(closeByCross(interior, shape), shape);
+  if (dimensions === 2) interior = closeByCross(interior, shape);
   const interiorIndex = Uint32Array.from(
     Array.from(interior.keys()).filter((bin) => interior[bin] === 1),
   );
@@ -160,7 +160,7 @@ function occupiedBins(
   return occupied;
 }
 
-/** Binary closing by a cross: dilation, then erosion with zeros outside. */
+/** Binary closing by a cross: dilation, then erosion with zeros outside, which clears all bins at an edge. */
 function closeByCross(mask: Uint8Array, shape: readonly number[]): Uint8Array {
   const grown = mapCross(mask, shape, (bins) => bins.some((bin) => bin === 1));
   return mapCross(grown, shape, (bins) => bins.every((bin) => bin === 1));
@@ -188,11 +188,4 @@ function mapCross(
     ];
     return of(around) ? 1 : 0;
   });
-}
-
-/** Clears the last bins along each axis; eroding with zeros outside has cleared the first. */
-function clearTrailing(mask: Uint8Array, [rows, columns]: readonly number[]): Uint8Array {
-  return mask.map((inside, bin) =>
-    Math.floor(bin / columns!) === rows! - 1 || bin % columns! === columns! - 1 ? 0 : inside
-  );
 }

@@ -176,6 +176,11 @@ interface RingRequest extends BufferRequest {
   place: keyof Workspace | keyof Slot;
 }
 
+const STAGING = {
+  upload: { usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC, place: "uploads" },
+  download: { usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST, place: "downloads" },
+} as const;
+
 /** Every slot has its own of these; of the others there is one. */
 const isStaging = (place: RingRequest["place"]) => place === "uploads" || place === "downloads";
 
@@ -187,30 +192,15 @@ function ringRequests(passes: readonly Pass[], lanes: number): RingRequest[] {
     const bytes = Math.max(request.bytes, requests.get(key)?.bytes ?? 0);
     requests.set(key, { ...request, bytes });
   };
-  const addUpload = (name: string, bytes: number) =>
-    add({
-      name,
-      label: `${name} upload`,
-      bytes,
-      usage: BufferUsage.MAP_WRITE | BufferUsage.COPY_SRC,
-      place: "uploads",
-    });
-  const addDownload = (name: string, bytes: number) =>
-    add({
-      name,
-      label: `${name} download`,
-      bytes,
-      usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
-      place: "downloads",
-    });
+  const addStaging = (role: keyof typeof STAGING, name: string, bytes: number) =>
+    add({ name, label: `${name} ${role}`, bytes, ...STAGING[role] });
   for (const pass of passes) {
     for (const { name, bytes, role } of pass.slotBuffers) {
       const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
       add({ name, label: name, bytes, usage, place: "device" });
-      if (role === "upload") addUpload(name, bytes);
-      if (role === "download") addDownload(name, bytes);
+      if (role !== "scratch") addStaging(role, name, bytes);
     }
-    if (pass.carry) addDownload(CARRY_STAGING, lanes * pass.carry.bytes);
+    if (pass.carry) addStaging("download", CARRY_STAGING, lanes * pass.carry.bytes);
     for (const { params, paramsBytes } of namedSteps(pass).flatMap(({ kernels }) => kernels)) {
       add({
         name: params,

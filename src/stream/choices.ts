@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GivenOf } from "../options.ts";
+import type { GivenOf, OptionsOf } from "../options.ts";
 import { declare, flag, place, signal, told, whole } from "../options.ts";
 import type { Progress } from "../types.ts";
 
@@ -62,3 +62,5 @@ export const runOptions = declare("run", {
   /** Told how far it is. */
   onProgress: told<(progress: Progress) => void>("told how far it is"),
 });
+
+export type RunOptions = OptionsOf<typeof runOptions>;

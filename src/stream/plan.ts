@@ -10,9 +10,9 @@ import { digestOf } from "../math/digest.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
 import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
-import type { MemoryBytes, RunOptions } from "../types.ts";
+import type { MemoryBytes } from "../types.ts";
 import { VERSION } from "../version.ts";
-import type { PlanChoices } from "./choices.ts";
+import type { PlanChoices, RunOptions } from "./choices.ts";
 import { runOptions } from "./choices.ts";
 import {
   grainOf,

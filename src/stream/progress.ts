@@ -5,7 +5,8 @@
  */
 
 import type { Account } from "../gpu/ledger.ts";
-import type { Progress, RunOptions } from "../types.ts";
+import type { Progress } from "../types.ts";
+import type { RunOptions } from "./choices.ts";
 import type { Stage } from "./lanes.ts";
 import { laneRows, stagesOf, startOf } from "./lanes.ts";
 import type { TaskLayout } from "./task.ts";

@@ -9,7 +9,8 @@
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
-import type { Progress, RunOptions } from "../types.ts";
+import type { Progress } from "../types.ts";
+import type { RunOptions } from "./choices.ts";
 import type { Plan } from "./plan.ts";
 import type { SeriesBytes, Step } from "./series_memory.ts";
 import { SeriesMemory } from "./series_memory.ts";

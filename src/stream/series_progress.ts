@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Progress, RunOptions } from "../types.ts";
+import type { Progress } from "../types.ts";
+import type { RunOptions } from "./choices.ts";
 
 /** From and to where in a part, as shares of it. */
 export type Stretch = readonly [from: number, to: number];

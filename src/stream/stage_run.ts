@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { RunOptions } from "../types.ts";
 import { fillTables, keptBuffers } from "./buffers.ts";
 import { Carries } from "./carries.ts";
 import type { Checkpoint, Start } from "./checkpoints.ts";
 import { heldState } from "./checkpoints.ts";
+import type { RunOptions } from "./choices.ts";
 import type { Keeping, RunParts } from "./keeping.ts";
 import { NOTHING, startsOthers } from "./keeping.ts";
 import type { LaneRepair } from "./lane_repair.ts";

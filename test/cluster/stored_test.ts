@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
@@ -6,7 +6,6 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { Journal } from "../../src/store/journal.ts";
 import type { Checkpoint } from "../../src/stream/checkpoints.ts";
-import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
 import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";
@@ -14,13 +13,12 @@ import type { NumericArray } from "../../src/types.ts";
 import { checkStore } from "../../src/zarr/check.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
+import { useEveryState } from "../support/kept_states.ts";
 import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
 
 const gpu = useGpu();
-const pace = { ...checkpointPace };
-beforeAll(() => Object.assign(checkpointPace, { everyMs: 0, times: 0 }));
-afterAll(() => Object.assign(checkpointPace, pace));
+useEveryState();
 
 /** Distances to 64 centroids are in chunks of 16,384 rows, those of f64 rows in chunks of 8,192. */
 const [ROWS, FEATURES, K] = [20_000, 2, 64];

@@ -2,7 +2,7 @@ import { MODEL_FORMAT } from "../../src/condition/models.ts";
 import { openStored } from "../../src/stream/places.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { arrayNames } from "../../src/zarr/group.ts";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
 import type { ConditionConfig, ConditionReport } from "../../src/condition/condition.ts";
 import { plan, run } from "../../src/condition/condition.ts";
@@ -14,6 +14,7 @@ import { vqAssign } from "../reference/vq_assign.ts";
 import type { SmallCorpus } from "../support/corpus.ts";
 import { smallCorpus, writeGroups } from "../support/corpus.ts";
 import { useGpu } from "../support/gpu.ts";
+import { removeAfterAll } from "../support/kept_states.ts";
 import { recordNumbers } from "../support/record.ts";
 
 const gpu = useGpu();
@@ -54,13 +55,7 @@ function newPlace(name: string): string {
   places.push(`memory:condition_test/${places.length} ${name}`);
   return places.at(-1)!;
 }
-afterAll(async () => {
-  for (const place of places) {
-    const store = await openStore(place, { mode: "write" });
-    await store.deleteAll();
-    await store.close();
-  }
-});
+removeAfterAll("memory:condition_test");
 
 /** Files of a folder, by key. */
 async function filesOf(place: string): Promise<Map<string, string>> {

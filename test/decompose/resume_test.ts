@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { contexts } from "../../src/array/contexts.ts";
@@ -7,18 +7,17 @@ import { PCA } from "../../src/decompose/pca.ts";
 import { Random } from "../../src/math/random.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { openStore } from "../../src/store/open_store.ts";
-import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
+import type { Where } from "../support/kept_states.ts";
+import { onStates, removeAfterAll, useEveryState } from "../support/kept_states.ts";
 import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
 
 const gpu = useGpu();
-const pace = { ...checkpointPace };
-beforeAll(() => Object.assign(checkpointPace, { everyMs: 0, times: 0 }));
-afterAll(() => Object.assign(checkpointPace, pace));
+useEveryState();
 
 const [ROWS, FEATURES] = [400, 5];
 const { points: values } = blobs({ rows: ROWS, features: FEATURES, blobs: 4, spread: 0.4 });
@@ -91,34 +90,10 @@ const RUNS: Record<string, Run> = {
 };
 
 /** In browsers where tabs are closed, in memory elsewhere. */
+const FOLDER = `${runtime === "chromium" ? "opfs" : "memory"}:pca-resume-test`;
 let places = 0;
-const place = () => `${runtime === "chromium" ? "opfs" : "memory"}:pca-resume-test/${places++}`;
-afterAll(async () => {
-  const store = await openStore(place().replace(/\/\d+$/, ""), { mode: "write" });
-  await store.deleteAll();
-  await store.close();
-});
-
-/** Where a state was taken: stage with its sweep, and row of it. */
-type Where = { stage: string; row: number };
-
-/** Calls back after every state that is stored. */
-async function onStates<Value>(
-  onState: (where: Where, count: number) => void,
-  run: () => Promise<Value>,
-): Promise<Value> {
-  const save = Journal.prototype.saveState;
-  let count = 0;
-  Journal.prototype.saveState = async function (stage, row, parts) {
-    await save.call(this, stage, row, parts);
-    onState({ stage, row }, ++count);
-  };
-  try {
-    return await run();
-  } finally {
-    Journal.prototype.saveState = save;
-  }
-}
+const place = () => `${FOLDER}/${places++}`;
+removeAfterAll(FOLDER);
 
 async function uninterrupted(plan: Run["plan"], choices: Choices = {}) {
   const out = place();

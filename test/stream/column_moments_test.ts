@@ -5,8 +5,8 @@ import { columnMoments } from "../../examples/column_moments.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { open } from "../../src/open.ts";
-import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import { useGpu } from "../support/gpu.ts";
+import { paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
 
 const gpu = useGpu();
@@ -54,8 +54,7 @@ describe("the moments of columns", () => {
         variance,
       });
     }
-    const pace = { ...checkpointPace };
-    Object.assign(checkpointPace, { everyMs: 0, times: 0 });
+    const restore = paceStates();
     try {
       const out = "memory:column-moments-test";
       const cancel = new AbortController();
@@ -78,7 +77,7 @@ describe("the moments of columns", () => {
       expect(opened.kind === "arrays" && await opened.arrays.mean!.read(0, 5)).toEqual(mean);
       await opened.close();
     } finally {
-      Object.assign(checkpointPace, pace);
+      restore();
     }
   });
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { checkStore } from "../../src/zarr/check.ts";
@@ -6,21 +6,25 @@ import { KMeans } from "../../src/cluster/kmeans.ts";
 import { OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
-import { Journal } from "../../src/store/journal.ts";
 import { openStore } from "../../src/store/open_store.ts";
-import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
 import type { Plan } from "../../src/stream/plan.ts";
 import type { Measured } from "../../src/stream/task.ts";
 import { blobs } from "../support/blobs.ts";
 import { useGpu } from "../support/gpu.ts";
+import type { Where } from "../support/kept_states.ts";
+import {
+  onStates,
+  paceStates,
+  removeAfterAll,
+  useEveryState,
+  usualPace,
+} from "../support/kept_states.ts";
 import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
 
 const gpu = useGpu();
-const pace = { ...checkpointPace };
-beforeAll(() => Object.assign(checkpointPace, { everyMs: 0, times: 0 }));
-afterAll(() => Object.assign(checkpointPace, pace));
+useEveryState();
 
 const [ROWS, FEATURES] = [400, 5];
 const { points: values } = blobs({ rows: ROWS, features: FEATURES, blobs: 4, spread: 0.4 });
@@ -40,37 +44,12 @@ const FITS: Record<string, Fit> = {
 };
 
 /** In browsers where tabs are closed, in memory elsewhere: the command line is killed over files. */
+const FOLDER = `${runtime === "chromium" ? "opfs" : "memory"}:fit-resume-test`;
 let places = 0;
-const place = () => `${runtime === "chromium" ? "opfs" : "memory"}:fit-resume-test/${places++}`;
-afterAll(async () => {
-  const store = await openStore(place().replace(/\/\d+$/, ""), { mode: "write" });
-  await store.deleteAll();
-  await store.close();
-});
+const place = () => `${FOLDER}/${places++}`;
+removeAfterAll(FOLDER);
 
 const SMALL = { tileRows: 128 };
-
-/** Where a state was taken: pass, sweep, and row of it. */
-type Where = [pass: string, sweep: number, row: number];
-
-/** Calls back after every state that is stored, with where it was taken and how many there are. */
-async function watching<Value>(
-  onState: (where: Where, count: number) => void,
-  run: () => Promise<Value>,
-): Promise<Value> {
-  const save = Journal.prototype.saveState;
-  let count = 0;
-  Journal.prototype.saveState = async function (stage, row, parts) {
-    await save.call(this, stage, row, parts);
-    const [pass, sweep = "0"] = stage.split(" ");
-    onState([pass!, Number(sweep), row], ++count);
-  };
-  try {
-    return await run();
-  } finally {
-    Journal.prototype.saveState = save;
-  }
-}
 
 /** Cancels a fit once it has stored so many states, if it ever does. */
 async function interrupted(
@@ -80,7 +59,7 @@ async function interrupted(
   choices: Partial<Options> = {},
 ) {
   const cancel = new AbortController();
-  await watching(
+  await onStates(
     (_, count) => count === states && cancel.abort(new Error("interrupted")),
     () =>
       expect(fit({ out, ...choices }).run({ signal: cancel.signal })).rejects.toThrow(
@@ -108,7 +87,7 @@ async function outcome(out: string, { seconds: _, resumed: __, ...result }: Meas
 async function uninterrupted(fit: Fit, choices: PlanChoices = {}) {
   const out = place();
   const states: Where[] = [];
-  const result = await watching(
+  const result = await onStates(
     (where) => states.push(where),
     () => fit({ out, ...choices }).run(),
   );
@@ -131,11 +110,12 @@ describe("a fit that was interrupted", () => {
         expect((await checkStore(out)).state).toBe("unfinished");
         // k-means keeps its points on the device now
         const result = await fit({ out, ...(i % 2 === 0 && SMALL) }).run();
-        const [pass, sweep, row] = states[i - 1]!;
+        const { stage, row } = states[i - 1]!;
+        const [pass, sweep = "0"] = stage.split(" ");
         // rows that are stored as they come are all of one chunk, which is not complete
         const stored = pass === "assign" ? 0 : row;
         expect(result.resumed).toMatchObject({ pass, row: stored });
-        expect(result.resumed!.sweeps ?? 0).toBe(sweep);
+        expect(result.resumed!.sweeps ?? 0).toBe(Number(sweep));
         expect(await outcome(out, result)).toEqual(wanted);
         expect(await (await openStore(`${out}.journal`)).list("/")).toEqual([]);
       }
@@ -146,7 +126,7 @@ describe("a fit that was interrupted", () => {
     const fit: Fit = (options) =>
       new KMeans({ k: 5, seed: 8, inits: 1, maxIterations: 1 }).fit(gpu(), points, options);
     const { states, wanted } = await uninterrupted(fit);
-    const seeding = states.filter(([pass]) => pass === "seed").length;
+    const seeding = states.filter(({ stage }) => /^seed( |$)/.test(stage)).length;
     expect(seeding).toBe(5);
     for (let i = 1; i <= seeding; i++) {
       const out = place();
@@ -161,7 +141,7 @@ describe("a fit that was interrupted", () => {
     const out = place();
     const run = () => kmeans(device)({ out }).run();
     const lose = (_: unknown, count: number) => count === 5 && device.device.destroy();
-    const result = await watching(lose, run);
+    const result = await onStates(lose, run);
     device.close();
     expect(result.resumed).toMatchObject({ pass: "seed", sweeps: 4 });
     expect(await outcome(out, result)).toEqual(wanted);
@@ -250,20 +230,20 @@ describe("a fit", () => {
   it("keeps nothing without a place, nor more often than every two seconds", async () => {
     const count = async (run: () => Promise<unknown>) => {
       let states = 0;
-      await watching(() => states++, run);
+      await onStates(() => states++, run);
       return states;
     };
     const model = new KMeans({ k: 4, maxIterations: 3 });
     const plan = model.fit(gpu(), points);
     expect(await count(() => plan.run())).toBe(0);
     expect(plan.projected.disk).toBe(0);
-    Object.assign(checkpointPace, pace);
+    const restore = paceStates(usualPace);
     try {
       const began = performance.now();
       const states = await count(() => kmeans()({ out: place() }).run());
       expect(states).toBeLessThanOrEqual((performance.now() - began) / 2000);
     } finally {
-      Object.assign(checkpointPace, { everyMs: 0, times: 0 });
+      restore();
     }
   });
 });

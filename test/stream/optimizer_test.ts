@@ -7,11 +7,11 @@ import { describe, expect, it } from "vitest";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { permutation } from "../../src/feed/order.ts";
-import { checkpointPace } from "../../src/stream/checkpoints.ts";
 import { variable } from "../../src/stream/output.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
 import { useGpu } from "../support/gpu.ts";
+import { paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
 import { taskOf } from "../support/task.ts";
 import { cases } from "../support/tier.ts";
@@ -169,8 +169,7 @@ describe("an optimizer on the device", () => {
 
   it("goes on from any moment, under any budget, with the same bits", async () => {
     const wanted = await plan(undefined).run();
-    const pace = { ...checkpointPace };
-    Object.assign(checkpointPace, { everyMs: 0, times: 0 });
+    const restore = paceStates();
     const budgets = ["64 KiB", 17_000, 24_000, 18_000, 20_000];
     try {
       const moments = seeded(3);
@@ -201,7 +200,7 @@ describe("an optimizer on the device", () => {
       // a few were killed before there was anything to go on from
       expect(resumptions).toBeGreaterThan(0.75 * kills);
     } finally {
-      Object.assign(checkpointPace, pace);
+      restore();
     }
   });
 });

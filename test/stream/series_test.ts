@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { BudgetError, ChunkError, LedgerError, OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
@@ -9,6 +9,7 @@ import type { SeriesRunOptions, SeriesSpec } from "../../src/stream/series.ts";
 import { Series } from "../../src/stream/series.ts";
 import type { Progress } from "../../src/types.ts";
 import { useGpu } from "../support/gpu.ts";
+import { removeAfterAll } from "../support/kept_states.ts";
 import { taskOf } from "../support/task.ts";
 
 const gpu = useGpu();
@@ -133,13 +134,7 @@ function newPlace(): string {
   places.push(`memory:series_test/${places.length}`);
   return places.at(-1)!;
 }
-afterAll(async () => {
-  for (const place of places) {
-    const store = await openStore(place, { mode: "write" });
-    await store.deleteAll();
-    await store.close();
-  }
-});
+removeAfterAll("memory:series_test");
 
 async function filesOf(place: string): Promise<Record<string, string>> {
   const store = await openStore(place);
