@@ -8,7 +8,7 @@
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
 import { readAll } from "../array/array.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
-import { ChunkError } from "../errors.ts";
+import { ChunkError, OutputConflictError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import type { ByteRange } from "../store/byte_range.ts";
 import type { NumericType } from "../zarr/data_types.ts";
@@ -20,7 +20,7 @@ import { StoreView } from "../store/store_view.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
-import { removeArrays, writeArray, writeGroup } from "../zarr/group_writer.ts";
+import { writeArray, writeGroup } from "../zarr/group_writer.ts";
 import type {
   Corpus,
   GroupsInput,
@@ -86,8 +86,8 @@ async function identifyGroups(
       if (expected !== undefined && digest !== expected) throw changedInput(latents);
       return digest;
     };
-    const attributes = overwrite ? undefined : await attributesOf(copy);
-    const copied = attributes?.format === COPY_FORMAT ? attributes.source_digest : undefined;
+    const there = await digestOfCopy(copy);
+    const copied = overwrite ? undefined : there;
     // what has to be copied in any case is read once
     let found = copied === undefined && expected === undefined
       ? undefined
@@ -117,8 +117,20 @@ async function identifyGroups(
   }
 }
 
-async function attributesOf(store: Store): Promise<Record<string, unknown> | undefined> {
-  return (await readGroupAttributes(store).catch(() => undefined))?.attributes;
+/**
+ * Digest of the groups that a copy is of, if there is one and it is complete.
+ *
+ * @throws {OutputConflictError} If there is something else: whatever is copied over is gone, and it may be the
+ * input.
+ */
+async function digestOfCopy(copy: Store): Promise<unknown> {
+  const found = await readGroupAttributes(copy).catch(() => undefined);
+  if (found?.attributes.format === COPY_FORMAT) return found.attributes.source_digest;
+  if ((await copy.list("/")).length === 0) return undefined;
+  throw new OutputConflictError(
+    `Cannot copy frames to ${copy.place}: it holds something else, name another place`,
+    copy.place,
+  );
 }
 
 /**
@@ -404,7 +416,10 @@ function copySpecs({ frames, energy, utterances }: Corpus): ZarrArraySpec[] {
   ];
 }
 
-/** Copies frames and energies of all groups into one array each. Who made the group shows the copy. */
+/**
+ * Copies frames and energies of all groups into one array each. The group says from the start whose it is, and
+ * that it is complete once the caller says so.
+ */
 async function copyGroups(
   groups: readonly Group[],
   described: Corpus,
@@ -412,9 +427,10 @@ async function copyGroups(
   options: ReadOptions,
   onShare: (share: number) => void,
 ): Promise<string> {
-  await removeArrays(copy, []);
   const { energy, utterances } = described;
   const specs = copySpecs(described);
+  await writeGroup(copy, { attributes: { format: COPY_FORMAT, complete: false }, arrays: [] });
+  for (const name of ["energy", ...specs.map(({ name }) => name)]) await copy.deleteAll(`/${name}`);
   const [ids, speakers, ends] = specs.slice(-3) as [ZarrArraySpec, ZarrArraySpec, ZarrArraySpec];
   const writers = specs.slice(0, energy ? 2 : 1).map((own) => new ChunkWriter(copy, own));
   const contents = await readGroups(groups, options, onShare, async (group, array, values) => {

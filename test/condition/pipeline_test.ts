@@ -9,6 +9,7 @@ import { plan, run } from "../../src/condition/condition.ts";
 import { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { openStore } from "../../src/store/open_store.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import { conditioning } from "../reference/conditioning.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import type { SmallCorpus } from "../support/corpus.ts";
@@ -56,6 +57,22 @@ function newPlace(name: string): string {
   return places.at(-1)!;
 }
 removeAfterAll("memory:condition_test");
+
+/** A group of one array, as any program may leave it. */
+async function writeFrames(place: string): Promise<void> {
+  const store = await openStore(place, { mode: "write" });
+  const dims = ["frame", "feature"];
+  const frames = {
+    name: "frames",
+    dtype: "float32" as const,
+    shape: [4, 2],
+    chunkShape: [4, 2],
+    dims,
+  };
+  await writeArray(store, frames, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  await writeGroup(store, { attributes: {}, arrays: [frames] });
+  await store.close();
+}
 
 /** Files of a folder, by key. */
 async function filesOf(place: string): Promise<Map<string, string>> {
@@ -303,6 +320,24 @@ describe("condition.run()", () => {
     expect(keys).toContain("/notes.txt");
     expect(keys).not.toContain("/models/lag9_old.zarr/zarr.json");
     expect(keys.filter((key) => key !== "/notes.txt")).toEqual([...(await filesOf(out)).keys()]);
+  });
+
+  it("leaves frames.zarr alone where that is somebody else's, such as the input", async () => {
+    const folder = newPlace("beside the input");
+    const latents = `${folder}/frames.zarr`;
+    await writeGroups(planted, latents, 3);
+    const arrays = newPlace("beside arrays");
+    await writeFrames(`${arrays}/frames.zarr`);
+    for (const [out, input] of [[folder, latents], [arrays, latents]] as const) {
+      const files = await filesOf(out);
+      for (const overwrite of [false, true]) {
+        const config = { ...configOf(planted, out, ONE), input: { latents: input } };
+        await expect(run(gpu(), config, { overwrite })).rejects.toThrow(
+          `Cannot copy frames to ${out}/frames.zarr: it holds something else, name another place`,
+        );
+        expect(await filesOf(out)).toEqual(files);
+      }
+    }
   });
 
   it("says what is wrong with a configuration or an input before any work", async () => {
