@@ -87,7 +87,7 @@ export interface DecodeLanes {
   burnInRows: number;
   /**
    * Largest Hilbert distance that was accepted where two lanes meet: no later probability of a lane is
-   * off by a factor of more than e to it. NaN for a decode that has not finished.
+   * off by a factor of more than e to it, 4e-5 more if it had been below 2^-128. NaN for a decode that has not finished.
    */
   largestDistance: number;
   /** Rows that were run again, since a lane had started wrong. */

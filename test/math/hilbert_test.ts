@@ -20,10 +20,20 @@ describe("hilbertDistance()", () => {
     expect(hilbertDistance(vector(2, 8), vector(1, 1))).toBeCloseTo(Math.log(4), 12);
   });
 
-  it("is infinite where only one has mass, and looks away below 1e-30", () => {
+  it("is infinite where only one has mass, however little", () => {
     expect(hilbertDistance(vector(1, 1), vector(1, 0))).toBe(Infinity);
     expect(hilbertDistance(vector(0, 1), vector(1e-20, 1))).toBe(Infinity);
-    expect(hilbertDistance(vector(1e-31, 1), vector(0, 1))).toBe(0);
+    expect(hilbertDistance(vector(1e-300, 1), vector(0, 1))).toBe(Infinity);
+  });
+
+  it("sees however little there is, and below 2^-128 not what rounding does", () => {
+    const least = 2 ** -900;
+    expect(hilbertDistance(vector(1, least), vector(1, 3 * least))).toBeCloseTo(Math.log(3), 4);
+    expect(hilbertDistance(vector(1, 3 * least), vector(1, least))).toBeCloseTo(Math.log(3), 4);
+    expect(hilbertDistance(vector(1, least), vector(1, (1 + 2 ** -15) * least))).toBe(0);
+    const shallow = 2 ** -100;
+    expect(hilbertDistance(vector(1, shallow), vector(1, (1 + 2 ** -15) * shallow)))
+      .toBeCloseTo(2 ** -15, 7);
   });
 
   it("never grows under a matrix without zeros", () => {
