@@ -60,13 +60,13 @@ export class Assignment {
   ): Promise<{ ids: Int32Array; distances: Float32Array | Float64Array }> {
     const codes = Int32Array.from(ids);
     const squared = Float64Array.from(codes, (_, row) => nearness[2 * row]!);
-    const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
-    for (const decision of decisions) {
-      codes[decision.row] = decision.code;
-      squared[decision.row] = decision.squared;
+    const decided = await this.#nearTies.decide(tile, ids, nearness, signal);
+    for (const [i, row] of decided.rows.entries()) {
+      codes[row] = decided.codes[i]!;
+      squared[row] = decided.squared[i]!;
     }
     const { assignedRows, assignedInertia, nearTies } = this.#held;
-    nearTies[0]! += decisions.length;
+    nearTies[0]! += decided.rows.length;
     const { scale } = this.#points;
     const distances = createDistances(this.#points, codes.length);
     for (const [row, code] of codes.entries()) {

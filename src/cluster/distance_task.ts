@@ -16,7 +16,7 @@ import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import type { AssignmentShape } from "./assignment.ts";
 import * as assignment from "./assignment.ts";
 import { createDistances, distanceBytes } from "./assignment.ts";
-import { decisionBytes, readSome } from "./near_ties.ts";
+import { decisionBytes, readSome, rowsThat } from "./near_ties.ts";
 import type { PredictOptions } from "./predict_task.ts";
 import { predictIdentity } from "./predict_task.ts";
 import type { StoredDistances } from "./results.ts";
@@ -54,7 +54,7 @@ const LEAST_SQUARE = 2 ** -100;
 export async function exactly(
   points: Points,
   centroids: Float64Array,
-  { tile, rows, signal }: { tile: Tile; rows: readonly number[]; signal: AbortSignal },
+  { tile, rows, signal }: { tile: Tile; rows: Uint32Array; signal: AbortSignal },
   take: (row: number, squared: Float64Array) => void,
 ): Promise<void> {
   if (rows.length === 0) return;
@@ -89,16 +89,15 @@ export function allDistances(
       const distances = createDistances(points, rows * codes);
       // squares of so small differences may have vanished
       const least = points.features * LEAST_SQUARE;
-      const tiny: number[] = [];
-      for (let row = 0; row < rows; row++) {
+      const tiny = rowsThat(rows, (row) => {
         let isTiny = false;
         for (let code = 0; code < codes; code++) {
           const own = squared[code * stride + row]!;
           isTiny ||= own < least;
           distances[row * codes + code] = Math.sqrt(own) / points.scale;
         }
-        if (isTiny) tiny.push(row);
-      }
+        return isTiny;
+      });
       await exactly(points, centroids, { tile, rows: tiny, signal }, (row, all) => {
         all.forEach((own, code) => distances[row * codes + code] = Math.sqrt(own) / points.scale);
       });

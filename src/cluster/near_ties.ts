@@ -19,41 +19,58 @@ export const SMALLEST = 2 ** -126;
 export const ROUNDING_DEVIATIONS = 8;
 /** Rows that are read though nobody asked for them, rather than reading twice. */
 const MOST_GAP = 16;
+/** What is read at once, in f64. */
+const MOST_READ_BYTES = 4 * 2 ** 20;
 
-/** What a row turned out to be. */
-export interface Decision {
-  /** Row of the tile. */
-  row: number;
-  code: number;
-  /** Squared distance in the device's coordinates. */
-  squared: number;
-  /** `[features]`, the row in the device's coordinates. */
-  point: Float64Array;
+/** What rows of a tile turned out to be, row by row. */
+export interface Decisions {
+  /** Rows of the tile, ascending. */
+  rows: Uint32Array;
+  codes: Uint32Array;
+  /** Squared distances in the device's coordinates. */
+  squared: Float64Array;
 }
 
 /** Host bytes of deciding the rows of a tile, were it all of them: as they are read, in f64, and what they are. */
 export function decisionBytes({ features }: Points, tileRows: number): number {
-  return tileRows * (2 * 8 * features + 4 * 8);
+  return 2 * 8 * features * Math.min(tileRows, mostReadRows(features)) + tileRows * (2 * 4 + 8);
+}
+
+const mostReadRows = (features: number) =>
+  Math.max(1, Math.floor(MOST_READ_BYTES / (8 * features)));
+
+/** Which of so many rows are such, ascending. */
+export function rowsThat(rows: number, isSuch: (row: number) => boolean): Uint32Array {
+  const found = new Uint32Array(rows);
+  let count = 0;
+  for (let row = 0; row < rows; row++) {
+    if (isSuch(row)) found[count++] = row;
+  }
+  return found.subarray(0, count);
 }
 
 /**
  * Reads some rows of a tile, those together that lie close.
  *
  * @param rows Counted from the tile's first, ascending.
- * @param take Is handed each of them in the device's coordinates.
+ * @param take Is handed each of them in the device's coordinates, in memory that the next may overwrite.
  */
 export async function readSome(
   points: Points,
   tile: Tile,
-  rows: readonly number[],
+  rows: Uint32Array,
   signal: AbortSignal,
   take: (row: number, point: Float64Array) => void,
 ): Promise<void> {
   const { features } = points;
+  const most = mostReadRows(features);
   for (let next = 0; next < rows.length;) {
     const first = rows[next]!;
     let last = next;
-    while (last + 1 < rows.length && rows[last + 1]! - rows[last]! <= MOST_GAP) last++;
+    while (
+      last + 1 < rows.length && rows[last + 1]! - rows[last]! <= MOST_GAP &&
+      rows[last + 1]! - first < most
+    ) last++;
     const [start, end] = [tile.start + first, tile.start + rows[last]! + 1];
     const values = await points.readScaled(start, end, { signal });
     for (; next <= last; next++) {
@@ -90,22 +107,32 @@ export class NearTies {
     this.#coarseness = Math.sqrt(largest(rests));
   }
 
-  /** Decides the rows of a tile that need it, ascending, by what the kernels left. */
+  /**
+   * Decides the rows of a tile that need it, by what the kernels left.
+   *
+   * @param moved Is handed those that another code is nearer to, `[features]` in the device's coordinates.
+   */
   async decide(
     tile: Tile,
     ids: Uint32Array,
     nearness: Float32Array,
     signal: AbortSignal,
-  ): Promise<Decision[]> {
-    const close: number[] = [];
-    for (let row = 0; row < ids.length; row++) {
-      if (nearness[2 * row + 1]! <= this.#closeness(nearness[2 * row]!, ids[row]!)) close.push(row);
-    }
-    const decisions: Decision[] = [];
-    await readSome(this.#points, tile, close, signal, (row, point) => {
-      decisions.push({ row, point, ...this.#nearest(point) });
+    moved?: (point: Float64Array, from: number, to: number) => void,
+  ): Promise<Decisions> {
+    const rows = rowsThat(
+      ids.length,
+      (row) => nearness[2 * row + 1]! <= this.#closeness(nearness[2 * row]!, ids[row]!),
+    );
+    const codes = new Uint32Array(rows.length);
+    const squared = new Float64Array(rows.length);
+    let next = 0;
+    await readSome(this.#points, tile, rows, signal, (row, point) => {
+      const nearest = this.#nearest(point);
+      codes[next] = nearest.code;
+      squared[next++] = nearest.squared;
+      if (nearest.code !== ids[row]) moved?.(point, ids[row]!, nearest.code);
     });
-    return decisions;
+    return { rows, codes, squared };
   }
 
   /**

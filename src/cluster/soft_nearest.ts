@@ -8,7 +8,7 @@ import type { Points } from "../feed/points.ts";
 import { variable } from "../stream/output.ts";
 import type { Measure } from "./distance_task.ts";
 import { exactly } from "./distance_task.ts";
-import { ROUNDING, ROUNDING_DEVIATIONS, SMALLEST } from "./near_ties.ts";
+import { ROUNDING, ROUNDING_DEVIATIONS, rowsThat, SMALLEST } from "./near_ties.ts";
 import type { SoftPrediction, StoredSoftPrediction } from "./results.ts";
 import { openArrays } from "./results.ts";
 
@@ -71,12 +71,12 @@ export function softNearest(
         ids.set(own.subarray(0, topK), row * topK);
         weights.set(weigh(), row * topK);
       };
-      const unclear: number[] = [];
-      for (let row = 0; row < tile.end - tile.start; row++) {
+      const unclear = rowsThat(tile.end - tile.start, (row) => {
         sort((code) => squared[code * stride + row]!);
-        if (isClear()) keep(row);
-        else unclear.push(row);
-      }
+        if (!isClear()) return true;
+        keep(row);
+        return false;
+      });
       await exactly(points, centroids, { tile, rows: unclear, signal }, (row, all) => {
         sort((code) => all[code]!);
         keep(row);

@@ -8,7 +8,6 @@ import type { Points } from "../feed/points.ts";
 import type { Tile } from "../stream/pass.ts";
 import type { Held } from "../stream/task.ts";
 import type { Codes } from "./codes.ts";
-import type { Decision } from "./near_ties.ts";
 import { NearTies, ROUNDING } from "./near_ties.ts";
 
 /**
@@ -80,29 +79,23 @@ export class Tally {
     nearness: Float32Array,
     signal: AbortSignal,
   ): Promise<void> {
-    const decisions = await this.#nearTies.decide(tile, ids, nearness, signal);
-    const { counts, squared } = this.#held;
+    const { counts, squared, corrections } = this.#held;
+    const decided = await this.#nearTies.decide(tile, ids, nearness, signal, (point, from, to) => {
+      this.#add(corrections, to, point, 1);
+      this.#add(corrections, from, point, -1);
+    });
     let next = 0;
     for (let row = 0; row < tile.end - tile.start; row++) {
       let code = ids[row]!;
       let distance = nearness[2 * row]!;
-      const decision = decisions[next];
-      if (decision?.row === row) {
-        next++;
-        this.#correct(decision, code);
-        ({ code, squared: distance } = decision);
+      if (decided.rows[next] === row) {
+        code = decided.codes[next]!;
+        distance = decided.squared[next++]!;
       }
       counts[code]!++;
       squared[code]! += distance;
       this.#considerFar([tile.start + row, distance, code]);
     }
-  }
-
-  #correct({ code, point }: Decision, taken: number): void {
-    if (code === taken) return;
-    const { corrections } = this.#held;
-    this.#add(corrections, code, point, 1);
-    this.#add(corrections, taken, point, -1);
   }
 
   #add(sums: Float64Array, code: number, point: Float64Array, sign: 1 | -1): void {
