@@ -1,6 +1,6 @@
 /**
  * Where bytes live: keys and whole values, in memory, in files, in a browser's private file system,
- * or behind HTTP. A {@link Store} is also what zarrita reads from.
+ * or behind HTTP.
  *
  * @module
  */

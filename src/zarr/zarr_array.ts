@@ -1,46 +1,32 @@
 /**
- * Arrays of zarr v2 and v3 stores. zarrita decodes the chunks.
+ * Arrays of zarr v2 and v3 stores.
  *
  * @module
  */
 
-import * as zarr from "zarrita";
 import { ChunkError } from "../errors.ts";
-import { crc32c } from "../math/crc32c.ts";
-import { decodeFloat16, float32ToFloat16Bits } from "../math/half.ts";
-import type { NumericType } from "./data_types.ts";
-import { createElements, elementCount } from "./data_types.ts";
-import type { ByteRange } from "../store/byte_range.ts";
+import { decodeFloat16 } from "../math/half.ts";
+import { formatBytes } from "../math/format.ts";
 import type { Store } from "../store/store.ts";
-import type { DataType, NumericArray } from "../types.ts";
+import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { ArrayMetadata } from "./array_metadata.ts";
+import { parseArrayMetadata } from "./array_metadata.ts";
+import { createElements, elementBytes, elementCount } from "./data_types.ts";
+import { decodeBytes } from "./decoders.ts";
+import type { Size } from "./decompress.ts";
+import { parseJson } from "./json.ts";
+import { ShardIndexes } from "./shard_index.ts";
+import { decodeTexts, textBytes } from "./stored_text.ts";
+import { elementsOf } from "./stored_types.ts";
 
 // Chunks decoded at a time: hides a server's latency, and bounds what a read holds.
 const CONCURRENT_CHUNKS = 4;
-
-/** The parts of `zarr.json` and `.zarray` that are looked at here. */
-interface Metadata {
-  node_type?: string;
-  shape?: number[];
-  data_type?: unknown;
-  dtype?: unknown;
-  fill_value?: unknown;
-  codecs?: Codec[];
-  chunks?: number[];
-  chunk_grid?: { configuration?: { chunk_shape?: number[] } };
-  chunk_key_encoding?: { name?: string; configuration?: { separator?: string } };
-  dimension_separator?: string;
-  compressor?: { id: string } | null;
-  filters?: { id: string }[] | null;
-  dimension_names?: (string | null)[];
-  attributes?: Record<string, unknown>;
-}
-
-interface Codec {
-  name: string;
-  configuration?: { codecs?: Codec[]; index_codecs?: Codec[] };
-}
+/** Most bytes that a chunk is decoded to: what codecs and buffers of 32-bit lengths can have. */
+const MOST_CHUNK_BYTES = 2 ** 31;
+/** The same of strings, which do not say how long they are. */
+const MOST_TEXT_BYTES = 2 ** 28;
 
 /** How the elements of an array lie in files, and what is said of them. */
 export interface ZarrLayout {
@@ -57,27 +43,29 @@ export interface ZarrLayout {
 
 /** Reads the layout of an array whose path in the store is `/name`. */
 export async function readZarrLayout(store: Store, path: string): Promise<ZarrLayout> {
-  const { version, metadata } = await readMetadata(store, path, store.place + path);
-  const type = String(metadata.data_type ?? metadata.dtype);
-  const { _ARRAY_DIMENSIONS: dimsV2, ...attributes } = version === "v2"
-    ? await readAttributesV2(store, path)
-    : metadata.attributes ?? {};
+  const { shape, fileShape, elements, fileName, ...metadata } = await readMetadata(store, path);
+  const { _ARRAY_DIMENSIONS: dimsV2, ...attributes } = await readAttributes(store, path, metadata);
   return {
-    shape: metadata.shape ?? [],
-    dims: namesOf(metadata.dimension_names ?? dimsV2),
+    shape,
+    dims: namesOf(metadata.dimensionNames ?? dimsV2),
     attributes,
-    fileShape: fileShapeOf(metadata),
-    isText: type === "string" || /^.[US]/.test(type),
-    fileName: (position) => fileName(metadata, version, position),
+    fileShape,
+    isText: elements.kind === "text",
+    fileName,
   };
 }
 
-async function readAttributesV2(store: Store, path: string): Promise<Record<string, unknown>> {
-  const key = `${path}/.zattrs`;
+async function readAttributes(
+  store: Store,
+  folder: string,
+  { zarrFormat, attributes }: Pick<ArrayMetadata, "zarrFormat" | "attributes">,
+): Promise<Record<string, unknown>> {
+  if (zarrFormat === 3) return attributes;
+  const key = `${folder}/.zattrs`;
   const bytes = await store.get(key);
   if (!bytes) return {};
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return Object(parseJson(bytes));
   } catch (error) {
     const full = store.place + key;
     throw new ChunkError(`Cannot open "${full}": it is not JSON`, full, error);
@@ -97,106 +85,83 @@ function namesOf(names: unknown): readonly string[] | undefined {
  */
 export async function readZarrText(store: Store, path: string): Promise<string[]> {
   const full = store.place + path;
-  const { version } = await readMetadata(store, path, full);
-  const location = zarr.root(store).resolve(path);
-  try {
-    const array = version === "v3"
-      ? await zarr.open.v3(location, { kind: "array" })
-      : await zarr.open.v2(location, { kind: "array" });
-    const { data } = await zarr.get(array as zarr.Array<"string", Store>);
-    return Array.from(data, String);
-  } catch (error) {
-    throw new ChunkError(`Cannot read "${full}": ${(error as Error).message}`, full, error);
+  const metadata = await readMetadata(store, path);
+  const { elements, shape } = metadata;
+  if (elements.kind !== "text") {
+    throw new ChunkError(`Cannot read "${full}": its elements are numbers, wanted strings`, full);
   }
-}
-
-/** The codec `crc32c`: zarrita's own cuts the checksum off without a look. */
-class CheckedCrc32c {
-  readonly kind = "bytes_to_bytes";
-
-  static fromConfig(): CheckedCrc32c {
-    return new CheckedCrc32c();
-  }
-
-  encode(): Uint8Array {
-    throw new TypeError("Cannot encode: this codec only reads");
-  }
-
-  decode(bytes: Uint8Array): Uint8Array {
-    const body = bytes.subarray(0, Math.max(0, bytes.byteLength - 4));
-    const stored = bytes.byteLength < 4
-      ? NaN
-      : new DataView(bytes.buffer, bytes.byteOffset).getUint32(body.byteLength, true);
-    if (crc32c(body) !== stored) {
-      throw new RangeError(`its ${bytes.byteLength} bytes do not match their checksum`);
-    }
-    return body;
-  }
-
-  computeEncodedSize(bytes: number): number {
-    return bytes + 4;
-  }
+  const { fill, type } = elements;
+  // strings are read as their numbers in this list
+  const texts = [fill];
+  const chunks = new ChunkReader<Uint32Array>(store, path, metadata, {
+    size: (count) => {
+      const each = textBytes(type);
+      const exact = each && each * count;
+      return { exact, most: exact ?? MOST_TEXT_BYTES };
+    },
+    decode: (bytes, count) => {
+      const first = texts.length;
+      for (const text of decodeTexts(bytes, type, count)) texts.push(text);
+      return Uint32Array.from({ length: count }, (_, i) => first + i);
+    },
+    fill: 0,
+    create: (length) => new Uint32Array(length),
+  });
+  const values = shape.length === 0
+    ? await chunks.readSingle()
+    : await chunks.readRows(0, shape[0]!, undefined);
+  return Array.from(values, (index) => {
+    const text = texts[index];
+    if (text !== undefined) return text;
+    throw new ChunkError(`Cannot read "${full}": a chunk is missing, and no string stands for it`, full);
+  });
 }
 
 /**
  * Opens an array of a zarr store.
  *
  * @param path Of the array in the store: `/` or `/name`.
- * @throws {ChunkError} If there is no such array, or its element type or a codec is not known.
+ * @throws {ChunkError} If there is no such array, or anything its metadata say is not known.
  */
 export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedArray> {
-  const folder = path === "/" ? "" : path.replace(/\/$/, "");
+  const folder = path.replace(/\/$/, "");
   const full = store.place + folder;
-  const { version, key, metadata } = await readMetadata(store, folder, full);
-  zarr.registry.set("crc32c", () => Promise.resolve(CheckedCrc32c));
-  const unknown = codecNames(metadata, version).find((name) => !zarr.registry.has(name as "bytes"));
-  if (unknown !== undefined) {
-    throw new ChunkError(
-      `Cannot open "${full}": its codec "${unknown.replace(/^numcodecs\./, "")}" is not known`,
-      full,
-    );
+  const metadata = await readMetadata(store, folder);
+  const { shape, chunkShape, elements, dimensionNames } = metadata;
+  if (elements.kind === "text") {
+    throw new ChunkError(`Cannot open "${full}": its elements are string, wanted numbers`, full);
   }
-  const { readable, isHalf } = readableMetadata(store, key, metadata);
-  const location = zarr.root(readable).resolve(folder || "/");
-  let array: OpenArray;
-  try {
-    array = version === "v3"
-      ? await zarr.open.v3(location, { kind: "array" })
-      : await zarr.open.v2(location, { kind: "array" });
-  } catch (error) {
-    throw new ChunkError(`Cannot open "${full}": ${(error as Error).message}`, full, error);
-  }
-  const { shape, chunks } = array;
   if (shape.length === 0) {
     throw new ChunkError(
       `Cannot open "${full}": it holds a single value, wanted at least one axis`,
       full,
     );
   }
-  if (!array.is("number") && !array.is("bigint") && !array.is("boolean")) {
-    throw new ChunkError(
-      `Cannot open "${full}": its elements are ${array.dtype}, wanted numbers`,
-      full,
-    );
-  }
-  const names = array.dimensionNames ?? array.attrs._ARRAY_DIMENSIONS;
-  const fileOf = (position: readonly number[]) =>
-    `${full}/${fileName(metadata, version, position.map(inFiles))}`;
-  const fileShape = fileShapeOf(metadata);
-  const inFiles = (index: number, axis: number) =>
-    Math.floor(index * chunks[axis]! / fileShape[axis]!);
+  const { type, fill } = elements;
+  const names = dimensionNames ??
+    (await readAttributes(store, folder, metadata))._ARRAY_DIMENSIONS;
+  const chunks = new ChunkReader<NumericArray>(store, folder, metadata, {
+    size: (count) => {
+      const exact = count * elementBytes(type.dtype);
+      return { exact, most: exact };
+    },
+    decode: (bytes) => elementsOf(type, bytes),
+    fill,
+    create: (length) => createElements(type.dtype, length),
+  });
   const read = async (start: number, end: number, { signal }: ReadOptions = {}) => {
     signal?.throwIfAborted();
     checkRows(shape, start, end);
-    return await readRows(array, start, end, fileOf, signal);
+    return await chunks.readRows(start, end, signal);
   };
   const readBits = async (start: number, end: number, options?: ReadOptions) =>
     await read(start, end, options) as Uint16Array;
+  const isHalf = type.dtype === "float16";
   return {
     shape,
-    dtype: isHalf ? "float16" : array.dtype as DataType,
+    dtype: type.dtype,
     dims: namesOf(names),
-    chunkRows: chunks[0]!,
+    chunkRows: Math.max(1, chunkShape[0]!),
     wholeChunks: true,
     read: isHalf
       ? async (start, end, options) => decodeFloat16(await readBits(start, end, options))
@@ -206,24 +171,21 @@ export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedAr
   };
 }
 
-async function readMetadata(
-  store: Store,
-  folder: string,
-  full: string,
-): Promise<{ version: "v2" | "v3"; key: string; metadata: Metadata }> {
-  for (const [version, name] of [["v3", "zarr.json"], ["v2", ".zarray"]] as const) {
+async function readMetadata(store: Store, folder: string): Promise<ArrayMetadata> {
+  const full = store.place + folder;
+  for (const [zarrFormat, name] of [[3, "zarr.json"], [2, ".zarray"]] as const) {
     const key = `${folder}/${name}`;
     const bytes = await store.get(key);
     if (!bytes) continue;
-    let metadata: Metadata;
     try {
-      metadata = JSON.parse(new TextDecoder().decode(bytes));
+      if (zarrFormat === 3 && isGroup(bytes)) break;
+      return parseArrayMetadata(bytes, zarrFormat);
     } catch (error) {
-      const path = store.place + key;
-      throw new ChunkError(`Cannot open "${path}": it is not JSON`, path, error);
+      const isJson = !(error instanceof SyntaxError);
+      const path = isJson ? full : store.place + key;
+      const reason = isJson ? (error as Error).message : "it is not JSON of an array";
+      throw new ChunkError(`Cannot open "${path}": ${reason}`, path, error);
     }
-    if (version === "v3" && metadata.node_type !== "array") break;
-    return { version, key, metadata };
   }
   throw new ChunkError(
     `Cannot open "${full}": there is no zarr array, wanted the place of one, as in ` +
@@ -232,114 +194,178 @@ async function readMetadata(
   );
 }
 
-function fileShapeOf({ chunk_grid, chunks }: Metadata): readonly number[] {
-  return chunk_grid?.configuration?.chunk_shape ?? chunks ?? [];
+function isGroup(bytes: Uint8Array): boolean {
+  return (parseJson(bytes) as { node_type?: unknown } | null)?.node_type !== "array";
 }
 
-/** Name of a file by its position in the grid of files. */
-function fileName(
-  metadata: Metadata,
-  version: "v2" | "v3",
-  position: readonly number[],
-): string {
-  if (version === "v2") return position.join(metadata.dimension_separator ?? ".");
-  const { name = "default", configuration } = metadata.chunk_key_encoding ?? {};
-  return name === "default"
-    ? ["c", ...position].join(configuration?.separator ?? "/")
-    : position.join(configuration?.separator ?? ".");
+/** What the elements of a chunk are made of. */
+interface ElementCoding<Values extends NumericArray> {
+  /** Bytes of so many elements. */
+  size(count: number): Size;
+  decode(bytes: Uint8Array, count: number): Values;
+  /** What elements are that are not stored. */
+  fill: number | bigint;
+  /** Elements that are 0. */
+  create(length: number): Values;
 }
 
-function codecNames(metadata: Metadata, version: "v2" | "v3"): string[] {
-  if (version === "v2") {
-    const codecs = [...metadata.filters ?? [], ...metadata.compressor ? [metadata.compressor] : []];
-    // zarrita translates this one
-    return codecs.map(({ id }) => `numcodecs.${id.replace(/^numcodecs\./, "")}`)
-      .filter((name) => name !== "numcodecs.fixedscaleoffset");
+/** A chunk in memory, and how far apart neighbours along each axis lie; no data where it is not stored. */
+interface Chunk<Values extends NumericArray> {
+  data: Values | undefined;
+  strides: readonly number[];
+}
+
+/** Reads rows of an array chunk by chunk. */
+class ChunkReader<Values extends NumericArray> {
+  readonly #store: Store;
+  readonly #folder: string;
+  readonly #metadata: ArrayMetadata;
+  readonly #coding: ElementCoding<Values>;
+  readonly #indexes: ShardIndexes | undefined;
+  /** Of the elements of a chunk. */
+  readonly #strides: readonly number[];
+
+  constructor(
+    store: Store,
+    folder: string,
+    metadata: ArrayMetadata,
+    coding: ElementCoding<Values>,
+  ) {
+    this.#store = store;
+    this.#folder = folder;
+    this.#metadata = metadata;
+    this.#coding = coding;
+    const { shards, axisOrder, chunkShape } = metadata;
+    this.#indexes = shards &&
+      new ShardIndexes(shards, (key, range) => store.getRange(key, range));
+    const strides = chunkShape.map(() => 1);
+    let stride = 1;
+    for (const axis of axisOrder.toReversed()) {
+      strides[axis] = stride;
+      stride *= chunkShape[axis]!;
+    }
+    this.#strides = strides;
   }
-  const names = (codecs: Codec[] = []): string[] =>
-    codecs.flatMap(({ name, configuration }) =>
-      name === "sharding_indexed"
-        ? [...names(configuration?.codecs), ...names(configuration?.index_codecs)]
-        : [name]
-    );
-  return names(metadata.codecs);
-}
 
-/** The store as zarrita shall see it: half floats as their bits, and a fill value for every type. */
-function readableMetadata(
-  store: Store,
-  metadataKey: string,
-  metadata: Metadata,
-): { readable: zarr.AsyncReadable; isHalf: boolean } {
-  const isHalf = metadata.data_type === "float16" || /^.f2$/.test(String(metadata.dtype));
-  const seen: Metadata = { ...metadata, fill_value: metadata.fill_value ?? 0 };
-  if (isHalf) {
-    if (metadata.data_type) seen.data_type = "uint16";
-    else seen.dtype = String(metadata.dtype).replace("f", "u");
-    const fill = seen.fill_value;
-    seen.fill_value = /^0x/.test(String(fill)) ? Number(fill) : float32ToFloat16Bits(Number(fill));
+  /** The one element of an array without axes. */
+  async readSingle(): Promise<Values> {
+    const { data } = await this.#readChunk([], undefined);
+    return data ?? this.#filled(1);
   }
-  const bytes = new TextEncoder().encode(JSON.stringify(seen));
-  const readable = {
-    get: (key: string) => key === metadataKey ? Promise.resolve(bytes) : store.get(key),
-    getRange: (key: string, range: ByteRange) => store.getRange(key, range),
-  };
-  return { readable, isHalf };
-}
 
-type OpenArray = zarr.Array<zarr.DataType, zarr.AsyncReadable>;
-type Chunk = zarr.Chunk<zarr.NumberDataType>;
+  /** Rows [start, end) in C order. */
+  async readRows(start: number, end: number, signal: AbortSignal | undefined): Promise<Values> {
+    const { shape, chunkShape: chunks } = this.#metadata;
+    const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+    const whole = wholeChunk(this.#metadata, start, end);
+    const wholeRead = whole && await this.#readChunk(whole, signal);
+    if (wholeRead?.data && wholeRead.strides.join() === strides.join()) {
+      return wholeRead.data.subarray(0, (end - start) * strides[0]!) as Values;
+    }
+    const values = this.#create(start, end, strides[0]!);
+    const first = shape.map((_, axis) => axis === 0 ? start : 0);
+    const last = shape.map((size, axis) => axis === 0 ? end : size);
+    const { fill } = this.#coding;
 
-/** Rows [start, end) in C order. */
-async function readRows(
-  array: OpenArray,
-  start: number,
-  end: number,
-  fileOf: (position: readonly number[]) => string,
-  signal: AbortSignal | undefined,
-): Promise<NumericArray> {
-  const { shape, chunks } = array;
-  const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
-  const whole = wholeChunk(array, start, end);
-  if (whole) {
-    const { data, stride } = await readChunk(array, whole, fileOf(whole), signal);
-    if (stride.join() === strides.join()) return data.subarray(0, (end - start) * strides[0]!);
+    const positions = chunkPositions(first, last, chunks);
+    const work = async () => {
+      for (const position of positions) {
+        signal?.throwIfAborted();
+        const chunk = wholeRead ?? await this.#readChunk(position, signal);
+        // where chunk and rows meet, along each axis
+        const from = position.map((index, axis) => Math.max(first[axis]!, index * chunks[axis]!));
+        const to = position.map((index, axis) => Math.min(last[axis]!, (index + 1) * chunks[axis]!));
+        const counts = to.map((stop, axis) => stop - from[axis]!);
+        const at = offsetOf(from.map((row, axis) => row - first[axis]!), strides);
+        if (!chunk.data) {
+          fillBlock(counts, fill, values, strides, at);
+          continue;
+        }
+        copyBlock(
+          counts,
+          chunk.data,
+          chunk.strides,
+          offsetOf(from.map((row, axis) => row - position[axis]! * chunks[axis]!), chunk.strides),
+          values,
+          strides,
+          at,
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENT_CHUNKS }, work));
+    return values;
   }
-  const values = createElements(array.dtype as NumericType, (end - start) * strides[0]!);
-  const first = shape.map((_, axis) => axis === 0 ? start : 0);
-  const last = shape.map((size, axis) => axis === 0 ? end : size);
 
-  const positions = chunkPositions(first, last, chunks);
-  const work = async () => {
-    for (const position of positions) {
-      signal?.throwIfAborted();
-      const chunk = await readChunk(array, position, fileOf(position), signal);
-      // where chunk and rows meet, along each axis
-      const from = position.map((index, axis) => Math.max(first[axis]!, index * chunks[axis]!));
-      const to = position.map((index, axis) => Math.min(last[axis]!, (index + 1) * chunks[axis]!));
-      const counts = to.map((stop, axis) => stop - from[axis]!);
-      copyBlock(
-        counts,
-        chunk.data,
-        chunk.stride,
-        offsetOf(from.map((row, axis) => row - position[axis]! * chunks[axis]!), chunk.stride),
-        values,
-        strides,
-        offsetOf(from.map((row, axis) => row - first[axis]!), strides),
+  #create(start: number, end: number, rowElements: number): Values {
+    try {
+      return this.#coding.create((end - start) * rowElements);
+    } catch (error) {
+      throw new RangeError(
+        `Cannot read rows ${start} to ${end} of "${this.#store.place + this.#folder}": no array ` +
+          `has room for their ${(end - start) * rowElements} elements`,
+        { cause: error },
       );
     }
-  };
-  await Promise.all(Array.from({ length: CONCURRENT_CHUNKS }, work));
-  return values;
+  }
+
+  #filled(length: number): Values {
+    const values = this.#coding.create(length);
+    fillBlock([length], this.#coding.fill, values, [1], 0);
+    return values;
+  }
+
+  async #readChunk(
+    position: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<Chunk<Values>> {
+    const { chunkShape, fileShape, fileName, decoders } = this.#metadata;
+    const strides = this.#strides;
+    const perFile = chunkShape.map((size, axis) => fileShape[axis]! / size);
+    const file = position.map((index, axis) => Math.floor(index / perFile[axis]!));
+    const key = `${this.#folder}/${fileName(file)}`;
+    const path = this.#store.place + key;
+    try {
+      const within = position.map((index, axis) => index - file[axis]! * perFile[axis]!);
+      const bytes = await this.#readBytes(key, within);
+      signal?.throwIfAborted();
+      if (!bytes) return { data: undefined, strides };
+      const count = elementCount(chunkShape);
+      const size = this.#coding.size(count);
+      if (size.most > MOST_CHUNK_BYTES) {
+        throw new RangeError(
+          `its chunks are ${formatBytes(size.most)}, wanted ${formatBytes(MOST_CHUNK_BYTES)} at most`,
+        );
+      }
+      const decoded = await decodeBytes(bytes, decoders, size);
+      signal?.throwIfAborted();
+      return { data: this.#coding.decode(decoded, count), strides };
+    } catch (error) {
+      signal?.throwIfAborted();
+      const reason = (error as Error).message;
+      throw new ChunkError(`Cannot read chunk ${position} in "${path}": ${reason}`, path, error);
+    }
+  }
+
+  /** The bytes of a chunk; `undefined` if it is not stored. */
+  async #readBytes(key: string, within: readonly number[]): Promise<Uint8Array | undefined> {
+    if (!this.#indexes) return await this.#store.get(key);
+    const range = await this.#indexes.find(key, within);
+    if (!range) return undefined;
+    const bytes = await this.#store.getRange(key, range);
+    if (bytes?.length === range.length) return bytes;
+    throw new RangeError(
+      `its shard has ${bytes?.length ?? 0} bytes of it, its index says ${range.length}`,
+    );
+  }
 }
 
 /** The chunk that rows [start, end) are all of: it needs no copying. `undefined` if there is none. */
 function wholeChunk(
-  { shape, chunks }: OpenArray,
+  { shape, chunkShape }: ArrayMetadata,
   start: number,
   end: number,
 ): number[] | undefined {
-  const [chunkRows, ...inner] = chunks as [number, ...number[]];
+  const [chunkRows, ...inner] = chunkShape as [number, ...number[]];
   const isWhole = start % chunkRows === 0 && start < end &&
     end === Math.min(shape[0]!, start + chunkRows) &&
     inner.every((size, axis) => size === shape[axis + 1]);
@@ -368,38 +394,28 @@ export function* chunkPositions(
   }
 }
 
-async function readChunk(
-  array: OpenArray,
-  position: number[],
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<{ data: NumericArray; stride: readonly number[] }> {
-  let chunk: Chunk;
-  try {
-    chunk = await array.getChunk(position, signal ? { signal } : {}) as Chunk;
-  } catch (error) {
-    signal?.throwIfAborted();
-    const { message, cause } = error as Error;
-    const reason = cause instanceof Error ? `${message}: ${cause.message}` : message;
-    throw new ChunkError(`Cannot read chunk ${position} in "${path}": ${reason}`, path, error);
-  }
-  const { stride } = chunk;
-  const data = chunk.data as NumericArray;
-  const wanted = elementCount(array.chunks);
-  if (data.length !== wanted) {
-    // raw chunks that are cut short would else be read as zeros
-    throw new ChunkError(
-      `Cannot read chunk ${position} in "${path}": it holds ${data.length} elements, wanted ` +
-        `${wanted}`,
-      path,
-    );
-  }
-  const isBool = (data as unknown) instanceof zarr.BoolArray;
-  return { data: isBool ? new Uint8Array(data.buffer, data.byteOffset, wanted) : data, stride };
-}
-
 function offsetOf(position: readonly number[], strides: readonly number[]): number {
   return position.reduce((offset, index, axis) => offset + index * strides[axis]!, 0);
+}
+
+/** Gives the elements of a block a value. */
+function fillBlock(
+  counts: readonly number[],
+  value: number | bigint,
+  target: NumericArray,
+  strides: readonly number[],
+  offset: number,
+): void {
+  // elements are 0 to begin with
+  if (value === 0n || Object.is(value, 0)) return;
+  const fill = (axis: number, at: number) => {
+    if (axis === counts.length - 1) {
+      (target as Float32Array).fill(value as number, at, at + counts[axis]!);
+      return;
+    }
+    for (let i = 0; i < counts[axis]!; i++) fill(axis + 1, at + i * strides[axis]!);
+  };
+  fill(0, offset);
 }
 
 /** Copies a block of `counts` elements between two layouts, runs of memory at once. */
