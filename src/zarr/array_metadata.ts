@@ -204,7 +204,9 @@ function extension(what: string, value: unknown): Extension {
     throw new RangeError(`its ${what} is ${show(value)}, wanted a name and a configuration`);
   }
   for (const key of Object.keys(others)) {
-    throw new RangeError(`its ${what} ${JSON.stringify(name)} has an unknown ${JSON.stringify(key)}`);
+    throw new RangeError(
+      `its ${what} ${JSON.stringify(name)} has an unknown ${JSON.stringify(key)}`,
+    );
   }
   return { name, options: configuration };
 }
@@ -261,7 +263,9 @@ function dimensionNames(
   const isRight = Array.isArray(names) && names.length === shape.length &&
     names.every((name) => typeof name === "string" || name === null);
   if (isRight) return names;
-  throw new RangeError(`its dimension names are ${show(names)}, wanted one for each of ${shape.length}`);
+  throw new RangeError(
+    `its dimension names are ${show(names)}, wanted one for each of ${shape.length}`,
+  );
 }
 
 function fileNameV3(encoding: unknown): (position: readonly number[]) => string {
@@ -297,7 +301,11 @@ function parseCodecs(list: unknown, type: TypeV3, shape: readonly number[]): Cod
   const filters: Decoder[] = [];
   let axes = shape.map((_, axis) => axis);
   let next = codecs.shift();
-  for (; next && (next.name === "transpose" || FILTERS_V3[next.name]); next = codecs.shift()) {
+  for (
+    ;
+    next && (next.name === "transpose" || ownValue(FILTERS_V3, next.name));
+    next = codecs.shift()
+  ) {
     const { name, options } = next;
     if (name !== "transpose") {
       filters.push(createDecoder(name, ownValue(FILTERS_V3, name), options));
@@ -311,9 +319,12 @@ function parseCodecs(list: unknown, type: TypeV3, shape: readonly number[]): Cod
   if (next?.name === "sharding_indexed") {
     if (filters.length > 0) throw new RangeError(`its filter stands before "sharding_indexed"`);
     const [behind] = codecs;
-    if (behind) throw new RangeError(`its codec ${show(behind.name)} stands behind "sharding_indexed"`);
+    if (behind) {
+      throw new RangeError(`its codec ${show(behind.name)} stands behind "sharding_indexed"`);
+    }
     return parseSharding(next.options, type, shape, axes);
   }
+  const stored = typeOfBytes(next, type, filters);
   const decoders = codecs.map(({ name, options }) =>
     createDecoder(name, ownValue(BYTE_CODECS_V3, name), options)
   );
@@ -322,7 +333,7 @@ function parseCodecs(list: unknown, type: TypeV3, shape: readonly number[]): Cod
     decoders: [...filters, ...decoders],
     axisOrder: axes,
     shards: undefined,
-    type: typeOfBytes(next, type, filters),
+    type: stored,
   };
 }
 
@@ -406,7 +417,9 @@ function parseSharding(
   const shardShape = axes.map((axis) => shape[axis]!);
   const chunkShape = sizes("chunk shape in shards", chunk_shape, shardShape);
   if (shardShape.some((size, axis) => size > 0 && size % chunkShape[axis]! !== 0)) {
-    throw new RangeError(`its shards of [${shardShape}] are no multiple of its chunks, [${chunkShape}]`);
+    throw new RangeError(
+      `its shards of [${shardShape}] are no multiple of its chunks, [${chunkShape}]`,
+    );
   }
   const inner = parseCodecs(codecs, type, chunkShape);
   if (inner.shards) throw new RangeError(`its shards hold shards, wanted chunks in them`);

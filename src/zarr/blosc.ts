@@ -41,7 +41,9 @@ export async function decompressBlosc(bytes: Uint8Array, size: Size): Promise<Ui
   checkSize(total, size);
   if (flags & FLAGS.copied) {
     if (storedBytes !== total + HEADER_BYTES) {
-      throw new RangeError(`it holds ${storedBytes - HEADER_BYTES} bytes, its header says ${total}`);
+      throw new RangeError(
+        `it holds ${storedBytes - HEADER_BYTES} bytes, its header says ${total}`,
+      );
     }
     return bytes.slice(HEADER_BYTES);
   }

@@ -33,7 +33,7 @@ interface Codec {
   /** Its options, by what is to be said of a wrong value. */
   options: Record<string, (value: unknown) => boolean>;
   required?: readonly string[];
-  create(options: Options): Decoder;
+  create(options: Options, name: string): Decoder;
 }
 
 const whole = (value: unknown) => Number.isSafeInteger(value);
@@ -101,14 +101,18 @@ const bitround: Codec = {
 };
 
 const delta: Codec = elementwise({}, undoDelta, (decoded, encoded) => {
-  const isSameKind = isFloat(decoded) === isFloat(encoded) && decoded !== "bool";
-  return isSameKind && encoded !== "bool" && canRound(encoded, decoded);
+  // numpy sums floats of two types, or signed and unsigned numbers, in a third one
+  const kind = (dtype: string) => isFloat(decoded) ? dtype : dtype.replace(/\d+/, "");
+  return decoded !== "bool" && kind(decoded) === kind(encoded);
 });
 
 const quantize: Codec = elementwise(
   { digits: whole },
   convert,
-  (decoded, encoded) => isFloat(decoded) && isFloat(encoded) && canRound(encoded, decoded),
+  (decoded, encoded) =>
+    isFloat(decoded) && isFloat(encoded) &&
+    // halves of doubles would be rounded twice here
+    !(decoded === "float16" && encoded === "float64"),
 );
 
 const fixedscaleoffset: Codec = elementwise(
@@ -168,11 +172,13 @@ export const FILTERS_V3: Readonly<Record<string, Codec>> = {
 export function createDecoder(name: string, codec: Codec | undefined, options: Options): Decoder {
   if (!codec) throw unknownCodec(name);
   checkOptions(name, options, codec);
-  return codec.create(options);
+  return codec.create(options, name);
 }
 
 export function unknownCodec(name: string): RangeError {
-  return new RangeError(`its codec ${JSON.stringify(name.replace(/^numcodecs\./, ""))} is not known`);
+  return new RangeError(
+    `its codec ${JSON.stringify(name.replace(/^numcodecs\./, ""))} is not known`,
+  );
 }
 
 /** Refuses options that a codec does not have. */
@@ -249,11 +255,13 @@ function elementwise(
   return {
     options: { dtype: type, astype: type, ...options },
     required: ["dtype", ...Object.keys(options)],
-    create: (own) => {
+    create: (own, name) => {
       const decoded = storedType(own.dtype)!;
       const encoded = storedType(own.astype ?? own.dtype)!;
       if (!isKnown(decoded.dtype, encoded.dtype, own)) {
-        throw new RangeError(`its filter takes ${decoded.dtype} to ${encoded.dtype}, ${show(own)}`);
+        throw new RangeError(
+          `its codec ${show(name)} takes ${decoded.dtype} to ${encoded.dtype}, by ${show(own)}`,
+        );
       }
       const [wide, narrow] = [elementBytes(decoded.dtype), elementBytes(encoded.dtype)];
       return {
@@ -279,11 +287,6 @@ interface Types {
   encoded: StoredType["dtype"];
 }
 
-/** Whether numbers become those of another type by a single rounding here: half of f64 would take two. */
-function canRound(from: Types["encoded"], to: Types["decoded"]): boolean {
-  return to !== "float16" || from !== "float64";
-}
-
 /** Elements as bytes of a type; halves are given as their bits. */
 function storedBytes({ dtype, isBigEndian }: StoredType, values: NumericArray): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -295,12 +298,13 @@ function storedBytes({ dtype, isBigEndian }: StoredType, values: NumericArray): 
 }
 
 /** Sums of all elements up to each one, rounded or wrapped as elements of their type are. */
-function undoDelta(differences: NumericArray, types: Types): NumericArray {
-  const { decoded, encoded } = types;
+function undoDelta(differences: NumericArray, { decoded }: Types): NumericArray {
   const sums = createElements(decoded, differences.length);
   if (sums instanceof BigInt64Array || sums instanceof BigUint64Array) {
     let sum = 0n;
-    for (let i = 0; i < sums.length; i++) sum = sums[i] = BigInt.asIntN(64, sum + BigInt(differences[i]!));
+    for (let i = 0; i < sums.length; i++) {
+      sum = sums[i] = BigInt.asIntN(64, sum + BigInt(differences[i]!));
+    }
     return sums;
   }
   if (!isFloat(decoded)) {
@@ -313,12 +317,11 @@ function undoDelta(differences: NumericArray, types: Types): NumericArray {
     }
     return sums;
   }
-  const steps = convert(differences, types);
-  if (decoded === "float16") return sumHalves(steps as Uint16Array);
+  if (decoded === "float16") return sumHalves(differences as Uint16Array);
   let sum = -0;
   for (let i = 0; i < sums.length; i++) {
     // a typed array rounds to its type
-    sums[i] = sum + (steps[i] as number);
+    sums[i] = sum + (differences[i] as number);
     sum = sums[i] as number;
   }
   return sums;

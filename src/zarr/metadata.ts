@@ -126,9 +126,7 @@ export async function readGroupAttributes(
       return { zarrFormat, attributes: groupAttributes(bytes, zarrFormat) };
     } catch (cause) {
       const path = store.place + key;
-      const reason = cause instanceof RangeError
-        ? cause.message
-        : "it is not JSON of a zarr group";
+      const reason = cause instanceof RangeError ? cause.message : "it is not JSON of a zarr group";
       throw new ChunkError(`Cannot read "${path}": ${reason}`, path, cause);
     }
   }

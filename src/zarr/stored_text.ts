@@ -88,11 +88,15 @@ function decodeVariable(bytes: Uint8Array, count: number): string[] {
   const texts: string[] = [];
   for (let i = 0; i < count; i++) {
     const length = next();
-    if (at + length > bytes.length) throw new RangeError(`its ${bytes.length} bytes end in a string`);
+    if (at + length > bytes.length) {
+      throw new RangeError(`its ${bytes.length} bytes end in a string`);
+    }
     texts.push(decodeUtf8(bytes.subarray(at, at + length)));
     at += length;
   }
-  if (at !== bytes.length) throw new RangeError(`its ${bytes.length} bytes go on after its strings`);
+  if (at !== bytes.length) {
+    throw new RangeError(`its ${bytes.length} bytes go on after its strings`);
+  }
   return texts;
 }
 

@@ -113,7 +113,10 @@ export async function readZarrText(store: Store, path: string): Promise<string[]
   return Array.from(values, (index) => {
     const text = texts[index];
     if (text !== undefined) return text;
-    throw new ChunkError(`Cannot read "${full}": a chunk is missing, and no string stands for it`, full);
+    throw new ChunkError(
+      `Cannot read "${full}": a chunk is missing, and no string stands for it`,
+      full,
+    );
   });
 }
 
@@ -274,7 +277,9 @@ class ChunkReader<Values extends NumericArray> {
         const chunk = wholeRead ?? await this.#readChunk(position, signal);
         // where chunk and rows meet, along each axis
         const from = position.map((index, axis) => Math.max(first[axis]!, index * chunks[axis]!));
-        const to = position.map((index, axis) => Math.min(last[axis]!, (index + 1) * chunks[axis]!));
+        const to = position.map((index, axis) =>
+          Math.min(last[axis]!, (index + 1) * chunks[axis]!)
+        );
         const counts = to.map((stop, axis) => stop - from[axis]!);
         const at = offsetOf(from.map((row, axis) => row - first[axis]!), strides);
         if (!chunk.data) {
@@ -333,7 +338,9 @@ class ChunkReader<Values extends NumericArray> {
       const size = this.#coding.size(count);
       if (size.most > MOST_CHUNK_BYTES) {
         throw new RangeError(
-          `its chunks are ${formatBytes(size.most)}, wanted ${formatBytes(MOST_CHUNK_BYTES)} at most`,
+          `its chunks are ${formatBytes(size.most)}, wanted ${
+            formatBytes(MOST_CHUNK_BYTES)
+          } at most`,
         );
       }
       const decoded = await decodeBytes(bytes, decoders, size);
