@@ -20,7 +20,7 @@ import {
   statfs,
 } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
 import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
@@ -210,6 +210,8 @@ export class FileStore implements Store {
   }
 
   #path(parts: readonly string[]): string {
+    const bad = sep === "\\" && parts.find((part) => /[\\:]/.test(part));
+    if (bad) throw new TypeError(`Cannot use the name "${bad}": Windows has no such file names`);
     return join(this.#folder, ...parts);
   }
 }

@@ -110,7 +110,7 @@ function parseV2(metadata: Json): ArrayMetadata {
   // other keys are to be ignored, as the format has it
   const { dtype, order, fill_value = null, filters = null, compressor = null } = metadata;
   const shape = sizes("shape", metadata.shape);
-  const chunkShape = sizes("chunks", metadata.chunks, shape);
+  const chunkShape = sizes("chunk shape", metadata.chunks, shape);
   if (order !== "C" && order !== "F") {
     throw new RangeError(`its order is ${show(order)}, wanted "C" or "F"`);
   }

@@ -11,6 +11,20 @@ import { openStore } from "../../src/store/open_store.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 
+/** Names that are other things in addresses. */
+export const AWKWARD_NAMES = [
+  "x",
+  "x#2",
+  "x?3",
+  "100%",
+  "%41",
+  "a b",
+  "plus+",
+  "a&b;c",
+  "é",
+  "a\\b",
+];
+
 /** @param place Of a store that does not exist yet; removed at the end. */
 export function describeStore(kind: string, place: string): void {
   describe(`a ${kind} store`, () => {
@@ -31,6 +45,20 @@ export function describeStore(kind: string, place: string): void {
       expect(read).toEqual(bytes(1, 2, 3));
       read![1] = 9;
       expect(await store.get("/a/b")).toEqual(bytes(1, 2, 3));
+    });
+
+    it("takes names for what they are", async () => {
+      const store = await opened;
+      const names = AWKWARD_NAMES;
+      for (const [i, name] of names.entries()) await store.set(`/names/${name}/0`, bytes(i));
+      for (const [i, name] of names.entries()) {
+        expect(await store.get(`/names/${name}/0`)).toEqual(bytes(i));
+        expect(await store.getRange(`/names/${name}/0`, { offset: 0, length: 1 })).toEqual(
+          bytes(i),
+        );
+      }
+      const keys = names.map((name) => `/names/${name}/0`).sort();
+      expect(await store.list("/names")).toEqual(keys);
     });
 
     it("replaces values by longer, shorter and empty ones", async () => {
