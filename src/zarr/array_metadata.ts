@@ -154,7 +154,7 @@ function decoderV2(codec: unknown): Decoder {
   if (!isObject(codec) || typeof codec.id !== "string") {
     throw new RangeError(`its codec is ${show(codec)}, wanted an object with an id`);
   }
-  const { id, ...options } = codec;
+  const { id: _, ...options } = codec;
   return createDecoder(codec.id, ownValue(CODECS_V2, codec.id), options);
 }
 

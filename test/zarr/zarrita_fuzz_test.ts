@@ -1,6 +1,6 @@
 /** Arrays that zarrita wrote, against what is read of them. */
 
-import { describe, expect, it } from "vitest";
+import { describe, it } from "vitest";
 import * as zarr from "zarrita";
 import { readAll } from "../../src/array/array.ts";
 import { openStore } from "../../src/store/open_store.ts";
