@@ -138,3 +138,17 @@ export class CountingStore extends StoreView {
 export function countingStore(store: Store): CountingStore {
   return new CountingStore(store);
 }
+
+/**
+ * A value that has so many bytes at most; of a longer one the first of them and one more. Servers are asked for
+ * all of it, since not all know ranges.
+ */
+export async function getAtMost(
+  store: Store,
+  key: string,
+  most: number,
+): Promise<Uint8Array | undefined> {
+  return /^https?:/i.test(store.place)
+    ? await store.get(key)
+    : await store.getRange(key, { offset: 0, length: most + 1 });
+}

@@ -73,7 +73,11 @@ export async function decompressZstd(bytes: Uint8Array, size: Size): Promise<Uin
     );
   }
   const { default: Zstd } = await import("numcodecs/zstd");
-  return await Zstd.fromConfig({ id: "zstd" }).decode(bytes);
+  try {
+    return await Zstd.fromConfig({ id: "zstd" }).decode(bytes);
+  } catch (error) {
+    throw new RangeError("its frame of zstd is damaged", { cause: error });
+  }
 }
 
 const MOST_UNTOLD_BYTES = 64 * 2 ** 20;

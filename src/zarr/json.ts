@@ -10,12 +10,18 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|Na
 const MARK = "\\u0000number:";
 const MARKED = /^\0number:/;
 
+/** Most bytes of a file of metadata: a hundred thousand arrays have room in it. */
+export const MOST_JSON_BYTES = 2 ** 28;
+
 /**
  * What a file of JSON holds. Whole numbers beyond 2^53 come as `whole` makes them of their digits.
  *
  * @throws {SyntaxError} If it is not JSON, or not in UTF-8.
  */
 export function parseJson(bytes: Uint8Array, whole: (digits: string) => unknown = Number): unknown {
+  if (bytes.length > MOST_JSON_BYTES) {
+    throw new SyntaxError(`it holds more than ${MOST_JSON_BYTES} bytes`);
+  }
   const text = decodeUtf8(bytes).replace(
     TOKENS,
     (token) =>
@@ -37,4 +43,9 @@ function decodeUtf8(bytes: Uint8Array): string {
   } catch {
     throw new SyntaxError("it is not in UTF-8");
   }
+}
+
+/** A value of metadata, as it may stand in a message. */
+export function show(value: unknown): string {
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value) ?? "undefined";
 }

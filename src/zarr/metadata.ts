@@ -8,10 +8,11 @@ import { ChunkError } from "../errors.ts";
 import type { DataType } from "../types.ts";
 import type { Codec } from "./codecs.ts";
 import { codecMetadataV2, codecMetadataV3 } from "./codecs.ts";
-import { checkKeysV3 } from "./array_metadata.ts";
 import { isFloat } from "./data_types.ts";
-import { parseJson } from "./json.ts";
+import { MOST_JSON_BYTES, parseJson } from "./json.ts";
+import { checkKeysV3 } from "./metadata_values.ts";
 import type { Store } from "../store/store.ts";
+import { getAtMost } from "../store/store_view.ts";
 
 /** Version of the zarr format; 2 is for Python before zarr 3. */
 export type ZarrFormat = 2 | 3;
@@ -120,7 +121,7 @@ export async function readGroupAttributes(
 ): Promise<{ zarrFormat: ZarrFormat; attributes: Record<string, unknown> } | undefined> {
   for (const zarrFormat of [3, 2] as const) {
     const key = ROOT_KEYS[zarrFormat];
-    const bytes = await store.get(key);
+    const bytes = await getAtMost(store, key, MOST_JSON_BYTES);
     if (!bytes) continue;
     try {
       return { zarrFormat, attributes: groupAttributes(bytes, zarrFormat) };

@@ -73,6 +73,19 @@ describe("what inflates to more than was declared", () => {
   });
 });
 
+describe("LZ4", () => {
+  it("is refused where it repeats what was not there, or nothing", async () => {
+    const block = (distance: number) =>
+      // a letter, four of those so far back, three letters
+      Uint8Array.of(8, 0, 0, 0, 0x10, 0x61, distance, 0, 0x30, 0x62, 0x62, 0x62);
+    const letters = new TextEncoder().encode("aaaaabbb");
+    expect(await decode("lz4", block(1), 8)).toEqual(letters);
+    for (const distance of [0, 2, 255]) {
+      await expect(decode("lz4", block(distance), 8)).rejects.toThrow("its LZ4 block is damaged");
+    }
+  });
+});
+
 describe("Blosc", () => {
   it("is refused where its header says another length than it has", async () => {
     const bytes = bloscLz4();
