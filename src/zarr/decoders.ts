@@ -129,7 +129,7 @@ export function createDecoder(name: string, codec: Codec | undefined, options: O
 
 export function unknownCodec(name: string): RangeError {
   return new RangeError(
-    `its codec ${JSON.stringify(name.replace(/^numcodecs\./, ""))} is not known`,
+    `its codec ${show(name.replace(/^numcodecs\./, ""))} is not known`,
   );
 }
 
@@ -139,10 +139,10 @@ export function checkOptions(
   options: Options,
   { options: known, required = [] }: Pick<Codec, "options" | "required">,
 ): void {
-  const shown = JSON.stringify(name);
+  const shown = show(name);
   for (const [key, value] of Object.entries(options)) {
     const isRight = Object.hasOwn(known, key) ? known[key] : undefined;
-    if (!isRight) throw new RangeError(`its codec ${shown} has an unknown ${JSON.stringify(key)}`);
+    if (!isRight) throw new RangeError(`its codec ${shown} has an unknown ${show(key)}`);
     if (!isRight(value)) throw new RangeError(`its codec ${shown} has the ${key} ${show(value)}`);
   }
   for (const key of required) {

@@ -45,7 +45,12 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** A value of metadata, as it may stand in a message. */
+const MOST_SHOWN = 120;
+
+/** A value of metadata, as it may stand in a message: on a line, without what terminals obey, and not too long. */
 export function show(value: unknown): string {
-  return typeof value === "bigint" ? String(value) : JSON.stringify(value) ?? "undefined";
+  if (typeof value === "bigint" || typeof value === "number") return String(value);
+  const text = JSON.stringify(value, (_, part) => typeof part === "bigint" ? String(part) : part);
+  if (text === undefined) return String(value);
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }

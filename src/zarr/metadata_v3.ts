@@ -41,10 +41,10 @@ function knownExtension(
 ): Extension {
   const found = extension(what, value);
   const known = ownValue(options, found.name);
-  if (!known) throw new RangeError(`its ${what} ${JSON.stringify(found.name)} is not known`);
+  if (!known) throw new RangeError(`its ${what} ${show(found.name)} is not known`);
   for (const key of Object.keys(found.options)) {
     if (!known.includes(key)) {
-      throw new RangeError(`its ${what} ${JSON.stringify(found.name)} has an unknown ${show(key)}`);
+      throw new RangeError(`its ${what} ${show(found.name)} has an unknown ${show(key)}`);
     }
   }
   return found;

@@ -12,11 +12,17 @@ export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** As numpy has them. */
+const MOST_AXES = 64;
+
 /** A list of sizes; chunks have no size 0, unless there is nothing along their axis. */
 export function sizes(name: string, value: unknown, shape?: readonly number[]): readonly number[] {
   const isList = Array.isArray(value) &&
     value.every((size) => Number.isSafeInteger(size) && size >= 0);
   if (!isList) throw new RangeError(`its ${name} is ${show(value)}, wanted whole numbers`);
+  if (value.length > MOST_AXES) {
+    throw new RangeError(`its ${name} has ${value.length} axes, wanted ${MOST_AXES} at most`);
+  }
   if (!shape) return value;
   if (value.length !== shape.length) {
     throw new RangeError(`its ${name} is [${value}], its shape [${shape}]`);
@@ -34,7 +40,7 @@ export function separatorOf(value: unknown, otherwise: "." | "/"): string {
 }
 
 export function unknownType(kind: string, type: unknown): RangeError {
-  const name = typeof type === "string" ? type : show(type);
+  const name = typeof type === "string" ? show(type).slice(1, -1) : show(type);
   return new RangeError(`its elements are ${kind && `${kind} `}${name}, wanted numbers`);
 }
 
@@ -60,7 +66,7 @@ export function extension(what: string, value: unknown): Extension {
   }
   for (const key of Object.keys(others)) {
     throw new RangeError(
-      `its ${what} ${JSON.stringify(name)} has an unknown ${JSON.stringify(key)}`,
+      `its ${what} ${show(name)} has an unknown ${show(key)}`,
     );
   }
   return { name, options: configuration };
@@ -71,7 +77,7 @@ export function checkKeysV3(metadata: Json, known: ReadonlySet<string>): void {
   for (const [key, value] of Object.entries(metadata)) {
     const isIgnorable = isObject(value) && value.must_understand === false;
     if (!known.has(key) && !isIgnorable) {
-      throw new RangeError(`its metadata has an unknown ${JSON.stringify(key)}`);
+      throw new RangeError(`its metadata has an unknown ${show(key)}`);
     }
   }
 }

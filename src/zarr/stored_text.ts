@@ -60,7 +60,7 @@ export function decodeTexts(bytes: Uint8Array, type: TextType, count: number): s
           (_, i) => view.getUint32(4 * i, !type.isBigEndian),
         );
         const end = points.findLastIndex((point) => point !== 0) + 1;
-        return String.fromCodePoint(...points.slice(0, end));
+        return points.slice(0, end).map((point) => String.fromCodePoint(point)).join("");
       });
   }
 }

@@ -7,6 +7,7 @@
 import { float16BitsToFloat32, float32ToFloat16Bits } from "../math/half.ts";
 import type { NumericArray } from "../types.ts";
 import type { NumericType } from "./data_types.ts";
+import { show } from "./json.ts";
 import { createElements, decodeElements, elementBytes, isFloat } from "./data_types.ts";
 
 /** Elements as they lie in bytes. */
@@ -72,8 +73,7 @@ export function fillOf(dtype: NumericType, value: unknown, zarrFormat: 2 | 3): n
     ? boolFill(value, zarrFormat)
     : wholeFill(dtype, value);
   if (found === undefined) {
-    const shown = typeof value === "bigint" ? value : JSON.stringify(value);
-    throw new RangeError(`its fill value ${shown} is not a ${dtype}`);
+    throw new RangeError(`its fill value ${show(value)} is no ${dtype}`);
   }
   return found;
 }

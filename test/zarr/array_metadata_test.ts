@@ -456,17 +456,17 @@ describe("an array is refused", () => {
     [
       "for a fill value of too few digits",
       () => v3({ fill_value: "0x7fc0" }),
-      'its fill value "0x7fc0" is not a float32',
+      'its fill value "0x7fc0" is no float32',
     ],
     [
       "for a fill value that is too large",
       () => v3({ data_type: "int8", fill_value: 128 }),
-      "its fill value 128 is not a int8",
+      "its fill value 128 is no int8",
     ],
     [
       "for a fill value in words",
       () => v3({ fill_value: "none" }),
-      'its fill value "none" is not a float32',
+      'its fill value "none" is no float32',
     ],
     [
       "for complex numbers",
