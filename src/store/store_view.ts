@@ -5,7 +5,7 @@
  */
 
 import type { ByteRange } from "./byte_range.ts";
-import type { Appender, SetOptions, Store, ValueStamp } from "./store.ts";
+import type { Appender, GetOptions, SetOptions, Store, ValueStamp } from "./store.ts";
 
 /** The same store, with a `close` that does nothing: for stores somebody else opened. */
 export class StoreView implements Store {
@@ -17,16 +17,20 @@ export class StoreView implements Store {
     this.#store = store;
   }
 
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#store.get(key);
+  get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
+    return this.#store.get(key, options);
   }
 
-  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return this.#store.getRange(key, range);
+  getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined> {
+    return this.#store.getRange(key, range, options);
   }
 
-  size(key: string): Promise<number | undefined> {
-    return this.#store.size(key);
+  size(key: string, options?: GetOptions): Promise<number | undefined> {
+    return this.#store.size(key, options);
   }
 
   stamp(key: string): Promise<ValueStamp | undefined> {
@@ -93,12 +97,16 @@ export class CountingStore extends StoreView {
     return this.#writes;
   }
 
-  override async get(key: string): Promise<Uint8Array | undefined> {
-    return this.#countRead(await super.get(key));
+  override async get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.get(key, options));
   }
 
-  override async getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return this.#countRead(await super.getRange(key, range));
+  override async getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.getRange(key, range, options));
   }
 
   override async set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {
@@ -137,18 +145,4 @@ export class CountingStore extends StoreView {
 /** Wraps a store so that its traffic is counted. Closing the wrapper leaves the store open. */
 export function countingStore(store: Store): CountingStore {
   return new CountingStore(store);
-}
-
-/**
- * A value that has so many bytes at most; of a longer one the first of them and one more. Servers are asked for
- * all of it, since not all know ranges.
- */
-export async function getAtMost(
-  store: Store,
-  key: string,
-  most: number,
-): Promise<Uint8Array | undefined> {
-  return /^https?:/i.test(store.place)
-    ? await store.get(key)
-    : await store.getRange(key, { offset: 0, length: most + 1 });
 }

@@ -7,7 +7,6 @@
 import { ChunkError } from "../errors.ts";
 import { formatBytes } from "../math/format.ts";
 import type { Store } from "../store/store.ts";
-import { getAtMost } from "../store/store_view.ts";
 import type { NumericArray } from "../types.ts";
 import type { ArrayMetadata } from "./array_metadata.ts";
 import { elementCount } from "./data_types.ts";
@@ -59,7 +58,7 @@ export class ChunkReader<Values extends NumericArray> {
     this.#coding = coding;
     const { shards, axisOrder, chunkShape } = metadata;
     this.#indexes = shards &&
-      new ShardIndexes(shards, (key, range) => store.getRange(key, range));
+      new ShardIndexes(shards, (key, range, options) => store.getRange(key, range, options));
     const strides = chunkShape.map(() => 1);
     let stride = 1;
     for (const axis of axisOrder.toReversed()) {
@@ -67,12 +66,6 @@ export class ChunkReader<Values extends NumericArray> {
       stride *= chunkShape[axis]!;
     }
     this.#strides = strides;
-  }
-
-  /** The one element of an array without axes. */
-  async readSingle(): Promise<Values> {
-    const { data } = await this.#readChunk([], undefined);
-    return data ?? this.#filled(1);
   }
 
   /** Rows [start, end) in C order. */
@@ -132,12 +125,6 @@ export class ChunkReader<Values extends NumericArray> {
     }
   }
 
-  #filled(length: number): Values {
-    const values = this.#coding.create(length);
-    fillBlock([length], this.#coding.fill, values, [1], 0);
-    return values;
-  }
-
   async #readChunk(
     position: readonly number[],
     signal: AbortSignal | undefined,
@@ -152,7 +139,8 @@ export class ChunkReader<Values extends NumericArray> {
       const within = position.map((index, axis) => index - file[axis]! * perFile[axis]!);
       const count = elementCount(chunkShape);
       const size = this.#coding.size(count);
-      const bytes = await this.#readBytes(key, within, mostEncodedBytes(decoders, size));
+      const mostBytes = mostEncodedBytes(decoders, size);
+      const bytes = await this.#readBytes(key, within, mostBytes, signal);
       signal?.throwIfAborted();
       if (!bytes) return { data: undefined, strides };
       if (size.most > MOST_CHUNK_BYTES) {
@@ -176,19 +164,17 @@ export class ChunkReader<Values extends NumericArray> {
   async #readBytes(
     key: string,
     within: readonly number[],
-    most: number,
+    mostBytes: number,
+    signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
-    if (!this.#indexes) {
-      const bytes = await getAtMost(this.#store, key, most);
-      if (bytes && bytes.length > most) throw new RangeError(`it holds more than ${most} bytes`);
-      return bytes;
-    }
-    const range = await this.#indexes.find(key, within);
+    const options = signal ? { signal, mostBytes } : { mostBytes };
+    if (!this.#indexes) return await this.#store.get(key, options);
+    const range = await this.#indexes.find(key, within, signal);
     if (!range) return undefined;
-    if (range.length > most) {
-      throw new RangeError(`its index says ${range.length} bytes, wanted ${most} at most`);
+    if (range.length > mostBytes) {
+      throw new RangeError(`its index says ${range.length} bytes, wanted ${mostBytes} at most`);
     }
-    const bytes = await this.#store.getRange(key, range);
+    const bytes = await this.#store.getRange(key, range, options);
     if (bytes?.length === range.length) return bytes;
     throw new RangeError(
       `its shard has ${bytes?.length ?? 0} bytes of it, its index says ${range.length}`,

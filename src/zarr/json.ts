@@ -10,8 +10,8 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|Na
 const MARK = "\\u0000number:";
 const MARKED = /^\0number:/;
 
-/** Most bytes of a file of metadata: a hundred thousand arrays have room in it. */
-export const MOST_JSON_BYTES = 2 ** 28;
+/** Most bytes of a file of metadata: some ten thousand arrays have room in it. */
+export const MOST_JSON_BYTES = 2 ** 26;
 
 /**
  * What a file of JSON holds. Whole numbers beyond 2^53 come as `whole` makes them of their digits.

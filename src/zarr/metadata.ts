@@ -12,7 +12,6 @@ import { isFloat } from "./data_types.ts";
 import { MOST_JSON_BYTES, parseJson } from "./json.ts";
 import { checkKeysV3 } from "./metadata_values.ts";
 import type { Store } from "../store/store.ts";
-import { getAtMost } from "../store/store_view.ts";
 
 /** Version of the zarr format; 2 is for Python before zarr 3. */
 export type ZarrFormat = 2 | 3;
@@ -121,7 +120,7 @@ export async function readGroupAttributes(
 ): Promise<{ zarrFormat: ZarrFormat; attributes: Record<string, unknown> } | undefined> {
   for (const zarrFormat of [3, 2] as const) {
     const key = ROOT_KEYS[zarrFormat];
-    const bytes = await getAtMost(store, key, MOST_JSON_BYTES);
+    const bytes = await store.get(key, { mostBytes: MOST_JSON_BYTES });
     if (!bytes) continue;
     try {
       return { zarrFormat, attributes: groupAttributes(bytes, zarrFormat) };

@@ -33,6 +33,7 @@ export function parseV2(metadata: Json): ArrayMetadata {
     fileShape: chunkShape,
     chunkShape,
     elements: elementsV2(dtype, fill_value, codecs[0]),
+    fillValueV2: fill_value,
     decoders: codecs.filter((codec) => !isTextFilter(codec)).map(decoderV2),
     axisOrder: order === "C" ? axes : axes.reverse(),
     shards: undefined,

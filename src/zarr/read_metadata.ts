@@ -7,7 +7,6 @@
 
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { getAtMost } from "../store/store_view.ts";
 import type { ArrayMetadata } from "./array_metadata.ts";
 import { MOST_JSON_BYTES, parseJson, show } from "./json.ts";
 import type { ZarrFormat } from "./metadata.ts";
@@ -26,7 +25,7 @@ export async function readMetadata(store: Store, folder: string): Promise<ArrayM
   const full = store.place + folder;
   for (const [zarrFormat, name] of [[3, "zarr.json"], [2, ".zarray"]] as const) {
     const key = `${folder}/${name}`;
-    const bytes = await getAtMost(store, key, MOST_JSON_BYTES);
+    const bytes = await store.get(key, { mostBytes: MOST_JSON_BYTES });
     if (!bytes) continue;
     try {
       if (zarrFormat === 3 && isGroup(bytes)) break;
@@ -57,7 +56,7 @@ export async function readAttributes(
 ): Promise<Record<string, unknown>> {
   if (zarrFormat === 3) return attributes;
   const key = `${folder}/.zattrs`;
-  const bytes = await getAtMost(store, key, MOST_JSON_BYTES);
+  const bytes = await store.get(key, { mostBytes: MOST_JSON_BYTES });
   if (!bytes) return {};
   try {
     return Object(parseJson(bytes));

@@ -10,6 +10,7 @@ import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { ArrayMetadata } from "./array_metadata.ts";
 import { ChunkReader } from "./chunk_reader.ts";
 import { createElements, elementBytes } from "./data_types.ts";
 import { readAttributes, readMetadata } from "./read_metadata.ts";
@@ -30,13 +31,16 @@ export interface ZarrLayout {
   /** Elements that share a file: a shard's, or a chunk's where each has its own. */
   fileShape: readonly number[];
   isText: boolean;
+  /** What version 2 says that unwritten elements are; there it is what "missing" is called, too. */
+  fillValue: unknown;
   /** Name of a file within the array's folder, by its position in the grid of files. */
   fileName(position: readonly number[]): string;
 }
 
 /** Reads the layout of an array whose path in the store is `/name`. */
 export async function readZarrLayout(store: Store, path: string): Promise<ZarrLayout> {
-  const { shape, fileShape, elements, fileName, ...metadata } = await readMetadata(store, path);
+  const metadata = await readMetadata(store, path);
+  const { shape, fileShape, elements, fillValueV2, fileName } = metadata;
   const { _ARRAY_DIMENSIONS: dimsV2, ...attributes } = await readAttributes(store, path, metadata);
   return {
     shape,
@@ -44,8 +48,17 @@ export async function readZarrLayout(store: Store, path: string): Promise<ZarrLa
     attributes,
     fileShape,
     isText: elements.kind === "text",
+    fillValue: fillValueV2,
     fileName,
   };
+}
+
+/** A single value as a row of one, which is how arrays are read here. */
+function asRow(metadata: ArrayMetadata): ArrayMetadata {
+  const { shape, fileName } = metadata;
+  if (shape.length > 0) return metadata;
+  const one = { shape: [1], fileShape: [1], chunkShape: [1], axisOrder: [0] };
+  return { ...metadata, ...one, dimensionNames: undefined, fileName: () => fileName([]) };
 }
 
 function namesOf(names: unknown): readonly string[] | undefined {
@@ -61,7 +74,7 @@ function namesOf(names: unknown): readonly string[] | undefined {
  */
 export async function readZarrText(store: Store, path: string): Promise<string[]> {
   const full = store.place + path;
-  const metadata = await readMetadata(store, path);
+  const metadata = asRow(await readMetadata(store, path));
   const { elements, shape } = metadata;
   if (elements.kind !== "text") {
     throw new ChunkError(`Cannot read "${full}": its elements are numbers, wanted strings`, full);
@@ -83,9 +96,7 @@ export async function readZarrText(store: Store, path: string): Promise<string[]
     fill: 0,
     create: (length) => new Uint32Array(length),
   });
-  const values = shape.length === 0
-    ? await chunks.readSingle()
-    : await chunks.readRows(0, shape[0]!, undefined);
+  const values = await chunks.readRows(0, shape[0]!, undefined);
   return Array.from(values, (index) => {
     const text = texts[index];
     if (text !== undefined) return text;
@@ -100,12 +111,18 @@ export async function readZarrText(store: Store, path: string): Promise<string[]
  * Opens an array of a zarr store.
  *
  * @param path Of the array in the store: `/` or `/name`.
+ * @param single What a single value, without axes, is: refused, or a row of one.
  * @throws {ChunkError} If there is no such array, or anything its metadata say is not known.
  */
-export async function openZarrArray(store: Store, path = "/"): Promise<ChunkedArray> {
+export async function openZarrArray(
+  store: Store,
+  path = "/",
+  single: "refused" | "row" = "refused",
+): Promise<ChunkedArray> {
   const folder = path.replace(/\/$/, "");
   const full = store.place + folder;
-  const metadata = await readMetadata(store, folder);
+  const stored = await readMetadata(store, folder);
+  const metadata = single === "row" ? asRow(stored) : stored;
   const { shape, chunkShape, elements, dimensionNames } = metadata;
   if (elements.kind === "text") {
     throw new ChunkError(`Cannot open "${full}": its elements are string, wanted numbers`, full);

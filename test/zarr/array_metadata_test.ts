@@ -5,8 +5,9 @@ import { openArray, readAll } from "../../src/array/array.ts";
 import { ChunkError } from "../../src/errors.ts";
 import { crc32c } from "../../src/math/crc32c.ts";
 import { openStore } from "../../src/store/open_store.ts";
+import { StoreView } from "../../src/store/store_view.ts";
 import { openZarrGroup } from "../../src/zarr/group.ts";
-import { readZarrText } from "../../src/zarr/zarr_array.ts";
+import { openZarrArray, readZarrText } from "../../src/zarr/zarr_array.ts";
 import { runtime } from "../support/runtime.ts";
 import { sharedDataMissing, sharedFile } from "../support/shared_data.ts";
 
@@ -543,7 +544,7 @@ describe("a chunk is refused", () => {
     [
       "that is longer than declared",
       () => v2({}, Float32Array.of(1, 2, 3, 4, 5)),
-      "it holds more than 16 bytes",
+      "it holds 20 bytes, wanted 16",
     ],
     [
       "that is shorter than declared",
@@ -615,9 +616,64 @@ describe("a chunk is refused", () => {
     );
   });
 
+  it("of an index that was waited for, by who let it be alone", async () => {
+    const store = await openStore(`memory:array_metadata/${stores++}`);
+    const metadata = {
+      ...V3,
+      data_type: "uint8",
+      codecs: [codec("sharding_indexed", {
+        chunk_shape: [2],
+        codecs: [codec("bytes")],
+        index_codecs: [bytes()],
+      })],
+    };
+    await store.set("/zarr.json", new TextEncoder().encode(JSON.stringify(metadata)));
+    const whole = shard([Uint8Array.of(1, 2), Uint8Array.of(3, 4)], { checked: false });
+    await store.set("/c/0", whole);
+    const slow = new StoreView(store);
+    slow.getRange = async (key, range, options) => {
+      await new Promise((resolve, reject) => {
+        const timer = setTimeout(resolve, 20);
+        options?.signal?.addEventListener("abort", () => {
+          clearTimeout(timer);
+          reject(options.signal!.reason);
+        });
+      });
+      return await store.getRange(key, range);
+    };
+    const array = await openZarrArray(slow);
+    const cancel = new AbortController();
+    const cancelled = array.read(0, 2, { signal: cancel.signal });
+    const patient = array.read(0, 4);
+    cancel.abort(new Error("cancelled"));
+    await expect(cancelled).rejects.toThrow("cancelled");
+    expect(await patient).toEqual(Uint8Array.of(1, 2, 3, 4));
+  });
+
   it("never, of an array without elements", async () => {
     const none = { shape: [0, 3], chunks: [0, 3] };
     expect(await read(v2(none))).toEqual(new Float32Array(0));
+  });
+});
+
+describe("a single value", () => {
+  it("is refused, or a row of one", async () => {
+    for (
+      const [name, metadata, key] of [
+        ["zarr.json", { ...V3, shape: [], chunk_grid: codec("regular", { chunk_shape: [] }) }, "c"],
+        [".zarray", { ...V2, shape: [], chunks: [] }, "0"],
+      ] as const
+    ) {
+      const place = await stored(name, metadata, { [key]: Float32Array.of(1.5) });
+      await expect(openArray(place)).rejects.toThrow("a single value, wanted at least one axis");
+      const row = await openZarrArray(await openStore(place), "/", "row");
+      expect(row.shape).toEqual([1]);
+      expect(await readAll(row)).toEqual(Float32Array.of(1.5));
+    }
+    const text = await stored(".zarray", { ...V2, shape: [], chunks: [], dtype: "|S2" }, {
+      0: Uint8Array.of(0x61, 0x62),
+    });
+    expect(await readZarrText(await openStore(text), "")).toEqual(["ab"]);
   });
 });
 
