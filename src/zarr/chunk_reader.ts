@@ -155,7 +155,7 @@ export class ChunkReader<Values extends NumericArray> {
       return { data: this.#coding.decode(decoded, count), strides };
     } catch (error) {
       signal?.throwIfAborted();
-      const reason = (error as Error).message;
+      const reason = (error as Error).message.replace(`Cannot read "${path}": `, "");
       throw new ChunkError(`Cannot read chunk ${position} in "${path}": ${reason}`, path, error);
     }
   }
