@@ -92,7 +92,7 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       formats: ["es"],
     },
     rollupOptions: {
-      external: [/^node:/, "webgpu", "h5wasm", "hyparquet", /^zarrita/],
+      external: [/^node:/, "webgpu", "h5wasm", "hyparquet"],
       output: { chunkFileNames: "[name]-[hash].js" },
     },
   },

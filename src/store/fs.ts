@@ -20,13 +20,13 @@ import {
   statfs,
 } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
 import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
-import type { Appender, Store, ValueStamp } from "./store.ts";
+import type { Appender, GetOptions, Store, ValueStamp } from "./store.ts";
 
 export class FileStore implements Store {
   readonly place: string;
@@ -43,8 +43,14 @@ export class FileStore implements Store {
     this.#folder = folder === "" ? "." : folder;
   }
 
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#read(key, (size) => [0, size]);
+  get(key: string, { mostBytes = Infinity }: GetOptions = {}): Promise<Uint8Array | undefined> {
+    return this.#read(key, (size) => {
+      if (size <= mostBytes) return [0, size];
+      throw new ChunkError(
+        `Cannot read "${this.place}${key}": it holds ${size} bytes, wanted ${mostBytes} at most`,
+        this.place + key,
+      );
+    });
   }
 
   getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
@@ -190,6 +196,7 @@ export class FileStore implements Store {
       return bytes.subarray(0, await readWhole(handle, bytes, start));
     } catch (error) {
       if (isMissing(error)) return undefined;
+      if (error instanceof ChunkError) throw error;
       throw describeError("read", path, error);
     } finally {
       if (--file.readers === 0) await file.opened.then(({ handle }) => handle.close(), () => {});
@@ -210,6 +217,8 @@ export class FileStore implements Store {
   }
 
   #path(parts: readonly string[]): string {
+    const bad = sep === "\\" && parts.find((part) => /[\\:]/.test(part));
+    if (bad) throw new TypeError(`Cannot use the name "${bad}": Windows has no such file names`);
     return join(this.#folder, ...parts);
   }
 }

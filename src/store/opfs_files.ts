@@ -91,7 +91,9 @@ async function unlessMissing<Found>(find: () => Promise<Found>): Promise<Found |
   try {
     return await find();
   } catch (error) {
-    if (["NotFoundError", "TypeMismatchError"].includes(errorName(error))) return undefined;
+    // names that browsers do not allow, such as those with a backslash, are a TypeError
+    const absent = ["NotFoundError", "TypeMismatchError", "TypeError"];
+    if (absent.includes(errorName(error))) return undefined;
     throw error;
   }
 }

@@ -17,8 +17,16 @@ export const PARTIAL_SUFFIX = ".partial";
 
 /** Whether plain paths mean files: in Node and Deno, not in browsers. */
 export function hasFileSystem(): boolean {
-  const { process } = globalThis as { process?: { versions?: { node?: string } } };
-  return process?.versions?.node !== undefined;
+  return hostProcess()?.versions?.node !== undefined;
+}
+
+/** Whether `\` parts folders in paths; elsewhere it is a letter like others. */
+function isWindows(): boolean {
+  return hostProcess()?.platform === "win32";
+}
+
+function hostProcess(): { platform?: string; versions?: { node?: string } } | undefined {
+  return (globalThis as { process?: ReturnType<typeof hostProcess> }).process;
 }
 
 /**
@@ -42,6 +50,11 @@ export function parsePlace(place: string): Place {
       return { scheme: "memory", path };
     case "http":
     case "https":
+      if (place.includes("#")) {
+        throw new TypeError(
+          `Cannot open "${place}": servers never see what follows "#", wanted "%23" in a name`,
+        );
+      }
       return { scheme: "http", path: place };
   }
   throw new TypeError(
@@ -52,14 +65,32 @@ export function parsePlace(place: string): Place {
   );
 }
 
+/** The path of `file://` and what follows: `#` and `?` are letters of names, as in any path. */
 function fileUrlPath(url: string): string {
-  const path = decodeURIComponent(new URL(url).pathname);
+  const [, host = "", rest = ""] = /^file:\/\/([^/]*)(.*)$/is.exec(url) ?? [];
+  if (host !== "" && host.toLowerCase() !== "localhost") {
+    throw new TypeError(
+      `Cannot open "${url}": it is a file of the machine "${host}", wanted file:///path or a path`,
+    );
+  }
+  const path = decodeName(rest, url);
   return /^\/[a-z]:\//i.test(path) ? path.slice(1) : path;
+}
+
+function decodeName(name: string, place: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    throw new TypeError(`Cannot open "${place}": a "%" in it encodes nothing, wanted "%25"`);
+  }
 }
 
 /** Writes a place with its scheme. */
 export function formatPlace({ scheme, path }: Place): string {
-  return scheme === "http" ? path : `${scheme}:${path}`;
+  if (scheme === "http") return path;
+  // two slashes would begin the name of a machine
+  const plain = scheme === "file" ? path.replace(/^\/{2,}/, isWindows() ? "\\\\" : "/") : path;
+  return `${scheme}:${plain}`;
 }
 
 /** The place beside another one: `siblingPlace("file:out.zarr", ".journal")`. */
@@ -75,9 +106,10 @@ export function splitPlace(place: string): { folder: string; key: string } {
     const url = new URL(path);
     const key = url.pathname.slice(url.pathname.lastIndexOf("/"));
     url.pathname = url.pathname.slice(0, -key.length);
-    return { folder: url.href, key: decodeURIComponent(key) };
+    return { folder: url.href, key: decodeName(key, place) };
   }
-  const cut = Math.max(path.lastIndexOf("/"), scheme === "file" ? path.lastIndexOf("\\") : -1);
+  const partsByBackslash = scheme === "file" && isWindows();
+  const cut = Math.max(path.lastIndexOf("/"), partsByBackslash ? path.lastIndexOf("\\") : -1);
   // the slash stays: the folder of `/a.npy` is `/`, and of `C:/a.npy` it is `C:/`
   const folder = path.slice(0, cut + 1) || (scheme === "file" ? "." : "");
   return { folder: formatPlace({ scheme, path: folder }), key: `/${path.slice(cut + 1)}` };

@@ -1,11 +1,18 @@
 /**
  * Where bytes live: keys and whole values, in memory, in files, in a browser's private file system,
- * or behind HTTP. A {@link Store} is also what zarrita reads from.
+ * or behind HTTP.
  *
  * @module
  */
 
 import type { ByteRange } from "./byte_range.ts";
+
+export interface GetOptions {
+  /** Ends what is waited for, where the store can: a server's answer. */
+  signal?: AbortSignal;
+  /** Most bytes that the value can have; a server that sends more is refused. */
+  mostBytes?: number;
+}
 
 export interface SetOptions {
   /**
@@ -53,11 +60,15 @@ export interface Store {
   /** How {@link openStore} finds this store again: `file:out.zarr`. */
   readonly place: string;
   /** The whole value, in memory of its own; `undefined` if there is none. */
-  get(key: string): Promise<Uint8Array | undefined>;
+  get(key: string, options?: GetOptions): Promise<Uint8Array | undefined>;
   /** Part of a value; shorter than asked for where the value ends sooner. */
-  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined>;
+  getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined>;
   /** Bytes of a value, without reading it. */
-  size(key: string): Promise<number | undefined>;
+  size(key: string, options?: GetOptions): Promise<number | undefined>;
   /** Tells a value from what it may be replaced by, without reading it, where the store can. */
   stamp?(key: string): Promise<ValueStamp | undefined>;
   /**

@@ -9,6 +9,8 @@ import type { DataType } from "../types.ts";
 import type { Codec } from "./codecs.ts";
 import { codecMetadataV2, codecMetadataV3 } from "./codecs.ts";
 import { isFloat } from "./data_types.ts";
+import { MOST_JSON_BYTES, parseJson } from "./json.ts";
+import { checkKeysV3 } from "./metadata_values.ts";
 import type { Store } from "../store/store.ts";
 
 /** Version of the zarr format; 2 is for Python before zarr 3. */
@@ -118,18 +120,31 @@ export async function readGroupAttributes(
 ): Promise<{ zarrFormat: ZarrFormat; attributes: Record<string, unknown> } | undefined> {
   for (const zarrFormat of [3, 2] as const) {
     const key = ROOT_KEYS[zarrFormat];
-    const bytes = await store.get(key);
+    const bytes = await store.get(key, { mostBytes: MOST_JSON_BYTES });
     if (!bytes) continue;
     try {
-      const root = JSON.parse(new TextDecoder().decode(bytes));
-      const attributes = zarrFormat === 3 ? root.attributes : root.metadata[".zattrs"];
-      return { zarrFormat, attributes: attributes ?? {} };
+      return { zarrFormat, attributes: groupAttributes(bytes, zarrFormat) };
     } catch (cause) {
       const path = store.place + key;
-      throw new ChunkError(`Cannot read "${path}": it is not JSON of a zarr group`, path, cause);
+      const reason = cause instanceof RangeError ? cause.message : "it is not JSON of a zarr group";
+      throw new ChunkError(`Cannot read "${path}": ${reason}`, path, cause);
     }
   }
   return undefined;
+}
+
+const GROUP_KEYS = new Set(["zarr_format", "node_type", "attributes", "consolidated_metadata"]);
+
+type Attributes = Record<string, unknown>;
+
+function groupAttributes(bytes: Uint8Array, zarrFormat: ZarrFormat): Attributes {
+  const root = parseJson(bytes) as Record<string, unknown>;
+  if (zarrFormat === 2) return (root.metadata as Record<string, Attributes>)[".zattrs"] ?? {};
+  if (root.zarr_format !== 3 || root.node_type !== "group") {
+    throw new SyntaxError("it is no group");
+  }
+  checkKeysV3(root, GROUP_KEYS);
+  return (root.attributes ?? {}) as Attributes;
 }
 
 /** Bytes of all the JSON files of a group. */

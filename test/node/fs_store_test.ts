@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StoreError } from "../../src/errors.ts";
+import { ChunkError, StoreError } from "../../src/errors.ts";
 import { writeWhole } from "../../src/store/fs.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { describeStore } from "../store/store_suite.ts";
@@ -31,6 +31,14 @@ describe("a file store", () => {
       await store.close();
       await rm(place, { recursive: true });
     }
+  });
+
+  it("refuses a value that is longer than it can be, before it is read", async () => {
+    const store = await openStore(folder);
+    expect((await store.get("/file", { mostBytes: 4 }))?.length).toBe(4);
+    const reading = store.get("/file", { mostBytes: 3 });
+    await expect(reading).rejects.toThrow(ChunkError);
+    await expect(reading).rejects.toThrow("it holds 4 bytes, wanted 3 at most");
   });
 
   it("refuses a place that is a file or lies below one, before any work", async () => {

@@ -5,11 +5,25 @@
  */
 
 import { afterAll, describe, expect, it } from "vitest";
-import { OutputConflictError } from "../../src/errors.ts";
+import { OutputConflictError, StoreError } from "../../src/errors.ts";
 import { partialKey } from "../../src/store/place.ts";
 import { openStore } from "../../src/store/open_store.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
+
+/** Names that are other things in addresses. */
+export const AWKWARD_NAMES = [
+  "x",
+  "x#2",
+  "x?3",
+  "100%",
+  "%41",
+  "a b",
+  "plus+",
+  "a&b;c",
+  "é",
+  "a\\b",
+];
 
 /** @param place Of a store that does not exist yet; removed at the end. */
 export function describeStore(kind: string, place: string): void {
@@ -31,6 +45,37 @@ export function describeStore(kind: string, place: string): void {
       expect(read).toEqual(bytes(1, 2, 3));
       read![1] = 9;
       expect(await store.get("/a/b")).toEqual(bytes(1, 2, 3));
+    });
+
+    it("takes names for what they are", async () => {
+      const store = await opened;
+      const names = AWKWARD_NAMES.filter((name) => kind !== "OPFS" || !name.includes("\\"));
+      for (const [i, name] of names.entries()) await store.set(`/names/${name}/0`, bytes(i));
+      for (const [i, name] of names.entries()) {
+        expect(await store.get(`/names/${name}/0`)).toEqual(bytes(i));
+        expect(await store.getRange(`/names/${name}/0`, { offset: 0, length: 1 })).toEqual(
+          bytes(i),
+        );
+      }
+      const keys = names.map((name) => `/names/${name}/0`).sort();
+      expect(await store.list("/names")).toEqual(keys);
+    });
+
+    it("refuses names it cannot have, and has nothing there", async () => {
+      const store = await opened;
+      if (kind === "OPFS") {
+        await expect(store.set("/names/a\\b/0", bytes(1))).rejects.toThrow(StoreError);
+        expect(await store.get("/names/a\\b/0")).toBeUndefined();
+        expect(await store.size("/names/a\\b/0")).toBeUndefined();
+        const range = { offset: 0, length: 1 };
+        expect(await store.getRange("/names/a\\b/0", range)).toBeUndefined();
+        const both = await Promise.all([0, 1].map(() => store.getRange("/names/a\\b/0", range)));
+        expect(both).toEqual([undefined, undefined]);
+      }
+      for (const key of ["x", "/", "//x", "/../x", "/x/./y"]) {
+        const set = Promise.resolve().then(() => store.set(key, bytes(1)));
+        await expect(set, key).rejects.toThrow(TypeError);
+      }
     });
 
     it("replaces values by longer, shorter and empty ones", async () => {

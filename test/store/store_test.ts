@@ -3,7 +3,7 @@ import { StoreError } from "../../src/errors.ts";
 import { hasFileSystem, parsePlace, siblingPlace, splitPlace } from "../../src/store/place.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
-import { describeStore } from "./store_suite.ts";
+import { AWKWARD_NAMES, describeStore } from "./store_suite.ts";
 
 describeStore("memory", "memory:store_test");
 
@@ -57,6 +57,51 @@ describe("places", () => {
     expect(splitPlace("http://h/a%20c/b%20d.npy?t=1")).toEqual({
       folder: "http://h/a%20c?t=1",
       key: "/b d.npy",
+    });
+    expect(splitPlace("memory:a/b#2?3%.npy")).toEqual({
+      folder: "memory:a/",
+      key: "/b#2?3%.npy",
+    });
+    expect(splitPlace("http://h/b%232%2525.npy").key).toBe("/b#2%25.npy");
+  });
+
+  it("take # and ? and % for letters of a file's name", () => {
+    for (const path of ["/a/x#2", "/a/x?3", "/a/100%", "/a/%41", "/a/b+c d"]) {
+      expect(parsePlace(`file:${path}`)).toEqual({ scheme: "file", path });
+      expect(siblingPlace(`file:${path}`, ".journal")).toBe(`file:${path}.journal`);
+    }
+    expect(parsePlace("file:///a/x#2?3").path).toBe("/a/x#2?3");
+    expect(parsePlace("file:///a/x%232%2525").path).toBe("/a/x#2%25");
+  });
+
+  it("that would be cut short or be somebody else's are refused", () => {
+    expect(() => parsePlace("https://h/x#2")).toThrow(/never see what follows "#", wanted "%23"/);
+    expect(() => parsePlace("file://server/x")).toThrow(/a file of the machine "server"/);
+    expect(() => parsePlace("file:///a/100%")).toThrow(/a "%" in it encodes nothing/);
+    expect(() => splitPlace("http://h/100%.npy")).toThrow(TypeError);
+  });
+});
+
+describe("a store behind HTTP", () => {
+  it("asks for the very names that keys have", async () => {
+    const { fetch } = globalThis;
+    const asked: string[] = [];
+    globalThis.fetch = (input) => {
+      asked.push(String(input));
+      return Promise.resolve(new Response("x"));
+    };
+    try {
+      const store = await openStore("http://h/a%20b/c.zarr?token=1");
+      for (const name of AWKWARD_NAMES) await store.get(`/${name}/0`);
+    } finally {
+      globalThis.fetch = fetch;
+    }
+    expect(asked).toHaveLength(AWKWARD_NAMES.length);
+    asked.forEach((address, i) => {
+      const { pathname, search, hash } = new URL(address);
+      const parts = pathname.split("/").map(decodeURIComponent);
+      expect(parts).toEqual(["", "a b", "c.zarr", AWKWARD_NAMES[i], "0"]);
+      expect([search, hash]).toEqual(["?token=1", ""]);
     });
   });
 });

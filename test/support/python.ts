@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 
-const PYTHON = "/usr/bin/python3";
+export const PYTHON = "/usr/bin/python3";
 
 /** What importing modules said. */
 const imported = new Map<string, boolean>();

@@ -191,7 +191,7 @@ describe("a zarr array", () => {
       { 1: new Uint8Array(4) },
     );
     await expect(readAll(await openZarrArray(raw, "/x"))).rejects.toThrow(
-      /chunk 1 in ".*\/x\/1": it holds 1 elements, wanted 2/,
+      /chunk 1 in ".*\/x\/1": it holds 4 bytes, wanted 8/,
     );
     const zipped = await writtenV2(
       { shape: [2], chunks: [2], dtype: "<f4", compressor: { id: "gzip", level: 1 } },
