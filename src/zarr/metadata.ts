@@ -108,14 +108,20 @@ export function metadataFiles(group: ZarrGroupSpec): MetadataFile[] {
   ];
 }
 
+/** What a group says of itself. */
+export interface GroupDescription {
+  zarrFormat: ZarrFormat;
+  attributes: Record<string, unknown>;
+  /** Arrays that it names; those of groups that are not consolidated are not known. */
+  arrays: string[];
+}
+
 /**
- * The attributes of the group in a store, and its version; `undefined` if there is no group.
+ * What the group in a store says of itself; `undefined` if there is no group.
  *
  * @throws {ChunkError} If its metadata is damaged.
  */
-export async function readGroupAttributes(
-  store: Store,
-): Promise<{ zarrFormat: ZarrFormat; attributes: Record<string, unknown> } | undefined> {
+export async function readGroupAttributes(store: Store): Promise<GroupDescription | undefined> {
   for (const zarrFormat of [3, 2] as const) {
     const key = ROOT_KEYS[zarrFormat];
     const bytes = await store.get(key);
@@ -123,13 +129,41 @@ export async function readGroupAttributes(
     try {
       const root = JSON.parse(new TextDecoder().decode(bytes));
       const attributes = zarrFormat === 3 ? root.attributes : root.metadata[".zattrs"];
-      return { zarrFormat, attributes: attributes ?? {} };
+      const arrays = zarrFormat === 3
+        ? Object.keys(root.consolidated_metadata?.metadata ?? {})
+        : Object.keys(root.metadata).filter((key) => key.endsWith("/.zarray"))
+          .map((key) => key.slice(0, -"/.zarray".length));
+      return { zarrFormat, attributes: attributes ?? {}, arrays };
     } catch (cause) {
       const path = store.place + key;
       throw new ChunkError(`Cannot read "${path}": it is not JSON of a zarr group`, path, cause);
     }
   }
   return undefined;
+}
+
+/** Files of the group itself, such as `/zarr.json`: not those of its arrays. */
+export function isGroupFile(key: string): boolean {
+  return key.lastIndexOf("/") === 0;
+}
+
+/** Has the group that is there say that it is not complete, so that nobody takes it for a result. */
+export async function markIncomplete(store: Store): Promise<void> {
+  for (const key of Object.values(ROOT_KEYS)) {
+    const bytes = await store.get(key);
+    if (!bytes) continue;
+    let root;
+    try {
+      root = JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      // nobody takes that for one
+      continue;
+    }
+    const owner = root.metadata ?? root;
+    const name = root.metadata ? ".zattrs" : "attributes";
+    owner[name] = { ...owner[name], complete: false };
+    await store.set(key, encodeJson(root));
+  }
 }
 
 /** Bytes of all the JSON files of a group. */

@@ -51,6 +51,8 @@ export interface ZarrLayout {
   /** Elements that share a file: a shard's, or a chunk's where each has its own. */
   fileShape: readonly number[];
   isText: boolean;
+  /** What version 2 says that unwritten elements are; there it is what "missing" is called, too. */
+  fillValue: unknown;
   /** Name of a file within the array's folder, by its position in the grid of files. */
   fileName(position: readonly number[]): string;
 }
@@ -68,6 +70,7 @@ export async function readZarrLayout(store: Store, path: string): Promise<ZarrLa
     attributes,
     fileShape: fileShapeOf(metadata),
     isText: type === "string" || /^.[US]/.test(type),
+    fillValue: version === "v2" ? metadata.fill_value : undefined,
     fileName: (position) => fileName(metadata, version, position),
   };
 }
