@@ -14,7 +14,7 @@ import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
 import { openResult, openResultOptions } from "./hmm/decode_result.ts";
 import { openStore } from "./store/open_store.ts";
 import { openStored, storedAttributes } from "./stream/places.ts";
-import { arrayNames } from "./zarr/group.ts";
+import { knownArrays } from "./zarr/group_writer.ts";
 
 /** A result, and of which kind it is. */
 export type OpenedResult =
@@ -85,7 +85,7 @@ async function openArrays(place: string, format: string): Promise<OpenedArrays> 
     for (const array of Object.values(arrays)) await array.close();
   };
   try {
-    for (const name of await arrayNames(store, 3)) arrays[name] = await open(name);
+    for (const name of await knownArrays(store)) arrays[name] = await open(name);
   } catch (error) {
     await close();
     throw error;

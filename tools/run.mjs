@@ -30,6 +30,7 @@ const PROGRAMS = {
   bench: "bench/main.ts",
   // for the tests
   kill_child: "test/support/kill_child.ts",
+  lock_child: "test/support/lock_child.ts",
 };
 const KEPT_BUILDS = 4;
 // a run may load parts of its build late: only what is older than any run is removed

@@ -7,10 +7,12 @@
 import { dataTypeOf, elementCount } from "../zarr/data_types.ts";
 import { splitPlace } from "../store/place.ts";
 import { openStore } from "../store/open_store.ts";
+import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
 import { openNpy, openNpyBlob } from "./npy.ts";
+import { checkedArrayStore } from "../zarr/checksums.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
@@ -39,7 +41,7 @@ export async function openArray(
   const { folder, key } = isNpy ? splitPlace(source) : { folder: source, key: "/" };
   const store = await openStore(folder);
   try {
-    const array = isNpy ? await openNpy(store, key) : await openZarrArray(store, key);
+    const array = isNpy ? await openNpy(store, key) : await openStoredArray(store, folder);
     return closingStore(array, () => store.close());
   } catch (error) {
     await store.close();
@@ -85,6 +87,20 @@ export function fromTypedArray(
 /** All rows of an array that fits in memory. */
 export function readAll(array: ChunkedArray, options?: ReadOptions): Promise<NumericArray> {
   return array.read(0, array.shape[0]!, options);
+}
+
+/** An array of zarr, as the group says that it lies in, where that has checksums. */
+async function openStoredArray(store: Store, place: string): Promise<ChunkedArray> {
+  const { folder, key } = splitPlace(place.replace(/\/+$/, ""));
+  const name = key.slice(1);
+  // nothing is above that could be named
+  if (["", ".", ".."].includes(name)) return await openZarrArray(store);
+  const group = await openStore(folder);
+  try {
+    return await openZarrArray(await checkedArrayStore(store, group, name));
+  } finally {
+    await group.close();
+  }
 }
 
 function closingStore(array: ChunkedArray, close: () => Promise<void>): ChunkedArray {

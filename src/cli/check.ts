@@ -12,8 +12,8 @@ import { CommandLine, common, UsageError } from "./usage.ts";
 
 export const checkHelp = `Usage: sluice check PLACE [--json]
 
-Reads every chunk of a stored result, compares checksums, and looks at the journal of a run that has
-not finished. Says what is whole, what is missing, what is damaged, and how to go on. Changes nothing.
+Reads every file of a stored result, compares checksums, and looks at the journal of a run that has
+not finished. What has to be there is told by the result's list of checksums and its metadata. Says what is whole, what is missing, what is damaged, and how to go on. Changes nothing.
 
 Exit codes: 0 whole, 1 unfinished but sound, 2 damaged or no store at all.
 `;
@@ -29,14 +29,18 @@ export async function check({ args, signal }: CommandContext): Promise<number> {
   return CODES[found.state];
 }
 
-function describe({ place, zarrFormat, arrays, journal, advice }: StoreCheck): string {
+function describe(found: StoreCheck): string {
+  const { place, zarrFormat, arrays, damaged, journal, advice } = found;
   const table = [["", "files", "whole", "being written", "missing", "damaged"]];
   for (const { name, files, wholeFiles, unfinished, missing, damaged } of arrays) {
     const counts = [files, wholeFiles, unfinished.length, missing.length, damaged.length];
     table.push([name, ...counts.map((count) => count === 0 ? "" : String(count))]);
   }
   const lines = [`${place}: zarr version ${zarrFormat}`, formatTable(table)];
-  for (const { damaged } of arrays) lines.push(...damaged.map(({ reason }) => reason));
+  for (const { path, reason } of [...damaged, ...arrays.flatMap(({ damaged }) => damaged)]) {
+    lines.push(reason.includes(path) ? reason : `"${path}": ${reason}`);
+  }
+  for (const { missing } of arrays) lines.push(...missing.map((path) => `"${path}" is missing`));
   if (journal) {
     lines.push(
       `journal: ${journal.steps} steps, pass "${journal.pass}" stored to row ${journal.row}`,

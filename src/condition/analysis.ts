@@ -53,6 +53,10 @@ interface Prepared {
   slices: Partial<Record<SplitName, Slices>>;
 }
 
+/** Results of parts, and files of models and of their journals. */
+const OWN_FILE =
+  /^\/results\/[^/]+\.json$|^\/models\/.+\/(zarr\.json|checksums\.txt|c(\/\d+)+|plan\.json|lock|log\/steps|state\/.+\/\d{12})$/;
+
 export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
   readonly name = "condition";
   readonly place: SeriesPlaceSpec;
@@ -81,6 +85,7 @@ export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
       adapter: gpu.adapter.name,
       settings: own,
       folders: ["/results", "/models"],
+      isOwn: (key) => OWN_FILE.test(key),
       files: RESULT_FILES.map((name) => `/${name}`),
       // frames are copied before anything else
       firstFolders: ["/frames.zarr"],

@@ -20,7 +20,7 @@ import { StoreView } from "../store/store_view.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
-import { writeArray, writeGroup } from "../zarr/group_writer.ts";
+import { removeArray, writeArray, writeGroup } from "../zarr/group_writer.ts";
 import type {
   Corpus,
   GroupsInput,
@@ -430,7 +430,7 @@ async function copyGroups(
   const { energy, utterances } = described;
   const specs = copySpecs(described);
   await writeGroup(copy, { attributes: { format: COPY_FORMAT, complete: false }, arrays: [] });
-  for (const name of ["energy", ...specs.map(({ name }) => name)]) await copy.deleteAll(`/${name}`);
+  for (const name of ["energy", ...specs.map(({ name }) => name)]) await removeArray(copy, name);
   const [ids, speakers, ends] = specs.slice(-3) as [ZarrArraySpec, ZarrArraySpec, ZarrArraySpec];
   const writers = specs.slice(0, energy ? 2 : 1).map((own) => new ChunkWriter(copy, own));
   const contents = await readGroups(groups, options, onShare, async (group, array, values) => {

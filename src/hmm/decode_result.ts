@@ -11,6 +11,8 @@ import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/open_store.ts";
+import { checkedStore } from "../zarr/checksums.ts";
+import { knownArrays } from "../zarr/group_writer.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
 import { chunkKey, readGroupAttributes } from "../zarr/metadata.ts";
 import type { OptionsOf } from "../options.ts";
@@ -132,7 +134,7 @@ export async function openResult(
   const { unfinished } = openResultOptions.check(options);
   const store = await openStore(place);
   try {
-    return await openFrom(store, place, unfinished);
+    return await openFrom(await checkedStore(store), place, unfinished);
   } finally {
     await store.close();
   }
@@ -241,9 +243,7 @@ async function openFrom(
 
 /** Names of the variables with a row for every time. */
 async function variableNames(store: Store): Promise<string[]> {
-  const keys = await store.list("/");
-  const folders = keys.map((key) => /^\/(a?causal_\w+)\/(zarr\.json|\.zarray)$/.exec(key)?.[1]);
-  return folders.filter((name) => name !== undefined);
+  return (await knownArrays(store)).filter((name) => /^a?causal_\w+$/.test(name));
 }
 
 /** A stored posterior as f32, undone as it is read. */

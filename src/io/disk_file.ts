@@ -4,6 +4,7 @@
  * @module
  */
 
+import { open } from "node:fs/promises";
 import {
   closeSync,
   fstatSync,
@@ -11,14 +12,18 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmSync,
-  statfsSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
-import { ChunkError, QuotaError, StoreError } from "../errors.ts";
+import { dirname, resolve } from "node:path";
+import process from "node:process";
+import { ChunkError, StoreError } from "../errors.ts";
+import { describeWriteError, isSyncless } from "../store/disk_errors.ts";
+import type { Holder } from "../store/file_lock.ts";
+import { takeLock, thisProcess } from "../store/file_lock.ts";
 import { PARTIAL_SUFFIX } from "../store/place.ts";
 import type { OutputFile, SyncFile } from "./output_file.ts";
 
@@ -27,7 +32,7 @@ class DiskFile implements SyncFile {
   readonly #descriptor: number;
   #open = true;
 
-  constructor(path: string, flags: "r" | "w+") {
+  constructor(path: string, flags: "r" | "wx+") {
     this.#path = path;
     this.#descriptor = openSync(path, flags);
   }
@@ -45,7 +50,7 @@ class DiskFile implements SyncFile {
       }
       return written;
     } catch (error) {
-      throw describeError(error, this.#path, bytes.byteLength);
+      throw describeWriteError(this.#path, bytes.byteLength, error);
     }
   }
 
@@ -67,42 +72,98 @@ class DiskFile implements SyncFile {
   }
 }
 
-/** Begins a file; its folder is made if it is missing. */
-export function createDiskFile(path: string): Omit<OutputFile, "place"> {
-  const partial = path + PARTIAL_SUFFIX;
+/**
+ * Takes the place of a file for this process, in whatever file a link there leads to. Its folder is made if it is
+ * missing.
+ *
+ * @returns Where it really is, and what gives it back.
+ * @throws {OutputConflictError} If another process is writing it.
+ */
+export async function lockDiskFile(
+  path: string,
+  place: string,
+): Promise<{ path: string; unlock: () => Promise<void> }> {
+  const target = targetOf(path);
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    const file = new DiskFile(partial, "w+");
-    return {
-      file,
-      // async, so that what fails rejects
-      async finish() {
+    mkdirSync(dirname(target), { recursive: true });
+  } catch (error) {
+    throw describeWriteError(path, 0, error);
+  }
+  const unlock = await takeLock(`${target}.lock`, place, {
+    make: (lock) => open(lock, "wx"),
+    // what it had begun is nobody's
+    onStale: async (holder) => rmSync(partialOf(target, holder), { force: true }),
+  });
+  return { path: target, unlock };
+}
+
+/** Where a path leads, if it is a link; the file there need not exist. */
+function targetOf(path: string): string {
+  for (let target = path, links = 0; links < MOST_LINKS; links++) {
+    try {
+      target = resolve(dirname(target), readlinkSync(target));
+    } catch {
+      return target;
+    }
+  }
+  throw new StoreError(`Cannot write "${path}": it is a link that leads to itself`, path);
+}
+
+const MOST_LINKS = 40;
+
+/** What a process calls a file before it is whole: nobody else's file has that name. */
+function partialOf(path: string, { pid, started = "" }: Holder): string {
+  return `${path}.${pid}-${started}${PARTIAL_SUFFIX}`;
+}
+
+/** Begins a file whose place was taken by {@link lockDiskFile}, which is given back when it ends. */
+export async function createDiskFile(
+  path: string,
+  unlock: () => Promise<void> = () => Promise.resolve(),
+): Promise<Omit<OutputFile, "place">> {
+  const partial = partialOf(path, await thisProcess());
+  let file: DiskFile;
+  try {
+    file = new DiskFile(partial, "wx+");
+  } catch (error) {
+    throw describeWriteError(path, 0, error);
+  }
+  return {
+    file,
+    async finish() {
+      try {
         file.flush();
         file.close();
         renameSync(partial, path);
         syncFolder(dirname(path));
-      },
-      async discard() {
+      } catch (error) {
+        throw describeWriteError(path, 0, error);
+      }
+      await unlock();
+    },
+    async discard() {
+      try {
         file.close();
         rmSync(partial, { force: true });
-      },
-    };
-  } catch (error) {
-    throw describeError(error, path, 0);
-  }
+      } finally {
+        await unlock();
+      }
+    },
+  };
 }
 
 /** Makes a name outlast a power cut. */
 function syncFolder(folder: string): void {
+  // Windows opens no folders
+  if (process.platform === "win32") return;
+  let descriptor: number | undefined;
   try {
-    const descriptor = openSync(folder, "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch {
-    // Windows opens no folders, and some file systems sync none
+    descriptor = openSync(folder, "r");
+    fsyncSync(descriptor);
+  } catch (error) {
+    if (!isSyncless(error)) throw error;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
@@ -113,17 +174,4 @@ export function openDiskFile(path: string): SyncFile {
   } catch (error) {
     throw new ChunkError(`Cannot open "${path}": ${(error as Error).message}`, path, error);
   }
-}
-
-function describeError(error: unknown, path: string, neededBytes: number): Error {
-  const { code, message } = error as { code?: string; message: string };
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    const availableBytes = bavail * bsize;
-    return new QuotaError(
-      `Cannot write "${path}": ${neededBytes} bytes are needed, ${availableBytes} are free`,
-      { neededBytes, availableBytes },
-    );
-  }
-  return new StoreError(`Cannot write "${path}": ${message}`, path, error);
 }

@@ -8,7 +8,9 @@ import type { ChunkedArray } from "../chunked_array.ts";
 import type { LongAxis } from "../array/expand.ts";
 import { expand } from "../array/expand.ts";
 import type { ZarrVariable } from "../zarr/group.ts";
+import { firstHole } from "../zarr/check.ts";
 import { openZarrGroup } from "../zarr/group.ts";
+import { readGroupAttributes } from "../zarr/metadata.ts";
 import type { Packing } from "../array/unpack.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
@@ -82,7 +84,7 @@ const LONG_PREFIX = "full_";
  *
  * Probabilities are written as f32, whatever they were stored as, so that readers need to know of no
  * scales. Of other types that NetCDF lacks, half floats become f32, booleans i8 with the attribute `dtype` of "bool",
- * which xarray understands. Attributes that are objects become JSON, numbers f64, `true` and `false` 1
+ * which xarray understands. What version 2 has as `fill_value` becomes `_FillValue`. Attributes that are objects become JSON, numbers f64, `true` and `false` 1
  * and 0; `null` is left out.
  *
  * Needs the optional package `h5wasm`. In browsers a file in `opfs:` can only be written in a dedicated
@@ -105,15 +107,23 @@ export async function exportNetcdf(
   signal?.throwIfAborted();
   const store = await openStore(place);
   try {
-    const group = await openZarrGroup(store);
-    if (group.attributes.complete === false) {
+    const { complete } = (await readGroupAttributes(store))?.attributes ?? {};
+    if (complete === false) {
       throw new ChunkError(`Cannot export ${place}: it has not finished, run it again`, place);
     }
+    // elsewhere chunks that are missing are the fill value
+    const hole = complete === true ? await firstHole(store) : undefined;
+    if (hole) {
+      throw new ChunkError(`Cannot export ${place}: ${hole}; see what sluice check says`, place);
+    }
+    const group = await openZarrGroup(store);
     const plain = withoutPacking(group.variables, place);
     const sources = isExpanded ? await expanded(plain, place) : plain;
-    const variables = await Promise.all(sources.map(async ({ readText, ...source }) => ({
+    const variables = await Promise.all(sources.map(async ({ readText, fillValue, ...source }) => ({
       ...source,
+      attributes: withFill(source, fillValue),
       text: source.array ? undefined : await readText(),
+      single: source.shape.length === 0 ? await source.array?.read(0, 1) : undefined,
     })));
     const neededBytes = variables.reduce((sum, variable) => sum + storedBytes(variable), 0);
     const output = await createFile(file, {
@@ -147,6 +157,17 @@ export async function exportNetcdf(
   }
 }
 
+/** Attributes of a variable with what version 2 calls missing, which xarray takes from there. */
+function withFill(
+  { attributes, array }: Pick<ZarrVariable, "attributes" | "array">,
+  fillValue: unknown,
+): Record<string, unknown> {
+  const isSaid = attributes._FillValue !== undefined;
+  if (isSaid || fillValue === undefined || fillValue === null) return attributes;
+  if (!array || array.dtype === "bool") return attributes;
+  return { ...attributes, _FillValue: fillValue };
+}
+
 /** Packed probabilities as they were meant, their scales left out. */
 function withoutPacking(variables: readonly ZarrVariable[], place: string): ZarrVariable[] {
   const scales = new Set<string>();
@@ -163,7 +184,8 @@ function withoutPacking(variables: readonly ZarrVariable[], place: string): Zarr
       );
     }
     const array = unpack(variable.array!, packing as Packing, scale?.array);
-    return { ...variable, attributes, array };
+    // what was missing is NaN by now
+    return { ...variable, attributes, array, fillValue: undefined };
   });
   return plain.filter(({ name }) => !scales.has(name));
 }
@@ -225,8 +247,8 @@ async function copyVariables(
   { signal, onProgress }: ExportOptions,
 ): Promise<void> {
   let bytesWritten = 0;
-  for (const [variableIndex, { name, array }] of variables.entries()) {
-    if (!array || elementCount(array.shape) === 0) continue;
+  for (const [variableIndex, { name, array, shape }] of variables.entries()) {
+    if (!array || shape.length === 0 || elementCount(array.shape) === 0) continue;
     for await (const bytes of copyRows(access, name, array, signal)) {
       bytesWritten += bytes;
       onProgress?.({

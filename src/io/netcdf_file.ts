@@ -19,6 +19,8 @@ export interface NetcdfVariable {
   array: ChunkedArray | undefined;
   /** In C order. */
   text: readonly string[] | undefined;
+  /** The value of a variable without dims. */
+  single: NumericArray | undefined;
 }
 
 /** Most bytes of a chunk, and what is copied at a time. */
@@ -81,10 +83,12 @@ export function createVariables(
   const { file } = access;
   const dims = sizesOfDims(variables);
   const datasets = new Map<string, H5Dataset>();
-  for (const { name, shape, array, text } of variables) {
+  for (const { name, shape, array, text, single } of variables) {
     datasets.set(
       name,
-      array
+      single
+        ? file.create_dataset({ name, data: single, shape: [], dtype: h5Type(array!) })
+        : array
         ? createNumbers(access, name, array, deflate)
         : file.create_dataset({ name, data: text, shape, dtype: "S" }),
     );
@@ -113,10 +117,11 @@ export function createVariables(
     }
     if (array?.dtype === "bool") others.dtype = "bool";
     else if (array) {
-      const missing = fill ?? (isFloat(array.dtype) && !isCoordinate ? NaN : undefined);
-      if (typeof missing === "number") {
-        const value = array.dtype.endsWith("int64") ? BigInt(missing) : missing;
-        dataset.create_attribute("_FillValue", [value], [], h5Type(array));
+      const missing = fill === undefined
+        ? (isFloat(array.dtype) && !isCoordinate ? NaN : undefined)
+        : fillNumber(fill, array.dtype, name);
+      if (missing !== undefined) {
+        dataset.create_attribute("_FillValue", [missing], [], h5Type(array));
       }
     }
     writeAttributes(dataset, others, name);
@@ -125,6 +130,33 @@ export function createVariables(
   const names = coordinates.map(({ name }) => name).join(" ");
   writeAttributes(file, { ...attributes, coordinates: names || null }, "/");
   access.check();
+}
+
+/**
+ * What is called missing: a number, in words of JSON, or as the base64 of an f64 that xarray writes into version 3.
+ *
+ * @throws {RangeError} If it is none that the type has.
+ */
+function fillNumber(fill: unknown, dtype: string, name: string): number | bigint {
+  if (typeof fill === "bigint") return fill;
+  const words: Record<string, number> = { NaN, Infinity, "-Infinity": -Infinity };
+  const value = typeof fill === "number"
+    ? fill
+    : words[String(fill)] ?? (typeof fill === "string" ? base64Number(fill) : undefined);
+  const isWhole = Number.isSafeInteger(value) || value === -(2 ** 63);
+  if (value !== undefined && (isFloat(dtype as NumericType) || isWhole)) {
+    return dtype.endsWith("int64") ? BigInt(value) : value;
+  }
+  throw new RangeError(
+    `Cannot export "${name}": its fill value is ${JSON.stringify(fill)}, wanted a number that ` +
+      `${dtype} has`,
+  );
+}
+
+function base64Number(text: string): number | undefined {
+  if (!/^[A-Za-z0-9+/]{11}=$/.test(text)) return undefined;
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new DataView(bytes.buffer).getFloat64(0, true);
 }
 
 /** Sizes by name, in the order in which they are met. */

@@ -24,7 +24,7 @@ import type { OutputFile, SyncFile } from "./output_file.ts";
  * Begins a file. It is written under a temporary name.
  *
  * @param neededBytes What is to be written, where that is known.
- * @throws {OutputConflictError} If there is one already and `overwrite` is not set.
+ * @throws {OutputConflictError} If there is one already and `overwrite` is not set, or it is being written.
  * @throws {QuotaError} If there is less room than `neededBytes`.
  * @throws {StoreError} If it cannot be written, or the place is of a kind that has no such files.
  */
@@ -37,7 +37,13 @@ export async function createFile(
   // checks the name too
   const name = keyParts(key, "write").at(-1)!;
   const store = await openStore(folder, { mode: "write" });
+  let unlock = () => Promise.resolve();
   try {
+    let path = parsed.path;
+    if (parsed.scheme === "file") {
+      const { lockDiskFile } = await import("./disk_file.ts");
+      ({ path, unlock } = await lockDiskFile(parsed.path, place));
+    } else unlock = await store.lock(`${key}.lock/lock`);
     if (!overwrite && await store.size(key) !== undefined) {
       throw new OutputConflictError(
         `Cannot write ${place}: there is a file already, allow overwriting or name another place`,
@@ -51,19 +57,31 @@ export async function createFile(
         { neededBytes, availableBytes },
       );
     }
+    switch (parsed.scheme) {
+      case "file": {
+        const { createDiskFile } = await import("./disk_file.ts");
+        return { place, ...await createDiskFile(path, unlock) };
+      }
+      case "opfs":
+        return unlocking(await createOpfsFile(parsed, name), unlock);
+      default:
+        return unlocking(createMemoryFile(place, folder, key), unlock);
+    }
+  } catch (error) {
+    await unlock();
+    throw error;
   } finally {
     await store.close();
   }
-  switch (parsed.scheme) {
-    case "file": {
-      const { createDiskFile } = await import("./disk_file.ts");
-      return { place, ...createDiskFile(parsed.path) };
-    }
-    case "opfs":
-      return await createOpfsFile(parsed, name);
-    default:
-      return createMemoryFile(place, folder, key);
-  }
+}
+
+/** The same file, whose place is given back when it ends. */
+function unlocking(output: OutputFile, unlock: () => Promise<void>): OutputFile {
+  return {
+    ...output,
+    finish: () => output.finish().then(unlock),
+    discard: () => output.discard().finally(unlock),
+  };
 }
 
 /**

@@ -9,23 +9,38 @@ import type { FileHandle } from "node:fs/promises";
 import {
   access,
   constants,
+  lstat,
   mkdir,
   open,
   readdir,
-  readFile,
   rename,
   rm,
   rmdir,
   stat,
-  statfs,
+  unlink,
 } from "node:fs/promises";
-import { hostname } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
-import { ChunkError, OutputConflictError, QuotaError, StoreError } from "../errors.ts";
+import { ChunkError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
+import {
+  describeError,
+  describeWriteError,
+  errorCode,
+  isMissing,
+  isSyncless,
+  roomFor,
+} from "./disk_errors.ts";
+import { takeLock } from "./file_lock.ts";
+import {
+  finishedKey,
+  keyParts,
+  PARTIAL_SUFFIX,
+  prefixParts,
+  tooShort,
+  wasClosed,
+} from "./place.ts";
 import type { Appender, GetOptions, Store, ValueStamp } from "./store.ts";
 
 export class FileStore implements Store {
@@ -94,12 +109,12 @@ export class FileStore implements Store {
     const path = this.#path(keyParts(key, "write"));
     const partial = path + PARTIAL_SUFFIX;
     try {
-      if (keep > 0 && !(await exists(partial))) {
+      if (keep > 0 && !(await kindOf(partial))) {
         const size = await this.size(key) ?? 0;
         if (size < keep) throw tooShort(path, size, keep);
         await rename(path, partial);
       }
-      const handle = await openForWriting(partial, keep > 0 ? "r+" : "w");
+      const handle = keep > 0 ? await openUnlinked(partial) : await createPartial(partial);
       const { size } = await handle.stat();
       if (size < keep) {
         await handle.close();
@@ -109,16 +124,21 @@ export class FileStore implements Store {
       return new FileAppender(handle, path, keep, this.#growing);
     } catch (error) {
       if (keep > 0 && isMissing(error)) throw tooShort(path, 0, keep);
-      throw await describeWriteError(path, keep, error);
+      throw describeWriteError(path, keep, error);
     }
   }
 
   async lock(key: string): Promise<() => Promise<void>> {
-    return await takeLock(this.#path(keyParts(key, "write")), this.place);
+    const path = this.#path(keyParts(key, "write"));
+    const unlock = await takeLock(path, this.place, { make: createFile });
+    return async () => {
+      await unlock();
+      await rmdir(dirname(path)).catch(() => {});
+    };
   }
 
   availableBytes(): Promise<number> {
-    return freeBytes(this.#folder);
+    return Promise.resolve(roomFor(this.#folder).bytes);
   }
 
   async delete(key: string): Promise<void> {
@@ -126,9 +146,16 @@ export class FileStore implements Store {
     if ((await kindOf(path))?.isFile()) await remove(path);
   }
 
-  async deleteAll(prefix = "/"): Promise<void> {
-    const folder = this.#path(prefixParts(prefix));
-    if ((await kindOf(folder))?.isDirectory()) await remove(folder);
+  async deleteAll(prefix = "/", isOwn?: (key: string) => boolean): Promise<void> {
+    const parts = prefixParts(prefix);
+    const folder = this.#path(parts);
+    if (!(await kindOf(folder))?.isDirectory()) return;
+    if (!isOwn) return await remove(folder);
+    try {
+      await removeOwn(folder, parts.map((part) => `/${part}`).join(""), isOwn);
+    } catch (error) {
+      throw describeError("delete", folder, error);
+    }
   }
 
   async list(prefix: string): Promise<string[]> {
@@ -307,12 +334,49 @@ export async function writeWhole(
   }
 }
 
-/** Opens a file to be written, making the folders it lies in. */
-async function openForWriting(path: string, flags: "w" | "wx" | "r+"): Promise<FileHandle> {
+/** Removes files below a folder that are ours, and folders that are empty then. Links are not followed. */
+async function removeOwn(
+  folder: string,
+  key: string,
+  isOwn: (key: string) => boolean,
+): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    const name = `${key}/${entry.name}`;
+    if (entry.isDirectory()) await removeOwn(path, name, isOwn);
+    else if (isOwn(finishedKey(name))) await unlink(path);
+  }
+  // a folder that is a link stays one
+  if ((await lstat(folder)).isSymbolicLink()) return;
+  await rmdir(folder).catch((error) => {
+    if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error) ?? "")) throw error;
+  });
+}
+
+/** Opens the unfinished value that is there, and no file elsewhere that a link of its name leads to. */
+async function openUnlinked(path: string): Promise<FileHandle> {
+  // Windows knows no such flag
+  return await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+}
+
+/** Makes an unfinished value in place of an earlier one, which may be a link that must not be followed. */
+async function createPartial(path: string): Promise<FileHandle> {
+  try {
+    return await createFile(path);
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  }
+  await unlink(path);
+  return await createFile(path);
+}
+
+/** Makes a file that was not there, and the folders it lies in, and opens it. */
+async function createFile(path: string): Promise<FileHandle> {
+  const flags = "wx+";
   try {
     return await open(path, flags);
   } catch (error) {
-    if (errorCode(error) !== "ENOENT" || flags === "r+") throw error;
+    if (errorCode(error) !== "ENOENT") throw error;
   }
   // the folder above "." is "." again
   const folder = resolve(dirname(path));
@@ -327,16 +391,23 @@ async function openForWriting(path: string, flags: "w" | "wx" | "r+"): Promise<F
 
 /** Makes what was created, renamed or removed in a folder outlast a power cut. */
 async function syncFolder(folder: string): Promise<void> {
-  // Windows opens no folders, and some file systems sync none
-  const handle = await open(folder, "r").catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
+  // Windows opens no folders
+  if (process.platform === "win32") return;
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(folder, "r");
+    await handle.sync();
+  } catch (error) {
+    if (!isSyncless(error)) throw error;
+  } finally {
+    await handle?.close();
+  }
 }
 
 async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
   const partial = path + PARTIAL_SUFFIX;
   try {
-    const handle = await openForWriting(partial, "w");
+    const handle = await createPartial(partial);
     try {
       await writeWhole(handle, bytes, path);
       await handle.sync();
@@ -347,7 +418,7 @@ async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
     await syncFolder(dirname(path));
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {});
-    throw await describeWriteError(path, bytes.byteLength, error);
+    throw describeWriteError(path, bytes.byteLength, error);
   }
 }
 
@@ -412,7 +483,7 @@ class FileAppender implements Appender {
   #then(bytes: number, action: () => Promise<void>): Promise<void> {
     if (this.#ended) return Promise.reject(wasClosed(this.#path));
     const next = this.#last.then(action).catch(async (error) => {
-      throw await describeWriteError(this.#path, bytes, error);
+      throw describeWriteError(this.#path, bytes, error);
     });
     this.#last = next;
     // whoever comes next sees the failure; until then it is not "unhandled"
@@ -421,139 +492,8 @@ class FileAppender implements Appender {
   }
 }
 
-/** What went wrong with a write, as one of our errors. */
-async function describeWriteError(
-  path: string,
-  neededBytes: number,
-  error: unknown,
-): Promise<Error> {
-  if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
-    const availableBytes = await freeBytes(dirname(path));
-    return new QuotaError(
-      `Cannot write "${path}": ${neededBytes} bytes are needed, ${availableBytes} bytes are free ` +
-        `on this disk`,
-      { neededBytes, availableBytes },
-    );
-  }
-  const known = [StoreError, ChunkError, QuotaError, OutputConflictError]
-    .some((kind) => error instanceof kind);
-  return known ? error as Error : describeError("write", path, error);
-}
-
-/** Takes a lock that lies in a file, unless the process that has it is still there. */
-async function takeLock(path: string, place: string): Promise<() => Promise<void>> {
-  const mine = JSON.stringify(await processIdentity(process.pid));
-  for (;;) {
-    try {
-      const handle = await openForWriting(path, "wx");
-      try {
-        await writeWhole(handle, new TextEncoder().encode(mine), path);
-      } finally {
-        await handle.close();
-      }
-      let held = true;
-      return async () => {
-        if (!held) return;
-        held = false;
-        if (await readText(path) !== mine) return;
-        await remove(path);
-        await rmdir(dirname(path)).catch(() => {});
-      };
-    } catch (error) {
-      if (errorCode(error) !== "EEXIST") throw await describeWriteError(path, 0, error);
-    }
-    const theirs = await readText(path);
-    if (theirs === undefined) continue;
-    await refuseLiveLock(path, theirs, place);
-    // Only one of several processes that find the same stale lock can move it away. One that moves
-    // away a newer lock by mistake puts it back.
-    const aside = `${path}.${process.pid}`;
-    await rename(path, aside).catch(() => {});
-    const moved = await readText(aside);
-    if (moved !== undefined && moved !== theirs) await rename(aside, path);
-    else await remove(aside);
-  }
-}
-
-/** Names a process so that another one with the same number, later, is told from it. */
-interface ProcessIdentity {
-  host: string;
-  pid: number;
-  /** When it started, in the system's own words; `undefined` where that is not told. */
-  started: string | undefined;
-}
-
-async function processIdentity(pid: number): Promise<ProcessIdentity> {
-  return { host: hostname(), pid, started: await processStart(pid) };
-}
-
-/** When a process started, in clock ticks since the machine did: Linux alone tells. */
-async function processStart(pid: number): Promise<string | undefined> {
-  const line = await readText(`/proc/${pid}/stat`);
-  // the name, in parentheses, may hold spaces; state and start time are the 1st and 20th field after
-  const fields = line?.slice(line.lastIndexOf(")") + 2).split(" ") ?? [];
-  // a zombie is gone: only its parent has not noticed
-  return fields[0] === "Z" ? undefined : fields[19];
-}
-
-/** @throws {OutputConflictError} Unless the process that wrote the lock is surely gone. */
-async function refuseLiveLock(path: string, text: string, place: string): Promise<void> {
-  let holder: Partial<ProcessIdentity> = {};
-  try {
-    holder = JSON.parse(text);
-  } catch {
-    // killed between creating the file and writing it, or doing so right now
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > 1000) return;
-  }
-  const { host, pid } = holder;
-  if (host === hostname() && pid !== undefined && !(await isRunning(holder))) return;
-  throw new OutputConflictError(
-    `Cannot write beside ${place}: ${
-      pid === undefined ? "another process" : `process ${pid} on ${host}`
-    } is at work there; if it is gone, remove "${path}"`,
-    place,
-  );
-}
-
-async function isRunning({ pid, started }: Partial<ProcessIdentity>): Promise<boolean> {
-  const now = await processStart(pid!);
-  if (now !== undefined || started !== undefined) return now === started;
-  try {
-    process.kill(pid!, 0);
-    return true;
-  } catch (error) {
-    // it runs, and belongs to somebody else
-    return errorCode(error) === "EPERM";
-  }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
 async function kindOf(path: string) {
   return await stat(path).catch(() => undefined);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(() => true, () => false);
-}
-
-/** Bytes free for this user on the disk of a folder that need not be there yet. */
-async function freeBytes(folder: string): Promise<number> {
-  for (let place = resolve(folder);; place = dirname(place)) {
-    try {
-      const { bavail, bsize } = await statfs(place);
-      return bavail * bsize;
-    } catch (error) {
-      if (!isMissing(error) || dirname(place) === place) return Infinity;
-    }
-  }
 }
 
 async function remove(path: string): Promise<void> {
@@ -562,28 +502,4 @@ async function remove(path: string): Promise<void> {
   } catch (error) {
     if (!isMissing(error)) throw describeError("delete", path, error);
   }
-}
-
-function errorCode(error: unknown): string | undefined {
-  return (error as { code?: string }).code;
-}
-
-/** Nothing of that name: not there, below a file, or a folder where a file was meant. */
-function isMissing(error: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(errorCode(error) ?? "");
-}
-
-const REASONS: Record<string, string> = {
-  EACCES: "there is no permission",
-  EPERM: "there is no permission",
-  EROFS: "the disk is read only",
-  ENOTDIR: "something it lies in is a file, wanted a folder",
-  EEXIST: "something it lies in is a file, wanted a folder",
-  EISDIR: "it is a folder, wanted a file",
-  EMFILE: "too many files are open",
-};
-
-function describeError(action: string, path: string, error: unknown): StoreError {
-  const reason = REASONS[errorCode(error) ?? ""] ?? (error as Error).message;
-  return new StoreError(`Cannot ${action} "${path}": ${reason}`, path, error);
 }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { OutputConflictError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { partialKey, siblingPlace } from "./place.ts";
 import type { Appender, Store } from "./store.ts";
@@ -19,7 +20,10 @@ const LOG_KEY = "/log/steps";
 const LOCK_KEY = "/lock";
 const CRC_BYTES = 4;
 /** Version of the layout written here; another one is not gone on with. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
+
+/** Whether a journal has a file of that key, beside its plan. */
+const isOwn = (key: string) => /^\/(log\/steps|state\/.+\/\d{12}|lock(\.taking)?)$/.test(key);
 
 /** What {@link Journal.claim} tells of the run that began a journal. */
 export interface Claim {
@@ -63,10 +67,14 @@ export class Journal {
 
   /** Whose journal it is; `undefined` if there is none that can be read. */
   async claim(): Promise<Claim | undefined> {
+    const { version, ...claim } = await this.#plan() ?? {};
+    return version === FORMAT_VERSION ? claim as Claim : undefined;
+  }
+
+  async #plan(): Promise<Partial<Claim> & { version?: number } | undefined> {
     const bytes = await this.#store.get(PLAN_KEY);
     try {
-      const { version, ...claim } = JSON.parse(new TextDecoder().decode(bytes));
-      return version === FORMAT_VERSION ? claim : undefined;
+      return JSON.parse(new TextDecoder().decode(bytes)) ?? undefined;
     } catch {
       return undefined;
     }
@@ -75,11 +83,23 @@ export class Journal {
   /**
    * Starts over for a plan. One that had begun here keeps its claim on the output all the while: what it
    * left there may not look like anything.
+   *
+   * @throws {OutputConflictError} If the folder holds files that are no journal.
    */
   async begin(claim: Claim): Promise<void> {
     if ((await this.claim())?.hash === claim.hash) {
       await this.#forget();
       return;
+    }
+    const keys = await this.#store.list("/");
+    const isPlan = (await this.#plan())?.hash !== undefined;
+    const foreign = keys.find((key) => key === PLAN_KEY ? !isPlan : !isOwn(key));
+    if (foreign) {
+      throw new OutputConflictError(
+        `Cannot write to ${this.place}: it holds files that are no journal, such as ${foreign}; ` +
+          "remove them, or name another place",
+        this.place,
+      );
     }
     await this.clear();
     const plan = { version: FORMAT_VERSION, ...claim };
@@ -161,14 +181,14 @@ export class Journal {
 
   /** Whether a run that was killed left nothing to be cleared. */
   async isEmpty(): Promise<boolean> {
-    if ((await this.#store.list("/")).length > 0) return false;
+    if ((await this.#store.list("/")).some((key) => key === PLAN_KEY || isOwn(key))) return false;
     return await this.#store.size(partialKey(LOG_KEY)) === undefined;
   }
 
-  /** Removes everything but the lock, as when the run is done. */
+  /** Removes everything but the lock and what is not a journal's, as when the run is done. */
   async clear(): Promise<void> {
     // first: what remains of a journal without a plan means nothing
-    await this.#store.delete(PLAN_KEY);
+    if ((await this.#plan())?.hash !== undefined) await this.#store.delete(PLAN_KEY);
     await this.#forget();
   }
 
@@ -176,8 +196,8 @@ export class Journal {
   async #forget(): Promise<void> {
     await this.#log?.close();
     this.#log = undefined;
-    await this.#store.deleteAll("/log");
-    await this.#store.deleteAll("/state");
+    await this.#store.deleteAll("/log", isOwn);
+    await this.#store.deleteAll("/state", isOwn);
   }
 
   /** Lets go of the files. What is in them stays. */

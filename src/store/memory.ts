@@ -8,7 +8,14 @@
 import { OutputConflictError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
+import {
+  finishedKey,
+  keyParts,
+  PARTIAL_SUFFIX,
+  prefixParts,
+  tooShort,
+  wasClosed,
+} from "./place.ts";
 import type { Appender, Store } from "./store.ts";
 
 const values = new Map<string, Uint8Array>();
@@ -84,8 +91,11 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  deleteAll(prefix = "/"): Promise<void> {
-    for (const path of this.#below(prefix)) values.delete(path);
+  deleteAll(prefix = "/", isOwn: (key: string) => boolean = () => true): Promise<void> {
+    for (const path of this.#below(prefix)) {
+      const key = path.slice(this.#folder.length);
+      if (isOwn(finishedKey(key))) values.delete(path);
+    }
     return Promise.resolve();
   }
 

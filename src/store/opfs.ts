@@ -10,7 +10,14 @@ import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
 import { errorName, findFile, findFolder, remove, removeEmpty } from "./opfs_files.ts";
 import type { FileAction, FileReply, FileRequest, Problem } from "./opfs_worker.ts";
-import { keyParts, PARTIAL_SUFFIX, prefixParts, tooShort, wasClosed } from "./place.ts";
+import {
+  finishedKey,
+  keyParts,
+  PARTIAL_SUFFIX,
+  prefixParts,
+  tooShort,
+  wasClosed,
+} from "./place.ts";
 import type { Appender, SetOptions, Store } from "./store.ts";
 
 export class OpfsStore implements Store {
@@ -111,9 +118,13 @@ export class OpfsStore implements Store {
     if (await findFile(path)) await remove(path);
   }
 
-  async deleteAll(prefix = "/"): Promise<void> {
+  async deleteAll(prefix = "/", isOwn?: (key: string) => boolean): Promise<void> {
     await this.#reading;
     const folders = [...this.#folder, ...prefixParts(prefix)];
+    if (isOwn) {
+      const key = folders.slice(this.#folder.length).map((part) => `/${part}`).join("");
+      return await removeOwn(folders, key, isOwn);
+    }
     if (folders.length > 0) {
       if (await findFolder(folders)) await remove(folders);
       return;
@@ -201,6 +212,25 @@ export class OpfsStore implements Store {
   #path(key: string, use?: "read" | "write"): string[] {
     return [...this.#folder, ...keyParts(key, use)];
   }
+}
+
+/** Removes files below a folder that are ours, and folders that are empty then. */
+async function removeOwn(
+  folders: readonly string[],
+  key: string,
+  isOwn: (key: string) => boolean,
+): Promise<void> {
+  const directory = await findFolder(folders);
+  if (!directory) return;
+  const entries: [string, FileSystemHandle][] = [];
+  for await (const entry of directory.entries()) entries.push(entry);
+  for (const [name, { kind }] of entries) {
+    const path = [...folders, name];
+    const own = `${key}/${name}`;
+    if (kind === "directory") await removeOwn(path, own, isOwn);
+    else if (isOwn(finishedKey(own))) await remove(path);
+  }
+  await removeEmpty(folders);
 }
 
 /** @param path As errors name it. */

@@ -120,6 +120,11 @@ export function partialKey(key: string): string {
   return key + PARTIAL_SUFFIX;
 }
 
+/** The key that a value has once it is finished. */
+export function finishedKey(key: string): string {
+  return key.endsWith(PARTIAL_SUFFIX) ? key.slice(0, -PARTIAL_SUFFIX.length) : key;
+}
+
 /**
  * The folders and the name a key is made of.
  *

@@ -98,8 +98,11 @@ export interface Store {
   availableBytes(): Promise<number>;
   /** Removes a value if it is there. */
   delete(key: string): Promise<void>;
-  /** Removes a folder with all it holds, and what unfinished writes left there; default `/`. */
-  deleteAll(prefix?: string): Promise<void>;
+  /**
+   * Removes a folder with all it holds, and what unfinished writes left there; default `/`. Of a folder that may
+   * hold what is not ours, only files that `isOwn` are removed, and folders that have become empty.
+   */
+  deleteAll(prefix?: string, isOwn?: (key: string) => boolean): Promise<void>;
   /** Keys below a folder, sorted. */
   list(prefix: string): Promise<string[]>;
   close(): Promise<void>;

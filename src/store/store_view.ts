@@ -57,8 +57,8 @@ export class StoreView implements Store {
     return this.#store.delete(key);
   }
 
-  deleteAll(prefix?: string): Promise<void> {
-    return this.#store.deleteAll(prefix);
+  deleteAll(prefix?: string, isOwn?: (key: string) => boolean): Promise<void> {
+    return this.#store.deleteAll(prefix, isOwn);
   }
 
   list(prefix: string): Promise<string[]> {

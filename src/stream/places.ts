@@ -10,7 +10,17 @@ import type { Claim } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
-import { removeArrays, writeArray, writeGroup } from "../zarr/group_writer.ts";
+import type { FileSums } from "../zarr/checksums.ts";
+import { checkedStore, CHECKSUMS_KEY } from "../zarr/checksums.ts";
+import { firstHole } from "../zarr/check.ts";
+import {
+  knownArrays,
+  metadataSums,
+  removeArrays,
+  writeArray,
+  writeChecksums,
+  writeGroup,
+} from "../zarr/group_writer.ts";
 import type { ZarrGroupSpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import type { Found, Outcome, OutputSpec, Stored } from "./output.ts";
@@ -36,9 +46,14 @@ export async function lookAtPlace(
   const begun = claim?.hash === hash;
   const store = await openStore(place, { mode: "write" });
   try {
-    const group = await readGroupAttributes(store);
+    // of a result that is damaged the list of its files still says that it is one
+    const known = await knownArrays(store);
+    const isReplaced = overwrite && known.length > 0;
+    const group = await readGroupAttributes(store).catch((error) => {
+      if (!isReplaced) throw error;
+    });
     if (!group) {
-      const foreign = await foreignKeys(store, names);
+      const foreign = await foreignKeys(store, isReplaced ? [...names, ...known] : names);
       if (foreign.length > 0) {
         throw conflict(
           `files that are no result, such as ${foreign[0]}; name another place`,
@@ -46,7 +61,7 @@ export async function lookAtPlace(
       }
       // what a run that was killed in its first moments left has our names
       if (begun) return { kind: overwrite ? "nothing" : "unfinished" };
-      if ((await store.list("/")).length > 0) {
+      if (!isReplaced && (await store.list("/")).length > 0) {
         throw conflict("files that are no result; name another place");
       }
       if (claim && !overwrite) {
@@ -62,9 +77,26 @@ export async function lookAtPlace(
       throw conflict("another zarr store, name another place");
     }
     const found = attributes.plan_hash as string;
+    // a run that replaces this result may have written arrays that it does not name
+    if (!begun && claim?.replaces !== found) {
+      for (const name of names.filter((name) => !known.includes(name))) {
+        const [foreign] = await store.list(`/${name}`);
+        if (foreign) {
+          throw conflict(`files that are no result, such as ${foreign}; name another place`);
+        }
+      }
+    }
     if (overwrite) return { kind: "nothing", replaces: found };
     if (found === hash) {
-      return { kind: attributes.complete === false ? "unfinished" : "finished" };
+      if (attributes.complete === false) return { kind: "unfinished" };
+      const hole = await firstHole(store);
+      if (hole) {
+        throw new ChunkError(
+          `Cannot return the result in ${place}: ${hole}; allow overwriting to compute it again`,
+          place,
+        );
+      }
+      return { kind: "finished" };
     }
     // that was allowed when this plan began
     if (begun && claim.replaces === found) return { kind: "nothing", replaces: found };
@@ -83,7 +115,7 @@ export async function lookAtPlace(
 /** Keys of files that no run of this kind makes. */
 async function foreignKeys(store: Store, names: readonly string[]): Promise<string[]> {
   const own = new Set(names);
-  const roots = ["zarr.json", ".zgroup", ".zattrs", ".zmetadata"];
+  const roots = ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", CHECKSUMS_KEY.slice(1)];
   return (await store.list("/")).filter((key) => {
     const [first, ...rest] = key.slice(1).split("/");
     return rest.length === 0 ? !roots.includes(first!) : !own.has(first!);
@@ -125,9 +157,16 @@ export async function storeResult(
   const store = await openStore(spec.place, { mode: "write" });
   try {
     await removeArrays(store, spec.whole.map(({ name }) => name));
-    for (const own of spec.whole) await writeArray(store, own, values[own.name]!, spec.zarrFormat);
+    const sums: FileSums = new Map();
+    for (const own of spec.whole) {
+      await writeArray(store, own, values[own.name]!, spec.zarrFormat, sums);
+    }
     const who = { plan_hash: hash, adapter: spec.adapter };
-    await writeGroup(store, groupOf(spec, who, { complete: true, ...facts }));
+    const group = groupOf(spec, who, { complete: true, ...facts });
+    const { arrays, own } = metadataSums(group);
+    const files = new Map([...sums, ...arrays, ...own]);
+    await writeChecksums(store, { files, begun: new Map() });
+    await writeGroup(store, group);
   } finally {
     await store.close();
   }
@@ -144,7 +183,7 @@ export async function openStored(
 ): Promise<Stored> {
   const store = await openStore(place);
   try {
-    const group = await readGroupAttributes(store);
+    const group = await readGroupAttributes(await checkedStore(store));
     const { format, format_version: version, complete } = group?.attributes ?? {};
     const why = format !== formatOf(kind)
       ? `${format === undefined ? "no result is stored there" : `it holds "${format}"`}, wanted "${

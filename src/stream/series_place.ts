@@ -19,8 +19,9 @@ export interface SeriesPlaceSpec {
   adapter: string;
   /** All that changes results but for the input: anything JSON can hold. */
   settings: unknown;
-  /** Folders that are its own, and files beside them: what overwriting removes. All else stays. */
+  /** Folders with files that are its own, and files beside them: what overwriting removes. All else stays. */
   folders: readonly string[];
+  isOwn(key: string): boolean;
   files: readonly string[];
   /** Folders that may be there before the manifest is. */
   firstFolders?: readonly string[];
@@ -72,10 +73,10 @@ export class SeriesPlace {
 
   /** @returns Hash of settings and input, which is that of the results. */
   async claim(inputDigest: string, overwrite: boolean): Promise<string> {
-    const { manifest, format, adapter, settings, folders, files } = this.#spec;
+    const { manifest, format, adapter, settings, folders, isOwn, files } = this.#spec;
     if (overwrite) {
       // what says that something is done goes first, and what says whose it is stays to the end
-      for (const folder of folders) await this.#store.deleteAll(folder);
+      for (const folder of folders) await this.#store.deleteAll(folder, isOwn);
       for (const file of files) await this.#store.delete(file);
     }
     const own: Manifest = { settings_hash: this.#settingsHash, input_digest: inputDigest };

@@ -4,16 +4,22 @@
  * @module
  */
 
+import { ChunkError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import type { Claim } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
+import type { FileSums } from "../zarr/checksums.ts";
+import { CHECKSUMS_KEY, problemOfFile, readChecksums } from "../zarr/checksums.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
 import {
+  metadataSums,
+  projectedChecksumBytes,
   removeArrays,
   storedBytes,
   writeArray,
+  writeChecksums,
   writeGroup,
   writeGroupAttributes,
 } from "../zarr/group_writer.ts";
@@ -47,6 +53,8 @@ export class StoredOutput implements Output {
   #store: Store | undefined;
   #account!: Account;
   #writers: Record<string, ChunkWriter> = {};
+  /** Of coordinates. */
+  #sums: FileSums = new Map();
   /** Bytes the writers hold and have written, as last told to the account. */
   #held = 0;
   #written = 0;
@@ -62,7 +70,8 @@ export class StoredOutput implements Output {
     );
     this.#hash = "0".repeat(64);
     this.#adapter = spec.adapter;
-    this.#metadataBytes = projectedMetadataBytes(this.#group(false, longest));
+    const group = this.#group(false, longest);
+    this.#metadataBytes = projectedMetadataBytes(group) + projectedChecksumBytes(group);
   }
 
   memory(): OutputItem[] {
@@ -80,6 +89,8 @@ export class StoredOutput implements Output {
   async verify(chunks: StoredChunks): Promise<Error | undefined> {
     const store = await openStore(this.#place);
     try {
+      const problem = await this.#verifyCoordinates(store);
+      if (problem) return problem;
       for (const spec of this.#spec.streamed) {
         const problem = await this.#writer(store, spec).verify(chunks[spec.name] ?? []);
         if (problem) return problem;
@@ -106,13 +117,24 @@ export class StoredOutput implements Output {
     this.#store = store;
     account.take("disk", this.#metadataBytes, "metadata");
     account.take("disk", this.#coordinateBytes, "coordinates");
+    const group = this.#group(false);
+    const { arrays, own: begun } = metadataSums(group);
+    const list = async () =>
+      await writeChecksums(store, { files: new Map([...arrays, ...this.#sums]), begun });
+    this.#sums = new Map();
     if (!chunks) {
       await removeArrays(store, this.#names);
       for (const { spec, data } of coordinates) {
-        await writeArray(store, spec, typeof data === "function" ? data() : data, zarrFormat);
+        const values = typeof data === "function" ? data() : data;
+        await writeArray(store, spec, values, zarrFormat, this.#sums);
       }
-      // last: whoever finds the group finds its coordinates
-      await writeGroup(store, this.#group(false));
+      await list();
+      // last: whoever finds the group finds its coordinates, and what they have to be
+      await writeGroup(store, group);
+    } else {
+      this.#sums = this.#coordinateSums((await readChecksums(store))!.files);
+      // a run that was killed when it was all but done told of arrays that may be written again
+      await list();
     }
     this.#writers = {};
     for (const spec of streamed) {
@@ -162,14 +184,21 @@ export class StoredOutput implements Output {
     const { whole, zarrFormat } = this.#spec;
     for (const writer of Object.values(this.#writers)) await writer.finish();
     this.#count();
+    const wholeSums: FileSums = new Map();
     for (const spec of whole) {
       const held = ChunkWriter.projectedHostBytes(spec, zarrFormat);
       this.#account.take("host", held, "output chunks");
-      const bytes = await writeArray(this.#store!, spec, values[spec.name]!, zarrFormat);
+      const bytes = await writeArray(this.#store!, spec, values[spec.name]!, zarrFormat, wholeSums);
       this.#account.giveBack("host", held);
       this.#account.take("disk", bytes, "result");
     }
     const group = this.#group(true, facts);
+    const { arrays, own } = metadataSums(group);
+    const streamed = Object.values(this.#writers).flatMap(({ sums }) => [...sums]);
+    await writeChecksums(this.#store!, {
+      files: new Map([...arrays, ...own, ...this.#sums, ...wholeSums, ...streamed]),
+      begun: metadataSums(this.#group(false)).own,
+    });
     await writeGroupAttributes(this.#store!, group);
     await this.release();
     return storedAt(this.#place, group.attributes);
@@ -180,6 +209,37 @@ export class StoredOutput implements Output {
     await this.#store?.close();
     this.#writers = {};
     this.#store = undefined;
+  }
+
+  /** Of a list, what it says of coordinates. */
+  #coordinateSums(files: FileSums): FileSums {
+    const { coordinates = [] } = this.#spec;
+    const folders = coordinates.map(({ spec }) => `/${spec.name}/`);
+    const isMetadata = (key: string) => /\/(zarr\.json|\.zarray|\.zattrs)$/.test(key);
+    return new Map(
+      [...files].filter(([key]) =>
+        !isMetadata(key) && folders.some((folder) => key.startsWith(folder))
+      ),
+    );
+  }
+
+  /** Why coordinates are not what an earlier run stored: they are not written again. */
+  async #verifyCoordinates(store: Store): Promise<Error | undefined> {
+    try {
+      const list = await readChecksums(store);
+      if (!list) {
+        const path = store.place + CHECKSUMS_KEY;
+        return new ChunkError(`Cannot go on with "${path}": it is missing`, path);
+      }
+      for (const [key, sum] of this.#coordinateSums(list.files)) {
+        const problem = await problemOfFile(store, key, sum);
+        const path = store.place + key;
+        if (problem) return new ChunkError(`Cannot go on with "${path}": ${problem}`, path);
+      }
+    } catch (error) {
+      if (error instanceof ChunkError) return error;
+      throw error;
+    }
   }
 
   get #names(): string[] {

@@ -33,8 +33,8 @@ export interface ArrayMetadata {
   /** Elements that are decoded together. */
   chunkShape: readonly number[];
   elements: Elements;
-  /** Of version 2 alone, as it stands there. */
-  fillValueV2: unknown;
+  /** What version 2 calls missing: its fill value, where it has one. */
+  missing: number | bigint | string | undefined;
   /** Codecs between the elements of a chunk and its bytes, as they were applied. */
   decoders: readonly Decoder[];
   /** Axes of the array in the order in which the elements of a chunk lie, the fastest one last. */

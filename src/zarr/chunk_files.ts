@@ -9,6 +9,8 @@ import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { partialKey } from "../store/place.ts";
 import type { Appender, Store } from "../store/store.ts";
+import type { FileSums } from "./checksums.ts";
+import { sumOfShard } from "./checksums.ts";
 import type { ZarrArraySpec, ZarrFormat } from "./metadata.ts";
 import { chunkKey, hasChecksums } from "./metadata.ts";
 
@@ -16,7 +18,10 @@ const CRC_BYTES = 4;
 /** Offset and length of a chunk, in the index of its shard. */
 const ENTRY_BYTES = 16;
 
-/** Where a stored chunk lies: its index, the offset and length in its file, its checksum or 0. */
+/**
+ * Where a stored chunk lies: its index, the offset and length in its file, and the checksum of its bytes, but for
+ * the one that it may end in.
+ */
 export type StoredChunk = [index: number, offset: number, length: number, crc32c: number];
 
 /** A shard that is being written. */
@@ -24,6 +29,8 @@ interface OpenShard {
   appender: Appender;
   /** Offset and length of every chunk; all ones where there is none yet. */
   index: BigUint64Array;
+  /** By chunk. */
+  checksums: Uint32Array;
   /** Chunks that are still to come. */
   missing: number;
   /** Whether bytes came since it was synced. */
@@ -40,6 +47,8 @@ export class ChunkFiles {
   /** Chunks of the array. */
   readonly #chunks: number;
   readonly #shards = new Map<number, OpenShard>();
+  /** Of files that are finished. */
+  readonly sums: FileSums = new Map();
   /** Files that are being written again. */
   readonly #replacing = new Set<number>();
   #uncommitted: StoredChunk[] = [];
@@ -70,10 +79,15 @@ export class ChunkFiles {
   async restore(chunks: readonly StoredChunk[]): Promise<void> {
     for (const [file, own] of this.#byFile(chunks)) {
       for (const [, , length] of own) this.#bytesWritten += length;
-      if (this.#spec.shardChunks === undefined) continue;
+      if (this.#spec.shardChunks === undefined) {
+        this.#noteChunk(file, own[0]!);
+        continue;
+      }
       const full = own.length === this.#chunksOf(file);
       if (full && await this.#store.size(this.#key(file)) !== undefined) {
         this.#bytesWritten += indexBytes(this.#spec);
+        const { index, checksums } = this.#tableOf(own);
+        this.#noteShard(file, index, checksums, endOf(own) + indexBytes(this.#spec));
         continue;
       }
       const shard = await this.#openShard(file, own);
@@ -83,14 +97,17 @@ export class ChunkFiles {
 
   /** Stores a chunk. Its last {@link checksumBytes} are filled here, and its buffer may be kept. */
   async put(index: number, bytes: Uint8Array): Promise<void> {
-    const checksum = hasChecksums(this.#spec, this.#format) ? sealWithChecksum(bytes) : 0;
+    const sealed = hasChecksums(this.#spec, this.#format);
+    const checksum = sealed ? sealWithChecksum(bytes) : crc32c(bytes);
     const length = bytes.byteLength;
     const file = this.#fileOf(index);
     if (this.#spec.shardChunks === undefined) {
       const replaces = await this.#replacedBytes(file);
       await this.#store.set(this.#key(file), bytes, { transfer: true });
       this.#replacing.delete(file);
-      this.#uncommitted.push([index, 0, length, checksum]);
+      const chunk: StoredChunk = [index, 0, length, checksum];
+      this.#uncommitted.push(chunk);
+      this.#noteChunk(file, chunk);
       this.#bytesWritten += length - replaces;
       return;
     }
@@ -98,7 +115,8 @@ export class ChunkFiles {
     const offset = shard.appender.size;
     await shard.appender.append(bytes, { transfer: true });
     shard.dirty = true;
-    this.#enter(shard, index, offset, length);
+    this.#enter(shard, [index, offset, length, checksum]);
+    shard.missing--;
     this.#uncommitted.push([index, offset, length, checksum]);
     this.#bytesWritten += length;
     if (shard.missing === 0) await this.#finishShard(file, shard);
@@ -139,18 +157,41 @@ export class ChunkFiles {
     const replaces = await this.#replacedBytes(file);
     const keep = endOf(own);
     const appender = await this.#store.append(this.#key(file), { keep });
-    const index = new BigUint64Array(2 * this.#spec.shardChunks!).fill(2n ** 64n - 1n);
-    const shard = { appender, index, missing: this.#chunksOf(file), dirty: false, replaces };
-    for (const [chunk, offset, length] of own) this.#enter(shard, chunk, offset, length);
+    const missing = this.#chunksOf(file) - own.length;
+    const shard = { appender, ...this.#tableOf(own), missing, dirty: false, replaces };
     this.#shards.set(file, shard);
     return shard;
   }
 
-  #enter(shard: OpenShard, index: number, offset: number, length: number): void {
-    const at = index % this.#spec.shardChunks!;
-    shard.index[2 * at] = BigInt(offset);
-    shard.index[2 * at + 1] = BigInt(length);
-    shard.missing--;
+  /** Where the chunks of a shard lie, and their checksums. */
+  #tableOf(own: readonly StoredChunk[]): Pick<OpenShard, "index" | "checksums"> {
+    const chunks = this.#spec.shardChunks!;
+    const table = {
+      index: new BigUint64Array(2 * chunks).fill(2n ** 64n - 1n),
+      checksums: new Uint32Array(chunks),
+    };
+    for (const chunk of own) this.#enter(table, chunk);
+    return table;
+  }
+
+  #enter(
+    { index, checksums }: Pick<OpenShard, "index" | "checksums">,
+    [chunk, offset, length, checksum]: StoredChunk,
+  ): void {
+    const at = chunk % this.#spec.shardChunks!;
+    index[2 * at] = BigInt(offset);
+    index[2 * at + 1] = BigInt(length);
+    checksums[at] = checksum;
+  }
+
+  #noteChunk(file: number, [, , bytes, checksum]: StoredChunk): void {
+    const how = hasChecksums(this.#spec, this.#format) ? "chunk" : "file";
+    this.sums.set(this.#key(file), { how, checksum, bytes });
+  }
+
+  #noteShard(file: number, index: BigUint64Array, checksums: Uint32Array, bytes: number): void {
+    const body = new Uint8Array(index.buffer, index.byteOffset, index.byteLength);
+    this.sums.set(this.#key(file), sumOfShard(body, checksums, bytes));
   }
 
   async #finishShard(file: number, shard: OpenShard): Promise<void> {
@@ -159,6 +200,7 @@ export class ChunkFiles {
     sealWithChecksum(bytes);
     await shard.appender.append(bytes);
     await shard.appender.finish();
+    this.#noteShard(file, shard.index, shard.checksums, shard.appender.size);
     this.#bytesWritten += bytes.byteLength - shard.replaces;
     this.#replacing.delete(file);
     this.#shards.delete(file);

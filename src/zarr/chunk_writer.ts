@@ -8,6 +8,7 @@ import type { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { StoredChunk } from "./chunk_files.ts";
+import type { FileSums } from "./checksums.ts";
 import { checksumBytes, ChunkFiles, indexBytes } from "./chunk_files.ts";
 import { compress, mostCompressedBytes } from "./codecs.ts";
 import { elementBytes, encodeElements } from "./data_types.ts";
@@ -94,6 +95,11 @@ export class ChunkWriter {
   /** Bytes that are stored. */
   get bytesWritten(): number {
     return this.#files.bytesWritten;
+  }
+
+  /** Checksums of the files that are finished. */
+  get sums(): FileSums {
+    return this.#files.sums;
   }
 
   /** Bytes of the chunk buffers that are alive. */

@@ -5,8 +5,11 @@
  */
 
 import { ChunkError } from "../errors.ts";
+import { checkedStore } from "./checksums.ts";
+import { knownArrays } from "./group_writer.ts";
 import type { Store } from "../store/store.ts";
-import type { ZarrFormat } from "./metadata.ts";
+import { parseJson } from "./json.ts";
+import type { GroupDescription, ZarrFormat } from "./metadata.ts";
 import { readGroupAttributes } from "./metadata.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import type { ZarrLayout } from "./zarr_array.ts";
@@ -16,8 +19,10 @@ import { openZarrArray, readZarrLayout, readZarrText } from "./zarr_array.ts";
 export interface ZarrVariable extends Pick<ZarrLayout, "shape" | "attributes"> {
   name: string;
   dims: readonly string[];
-  /** Its rows; `undefined` for strings. It needs no closing. */
+  /** Its rows; one for a single value, `undefined` for strings. It needs no closing. */
   array: ChunkedArray | undefined;
+  /** What the metadata of version 2 call missing; attributes may say it, too. */
+  fillValue: unknown;
   /** Reads all of an array of strings, in C order. */
   readText(): Promise<string[]>;
 }
@@ -29,22 +34,26 @@ export interface ZarrGroup {
 }
 
 /**
- * Opens a group. Its arrays are read from `store`, which stays the caller's.
+ * Opens a group. Its arrays are read from `stored`, which stays the caller's.
  *
  * @throws {ChunkError} If there is no group, it holds other groups, or an axis has no name.
  */
-export async function openZarrGroup(store: Store): Promise<ZarrGroup> {
+export async function openZarrGroup(stored: Store): Promise<ZarrGroup> {
+  const store = await checkedStore(stored);
   const { place } = store;
-  const group = await readGroupAttributes(store);
+  const group = await readGroupAttributes(store) ?? await readPlainGroup(store);
   if (!group) throw new ChunkError(`Cannot open ${place}: there is no zarr group`, place);
   const variables: ZarrVariable[] = [];
-  for (const name of await arrayNames(store, group.zarrFormat)) {
+  // of a result, arrays that it names and that are not there are missing
+  const named = group.attributes.complete === undefined ? [] : await knownArrays(store);
+  const found = await arrayNames(store, group.zarrFormat);
+  for (const name of [...new Set([...named, ...found])].sort()) {
     const path = `/${name}`;
-    const { shape, isText, attributes, dims } = await readZarrLayout(store, path);
+    const { shape, isText, fillValue, attributes, dims } = await readZarrLayout(store, path);
     if (name.includes("/")) {
       throw new ChunkError(`Cannot open ${place}: "${name}" is in a group of its own`, place);
     }
-    if (dims?.length !== shape.length) {
+    if (shape.length > 0 && dims?.length !== shape.length) {
       throw new ChunkError(
         `Cannot open ${place + path}: it has ${shape.length} axes and ${dims?.length ?? 0} names ` +
           "for them",
@@ -54,13 +63,30 @@ export async function openZarrGroup(store: Store): Promise<ZarrGroup> {
     variables.push({
       name,
       shape,
-      dims,
+      dims: dims ?? [],
       attributes,
-      array: isText ? undefined : await openZarrArray(store, path),
+      fillValue,
+      array: isText ? undefined : await openZarrArray(store, path, "row"),
       readText: () => readZarrText(store, path),
     });
   }
   return { attributes: group.attributes, variables };
+}
+
+/** A group of version 2 whose metadata are not consolidated. */
+async function readPlainGroup(store: Store): Promise<GroupDescription | undefined> {
+  if (!await store.get("/.zgroup")) return undefined;
+  const key = "/.zattrs";
+  const bytes = await store.get(key);
+  try {
+    const attributes = bytes ? parseJson(bytes) as Record<string, unknown> : {};
+    // of ours that file comes last: a run was killed before
+    if (String(attributes.format).startsWith("sluice.")) return undefined;
+    return { zarrFormat: 2, attributes, arrays: [] };
+  } catch (cause) {
+    const path = store.place + key;
+    throw new ChunkError(`Cannot read "${path}": it is not JSON`, path, cause);
+  }
 }
 
 /** Names of the arrays below a group, sorted. */

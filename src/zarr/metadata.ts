@@ -110,20 +110,26 @@ export function metadataFiles(group: ZarrGroupSpec): MetadataFile[] {
   ];
 }
 
+/** What a group says of itself. */
+export interface GroupDescription {
+  zarrFormat: ZarrFormat;
+  attributes: Record<string, unknown>;
+  /** Arrays that it names; those of groups that are not consolidated are not known. */
+  arrays: string[];
+}
+
 /**
- * The attributes of the group in a store, and its version; `undefined` if there is no group.
+ * What the group in a store says of itself; `undefined` if there is no group.
  *
  * @throws {ChunkError} If its metadata is damaged.
  */
-export async function readGroupAttributes(
-  store: Store,
-): Promise<{ zarrFormat: ZarrFormat; attributes: Record<string, unknown> } | undefined> {
+export async function readGroupAttributes(store: Store): Promise<GroupDescription | undefined> {
   for (const zarrFormat of [3, 2] as const) {
     const key = ROOT_KEYS[zarrFormat];
     const bytes = await store.get(key, { mostBytes: MOST_JSON_BYTES });
     if (!bytes) continue;
     try {
-      return { zarrFormat, attributes: groupAttributes(bytes, zarrFormat) };
+      return { zarrFormat, ...describeGroup(bytes, zarrFormat) };
     } catch (cause) {
       const path = store.place + key;
       const reason = cause instanceof RangeError ? cause.message : "it is not JSON of a zarr group";
@@ -137,14 +143,50 @@ const GROUP_KEYS = new Set(["zarr_format", "node_type", "attributes", "consolida
 
 type Attributes = Record<string, unknown>;
 
-function groupAttributes(bytes: Uint8Array, zarrFormat: ZarrFormat): Attributes {
+function describeGroup(
+  bytes: Uint8Array,
+  zarrFormat: ZarrFormat,
+): Pick<GroupDescription, "attributes" | "arrays"> {
   const root = parseJson(bytes) as Record<string, unknown>;
-  if (zarrFormat === 2) return (root.metadata as Record<string, Attributes>)[".zattrs"] ?? {};
+  if (zarrFormat === 2) {
+    const metadata = root.metadata as Record<string, Attributes>;
+    const arrays = Object.keys(metadata).filter((key) => key.endsWith("/.zarray"))
+      .map((key) => key.slice(0, -"/.zarray".length));
+    return { attributes: metadata[".zattrs"] ?? {}, arrays };
+  }
   if (root.zarr_format !== 3 || root.node_type !== "group") {
     throw new SyntaxError("it is no group");
   }
   checkKeysV3(root, GROUP_KEYS);
-  return (root.attributes ?? {}) as Attributes;
+  const { metadata } = (root.consolidated_metadata ?? {}) as { metadata?: Attributes };
+  return {
+    attributes: (root.attributes ?? {}) as Attributes,
+    arrays: Object.keys(metadata ?? {}),
+  };
+}
+
+/** Files of the group itself, such as `/zarr.json`: not those of its arrays. */
+export function isGroupFile(key: string): boolean {
+  return key.lastIndexOf("/") === 0;
+}
+
+/** Has the group that is there say that it is not complete, so that nobody takes it for a result. */
+export async function markIncomplete(store: Store): Promise<void> {
+  for (const key of Object.values(ROOT_KEYS)) {
+    const bytes = await store.get(key);
+    if (!bytes) continue;
+    let root: Record<string, Attributes | undefined>;
+    try {
+      root = parseJson(bytes) as typeof root;
+    } catch {
+      // nobody takes that for one
+      continue;
+    }
+    const owner = root.metadata ?? root;
+    const name = root.metadata ? ".zattrs" : "attributes";
+    owner[name] = { ...owner[name] as Attributes, complete: false };
+    await store.set(key, encodeJson(root));
+  }
 }
 
 /** Bytes of all the JSON files of a group. */

@@ -27,13 +27,14 @@ export function parseV2(metadata: Json): ArrayMetadata {
   const codecs = [...filters ?? [], ...(compressor === null ? [] : [compressor])];
   const axes = shape.map((_, axis) => axis);
   const separator = separatorOf(metadata.dimension_separator, ".");
+  const elements = elementsV2(dtype, fill_value, codecs[0]);
   return {
     zarrFormat: 2,
     shape,
     fileShape: chunkShape,
     chunkShape,
-    elements: elementsV2(dtype, fill_value, codecs[0]),
-    fillValueV2: fill_value,
+    elements,
+    missing: fill_value === null ? undefined : elements.fill,
     decoders: codecs.filter((codec) => !isTextFilter(codec)).map(decoderV2),
     axisOrder: order === "C" ? axes : axes.reverse(),
     shards: undefined,

@@ -71,7 +71,7 @@ export function parseV3(metadata: Json, attributes: unknown): ArrayMetadata {
     elements: type.kind === "text"
       ? { ...type, fill: textFillOf(metadata.fill_value, type.type) }
       : { ...type, fill: fillOf(type.type.dtype, metadata.fill_value, 3) },
-    fillValueV2: undefined,
+    missing: undefined,
     attributes,
     dimensionNames: dimensionNames(names, shape),
     fileName: fileNameV3(metadata.chunk_key_encoding),

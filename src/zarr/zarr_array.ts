@@ -32,7 +32,7 @@ export interface ZarrLayout {
   fileShape: readonly number[];
   isText: boolean;
   /** What version 2 says that unwritten elements are; there it is what "missing" is called, too. */
-  fillValue: unknown;
+  fillValue: ArrayMetadata["missing"];
   /** Name of a file within the array's folder, by its position in the grid of files. */
   fileName(position: readonly number[]): string;
 }
@@ -40,7 +40,7 @@ export interface ZarrLayout {
 /** Reads the layout of an array whose path in the store is `/name`. */
 export async function readZarrLayout(store: Store, path: string): Promise<ZarrLayout> {
   const metadata = await readMetadata(store, path);
-  const { shape, fileShape, elements, fillValueV2, fileName } = metadata;
+  const { shape, fileShape, elements, missing, fileName } = metadata;
   const { _ARRAY_DIMENSIONS: dimsV2, ...attributes } = await readAttributes(store, path, metadata);
   return {
     shape,
@@ -48,7 +48,7 @@ export async function readZarrLayout(store: Store, path: string): Promise<ZarrLa
     attributes,
     fileShape,
     isText: elements.kind === "text",
-    fillValue: fillValueV2,
+    fillValue: missing,
     fileName,
   };
 }

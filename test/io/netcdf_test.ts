@@ -6,7 +6,11 @@ import type { ExportProgress } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { crc32c } from "../../src/math/crc32c.ts";
 import { fromRootScaled, fromUint16, toRootScaled, toUint16 } from "../../src/math/quantize.ts";
+import type { H5Dataset, H5File } from "../../src/io/h5wasm.ts";
+import { H5Access } from "../../src/io/h5wasm.ts";
+import { openFile } from "../../src/io/sync_file.ts";
 import { openStore } from "../../src/store/open_store.ts";
+import type { Store } from "../../src/store/store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import { seeded } from "../support/random.ts";
 import { NUMERIC_TYPES, writeSmallGroup } from "../support/small_group.ts";
@@ -71,6 +75,51 @@ async function writePacked(packing: string) {
   if (packing === "root") await writeArray(store, scale, rows.scales);
   await store.close();
   return rows;
+}
+
+/** A group of version 2 of another writer, not consolidated, with an array `v` whose chunks are not there. */
+async function writeForeign(
+  metadata: Record<string, unknown>,
+  attributes: Record<string, unknown>,
+): Promise<Store> {
+  const store = await openStore(IN, { mode: "write" });
+  await store.deleteAll();
+  const common = { zarr_format: 2, compressor: null, filters: null, order: "C" };
+  for (
+    const [key, value] of [
+      ["/.zgroup", { zarr_format: 2 }],
+      ["/v/.zarray", { ...common, ...metadata }],
+      ["/v/.zattrs", attributes],
+    ] as const
+  ) await store.set(key, new TextEncoder().encode(toJson(value)));
+  return store;
+}
+
+/** JSON with whole numbers of all their digits. */
+function toJson(value: unknown): string {
+  const marked = (_: string, own: unknown) => typeof own === "bigint" ? `whole ${own}` : own;
+  return JSON.stringify(value, marked).replace(/"whole (-?\d+)"/g, "$1");
+}
+
+/** Reads of a variable what h5wasm tells: its value, or an attribute. */
+async function withH5<Value>(read: (file: H5File) => Value): Promise<Value> {
+  const access = await H5Access.open(await openFile(OUT), "r");
+  try {
+    return read(access.file);
+  } finally {
+    access.close();
+  }
+}
+
+function fillOf(name: string): Promise<unknown> {
+  return withH5((file) => {
+    const value = (file.get(name) as H5Dataset).attrs._FillValue?.value as ArrayLike<unknown>;
+    return typeof value === "object" ? value[0] : value;
+  });
+}
+
+function valueOf(name: string): Promise<unknown> {
+  return withH5((file) => (file.get(name) as unknown as { value: unknown }).value);
 }
 
 async function readVariable(name: string, file = OUT) {
@@ -191,6 +240,77 @@ describe("exportNetcdf()", () => {
     await exportNetcdf(IN, OUT, { overwrite: true });
   });
 
+  it("is alone at its file: of two at once the second is refused", async () => {
+    await writeSmallGroup(IN);
+    const first = exportNetcdf(IN, OUT);
+    await expect(exportNetcdf(IN, OUT, { overwrite: true })).rejects.toThrow(/is at work there/);
+    await first;
+    await exportNetcdf(IN, OUT, { overwrite: true });
+    expect((await readVariable("time")).shape).toEqual([103]);
+  });
+
+  it("refuses a result with holes, and reads them as the fill value elsewhere", async () => {
+    await writeSmallGroup(IN);
+    const store = await openStore(IN);
+    await store.delete("/acausal_posterior/c/1/0");
+    await expect(exportNetcdf(IN, OUT)).rejects.toThrow(
+      `"${IN}/acausal_posterior/c/1/0" is missing; see what sluice check says`,
+    );
+    await writeSmallGroup(IN, { attributes: { format: "other", complete: undefined } });
+    await store.delete("/acausal_posterior/c/1/0");
+    await exportNetcdf(IN, OUT);
+    const { values } = await readVariable("acausal_posterior");
+    const [from, to] = [20 * 12, 40 * 12];
+    expect((values as Float32Array).slice(from, to)).toEqual(new Float32Array(to - from).fill(NaN));
+    await store.close();
+  });
+
+  it("keeps missing values missing, whichever way a group says what they are", async () => {
+    const base64 = btoa(String.fromCharCode(...new Uint8Array(Float64Array.of(-999).buffer)));
+    for (
+      const [metadata, attributes, wanted] of [
+        [{ dtype: "<f4", fill_value: -999 }, {}, -999],
+        [{ dtype: "<i2", fill_value: -32767 }, { scale_factor: 0.01, add_offset: 1 }, -32767],
+        [{ dtype: "<i8", fill_value: -(2n ** 63n) }, {}, -(2n ** 63n)],
+        [{ dtype: "<f8", fill_value: "-Infinity" }, {}, -Infinity],
+        [{ dtype: "<f8", fill_value: null }, {}, NaN],
+        [{ dtype: "<f4", fill_value: 0 }, { _FillValue: base64 }, -999],
+        [{ dtype: "<u1", fill_value: null }, {}, undefined],
+      ] as const
+    ) {
+      await writeForeign({ ...metadata, shape: [3], chunks: [3] }, {
+        ...attributes,
+        _ARRAY_DIMENSIONS: ["t"],
+      });
+      await exportNetcdf(IN, OUT, { overwrite: true });
+      expect(await fillOf("v"), metadata.dtype).toEqual(wanted);
+    }
+    await writeForeign({ dtype: "<u8", fill_value: 2n ** 64n, shape: [3], chunks: [3] }, {
+      _ARRAY_DIMENSIONS: ["t"],
+    });
+    await expect(exportNetcdf(IN, OUT, { overwrite: true })).rejects.toThrow(
+      /\/v": its fill value 18446744073709551616 is no uint64/,
+    );
+  });
+
+  it("writes single values, of groups without consolidated metadata, too", async () => {
+    const store = await writeForeign({ dtype: "<f4", fill_value: null, shape: [], chunks: [] }, {
+      grid_mapping_name: "mercator",
+    });
+    await store.set("/v/0", new Uint8Array(Float32Array.of(1.5).buffer));
+    await exportNetcdf(IN, OUT, { overwrite: true });
+    expect(await valueOf("v")).toBe(1.5);
+    await writeForeign({ dtype: "|O", fill_value: null, shape: [2], chunks: [2] }, {
+      _ARRAY_DIMENSIONS: ["t"],
+    });
+    await expect(exportNetcdf(IN, OUT, { overwrite: true })).rejects.toThrow(/\/v".*(object|\|O)/);
+    await writeForeign({ dtype: "<M8[ns]", fill_value: 0, shape: [2], chunks: [2] }, {
+      _ARRAY_DIMENSIONS: ["t"],
+    });
+    await expect(exportNetcdf(IN, OUT, { overwrite: true })).rejects.toThrow(/\/v".*M8/);
+    await store.close();
+  });
+
   it("says what it cannot export", async () => {
     await expect(exportNetcdf(IN, OUT)).rejects.toThrow(/there is no zarr group/);
     await writeSmallGroup(IN, { attributes: { complete: false } });
@@ -200,6 +320,11 @@ describe("exportNetcdf()", () => {
       "Cannot export: deflate is 10, wanted a whole number from 0 to 9",
     );
     const store = await openStore(IN);
+    await store.deleteAll("/interior_index");
+    await expect(exportNetcdf(IN, OUT, { expand: true })).rejects.toThrow(
+      /interior_index\/zarr.json" is missing/,
+    );
+    await writeSmallGroup(IN, { attributes: { format: "other", complete: undefined } });
     await store.deleteAll("/interior_index");
     await expect(exportNetcdf(IN, OUT, { expand: true })).rejects.toThrow(/Cannot expand/);
     await store.delete("/acausal_posterior/c/1/0");

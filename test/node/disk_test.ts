@@ -16,12 +16,12 @@ import {
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TestContext } from "vitest";
 import { OutputConflictError, QuotaError, StoreError } from "../../src/errors.ts";
 import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { openResult } from "../../src/hmm/decode_result.ts";
+import { thisProcess } from "../../src/store/file_lock.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { partialKey } from "../../src/store/place.ts";
 import type { Signal } from "../support/cli.ts";
@@ -100,17 +100,25 @@ interface Disk {
 const FILLER = "filler";
 const PAGE_BYTES = 4096;
 
-/** A disk of its own of so many bytes, for as long as a test needs it; skips where there is none. */
+/** A disk of its own of so many bytes, and so many files where they are limited, for as long as a test needs it; skips where there is none. */
 async function withDisk(
   context: TestContext,
   bytes: number,
   check: (disk: Disk) => Promise<void>,
+  files = 0,
 ): Promise<void> {
   const mounted = mkdtempSync(join(folder, "disk-"));
   try {
     const size = PAGE_BYTES * Math.ceil(bytes / PAGE_BYTES);
     const options = { stdio: "pipe" } as const;
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", mounted], options);
+    execFileSync("mount", [
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=${size},nr_inodes=${files}`,
+      "tmpfs",
+      mounted,
+    ], options);
   } catch (error) {
     const reason = String((error as Error).message).trim().split("\n").at(-1);
     context.skip(`a small disk cannot be mounted here: ${reason}`);
@@ -196,6 +204,19 @@ describe("a disk", () => {
       }));
   }
 
+  it("that has room for no more files says so, and the run goes on when it has", (context) =>
+    withDisk(context, plan("none").projected.disk + 2 ** 20, async (disk) => {
+      const out = join(disk.folder, "out.zarr");
+      const error = await failureOf(plan(out).run());
+      expect(error).toBeInstanceOf(QuotaError);
+      expect((error as Error).message).toMatch(
+        /no more files can be made on this disk, .* \d+ bytes/,
+      );
+      execFileSync("mount", ["-o", "remount,nr_inodes=1000", disk.folder]);
+      await (await plan(out).run()).close();
+      expect(contents(out)).toEqual(contents(await uninterrupted()));
+    }, 60));
+
   it("that is read only is refused and left as it is", (context) =>
     withDisk(context, 2 ** 20, async (disk) => {
       writeFileSync(join(disk.folder, "mine"), "x");
@@ -273,9 +294,9 @@ describe("an output", () => {
   });
 
   it("takes no notice of locks whose process is gone", async () => {
-    const gone = { host: hostname(), pid: endedProcess() };
+    const gone = { ...await thisProcess(), pid: endedProcess() };
     // another process has the number by now
-    const reused = { host: hostname(), pid: process.pid, started: "1" };
+    const reused = { ...await thisProcess(), started: "1" };
     for (const holder of [gone, { ...gone, started: "12345" }, reused]) {
       const out = fresh();
       writeLock(out, JSON.stringify(holder));

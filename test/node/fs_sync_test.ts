@@ -3,11 +3,15 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { QuotaError, StoreError } from "../../src/errors.ts";
 import { createDiskFile } from "../../src/io/disk_file.ts";
+import { describeWriteError } from "../../src/store/disk_errors.ts";
 import { FileStore } from "../../src/store/fs.ts";
 
 /** Calls of the file system as they begin and end, `sync x` and `synced x`; folders end with `/`. */
 const events = vi.hoisted(() => [] as string[]);
+/** Which syncs fail, and with what. */
+const failing = vi.hoisted(() => ({ name: /(?!)/, code: "EIO" }));
 
 vi.mock("node:fs/promises", async (importOriginal) => {
   const real = await importOriginal<typeof import("node:fs/promises")>();
@@ -26,7 +30,11 @@ vi.mock("node:fs/promises", async (importOriginal) => {
         const call = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
         switch (property) {
           case "sync":
-            return () => noted(`sync ${name}`, `synced ${name}`, () => call());
+            return () =>
+              noted(`sync ${name}`, `synced ${name}`, () => {
+                if (!failing.name.test(name)) return call();
+                return Promise.reject(Object.assign(new Error("sync"), { code: failing.code }));
+              });
           case "write":
             return (...args: unknown[]) =>
               noted(`write ${name}`, `wrote ${name}`, () => call(...args));
@@ -60,6 +68,9 @@ vi.mock("node:fs", async (importOriginal) => {
       return descriptor;
     },
     fsyncSync: (descriptor: number) => {
+      if (failing.name.test(names.get(descriptor)!)) {
+        throw Object.assign(new Error("sync"), { code: failing.code });
+      }
       events.push(`synced ${names.get(descriptor)}`);
       real.fsyncSync(descriptor);
     },
@@ -75,6 +86,7 @@ const store = new FileStore(folder);
 afterAll(() => rm(folder, { recursive: true }));
 beforeEach(() => {
   events.length = 0;
+  Object.assign(failing, { name: /(?!)/, code: "EIO" });
 });
 
 const own = `${basename(folder)}/`;
@@ -143,13 +155,82 @@ describe("a file store, so that a power cut loses nothing it promised", () => {
   });
 });
 
+describe("a sync that the disk refuses", () => {
+  const refused = async (action: () => Promise<unknown>) => {
+    await expect(action()).rejects.toThrow(StoreError);
+    await expect(action()).rejects.toThrow(/Cannot write ".*": the disk reports an error/);
+  };
+
+  it("is an error of the value, which stays what it was", async () => {
+    await store.set("/kept", Uint8Array.of(1));
+    failing.name = /^kept\.partial$/;
+    await refused(() => store.set("/kept", Uint8Array.of(2)));
+    expect(await store.get("/kept")).toEqual(Uint8Array.of(1));
+    failing.name = /\/$/;
+    await refused(() => store.set("/kept", Uint8Array.of(2)));
+  });
+
+  it("is an error of what was appended, and of all that comes after it", async () => {
+    const appender = await store.append("/grown");
+    await appender.append(Uint8Array.of(1));
+    failing.name = /^grown\.partial$/;
+    await refused(() => appender.sync());
+    failing.name = /(?!)/;
+    await refused(() => appender.finish());
+    await appender.close();
+    expect(await store.get("/grown")).toBeUndefined();
+  });
+
+  it("is an error of an export, whether of its file or of its folder", async () => {
+    for (const name of [/^b\.nc\./, /\/$/]) {
+      const { file, finish, discard } = await createDiskFile(join(folder, "b.nc"));
+      file.write(Uint8Array.of(1), { at: 0 });
+      failing.name = name;
+      await expect(finish()).rejects.toThrow(/Cannot write ".*b\.nc": the disk reports an error/);
+      await discard();
+      failing.name = /(?!)/;
+    }
+  });
+
+  it("is none where folders cannot be synced at all", async () => {
+    Object.assign(failing, { name: /\/$/, code: "EINVAL" });
+    await store.set("/kept", Uint8Array.of(3));
+    const { finish } = await createDiskFile(join(folder, "c.nc"));
+    await finish();
+  });
+});
+
+describe("what the system says of a write", () => {
+  const told = (code: string) =>
+    describeWriteError(join(folder, "x"), 7, Object.assign(new Error(code), { code }));
+
+  it("is put into words that help", () => {
+    for (
+      const [code, kind, words] of [
+        ["ENOSPC", QuotaError, /: 7 bytes are needed, \d+ bytes are free on this disk$/],
+        ["EDQUOT", QuotaError, /: 7 bytes are needed, your quota on this disk is used up/],
+        ["EROFS", StoreError, /: the disk is read only; some become so when they fail/],
+        ["EIO", StoreError, /: the disk reports an error, which the system's log may tell/],
+        ["EACCES", StoreError, /: there is no permission$/],
+      ] as const
+    ) {
+      expect(told(code), code).toBeInstanceOf(kind);
+      expect(told(code).message, code).toMatch(words);
+    }
+  });
+});
+
 describe("a file that is exported", () => {
   it("is synced before it has its name, and its folder is after that", async () => {
-    const { file, finish } = createDiskFile(join(folder, "a.nc"));
+    const { file, finish } = await createDiskFile(join(folder, "a.nc"));
     expect(file.write(Uint8Array.of(1, 2, 3), { at: 0 })).toBe(3);
     expect(events).toEqual([]);
     await finish();
-    expect(events).toEqual(["synced a.nc.partial", "renamed a.nc", `synced ${own}`]);
+    expect(events).toEqual([
+      expect.stringMatching(/^synced a\.nc\.\d+-\d+\.partial$/),
+      "renamed a.nc",
+      `synced ${own}`,
+    ]);
     expect(await readFile(join(folder, "a.nc"))).toHaveLength(3);
   });
 });

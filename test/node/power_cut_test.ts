@@ -30,7 +30,8 @@ function folderOf(store: () => ForgetfulStore, folder: string, place: string): S
     lock: () => store().lock(),
     availableBytes: () => store().availableBytes(),
     delete: (key) => store().delete(folder + key),
-    deleteAll: (prefix = "/") => store().deleteAll(folder + prefix),
+    deleteAll: (prefix = "/", isOwn) =>
+      store().deleteAll(folder + prefix, isOwn && ((key) => isOwn(key.slice(folder.length)))),
     list: async (prefix) =>
       (await store().list(folder + prefix)).map((key) => key.slice(folder.length)),
     close: () => store().close(),

@@ -146,6 +146,20 @@ export function describeStore(kind: string, place: string): void {
       expect(await store.list("/")).toContain("/listed");
     });
 
+    it("removes of a folder what is ours alone, and folders that are empty then", async () => {
+      const store = await opened;
+      for (const key of ["/own/a/1", "/own/a/2", "/own/b/1", "/own/b/mine", "/own/c"]) {
+        await store.set(key, bytes(1));
+      }
+      const unfinished = await store.append("/own/a/3");
+      await unfinished.append(bytes(1));
+      await unfinished.close();
+      await store.deleteAll("/own", (key) => /^\/own\/[ab]\/\d$/.test(key));
+      expect(await store.list("/own")).toEqual(["/own/b/mine", "/own/c"]);
+      expect(await store.size(partialKey("/own/a/3"))).toBeUndefined();
+      await store.deleteAll("/own");
+    });
+
     it("is found again by its place, and its folders are places too", async () => {
       const store = await opened;
       await store.set("/again/x", bytes(5));

@@ -3,7 +3,7 @@ import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { checkStore } from "../../src/zarr/check.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
-import { OutputConflictError } from "../../src/errors.ts";
+import { ChunkError, OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { openStore } from "../../src/store/open_store.ts";
@@ -67,6 +67,28 @@ async function interrupted(
       ),
   );
 }
+
+describe("a finished fit with a hole", () => {
+  it("is not returned, and computed again where overwriting is allowed", async () => {
+    const out = place();
+    const finished = await kmeans()({ out }).run();
+    await (finished as { close?(): Promise<void> }).close?.();
+    const wanted = await contents(out);
+    const store = await openStore(out, { mode: "write" });
+    for (const key of ["/ids/c/0", "/ids/zarr.json"]) {
+      await store.delete(key);
+      const again = kmeans()({ out }).run();
+      await expect(again).rejects.toThrow(ChunkError);
+      await expect(again).rejects.toThrow(
+        `${key}" is missing; allow overwriting to compute it again`,
+      );
+      const replaced = await kmeans()({ out, overwrite: true }).run();
+      await (replaced as { close?(): Promise<void> }).close?.();
+      expect(await contents(out)).toEqual(wanted);
+    }
+    await store.close();
+  });
+});
 
 /** A result without what differs from run to run, its arrays read, and what is stored of it. */
 async function outcome(out: string, { seconds: _, resumed: __, ...result }: Measured) {

@@ -76,6 +76,7 @@ function specOf(device: Gpu, toy: Toy): SeriesSpec<number, number[]> {
       adapter: device.adapter.name,
       settings: toy.settings ?? { times: costs.length },
       folders: ["/parts"],
+      isOwn: (key) => /^\/parts\/\d+\.txt$/.test(key),
       files: ["/whole.txt"],
     },
     prepare: {

@@ -11,7 +11,13 @@
 
 import type { ByteRange } from "../../src/store/byte_range.ts";
 import { rangeBounds } from "../../src/store/byte_range.ts";
-import { keyParts, PARTIAL_SUFFIX, partialKey, tooShort } from "../../src/store/place.ts";
+import {
+  finishedKey,
+  keyParts,
+  PARTIAL_SUFFIX,
+  partialKey,
+  tooShort,
+} from "../../src/store/place.ts";
 import type { Appender, Store } from "../../src/store/store.ts";
 import { Random } from "../../src/math/random.ts";
 
@@ -132,12 +138,12 @@ export class ForgetfulStore implements Store {
     return this.#write(`delete ${key}`, undefined, () => this.#forget((other) => other === key));
   }
 
-  deleteAll(prefix = "/"): Promise<void> {
+  deleteAll(prefix = "/", isOwn: (key: string) => boolean = () => true): Promise<void> {
     const folder = prefix.replace(/\/*$/, "/");
     return this.#write(
       `delete ${folder}`,
       undefined,
-      () => this.#forget((other) => other.startsWith(folder)),
+      () => this.#forget((other) => other.startsWith(folder) && isOwn(finishedKey(other))),
     );
   }
 

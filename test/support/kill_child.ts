@@ -1,6 +1,7 @@
 /**
- * Decodes as it is told to, line by line on standard input, and dies by SIGKILL where it is told to.
- * What it does is reported line by line on standard output. Started by `killed_decodes.ts`.
+ * Decodes, or does other work, as it is told to, line by line on standard input, and dies by SIGKILL where it is
+ * told to. What it does is reported line by line on standard output. Started by `killed_decodes.ts` and
+ * `kill_campaign.ts`.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -15,14 +16,20 @@ import { StoredOutput } from "../../src/stream/stored_output.ts";
 import { FileStore } from "../../src/store/fs.ts";
 import { Journal } from "../../src/store/journal.ts";
 import type { Appender } from "../../src/store/store.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { checkpointPace } from "../../src/stream/checkpoints.ts";
+import { SeriesPlace } from "../../src/stream/series_place.ts";
 import { INDEX_BYTES, smallDecode } from "./interrupted_decode.ts";
+import type { Work, WorkOptions } from "./killed_works.ts";
+import { doOther, doWork } from "./killed_works.ts";
 
 /** What a run is doing when it dies. */
 export type Phase = "metadata" | "forward" | "backward" | "shard close" | "checkpoint";
 
 /** Where to die. */
 export interface Death {
-  phase: Phase;
+  /** `logged`: any moment after a first step was stored for good. */
+  phase: Phase | "logged";
   /** The how many-th moment of that phase: calls of the system and submits to the device count. */
   at: number;
   /**
@@ -37,18 +44,28 @@ export interface Death {
 export interface Job {
   out: string;
   death?: Death;
+  /** What is done instead of the decode; `other` first puts another plan's result there. */
+  work?: {
+    kind: Work;
+    other: boolean;
+    budgetMiB: number;
+    options: Omit<WorkOptions, "out" | "onProgress">;
+  };
 }
 
 export type Report =
   | { event: "ready" }
+  | { event: "resumed" }
   | { event: "computed" | "committed"; pass: string; row: number }
   | { event: "died"; phase: Phase }
-  | { event: "finished"; moments: Record<Phase, number>; resumed: boolean }
+  | { event: "finished"; moments: Record<Phase | "logged", number>; resumed: boolean }
   | { event: "failed"; name: string; message: string };
 
 const phases = new AsyncLocalStorage<Phase>();
 let death: Death | undefined;
-let moments: Record<Phase, number>;
+let moments: Record<Phase | "logged", number>;
+/** Whether a first step is stored for good. */
+let isLogged = false;
 /** The pass that is being computed. */
 let computing: Phase | undefined;
 
@@ -78,6 +95,8 @@ function dieSoon(phase: Phase, milliseconds: number): void {
 /** Whether this moment is the one to die at. */
 function isLast(phase: Phase): boolean {
   moments[phase]++;
+  if (isLogged) moments.logged++;
+  if (death?.phase === "logged") return isLogged && death.at === moments.logged;
   return death?.phase === phase && death.at === moments[phase];
 }
 
@@ -121,9 +140,9 @@ function watchStore(): void {
     const phase = phaseOf(this.place, key);
     return moment(phase, () => remove.call(this, key));
   };
-  store.deleteAll = function (prefix = "/") {
+  store.deleteAll = function (prefix = "/", isOwn) {
     const phase = phaseOf(this.place, prefix);
-    return moment(phase, () => deleteAll.call(this, prefix));
+    return moment(phase, () => deleteAll.call(this, prefix, isOwn));
   };
   store.lock = async function (key) {
     const unlock = await phases.run("metadata", () => lock.call(this, key));
@@ -208,33 +227,93 @@ function watchTiles(): void {
   const { append } = Journal.prototype;
   Journal.prototype.append = async function (entry) {
     await append.call(this, entry);
+    isLogged = true;
     const { pass, row } = entry as { pass: string; row: number };
     report({ event: "committed", pass, row });
   };
 }
 
-const gpu = await openGpu({ budget: "64 MiB" });
-const { queue } = gpu.device;
-const submit = queue.submit.bind(queue);
-queue.submit = (commands) => {
-  if (computing === undefined || !isLast(computing)) return submit(commands);
-  const { how, milliseconds } = death!;
-  if (how === "before" || how === "half") die(computing);
-  submit(commands);
-  if (how === "soon") dieSoon(computing, milliseconds);
-  else dieWithin(computing, how === "after" ? 0 : milliseconds);
-};
+/** Reports when a run goes on with what an earlier one stored: checkpoints, or parts of a series. */
+function watchResumes(): void {
+  const { begin } = StoredOutput.prototype;
+  StoredOutput.prototype.begin = async function (account, hash, adapter, chunks) {
+    if (chunks) report({ event: "resumed" });
+    if (chunks) isLogged = true;
+    return await begin.call(this, account, hash, adapter, chunks);
+  };
+  const { read, write } = SeriesPlace.prototype;
+  SeriesPlace.prototype.read = async function (key) {
+    const text = await read.call(this, key);
+    const isPart = key.startsWith("/results/") && text !== undefined;
+    if (isPart) report({ event: "resumed" });
+    isLogged ||= isPart;
+    return text;
+  };
+  SeriesPlace.prototype.write = async function (key, text) {
+    await write.call(this, key, text);
+    isLogged ||= key.startsWith("/results/");
+  };
+}
+
+/** Makes submits moments to die at. */
+function watchGpu(gpu: Gpu): Gpu {
+  const { queue } = gpu.device;
+  const submit = queue.submit.bind(queue);
+  queue.submit = (commands) => {
+    if (computing === undefined || !isLast(computing)) return submit(commands);
+    const { how, milliseconds } = death!;
+    if (how === "before" || how === "half") die(computing);
+    submit(commands);
+    if (how === "soon") dieSoon(computing, milliseconds);
+    else dieWithin(computing, how === "after" ? 0 : milliseconds);
+  };
+  return gpu;
+}
+
+async function work(out: string, { kind, other, budgetMiB, options }: NonNullable<Job["work"]>) {
+  // a state at every chance: runs are too short for the usual pace
+  Object.assign(checkpointPace, { everyMs: 0, times: 0 });
+  const own = budgetMiB === BUDGET_MIB
+    ? gpu
+    : watchGpu(await openGpu({ budget: `${budgetMiB} MiB` }));
+  try {
+    const later = death;
+    death = undefined;
+    if (other) await doOther(own, out);
+    death = later;
+    for (const phase of Object.keys(moments)) moments[phase as Phase] = 0;
+    isLogged = kind === "export";
+    const onProgress = () => {
+      computing = "forward";
+      // an export writes its file without a call that could be watched
+      if (kind === "export" && isLast("forward")) die("forward");
+    };
+    await doWork(own, kind, { ...options, out, onProgress });
+  } finally {
+    if (own !== gpu) await own.close();
+  }
+}
+
+const BUDGET_MIB = 64;
+const gpu = watchGpu(await openGpu({ budget: `${BUDGET_MIB} MiB` }));
 watchStore();
 await watchFiles();
 watchTiles();
+watchResumes();
 
 report({ event: "ready" });
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line) as Job;
   death = job.death;
   computing = undefined;
-  moments = { metadata: 0, forward: 0, backward: 0, "shard close": 0, checkpoint: 0 };
+  isLogged = false;
+  moments = { metadata: 0, forward: 0, backward: 0, "shard close": 0, checkpoint: 0, logged: 0 };
   try {
+    if (job.work) {
+      await work(job.out, job.work);
+      report({ event: "finished", moments, resumed: false });
+      continue;
+    }
     const result = await smallDecode(gpu, job.out).run({
       onProgress: ({ pass }) => computing = pass === "filter" ? "forward" : "backward",
     });

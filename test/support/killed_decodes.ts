@@ -24,7 +24,7 @@ const WAYS: readonly Death["how"][] = ["before", "after", "within", "half", "soo
 /** A decode that was killed so often is left alone to finish. */
 const MOST_KILLS_A_DECODE = 6;
 /** How long a lock that was not written to its end counts. */
-const TORN_LOCK_MS = 1000;
+export const TORN_LOCK_MS = 1000;
 
 export interface KillCounts {
   kills: number;
@@ -40,7 +40,7 @@ export interface KillCounts {
 }
 
 /** A process that waits for jobs, until one of them kills it. */
-class Child {
+export class Child {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #closed: Promise<void>;
@@ -143,7 +143,8 @@ export async function killDecodes(kills: number, seed: number): Promise<KillCoun
         }
         if (last.event === "failed") {
           // nobody can tell whether a lock without a name is being written right now
-          const torn = last.name === "OutputConflictError" && await isTornLock(`${path}.journal`);
+          const torn = last.name === "OutputConflictError" &&
+            await isTornLock(join(`${path}.journal`, "lock"));
           expect(torn, told()).toBe(true);
           counts.waits++;
           await wait(TORN_LOCK_MS);
@@ -188,8 +189,10 @@ export async function killDecodes(kills: number, seed: number): Promise<KillCoun
   }
 }
 
-async function isTornLock(journal: string): Promise<boolean> {
-  const text = await readFile(join(journal, "lock"), "utf8");
+/** Whether there is a lock that was not written to its end. */
+export async function isTornLock(path: string): Promise<boolean> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return false;
   try {
     JSON.parse(text);
     return false;

@@ -89,6 +89,28 @@ describe("checkStore()", () => {
     expect(found.arrays.find(({ name }) => name === "x")!.missing).toEqual([store.place + key]);
   });
 
+  it("expects what the group names, whatever is left in its folder", async () => {
+    for (const format of [2, 3] as const) {
+      const store = await written({ format });
+      await store.deleteAll("/names");
+      const { state, arrays } = await checkStore(store.place);
+      expect(state).toBe("damaged");
+      expect(arrays.map(({ name }) => name)).toEqual(["names", "x"]);
+      expect(arrays[0]!.damaged[0]!.reason).toMatch(/names": there is no zarr array/);
+    }
+  });
+
+  it("takes missing chunks of other writers for the fill value, and strings that cannot be read for damage", async () => {
+    const store = await written();
+    const root = JSON.parse(new TextDecoder().decode((await store.get("/zarr.json"))!));
+    root.attributes = {};
+    await store.set("/zarr.json", new TextEncoder().encode(JSON.stringify(root)));
+    await store.delete("/x/c/0/0");
+    expect(await checkStore(store.place)).toMatchObject({ state: "whole", hasChecksums: false });
+    await store.set("/names/c/0", Uint8Array.of(9, 0, 0, 0, 7));
+    expect((await checkStore(store.place)).state).toBe("damaged");
+  });
+
   it("says of an unfinished store what is stored, and where the next run goes on", async () => {
     const store = await written({ complete: false, rows: 11 });
     const journal = await openJournal(store.place);

@@ -98,6 +98,7 @@ function groupAttributes(
   const parsed = () => JSON.parse(new TextDecoder().decode(bytes));
   switch (file) {
     case ".zmetadata":
+    case "checksums.txt":
       return null;
     case "zarr.json": {
       const { node_type: type, attributes } = parsed();
