@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { ChunkError, OutputConflictError } from "../../src/errors.ts";
-import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import { openNetcdf } from "../../src/files/hdf5_array.ts";
 import type { ExportProgress } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { crc32c } from "../../src/math/crc32c.ts";

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { createDiskFile } from "../../src/io/disk_file.ts";
+import { createDiskFile } from "../../src/files/disk_file.ts";
 import { FileStore } from "../../src/store/fs.ts";
 
 /** Calls of the file system as they begin and end, `sync x` and `synced x`; folders end with `/`. */
