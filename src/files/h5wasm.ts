@@ -50,6 +50,8 @@ export interface H5Dataset extends H5Object {
   readonly metadata: H5Metadata;
   /** How chunks are compressed and checked, in the order of writing. */
   readonly filters: readonly { id: number; name: string }[];
+  /** All of it: for single values. */
+  readonly value: unknown;
   resize(shape: readonly number[]): number;
   make_scale(name: string): void;
   attach_scale(axis: number, path: string): void;

@@ -12,7 +12,7 @@ import { decodeFloat16 } from "../math/half.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { createElements, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
-import type { H5Dataset } from "./h5wasm.ts";
+import type { H5Dataset, H5Group } from "./h5wasm.ts";
 import { CLASSES, H5Access } from "./h5wasm.ts";
 import type { H5Superblock } from "./hdf5_header.ts";
 import { readHeader, readSuperblock } from "./hdf5_header.ts";
@@ -25,6 +25,8 @@ const READ_BYTES = 4 * 2 ** 20;
 const PIECE_BYTES = 64 * 2 ** 20;
 /** Larger chunks are held whole while a part of them is read, which no machine is to be told by a file. */
 const MOST_CHUNK_BYTES = 512 * 2 ** 20;
+/** Objects of a file that are listed: nobody reads longer lists. */
+const [MOST_OBJECTS, MOST_LEVELS] = [100_000, 100];
 
 // what h5wasm undoes: deflate, shuffle, Fletcher's checksum, n-bit and scale-offset
 const KNOWN_FILTERS = [1, 2, 3, 5, 6];
@@ -77,6 +79,47 @@ export class Hdf5File {
       if (!(error instanceof RangeError)) throw error;
       throw new ChunkError(`Cannot open ${place}: ${error.message}`, place, error);
     }
+  }
+
+  /** Paths of its groups, from the root, without the root itself. */
+  groups(): string[] {
+    return this.#walk().filter(({ isGroup }) => isGroup).map(({ path }) => path);
+  }
+
+  /** Paths of its datasets, and of links that lead nowhere. */
+  datasets(): string[] {
+    return this.#walk().filter(({ isGroup }) => !isGroup).map(({ path }) => path);
+  }
+
+  /** What is in it, by the paths that lead there; groups that have several are entered once. */
+  #walk(): { path: string; isGroup: boolean }[] {
+    const found: { path: string; isGroup: boolean }[] = [];
+    const seen = new Set<number>();
+    const enter = (prefix: string, group: H5Group) => {
+      const address = this.access.addressOf(group);
+      if (seen.has(address)) return;
+      seen.add(address);
+      if (prefix.split("/").length > MOST_LEVELS) {
+        throw new ChunkError(
+          `Cannot list "${this.place}": its groups are nested more than ${MOST_LEVELS} deep`,
+          this.place,
+        );
+      }
+      for (const name of group.keys()) {
+        if (found.length >= MOST_OBJECTS) {
+          throw new ChunkError(
+            `Cannot list "${this.place}": it has more than ${MOST_OBJECTS} objects`,
+            this.place,
+          );
+        }
+        const path = prefix + name;
+        const inner = this.access.group(path);
+        found.push({ path, isGroup: inner !== undefined });
+        if (inner) enter(`${path}/`, inner);
+      }
+    };
+    enter("", this.access.group("/")!);
+    return found;
   }
 
   close(): void {

@@ -22,6 +22,8 @@ describe("readTable()", () => {
     expect(() => parseCsv("a,b\n1,2\n3\n")).toThrow("row 2 has 1 fields, the first line names 2");
     expect(() => parseCsv('a,b\n1,x"y\n')).toThrow("line 2 has a quote out of place");
     await expect(readTable("memory:table_test/index.csv")).rejects.toThrow("there is no such file");
-    await expect(readTable("index.tsv")).rejects.toThrow("wanted a name in .csv or .parquet");
+    await expect(readTable("index.txt")).rejects.toThrow(
+      "wanted a name in .csv, .tsv or .parquet",
+    );
   });
 });

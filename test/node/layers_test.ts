@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "stream",
     "feed",
     "array",
+    "files",
     "zarr",
     "gpu",
     "store",
