@@ -28,15 +28,19 @@ const KINDS: Record<string, FileKind> = {
   parquet: "parquet",
 };
 
-const PATTERN = new RegExp(
-  `^(.+?\\.(${Object.keys(KINDS).join("|")}))(?:/(.*?))?/?(\\?[^/]*)?$`,
-  "i",
-);
+const EXTENSIONS = Object.keys(KINDS).join("|");
+const PATTERN = new RegExp(`^(.+?\\.(${EXTENSIONS}))(?:/(.*?))?/*$`, "is");
 
 /** `a.npz/x` is `x` in the file `a.npz`. `undefined` of any other place, such as one in a zarr store. */
 export function filePlace(place: string): FilePlace | undefined {
-  const match = PATTERN.exec(place);
+  // what follows a question mark belongs to an address, and is part of any other name
+  const [, path, query] = /^(https?:[^?#]*)(\?[^#]*)?/i.exec(place) ?? [undefined, place, ""];
+  const match = PATTERN.exec(path!);
   if (!match) return undefined;
-  const [, file, extension, inside = "", query = ""] = match;
-  return { kind: KINDS[extension!.toLowerCase()]!, file: file! + query, inside };
+  const [, file, extension, inside = ""] = match;
+  return {
+    kind: KINDS[extension!.toLowerCase()]!,
+    file: file! + (query ?? ""),
+    inside: /^(https?:|file:\/\/)/i.test(place) ? decodeURIComponent(inside) : inside,
+  };
 }
