@@ -118,7 +118,7 @@ export class Hdf5File {
         if (inner) enter(`${path}/`, inner);
       }
     };
-    enter("", this.access.group("/")!);
+    this.#guard(this.place, () => enter("", this.access.group("/")!));
     return found;
   }
 
@@ -136,13 +136,23 @@ export class Hdf5File {
    */
   array(name: string): ChunkedArray {
     const path = `${this.place}/${name.replace(/^\/+/, "")}`;
-    const dataset = this.access.dataset(name);
-    if (!dataset) throw new ChunkError(`Cannot open "${path}": ${this.#missing(name)}`, path);
-    try {
+    return this.#guard(path, () => {
+      const dataset = this.access.dataset(name);
+      if (!dataset) throw new RangeError(this.#missing(name));
       return this.#arrayOf(dataset, path);
+    });
+  }
+
+  /** What goes wrong is told of a place; HDF5 itself only tells that something did. */
+  #guard<Result>(path: string, action: () => Result): Result {
+    try {
+      return action();
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new ChunkError(`Cannot open "${path}": ${error.message}`, path, error);
+      if (error instanceof ChunkError) throw error;
+      const reason = error instanceof RangeError
+        ? error.message
+        : "its part of the file is damaged";
+      throw new ChunkError(`Cannot open "${path}": ${reason}`, path, error);
     }
   }
 

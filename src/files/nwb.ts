@@ -199,7 +199,12 @@ function typeOf(file: Hdf5File, path: string): unknown {
 
 /** A text or a number that an object has; the only one of a list. */
 function attribute(object: H5Object, name: string): string | number | undefined {
-  const value = object.attrs[name]?.value;
+  let value: unknown;
+  try {
+    value = object.attrs[name]?.value;
+  } catch (error) {
+    throw new ChunkError(`Cannot read the attribute "${name}": it is damaged`, name, error);
+  }
   const one = Array.isArray(value) || ArrayBuffer.isView(value)
     ? ((value as ArrayLike<unknown>).length === 1 ? (value as ArrayLike<unknown>)[0] : undefined)
     : value;

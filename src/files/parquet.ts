@@ -61,12 +61,13 @@ export class ParquetFile {
     library: typeof import("hyparquet"),
     compressors: object | undefined,
     metadata: FileMetaData,
+    columns: readonly ParquetColumn[],
   ) {
     this.#source = source;
     this.#library = library;
     this.#compressors = compressors;
     this.metadata = metadata;
-    this.columns = library.parquetSchema(metadata).children.map(columnOf);
+    this.columns = columns;
   }
 
   /**
@@ -78,8 +79,11 @@ export class ParquetFile {
       throw missing("hyparquet", "parquet files", error);
     });
     let metadata: FileMetaData;
+    let columns: ParquetColumn[];
     try {
       metadata = await library.parquetMetadataAsync(asyncBuffer(source));
+      checkCounts(metadata, source.bytes);
+      columns = library.parquetSchema(metadata).children.map(columnOf);
     } catch (error) {
       throw cannotRead(source, error);
     }
@@ -87,11 +91,11 @@ export class ParquetFile {
       metadata.row_groups.flatMap(({ columns }) => columns.map((one) => one.meta_data?.codec)),
     );
     const [packed] = [...codecs].filter((one) => one && !["UNCOMPRESSED", "SNAPPY"].includes(one));
-    if (packed === undefined) return new ParquetFile(source, library, undefined, metadata);
+    if (packed === undefined) return new ParquetFile(source, library, undefined, metadata, columns);
     const { compressors } = await import("hyparquet-compressors").catch((error) => {
       throw missing("hyparquet-compressors", `parquet files compressed by ${packed}`, error);
     });
-    return new ParquetFile(source, library, compressors, metadata);
+    return new ParquetFile(source, library, compressors, metadata, columns);
   }
 
   /** Rows as objects. Times are whole numbers, as they are stored. */
@@ -178,6 +182,31 @@ export class ParquetFile {
       read,
       close: () => Promise.resolve(),
     };
+  }
+}
+
+/** @throws {RangeError} If a directory declares what its file cannot hold, or does not agree with itself. */
+function checkCounts({ num_rows, row_groups }: FileMetaData, fileBytes: number): void {
+  const wrong = (what: string) => new RangeError(`its directory is damaged: ${what}`);
+  const rows = row_groups.map((group) => Number(group.num_rows));
+  const sum = rows.reduce((total, count) => total + count, 0);
+  if (rows.some((count) => !(count >= 0)) || sum !== Number(num_rows)) {
+    throw wrong(`${num_rows} rows in groups of ${rows.join(", ")}`);
+  }
+  for (const { columns } of row_groups) {
+    for (const { meta_data: column } of columns) {
+      const packed = Number(column?.total_compressed_size);
+      const whole = Number(column?.total_uncompressed_size);
+      const start = Number(column?.data_page_offset);
+      const isInside = packed >= 0 && start >= 0 && start <= fileBytes && packed <= fileBytes;
+      if (!isInside) throw wrong(`${packed} bytes at ${start} of ${fileBytes}`);
+      if (!(whole >= 0 && whole <= MOST_GROUP_BYTES)) {
+        throw new RangeError(
+          `a group of its rows has ${formatBytes(whole)} of one column, wanted at most ` +
+            formatBytes(MOST_GROUP_BYTES),
+        );
+      }
+    }
   }
 }
 

@@ -147,6 +147,27 @@ describe("openArray() of a file that another library wrote", () => {
     await expect(openArray(`${place}/zstd.parquet/${name}`)).rejects.toThrow(message);
   });
 
+  it("refuses a parquet file whose directory does not agree with itself, or with the file", async () => {
+    const whole = await libraryFile("none.parquet");
+    const length = new DataView(whole.buffer).getUint32(whole.length - 8, true);
+    const start = whole.length - 8 - length;
+    let refused = 0;
+    for (let at = start; at < whole.length - 8; at += 5) {
+      // a row too many, or a place beyond the file
+      const damaged = whole.slice();
+      damaged[at]! ^= 0x80;
+      const place = await putFiles("library_files_test", { "d.parquet": damaged });
+      await openArray(`${place}/d.parquet/frame_index`).then((array) => array.read(0, 30)).then(
+        (values) => expect(values.length).toBe(30),
+        (error) => {
+          expect(error).toBeInstanceOf(ChunkError);
+          refused++;
+        },
+      );
+    }
+    expect(refused).toBeGreaterThan(length / 20);
+  });
+
   it("asks which array is meant where a file has several, and names them", async () => {
     const place = await placeOf("stored.npz", "user.mat", "day1.h5");
     await expect(openArray(`${place}/stored.npz`)).rejects.toThrow(
