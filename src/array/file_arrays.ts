@@ -14,6 +14,7 @@ import { nwbArray } from "../files/nwb.ts";
 import { ParquetFile } from "../files/parquet.ts";
 import { openNpySource } from "./npy.ts";
 import { npzNames, openNpz } from "./npz.ts";
+import { openRaw } from "./raw.ts";
 import { openTensor, readTensors } from "./safetensors.ts";
 
 /** A file that is open, whatever its kind. */
@@ -73,6 +74,12 @@ const OPENERS: Record<
       names: () => npzNames(source),
       array: (name) => openNpz(source, name),
       look: (name) => openNpz(source, name, { onlyStart: true }),
+    }),
+  // what it holds is told by whoever opens it
+  raw: (source) =>
+    Promise.resolve({
+      names: () => Promise.resolve([""]),
+      array: async (layout) => openRaw(source, layout),
     }),
   safetensors: (source) =>
     Promise.resolve({

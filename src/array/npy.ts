@@ -22,8 +22,8 @@ import { checkRows } from "../chunked_array.ts";
 import type { PythonLiteral } from "./python_literal.ts";
 import { parsePythonLiteral } from "./python_literal.ts";
 
-/** What a header says. */
-interface NpyHeader {
+/** How numbers lie in a file, as a header says it. */
+interface Layout {
   dtype: NumericType;
   shape: number[];
   /** Whether the first axis varies fastest in the file, as MATLAB and `a.T` have it. */
@@ -74,8 +74,19 @@ export function openNpyBlob(blob: Blob): Promise<ChunkedArray> {
 
 /** Opens a file that stays open when the array is closed. */
 export async function openNpySource(source: ByteSource): Promise<ChunkedArray> {
+  return openLayout(source, await readHeader(source));
+}
+
+/**
+ * Opens numbers that lie in a file as a header has it. The file stays open when the array is closed.
+ *
+ * @throws {ChunkError} If the file is too short for them.
+ */
+export function openLayout(
+  source: ByteSource,
+  { dtype, shape, fortran, bigEndian, offset }: Layout,
+): ChunkedArray {
   const { path } = source;
-  const { dtype, shape, fortran, bigEndian, offset } = await readHeader(source);
   const element = elementBytes(dtype);
   const rowBytes = elementCount(shape.slice(1)) * element;
   const wantedBytes = offset + shape[0]! * rowBytes;
@@ -169,7 +180,7 @@ function reversed(bytes: Uint8Array, element: number): Uint8Array {
   return turned;
 }
 
-async function readHeader(source: ByteSource): Promise<NpyHeader> {
+async function readHeader(source: ByteSource): Promise<Layout> {
   const { path } = source;
   const start = await source.read(0, Math.min(source.bytes, 4096));
   if (start.byteLength < 12 || String.fromCharCode(...start.subarray(0, 6)) !== MAGIC) {
@@ -207,7 +218,7 @@ async function readHeader(source: ByteSource): Promise<NpyHeader> {
 }
 
 /** Reads the Python literal `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`. */
-function parseHeader(text: string, path: string): Omit<NpyHeader, "offset"> {
+function parseHeader(text: string, path: string): Omit<Layout, "offset"> {
   const refuse = (reason: string) => new ChunkError(`Cannot open "${path}": ${reason}`, path);
   let header: PythonLiteral;
   try {

@@ -51,7 +51,8 @@ export async function contentsOf(place: string): Promise<Contents> {
 async function fileContents(place: string, file: FilePlace): Promise<Contents> {
   const opened = await openArrayFile(file);
   try {
-    const names = (await opened.names()).filter((name) =>
+    const all = file.kind === "raw" ? [file.inside] : await opened.names();
+    const names = all.filter((name) =>
       file.inside === "" || name === file.inside || name.startsWith(`${file.inside}/`)
     );
     if (names.length === 0) {
@@ -78,6 +79,7 @@ const KINDS: Record<FilePlace["kind"], string> = {
   hdf5: "an HDF5 file",
   safetensors: "tensors",
   parquet: "a table in parquet",
+  raw: "numbers alone",
 };
 
 async function entryOf(opened: OpenFile, { file }: FilePlace, name: string): Promise<Entry> {

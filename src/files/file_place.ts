@@ -4,7 +4,7 @@
  * @module
  */
 
-export type FileKind = "npy" | "npz" | "hdf5" | "safetensors" | "parquet";
+export type FileKind = "npy" | "npz" | "hdf5" | "safetensors" | "parquet" | "raw";
 
 /** A place that leads into a file. */
 export interface FilePlace {
@@ -20,12 +20,18 @@ const KINDS: Record<string, FileKind> = {
   npz: "npz",
   h5: "hdf5",
   hdf5: "hdf5",
+  hdf: "hdf5",
+  he5: "hdf5",
+  h5ad: "hdf5",
   nc: "hdf5",
   nc4: "hdf5",
   nwb: "hdf5",
   mat: "hdf5",
   safetensors: "safetensors",
   parquet: "parquet",
+  dat: "raw",
+  bin: "raw",
+  raw: "raw",
 };
 
 const EXTENSIONS = Object.keys(KINDS).join("|");
