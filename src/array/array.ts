@@ -19,7 +19,7 @@ export type { ChunkedArray, ReadOptions };
 
 /**
  * Opens an array: of a file (`.npy`, `.npz`, HDF5 with NetCDF-4, NWB and MATLAB 7.3, `.safetensors`,
- * `.parquet`), of a zarr v2 or v3 store, a typed array, or a file the user picked. What lies inside of a file
+ * `.parquet`), of a zarr v2 or v3 store (`.zarr.zip` too), a typed array, or a file the user picked. What lies inside of a file
  * follows its name, as in `session.h5/tracking/position`. Files of nothing but numbers (`.dat`, `.bin`,
  * `.raw`) are described so: `recording.dat/int16x384` has rows of 384.
  *

@@ -12,6 +12,10 @@ import type { FilePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
 import { nwbArray } from "../files/nwb.ts";
 import { ParquetFile } from "../files/parquet.ts";
+import { ZipStore } from "../files/zip_store.ts";
+import type { Store } from "../store/store.ts";
+import { arrayNames } from "../zarr/group.ts";
+import { openZarrArray } from "../zarr/zarr_array.ts";
 import { openNpySource } from "./npy.ts";
 import { npzNames, openNpz } from "./npz.ts";
 import { openRaw } from "./raw.ts";
@@ -81,6 +85,13 @@ const OPENERS: Record<
       names: () => Promise.resolve([""]),
       array: async (layout) => openRaw(source, layout),
     }),
+  zarr: async (source) => {
+    const store = await ZipStore.open(source);
+    return {
+      names: async () => (await namesInGroup(store)).sort(),
+      array: (name) => openZarrArray(store, `/${name}`),
+    };
+  },
   safetensors: (source) =>
     Promise.resolve({
       names: async () => (await readTensors(source)).map(({ name }) => name),
@@ -94,6 +105,13 @@ const OPENERS: Record<
     };
   },
 };
+
+/** Names of the arrays of a store, of either version; an empty one is the store itself. */
+export async function namesInGroup(store: Store): Promise<string[]> {
+  const versions = await Promise.all(([3, 2] as const).map((format) => arrayNames(store, format)));
+  const names = [...new Set(versions.flat())];
+  return names.length > 0 ? names : [""];
+}
 
 /** Opens an array of a file, and closes the file with it. One that is alone need not be named. */
 export async function openFileArray(place: FilePlace): Promise<ChunkedArray> {

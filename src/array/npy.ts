@@ -101,9 +101,8 @@ export function openLayout(
     signal?.throwIfAborted();
     checkRows(shape, start, end);
     const read = async (from: number, length: number) => {
-      const bytes = await readExactly(source, offset + from, length, `rows ${start} to ${end}`);
-      signal?.throwIfAborted();
-      return bytes;
+      const rows = `rows ${start} to ${end}`;
+      return await readExactly(source, offset + from, length, rows, signal && { signal });
     };
     const rows = fortran
       ? await readColumns(read, shape, element, [start, end])

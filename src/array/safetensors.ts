@@ -143,6 +143,7 @@ export async function openTensor(source: ByteSource, name: string): Promise<Chun
       span[0] + start * rowBytes,
       (end - start) * rowBytes,
       `rows ${start} to ${end}`,
+      signal && { signal },
     );
   };
   return {

@@ -5,7 +5,7 @@
  */
 
 import type { OpenFile } from "../array/file_arrays.ts";
-import { openArrayFile } from "../array/file_arrays.ts";
+import { namesInGroup, openArrayFile } from "../array/file_arrays.ts";
 import { ChunkError } from "../errors.ts";
 import type { FilePlace } from "../files/file_place.ts";
 import { filePlace } from "../files/file_place.ts";
@@ -14,7 +14,6 @@ import { isNwb, spatialSeries } from "../files/nwb.ts";
 import { isPhyFolder, readPhy } from "../io/phy.ts";
 import { formatCount, formatTable } from "../math/format.ts";
 import { openStore } from "../store/open_store.ts";
-import { arrayNames } from "../zarr/group.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 /** An array, or why it is none that can be read. */
@@ -80,6 +79,7 @@ const KINDS: Record<FilePlace["kind"], string> = {
   safetensors: "tensors",
   parquet: "a table in parquet",
   raw: "numbers alone",
+  zarr: "a zarr store",
 };
 
 async function entryOf(opened: OpenFile, { file }: FilePlace, name: string): Promise<Entry> {
@@ -146,12 +146,9 @@ async function zarrContents(place: string): Promise<Contents> {
         place,
       );
     }
-    const versions = await Promise.all(
-      ([3, 2] as const).map((format) => arrayNames(store, format)),
-    );
-    const names = [...new Set(versions.flat())];
+    const names = await namesInGroup(store);
     const arrays: Entry[] = [];
-    for (const name of (names.length > 0 ? names : [""]).slice(0, MOST_ENTRIES)) {
+    for (const name of names.slice(0, MOST_ENTRIES)) {
       const full = name === "" ? place : `${place}/${name}`;
       try {
         const array = await openZarrArray(store, name === "" ? "/" : `/${name}`);

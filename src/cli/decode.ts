@@ -80,6 +80,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     line.positionals[0],
     places,
     units as UnitChoice | undefined,
+    { signal },
   );
   if (!quiet) { for (const note of notes) process.stderr.write(`${printable(note)}\n`); }
   const model = sortedSpikes({

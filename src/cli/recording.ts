@@ -6,7 +6,7 @@
 
 import { openArray, readAll } from "../array/array.ts";
 import { toNumbers } from "../chunked_array.ts";
-import type { ChunkedArray } from "../chunked_array.ts";
+import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { filePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
@@ -61,6 +61,7 @@ export async function readRecording(
   source: string | undefined,
   places: RecordingPlaces,
   units: UnitChoice | undefined,
+  reading: ReadOptions,
 ): Promise<RecordingInput> {
   if (source === undefined) {
     if (units !== undefined) throw new UsageError(UNITS_WITHOUT_FOLDER);
@@ -73,13 +74,15 @@ export async function readRecording(
       if (places[name] === undefined) throw new UsageError(`Cannot run: --${flag} is missing`);
     }
   }
-  const found = source === undefined ? { notes: [] } : await readSource(source, places, units);
+  const found = source === undefined
+    ? { notes: [] }
+    : await readSource(source, places, units, reading);
   const isSeries = places.position !== undefined && places.positionTimes === undefined;
-  const series = isSeries ? await readSeries(places.position!) : undefined;
+  const series = isSeries ? await readSeries(places.position!, reading) : undefined;
   const notes = [...found.notes, ...series?.notes ?? []];
   const wanted = async (name: string, place: string | undefined) => {
     if (place === undefined) throw new UsageError(`Cannot run: --${name} is missing`);
-    return await readNumbers(place);
+    return await readNumbers(place, reading);
   };
   const { spikeTimes, spikeUnits, positionTimes, position } = places;
   const isWhole = spikeTimes === undefined && spikeUnits === undefined && found.spikes;
@@ -100,13 +103,14 @@ async function readSource(
   source: string,
   places: RecordingPlaces,
   units: UnitChoice | undefined,
+  reading: ReadOptions,
 ): Promise<Found> {
   const place = filePlace(source);
   if (place?.kind === "hdf5" && place.inside === "") {
     if (units !== undefined) {
       throw new UsageError(UNITS_WITHOUT_FOLDER);
     }
-    return await readNwb(source, places);
+    return await readNwb(source, places, reading);
   }
   if (place || !await isPhyFolder(source)) {
     throw new UsageError(
@@ -117,7 +121,11 @@ async function readSource(
   return await readSorting(source, units ?? "good");
 }
 
-async function readNwb(source: string, places: RecordingPlaces): Promise<Found> {
+async function readNwb(
+  source: string,
+  places: RecordingPlaces,
+  reading: ReadOptions,
+): Promise<Found> {
   const file = await Hdf5File.open(source);
   try {
     if (!isNwb(file)) {
@@ -143,7 +151,7 @@ async function readNwb(source: string, places: RecordingPlaces): Promise<Found> 
             (choices || "give --position and --position-times"),
         );
       }
-      Object.assign(found, await seriesOf(file, paths[0]!, notes));
+      Object.assign(found, await seriesOf(file, paths[0]!, notes, reading));
     }
     return found;
   } finally {
@@ -152,14 +160,14 @@ async function readNwb(source: string, places: RecordingPlaces): Promise<Found> 
 }
 
 /** A time series of an NWB file, which has its times with it; `undefined` of any other place. */
-async function readSeries(place: string): Promise<Found | undefined> {
+async function readSeries(place: string, reading: ReadOptions): Promise<Found | undefined> {
   const parts = filePlace(place);
   if (parts?.kind !== "hdf5" || parts.inside === "") return undefined;
   const file = await Hdf5File.open(parts.file);
   try {
     if (!isNwb(file) || !file.access.group(parts.inside)) return undefined;
     const notes: string[] = [];
-    return { ...await seriesOf(file, parts.inside, notes), notes };
+    return { ...await seriesOf(file, parts.inside, notes, reading), notes };
   } finally {
     file.close();
   }
@@ -169,16 +177,17 @@ async function seriesOf(
   file: Hdf5File,
   path: string,
   notes: string[],
+  reading: ReadOptions,
 ): Promise<{ position: PositionInput }> {
   const { values, times, unit } = openSeries(file, path);
   const full = `${file.place}/${path}`;
-  const position = await numbersOf(values, full);
+  const position = await numbersOf(values, full, reading);
   notes.push(
     `position in ${
       unit ?? "units that it does not tell"
     } from ${full} (bin size and spreads are, too)`,
   );
-  const { values: stamps } = await numbersOf(times, `${full}/timestamps`);
+  const { values: stamps } = await numbersOf(times, `${full}/timestamps`, reading);
   return { position: { times: stamps, ...position } };
 }
 
@@ -219,10 +228,13 @@ async function readSorting(source: string, choice: UnitChoice): Promise<Found> {
   };
 }
 
-async function readNumbers(place: string): Promise<{ values: Numbers; shape: readonly number[] }> {
+async function readNumbers(
+  place: string,
+  reading: ReadOptions,
+): Promise<{ values: Numbers; shape: readonly number[] }> {
   const array = await openArray(place);
   try {
-    return await numbersOf(array, place);
+    return await numbersOf(array, place, reading);
   } finally {
     await array.close();
   }
@@ -232,6 +244,7 @@ async function readNumbers(place: string): Promise<{ values: Numbers; shape: rea
 async function numbersOf(
   array: ChunkedArray,
   place: string,
+  reading: ReadOptions,
 ): Promise<{ values: Numbers; shape: readonly number[] }> {
   const { dtype, shape } = array;
   if (dtype === "float16" || dtype === "string") {
@@ -247,7 +260,7 @@ async function numbersOf(
         `most ${formatBytes(MOST_BYTES)}`,
     );
   }
-  const values = await readAll(array);
+  const values = await readAll(array, reading);
   return {
     values: values instanceof Float32Array ? values : Float64Array.from(toNumbers(values)),
     shape,

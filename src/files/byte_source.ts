@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ReadOptions } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -14,7 +15,7 @@ export interface ByteSource {
   path: string;
   bytes: number;
   /** Fewer bytes than asked for where it ends sooner. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -63,8 +64,10 @@ export async function readExactly(
   offset: number,
   length: number,
   what = `bytes ${offset} to ${offset + length}`,
+  options?: ReadOptions,
 ): Promise<Uint8Array> {
-  const bytes = await source.read(offset, length);
+  const bytes = await source.read(offset, length, options);
+  options?.signal?.throwIfAborted();
   if (bytes.byteLength === length) return bytes;
   throw new ChunkError(
     `Cannot read ${what} of "${source.path}": got ${bytes.byteLength} bytes, wanted ${length} bytes`,

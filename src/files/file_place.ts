@@ -4,7 +4,7 @@
  * @module
  */
 
-export type FileKind = "npy" | "npz" | "hdf5" | "safetensors" | "parquet" | "raw";
+export type FileKind = "npy" | "npz" | "hdf5" | "safetensors" | "parquet" | "raw" | "zarr";
 
 /** A place that leads into a file. */
 export interface FilePlace {
@@ -32,9 +32,10 @@ const KINDS: Record<string, FileKind> = {
   dat: "raw",
   bin: "raw",
   raw: "raw",
+  "zarr.zip": "zarr",
 };
 
-const EXTENSIONS = Object.keys(KINDS).join("|");
+const EXTENSIONS = Object.keys(KINDS).map((name) => name.replace(".", "\\.")).join("|");
 const PATTERN = new RegExp(`^(.+?\\.(${EXTENSIONS}))(?:/(.*?))?/*$`, "is");
 
 /** `a.npz/x` is `x` in the file `a.npz`. `undefined` of any other place, such as one in a zarr store. */

@@ -183,6 +183,7 @@ export class Hdf5File {
         `it holds ${CLASSES[metadata.type] ?? "elements of an unknown kind"}, wanted numbers`,
       );
     }
+    refuseMatlab(dataset);
     if (unusual) throw new RangeError(`it holds ${unusual}, wanted a usual number format`);
     if (kind === "integer" ? ![8, 16, 32, 64].includes(size) : ![16, 32, 64].includes(size)) {
       throw new RangeError(`it holds numbers of ${size} bits, wanted at most 64`);
@@ -300,6 +301,13 @@ export async function openNetcdf(file: string, variable: string): Promise<Chunke
     opened.close();
     throw error;
   }
+}
+
+/** MATLAB writes texts as numbers, and of what is empty the shape in place of elements. */
+function refuseMatlab({ attrs }: H5Dataset): void {
+  if (attrs.MATLAB_class?.value === "char") throw new RangeError("it holds texts, wanted numbers");
+  if (attrs.MATLAB_empty === undefined || Number(attrs.MATLAB_empty.value) === 0) return;
+  throw new RangeError("it is empty, as MATLAB marks it");
 }
 
 function dimNames(dataset: H5Dataset, axes: number): string[] | undefined {

@@ -67,6 +67,9 @@ export function openSeries(file: Hdf5File, path: string): NwbSeries {
   if (!isSeries(file, path)) {
     throw refuse("it is no time series, with data and timestamps or a starting_time");
   }
+  if (file.access.dataset(`${path}/channel_conversion`)) {
+    throw refuse(`its channels have conversions of their own; ${full}/data has its raw numbers`);
+  }
   const data = file.access.dataset(`${path}/data`)!;
   const number = (object: H5Object, name: string, otherwise?: number) => {
     const value = attribute(object, name);

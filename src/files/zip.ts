@@ -177,8 +177,8 @@ export async function openMember(
     if (crc !== member.crc) throw refuse("its checksum (CRC-32) is wrong: it is damaged");
   };
   if (method === "stored") {
-    const read = (offset: number, length: number) =>
-      source.read(at + offset, Math.max(0, Math.min(length, bytes - offset)));
+    const read: ByteSource["read"] = (offset, length, options) =>
+      source.read(at + offset, Math.max(0, Math.min(length, bytes - offset)), options);
     if (!onlyStart && bytes <= MOST_CHECKED_BYTES) check(await checksumOf(source, at, bytes));
     return { path, bytes, read, close: () => Promise.resolve() };
   }

@@ -55,6 +55,10 @@ export async function readPhy(place: string): Promise<PhyFolder> {
     const isSplit = await store.size("/spike_clusters.npy") !== undefined;
     const name = isSplit ? "spike_clusters.npy" : "spike_templates.npy";
     const clusters = await readColumn(store, name, refuse);
+    const stray = times.find((time) => !Number.isSafeInteger(time));
+    if (stray !== undefined) {
+      throw refuse(`spike_times.npy has ${stray}, wanted whole samples`);
+    }
     if (clusters.length !== times.length) {
       throw refuse(`it has ${times.length} spike times and ${clusters.length} clusters of spikes`);
     }

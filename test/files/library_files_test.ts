@@ -96,6 +96,12 @@ describe("openArray() of a file that another library wrote", () => {
     }
   });
 
+  it("refuses texts of MATLAB, and the shapes that it has in place of empty arrays", async () => {
+    const place = await placeOf("user.mat");
+    await expect(openArray(`${place}/user.mat/text`)).rejects.toThrow(/it holds texts/);
+    await expect(openArray(`${place}/user.mat/empty`)).rejects.toThrow(/it is empty, as MATLAB/);
+  });
+
   it("refuses to hold an array of absurd shape, and reads rows of it", async () => {
     const place = await placeOf("latest.h5");
     const array = await openArray(`${place}/latest.h5/absurd`);

@@ -94,6 +94,11 @@ describe("openSeries()", () => {
       { "s/data": DATA, "s/starting_time": [NaN, { rate: 1 }] },
       /starts at NaN s/,
     ],
+    ["whose channels differ", {
+      "s/data": DATA,
+      "s/timestamps": STAMPS,
+      "s/channel_conversion": [Float64Array.of(1)],
+    }, /its channels have conversions of their own/],
     ["with a conversion of 0", {
       "s/data": [Int16Array.of(1, 2, 3), { conversion: 0 }],
       "s/timestamps": STAMPS,

@@ -77,6 +77,11 @@ describe("readPhy()", () => {
       /4 spike times and 1/,
     ],
     [
+      "times in seconds",
+      { "spike_times.npy": encodeNpy(Float64Array.of(1, 2.5, 3, 4)) },
+      /spike_times.npy has 2.5, wanted whole samples/,
+    ],
+    [
       "two columns of times",
       { "spike_times.npy": encodeNpy(new Float64Array(4), [2, 2]) },
       /shape \[2, 2\]/,
