@@ -59,6 +59,10 @@ async function fileContents(place: string, file: FilePlace): Promise<Contents> {
     }
     const arrays: Entry[] = [];
     for (const name of names.slice(0, MOST_ENTRIES)) arrays.push(await entryOf(opened, file, name));
+    const [only] = arrays;
+    if (arrays.length === 1 && only!.refused !== undefined) {
+      throw new ChunkError(`Cannot list "${only!.place}": ${only!.refused}`, only!.place);
+    }
     const recording = file.kind === "hdf5" ? await recordingOf(file.file) : undefined;
     return {
       place,

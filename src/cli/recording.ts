@@ -139,7 +139,12 @@ async function readNwb(
     const found: Found = { notes };
     if (places.spikeTimes === undefined && places.spikeUnits === undefined) {
       const { times, units, ids } = await readUnits(file);
-      found.spikes = { times, units };
+      // the file has them unit after unit, which is nothing to be warned of
+      const order = Uint32Array.from(times.keys()).sort((a, b) => times[a]! - times[b]! || a - b);
+      found.spikes = {
+        times: Float64Array.from(order, (spike) => times[spike]!),
+        units: Float64Array.from(order, (spike) => units[spike]!),
+      };
       notes.push(`${formatCount(times.length)} spikes of ${ids.length} units from ${source}/units`);
     }
     if (places.position === undefined && places.positionTimes === undefined) {

@@ -110,6 +110,7 @@ describe("sluice decode RECORDING", () => {
     expect(answer.unitIds).toEqual(wanted.unitIds);
     expect(answer.marginalLogLikelihood).toBe(wanted.marginalLogLikelihood);
     expect(stderr).toMatch(note);
+    expect(stderr.includes("were not ascending")).toBe(args.includes("--spike-times"));
   });
 
   it("gives for a folder of phy what its good units give, and says so", async () => {
@@ -215,5 +216,8 @@ describe("sluice info FILE", () => {
     const { code, stderr } = await info("@");
     expect(code).toBe(2);
     expect(stderr).toMatch(/wanted a file in .npy, .npz, .* or a folder of Kilosort or phy/);
+    const only = await info("@latest.h5/lzf");
+    expect([only.code, only.stdout]).toEqual([2, ""]);
+    expect(only.stderr).toMatch(/latest.h5\/lzf": its chunks are compressed by lzf/);
   });
 });
