@@ -92,7 +92,7 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       formats: ["es"],
     },
     rollupOptions: {
-      external: [/^node:/, "webgpu", "h5wasm", "hyparquet"],
+      external: [/^node:/, "webgpu", "h5wasm", /^hyparquet/],
       output: { chunkFileNames: "[name]-[hash].js" },
     },
   },
@@ -100,7 +100,7 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
   server: { headers: isolation, fs: { allow: [root, ...(sharedData ? [sharedData] : [])] } },
   optimizeDeps: {
     exclude: ["webgpu"],
-    include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet"],
+    include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet", "hyparquet-compressors"],
   },
   test: {
     include: [long ? "test/long/**/*_test.ts" : "test/**/*_test.ts"],

@@ -34,7 +34,7 @@ export { patches } from "./array/patches.ts";
 export type { ArrayCheck, StoreCheck } from "./zarr/check.ts";
 export { checkStore } from "./zarr/check.ts";
 export { persistStorage } from "./store/open_store.ts";
-export { openNetcdf } from "./io/netcdf_array.ts";
+export { openNetcdf } from "./files/hdf5_array.ts";
 export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_export.ts";
 export { exportNetcdf } from "./io/netcdf_export.ts";
 export type { Plan } from "./stream/plan.ts";

@@ -4,32 +4,42 @@
  * @module
  */
 
-import { dataTypeOf, elementCount } from "../zarr/data_types.ts";
-import { splitPlace } from "../store/place.ts";
+import { dataTypeOf, elementBytes, elementCount } from "../zarr/data_types.ts";
+import { filePlace } from "../files/file_place.ts";
+import { formatBytes } from "../math/format.ts";
 import { openStore } from "../store/open_store.ts";
+import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
-import { openNpy, openNpyBlob } from "./npy.ts";
 import { checkedArrayStore } from "../zarr/checksums.ts";
+import { openFileArray } from "./file_arrays.ts";
+import { openNpyBlob } from "./npy.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
 
 /**
- * Opens an array: a `.npy` file, an array of a zarr v2 or v3 store, a typed array, or a file the
- * user picked.
+ * Opens an array: of a file (`.npy`, `.npz`, HDF5 with NetCDF-4, NWB and MATLAB 7.3, `.safetensors`,
+ * `.parquet`), of a zarr v2 or v3 store (`.zarr.zip` too), a typed array, or a file the user picked. What lies inside of a file
+ * follows its name, as in `session.h5/tracking/position`. Files of nothing but numbers (`.dat`, `.bin`,
+ * `.raw`) are described so: `recording.dat/int16x384` has rows of 384.
+ *
+ * HDF5 needs the optional package `h5wasm`, parquet `hyparquet`. A compressed array of an `.npz` file
+ * is held in memory.
  *
  * @example
  * ```ts
  * const spikes = await openArray("spikes.npy");
  * const latents = await openArray("https://example.org/latents.zarr/x");
+ * const positions = await openArray("session.nwb/processing/behavior/Position/SpatialSeries");
  * const rows = await latents.read(0, 100);
  * ```
  *
- * @param source A place ending in `.npy`, a place of a zarr array such as `file:x.zarr/name`, a
- * typed array, or a `File` or `Blob` in `.npy` format.
+ * @param source A place of a file, or of an array in it, a place of a zarr array such as
+ * `file:x.zarr/name`, a typed array, or a `File` or `Blob` in `.npy` format. An array of a file need not
+ * be named where there is but one.
  * @throws {ChunkError} If there is no array, or it is of a kind that cannot be read.
  */
 export async function openArray(
@@ -37,11 +47,11 @@ export async function openArray(
 ): Promise<ChunkedArray> {
   if (source instanceof Blob) return openNpyBlob(source);
   if (typeof source !== "string") return fromTypedArray(source);
-  const isNpy = /\.npy(\?[^/]*)?$/i.test(source);
-  const { folder, key } = isNpy ? splitPlace(source) : { folder: source, key: "/" };
-  const store = await openStore(folder);
+  const place = filePlace(source);
+  if (place) return await openFileArray(place);
+  const store = await openStore(source);
   try {
-    const array = isNpy ? await openNpy(store, key) : await openStoredArray(store, folder);
+    const array = await openStoredArray(store, source);
     return closingStore(array, () => store.close());
   } catch (error) {
     await store.close();
@@ -84,9 +94,26 @@ export function fromTypedArray(
   };
 }
 
-/** All rows of an array that fits in memory. */
-export function readAll(array: ChunkedArray, options?: ReadOptions): Promise<NumericArray> {
-  return array.read(0, array.shape[0]!, options);
+/** More than a typed array holds everywhere; a few bytes of a file can declare it. */
+const MOST_HELD_BYTES = 16 * 2 ** 30;
+
+/**
+ * All rows of an array that fits in memory.
+ *
+ * @throws {RangeError} If it takes more than 16 GiB.
+ */
+export async function readAll(array: ChunkedArray, options?: ReadOptions): Promise<NumericArray> {
+  const { shape, dtype } = array;
+  const bytes = dtype === "string" ? 0 : elementCount(shape) * elementBytes(dtype);
+  if (bytes > MOST_HELD_BYTES) {
+    throw new RangeError(
+      `Cannot hold an array of shape [${shape.join(", ")}]: it takes ${
+        formatBytes(bytes)
+      }, wanted at ` +
+        `most ${formatBytes(MOST_HELD_BYTES)}`,
+    );
+  }
+  return await array.read(0, shape[0]!, options);
 }
 
 /** An array of zarr, as the group says that it lies in, where that has checksums. */

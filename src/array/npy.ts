@@ -13,24 +13,22 @@ import {
   elementCount,
   encodeElements,
 } from "../zarr/data_types.ts";
+import type { ByteSource } from "../files/byte_source.ts";
+import { blobSource, readExactly, sourceOf } from "../files/byte_source.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { PythonLiteral } from "./python_literal.ts";
+import { parsePythonLiteral } from "./python_literal.ts";
 
-/** A file whose parts can be read. */
-interface Source {
-  path: string;
-  bytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
-
-/** What a header says. */
-interface NpyHeader {
+/** How numbers lie in a file, as a header says it. */
+interface Layout {
   dtype: NumericType;
   shape: number[];
   /** Whether the first axis varies fastest in the file, as MATLAB and `a.T` have it. */
   fortran: boolean;
+  bigEndian: boolean;
   /** Where the elements begin. */
   offset: number;
 }
@@ -54,40 +52,43 @@ const DATA_TYPES: Record<string, NumericType> = {
 const MAGIC = "\x93NUMPY";
 // Enough that reading costs more than asking for it.
 const READ_BYTES = 4 * 2 ** 20;
+/** Columns from which on a read of its own is no waste. */
+const SHORT_COLUMN_BYTES = 2 ** 18;
+/** Far more than numpy writes; a header says how long it is, up to 4 GiB. */
+const MOST_HEADER_BYTES = 2 ** 20;
 
 /**
- * Opens a `.npy` file of a store. Headers of version 1, 2 and 3; little-endian numbers in C or Fortran order.
+ * Opens a `.npy` file of a store. Headers of version 1, 2 and 3; numbers in either order of bytes and of
+ * axes.
  *
  * @throws {ChunkError} If it is missing, cut short, or of another kind.
  */
 export async function openNpy(store: Store, key: string): Promise<ChunkedArray> {
-  const path = store.place.replace(/\/$/, "") + key;
-  const bytes = await store.size(key);
-  if (bytes === undefined) {
-    throw new ChunkError(`Cannot open "${path}": there is no such file`, path);
-  }
-  return openSource({
-    path,
-    bytes,
-    read: async (offset, length) =>
-      await store.getRange(key, { offset, length }) ?? new Uint8Array(0),
-  });
+  return await openNpySource(await sourceOf(store, key));
 }
 
 /** Opens a file the user picked, or any other `Blob`, as {@link openNpy} does. */
 export function openNpyBlob(blob: Blob): Promise<ChunkedArray> {
-  return openSource({
-    path: (blob as Partial<File>).name ?? "blob",
-    bytes: blob.size,
-    read: async (offset, length) =>
-      new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
-  });
+  return openNpySource(blobSource(blob));
 }
 
-async function openSource(source: Source): Promise<ChunkedArray> {
+/** Opens a file that stays open when the array is closed. */
+export async function openNpySource(source: ByteSource): Promise<ChunkedArray> {
+  return openLayout(source, await readHeader(source));
+}
+
+/**
+ * Opens numbers that lie in a file as a header has it. The file stays open when the array is closed.
+ *
+ * @throws {ChunkError} If the file is too short for them.
+ */
+export function openLayout(
+  source: ByteSource,
+  { dtype, shape, fortran, bigEndian, offset }: Layout,
+): ChunkedArray {
   const { path } = source;
-  const { dtype, shape, fortran, offset } = await readHeader(source);
-  const rowBytes = elementCount(shape.slice(1)) * elementBytes(dtype);
+  const element = elementBytes(dtype);
+  const rowBytes = elementCount(shape.slice(1)) * element;
   const wantedBytes = offset + shape[0]! * rowBytes;
   if (source.bytes < wantedBytes) {
     throw new ChunkError(
@@ -99,33 +100,15 @@ async function openSource(source: Source): Promise<ChunkedArray> {
   async function readBytes(start: number, end: number, { signal }: ReadOptions = {}) {
     signal?.throwIfAborted();
     checkRows(shape, start, end);
-    async function readExactly(from: number, length: number) {
-      const bytes = await source.read(offset + from, length);
-      signal?.throwIfAborted();
-      if (bytes.byteLength !== length) {
-        throw new ChunkError(
-          `Cannot read rows ${start} to ${end} of "${path}": got ${bytes.byteLength} bytes, ` +
-            `wanted ${length} bytes`,
-          path,
-        );
-      }
-      return bytes;
-    }
-    if (!fortran) return await readExactly(start * rowBytes, (end - start) * rowBytes);
-    // every column is a run of its own: rows are put together from a piece of each
-    const element = elementBytes(dtype);
-    const rows = new Uint8Array((end - start) * rowBytes);
-    for (const [column, stored] of storedColumns(shape).entries()) {
-      const piece = await readExactly(
-        (stored * shape[0]! + start) * element,
-        (end - start) * element,
-      );
-      for (let row = 0; row < end - start; row++) {
-        const at = row * rowBytes + column * element;
-        for (let byte = 0; byte < element; byte++) rows[at + byte] = piece[row * element + byte]!;
-      }
-    }
-    return rows;
+    const read = async (from: number, length: number) => {
+      const rows = `rows ${start} to ${end}`;
+      return await readExactly(source, offset + from, length, rows, signal && { signal });
+    };
+    const rows = fortran
+      ? await readColumns(read, shape, element, [start, end])
+      : await read(start * rowBytes, (end - start) * rowBytes);
+    // what was read may be what others hold
+    return bigEndian ? reversed(rows, element) : rows;
   }
   return {
     shape,
@@ -144,21 +127,59 @@ async function openSource(source: Source): Promise<ChunkedArray> {
   };
 }
 
-/** Where a file in Fortran order has each column of a row, the columns being in C order. */
-function storedColumns(shape: readonly number[]): number[] {
-  let columns = [0];
-  let stride = 1;
-  shape.slice(1).forEach((size) => {
-    const step = stride;
-    columns = columns.flatMap((column) =>
-      Array.from({ length: size }, (_, i) => column + i * step)
+/** Rows of a file in Fortran order, put together from a piece of every column. */
+async function readColumns(
+  read: (from: number, length: number) => Promise<Uint8Array>,
+  [rowCount, ...inner]: readonly number[],
+  element: number,
+  [start, end]: readonly [number, number],
+): Promise<Uint8Array> {
+  const columns = elementCount(inner);
+  const columnBytes = rowCount! * element;
+  // short columns are read together, with the rows that nobody asked for
+  const together = columnBytes > SHORT_COLUMN_BYTES ? 1 : Math.floor(READ_BYTES / columnBytes);
+  const rowBytes = columns * element;
+  const rows = new Uint8Array((end - start) * rowBytes);
+  for (let first = 0; first < columns && end > start; first += together) {
+    const last = Math.min(first + together, columns);
+    const skipped = together === 1 ? start * element : 0;
+    const piece = await read(
+      first * columnBytes + skipped,
+      together === 1 ? (end - start) * element : (last - first) * columnBytes,
     );
-    stride *= size;
-  });
-  return columns;
+    for (let stored = first; stored < last; stored++) {
+      const column = columnOf(stored, inner);
+      const from = (stored - first) * columnBytes + start * element - skipped;
+      for (let row = 0; row < end - start; row++) {
+        const at = row * rowBytes + column * element;
+        for (let byte = 0; byte < element; byte++) {
+          rows[at + byte] = piece[from + row * element + byte]!;
+        }
+      }
+    }
+  }
+  return rows;
 }
 
-async function readHeader(source: Source): Promise<NpyHeader> {
+/** Which column of a row, in C order, a file in Fortran order has at a place. */
+function columnOf(stored: number, inner: readonly number[]): number {
+  let [rest, column] = [stored, 0];
+  for (const size of inner) {
+    const index = rest % size;
+    column = column * size + index;
+    rest = (rest - index) / size;
+  }
+  return column;
+}
+
+/** A copy with the bytes of every element in the other order. */
+function reversed(bytes: Uint8Array, element: number): Uint8Array {
+  const turned = bytes.slice();
+  for (let at = 0; at < turned.length; at += element) turned.subarray(at, at + element).reverse();
+  return turned;
+}
+
+async function readHeader(source: ByteSource): Promise<Layout> {
   const { path } = source;
   const start = await source.read(0, Math.min(source.bytes, 4096));
   if (start.byteLength < 12 || String.fromCharCode(...start.subarray(0, 6)) !== MAGIC) {
@@ -184,41 +205,54 @@ async function readHeader(source: Source): Promise<NpyHeader> {
       path,
     );
   }
+  if (offset > MOST_HEADER_BYTES) {
+    throw new ChunkError(
+      `Cannot open "${path}": its header has ${offset} bytes, wanted at most ${MOST_HEADER_BYTES}`,
+      path,
+    );
+  }
   const head = offset <= start.byteLength ? start : await source.read(0, offset);
   const text = new TextDecoder().decode(head.subarray(textStart, offset));
   return { ...parseHeader(text, path), offset };
 }
 
 /** Reads the Python literal `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`. */
-function parseHeader(text: string, path: string): Omit<NpyHeader, "offset"> {
+function parseHeader(text: string, path: string): Omit<Layout, "offset"> {
   const refuse = (reason: string) => new ChunkError(`Cannot open "${path}": ${reason}`, path);
-  const descr = /'descr':\s*(?:'([^']*)'|\[)/.exec(text);
-  const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
-  const sizes = /'shape':\s*\(([\dL,\s]*)\)/.exec(text)?.[1];
-  if (!descr || fortran === undefined || sizes === undefined) {
-    throw refuse(`its header "${text.trim()}" cannot be understood`);
+  let header: PythonLiteral;
+  try {
+    header = parsePythonLiteral(text.trim());
+  } catch {
+    header = null;
   }
-  const [, kind] = descr;
-  if (kind === undefined) {
+  const [descr, fortran, shape] = ["descr", "fortran_order", "shape"].map((key) =>
+    header instanceof Map ? header.get(key) : undefined
+  );
+  const isShape = Array.isArray(shape) &&
+    shape.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
+  if (
+    !isShape || typeof fortran !== "boolean" || (header as Map<unknown, unknown>).size !== 3 ||
+    (typeof descr !== "string" && !Array.isArray(descr))
+  ) {
+    throw refuse(`its header ${JSON.stringify(text.trim().slice(0, 200))} cannot be understood`);
+  }
+  if (typeof descr !== "string") {
     throw refuse("its elements are structured, wanted plain numbers (save one field)");
   }
-  if (kind.startsWith(">")) {
-    throw refuse(
-      `its dtype "${kind}" is big endian, wanted little endian (use a.astype("<${kind.slice(1)}"))`,
-    );
-  }
-  const dtype = DATA_TYPES[kind.slice(1)];
+  const [, order, kind] = /^([<>|=]?)(.*)$/s.exec(descr)!;
+  const dtype = DATA_TYPES[kind!];
   if (dtype === undefined) {
     const wanted = Object.keys(DATA_TYPES).join(", ");
-    throw refuse(`its dtype "${kind}" is not supported, wanted one of ${wanted}`);
+    throw refuse(`its dtype ${JSON.stringify(descr)} is not supported, wanted one of ${wanted}`);
   }
-  const shape = (sizes.match(/\d+/g) ?? []).map(Number);
-  if (shape.length === 0) throw refuse("it holds a single value, wanted at least one axis");
-  // with one axis longer than 1 both orders are the same
+  const sizes = shape as number[];
+  if (sizes.length === 0) throw refuse("it holds a single value, wanted at least one axis");
   return {
     dtype,
-    shape,
-    fortran: fortran === "True" && shape.filter((size) => size > 1).length > 1,
+    shape: sizes,
+    bigEndian: order === ">" && elementBytes(dtype) > 1,
+    // with one axis longer than 1 both orders are the same
+    fortran: fortran && sizes.filter((size) => size > 1).length > 1,
   };
 }
 

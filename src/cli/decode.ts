@@ -5,7 +5,6 @@
  */
 
 import process from "node:process";
-import { openArray, readAll } from "../array/array.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import type { DecodeResult, SortedSpikesDecoder } from "../hmm/decoder.ts";
 import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
@@ -18,22 +17,33 @@ import {
 } from "../hmm/decode_options.ts";
 import { continuousOptions } from "../hmm/states.ts";
 import { declare, oneOf, place } from "../options.ts";
-import { formatBytes, formatSeconds } from "../math/format.ts";
+import { formatBytes, formatSeconds, printable } from "../math/format.ts";
 import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
+import type { UnitChoice } from "./recording.ts";
+import { readRecording } from "./recording.ts";
+import { CommandLine, common, helpOf } from "./usage.ts";
 
 const PRESETS = { continuous, contFrag };
 const PRESET_NAMES = ["continuous", "contFrag"] as const;
 
-const array = (takes: string, says: string) => place({ required: true, takes, says });
+const array = (takes: string, says: string) =>
+  place({ takes, says, otherwise: "that of RECORDING" });
 
 const recordingOptions = {
   spikeTimes: array("T", "[spikes] seconds, in any order"),
   spikeUnits: array("U", "[spikes] unit of each spike, any whole number from 0"),
   positionTimes: array("PT", "[samples] seconds, ascending"),
-  position: array("P", "[samples] or [samples, 2], any unit of length; NaN where unknown"),
+  position: array(
+    "P",
+    "[samples] or [samples, 2], any unit of length; NaN where unknown; a time series of an NWB file " +
+      "has its times with it",
+  ),
+  units: oneOf(["good", "all"], {
+    otherwise: "good where there are labels",
+    says: "units of a folder of Kilosort or phy: those labelled good, or all",
+  }),
 };
 
 const presetOptions = declare("decode", {
@@ -50,50 +60,35 @@ export const decodeSections = {
 export const decodeHelp =
   `Usage: sluice decode --spike-times T --spike-units U --position-times PT --position P
          --bin-size S --out PLACE [options]
+       sluice decode RECORDING --bin-size S --out PLACE [options]
 
-Decodes position from sorted spikes with a hidden Markov model, out of core. Inputs are .npy files
-or zarr arrays; the output is a zarr store that xarray opens.
+Decodes position from sorted spikes with a hidden Markov model, out of core. Inputs are arrays: .npy
+files, arrays in zarr stores, or in files, as a.npz/times or b.h5/tracking/position (sluice info FILE
+lists them). RECORDING is an NWB file with units and a position, or a folder of Kilosort or phy, which has
+no position; flags go before what it has. The output is a zarr store that xarray opens.
 
 ${helpOf(decodeSections)}`;
 
-/** An array as numbers. Those in 32 bits stay so: how finely times were stored can still be told. */
-async function readNumbers(
-  path: string,
-): Promise<{ values: Float32Array | Float64Array; shape: readonly number[] }> {
-  const array = await openArray(path);
-  try {
-    if (array.dtype === "float16") {
-      throw new UsageError(
-        `Cannot use ${path}: its numbers have 16 bits, wanted 32 or 64, or whole numbers`,
-      );
-    }
-    const values = await readAll(array);
-    return {
-      values: values instanceof Float32Array
-        ? values
-        : Float64Array.from(values as ArrayLike<number>, Number),
-      shape: array.shape,
-    };
-  } finally {
-    await array.close();
-  }
-}
-
 export async function decode({ args, signal }: CommandContext): Promise<void> {
-  const line = new CommandLine(args, decodeSections);
+  const line = new CommandLine(args, decodeSections, { positionals: 1 });
   const { json, quiet = false } = line.read(common);
   const told = line.read(decodeOptions.options);
   const { states } = presetOptions.check(line.read(presetOptions.options));
   const { binSize, ...encoding } = line.read({ ...clockOptions, ...encodingOptions });
-  const places = line.read(recordingOptions);
-  const [spikeTimes, spikeUnits, positionTimes, position] = await Promise.all(
-    [places.spikeTimes, places.spikeUnits, places.positionTimes, places.position].map(readNumbers),
+  const { units, ...places } = line.read(recordingOptions);
+  const { position, spikes, spikeRate, notes } = await readRecording(
+    line.positionals[0],
+    places,
+    units as UnitChoice | undefined,
+    { signal },
   );
+  if (!quiet) { for (const note of notes) process.stderr.write(`${printable(note)}\n`); }
   const model = sortedSpikes({
-    position: { times: positionTimes!.values, values: position!.values, shape: position!.shape },
-    spikes: { times: spikeTimes!.values, units: spikeUnits!.values },
+    position,
+    spikes,
     states: PRESETS[states](line.read(continuousOptions.options)),
     binSize,
+    ...(spikeRate !== undefined && { spikeRate }),
     ...encoding,
   });
   // the plan's table has them too

@@ -7,15 +7,19 @@
 import os from "node:os";
 import process from "node:process";
 import { openGpu } from "../gpu/device.ts";
-import { formatBytes } from "../math/format.ts";
+import { formatBytes, printable, printableJson } from "../math/format.ts";
 import { VERSION } from "../version.ts";
+import { contentsOf, describeContents } from "./contents.ts";
 import type { CommandContext } from "./usage.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, helpOf } from "./usage.ts";
 
-export const infoHelp = `Usage: sluice info [options]
+export const infoHelp = `Usage: sluice info [FILE] [options]
 
-Opens the GPU, runs its self-test and shows adapter, driver, limits, features and memory.
+Opens the GPU, runs its self-test and shows adapter, driver, limits, features and memory. With FILE, shows
+what is in that instead: its arrays with shapes and types, and what may be typed next. FILE is .npy, .npz,
+HDF5 (.h5, .nwb, .nc, .mat of MATLAB 7.3), .safetensors, .parquet, a zarr store, or a folder of Kilosort or
+phy; FILE/NAME is a part of it.
 
 ${helpOf({})}`;
 
@@ -29,7 +33,14 @@ const SHOWN_LIMITS = [
 ];
 
 export async function info({ args }: CommandContext): Promise<void> {
-  const { adapter: part, json } = new CommandLine(args, {}).read(common);
+  const line = new CommandLine(args, {}, { positionals: 1 });
+  const { adapter: part, json = false } = line.read(common);
+  const [place] = line.positionals;
+  if (place !== undefined) {
+    const contents = await contentsOf(place);
+    console.log(json ? printableJson(contents) : printable(describeContents(contents)));
+    return;
+  }
   const gpu = await openGpu(part === undefined ? {} : { adapter: part });
   const { adapter } = gpu;
   gpu.close();

@@ -15,6 +15,7 @@ import {
   QuotaError,
   StoreError,
 } from "../errors.ts";
+import { printable, printableJson } from "../math/format.ts";
 import { VERSION } from "../version.ts";
 import { predict, predictHelp, transform, transformHelp } from "./apply.ts";
 import { check, checkHelp } from "./check.ts";
@@ -45,7 +46,7 @@ const COMMANDS: Record<
   },
   decode: { run: decode, help: decodeHelp, summary: "decode position from sorted spikes" },
   export: { run: exportStore, help: exportHelp, summary: "write a stored result as NetCDF-4" },
-  info: { run: info, help: infoHelp, summary: "show adapter, driver, limits and memory" },
+  info: { run: info, help: infoHelp, summary: "show adapter and memory, or what is in a file" },
   kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
   predict: { run: predict, help: predictHelp, summary: "assign rows by a stored k-means" },
@@ -89,10 +90,12 @@ function report(error: unknown, json: boolean): void {
     : { name: "Error", message: String(error) };
   if (json) {
     const fields = error instanceof Error ? { ...error } : {};
-    console.log(JSON.stringify({ error: { name, message, ...fields } }));
+    console.log(printableJson({ error: { name, message, ...fields } }));
   } else {
-    process.stderr.write(`sluice: ${message}\n`);
-    if (exitCode(error) === 1 && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.stderr.write(`sluice: ${printable(message)}\n`);
+    if (exitCode(error) === 1 && error instanceof Error) {
+      process.stderr.write(`${printable(error.stack ?? "")}\n`);
+    }
   }
 }
 

@@ -29,7 +29,8 @@ export const inputOptions = {
   input: place({
     required: true,
     takes: "X",
-    says: "[rows, features] of any number type: a .npy file or a zarr array",
+    says:
+      "[rows, features] of any number type: .npy, a zarr array, or an array in a file, as a.npz/x or b.h5/x",
   }),
   patches: text({
     takes: "HxW[:S]",

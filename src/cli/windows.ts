@@ -63,7 +63,7 @@ export const windowsSections = {
 
 export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
 
-Windows over frames [frames, features], a .npy file or a zarr array.
+Windows over frames [frames, features]: .npy, a zarr array, or an array in a file, as a.npz/x or b.h5/x.
 
   info    tells how many there are, where frames would be kept, and what each shuffle costs
   bench   makes batches, eager and lazy, beside a stand-in for training, and tells how long a step

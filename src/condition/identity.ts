@@ -8,6 +8,7 @@
 import type { ChunkedArray } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
+import { filePlace } from "../files/file_place.ts";
 import { siblingPlace, splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/open_store.ts";
@@ -73,12 +74,12 @@ export async function stampArrays(
   const stamps: InputStamp[] = [];
   for (const source of sources) {
     if (typeof source !== "string") return undefined;
-    const isNpy = /\.npy$/i.test(source);
-    const { folder, key } = isNpy ? splitPlace(source) : { folder: source, key: "/" };
+    const file = filePlace(source)?.file;
+    const { folder, key } = file === undefined ? { folder: source, key: "/" } : splitPlace(file);
     const store = await openStore(folder);
     try {
       // servers tell neither stamps nor what they have
-      const keys = !store.stamp ? [] : isNpy ? [key] : await store.list("/");
+      const keys = !store.stamp ? [] : file !== undefined ? [key] : await store.list("/");
       const stamp = await stampFiles(store, keys);
       if (!stamp) return undefined;
       stamps.push(stamp);

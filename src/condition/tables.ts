@@ -94,7 +94,9 @@ export function speakerTable(results: readonly ConditionResult[]): string {
 
 function csv(rows: readonly (readonly (string | number)[])[]): string {
   const field = (value: string | number) => {
-    const text = String(value);
+    // spreadsheets run what looks like a formula; a name that begins with the mark gets a second one
+    const isText = typeof value === "string" && /^['=+\-@\t\r]/.test(value);
+    const text = isText ? `'${value}` : String(value);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => `${row.map(field).join(",")}\n`).join("");

@@ -18,10 +18,10 @@ import { elementCount } from "../zarr/data_types.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, flag, signal, told, whole } from "../options.ts";
 import { openStore } from "../store/open_store.ts";
-import { H5Access } from "./h5wasm.ts";
+import { H5Access } from "../files/h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
 import { chunkRowsOf, createVariables, storedBytes } from "./netcdf_file.ts";
-import { createFile } from "./sync_file.ts";
+import { createFile } from "../files/sync_file.ts";
 
 /** What an export reports while it goes. */
 export interface ExportProgress {

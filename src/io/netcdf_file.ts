@@ -8,7 +8,7 @@ import type { ChunkedArray } from "../chunked_array.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { createElements, elementBytes, elementCount, isFloat } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
-import type { H5Access, H5Dataset, H5Object } from "./h5wasm.ts";
+import type { H5Access, H5Dataset, H5Object } from "../files/h5wasm.ts";
 
 /** A variable of the file: numbers, or strings. */
 export interface NetcdfVariable {

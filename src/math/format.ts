@@ -101,3 +101,20 @@ function changes(from: string, to: string): number {
   }
   return row.at(-1)!;
 }
+
+// beside line feeds and tabs: what moves a terminal's cursor, changes its colours or title, or turns the
+// direction of text
+const CONTROLS = /(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** Text for a terminal: control characters, which names in files may have, are written out. */
+export function printable(text: string): string {
+  return text.replace(
+    CONTROLS,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A value as JSON that a terminal shows as it is. */
+export function printableJson(value: unknown): string {
+  return printable(JSON.stringify(value));
+}

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { crc32 } from "../math/crc32c.ts";
 import type { Rgb } from "./colors.ts";
 import { bigEndian, zlibCompress } from "./deflate.ts";
 
@@ -46,14 +47,4 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   whole.set(data, 8);
   whole.set(bigEndian(crc32(whole.subarray(4, 8 + data.length))), 8 + data.length);
   return whole;
-}
-
-/** The checksum of PNG (ISO 3309), not the Castagnoli one of stored chunks. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return ~crc >>> 0;
 }

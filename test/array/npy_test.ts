@@ -4,7 +4,7 @@ import { encodeNpy } from "../../src/array/npy.ts";
 import { ChunkError } from "../../src/errors.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { countingStore } from "../../src/store/store_view.ts";
-import { openNpy } from "../../src/array/npy.ts";
+import { openNpy, openNpySource } from "../../src/array/npy.ts";
 import type { NumericArray } from "../../src/types.ts";
 
 /** A file as numpy writes it: magic, version, header of any text, elements. */
@@ -151,12 +151,16 @@ describe("a .npy file", () => {
   });
 
   it.each([
-    ["big endian", header(">f4", "(12,)"), /">f4" is big endian, wanted little endian/],
     ["text", header("<U12", "(1,)"), /dtype "<U12" is not supported/],
     ["complex numbers", header("<c8", "(6,)"), /dtype "<c8" is not supported/],
     ["structured", header("<f4", "(12,)").replace("'<f4'", "[('a', '<f4')]"), /are structured/],
     ["a single value", header("<f4", "()"), /a single value, wanted at least one axis/],
     ["nonsense", "{'shape': 3}", /cannot be understood/],
+    ["half a header", header("<f4", "(12,").replace(", }", ""), /cannot be understood/],
+    ["a negative axis", header("<f4", "(-12,)"), /cannot be understood/],
+    ["a key too many", header("<f4", "(12,)").replace("}", "'x': 1}"), /cannot be understood/],
+    ["a size without end", header("<f4", `(${10 ** 15}, ${10 ** 15})`), /it is cut short/],
+    ["parentheses without end", "(".repeat(5000), /cannot be understood/],
   ])("of %s is refused with a clear word", async (_, text, message) => {
     const bytes = npyFile(text, new Float32Array(12));
     await expect(open(bytes)).rejects.toThrow(ChunkError);
@@ -193,6 +197,82 @@ describe("a .npy file", () => {
     const array = await open(npyFile(header("<f2", "(2, 2)", "True"), halves));
     expect(await readAll(array)).toEqual(Float32Array.of(1, 3, 2, 4));
     expect(await array.readBits!(0, 2)).toEqual(Uint16Array.of(0x3c00, 0x4200, 0x4000, 0x4400));
+  });
+
+  it("in Fortran order is read by few reads where its columns are short, and by little of long ones", async () => {
+    const store = countingStore(await openStore("memory:npy_test"));
+    for (const [rows, columns, most] of [[3, 50_000, 4], [100_000, 3, 3]] as const) {
+      // the element of row r and column c is r + c / 65536, exactly
+      const stored = Float64Array.from({ length: rows * columns }, (_, i) => {
+        const row = i % rows;
+        return row + (i - row) / rows / 65536;
+      });
+      await store.set("/f.npy", npyFile(header("<f8", `(${rows}, ${columns})`, "True"), stored));
+      const array = await openNpy(store, "/f.npy");
+      const [reads, bytes] = [store.reads, store.bytesRead];
+      const found = await array.read(1, 3) as Float64Array;
+      expect(store.reads - reads).toBeLessThanOrEqual(most);
+      expect(store.bytesRead - bytes).toBeLessThanOrEqual(1.5 * found.byteLength);
+      expect(
+        found.findIndex((value, i) => value !== 1 + Math.floor(i / columns) + i % columns / 65536),
+      ).toBe(-1);
+    }
+    await store.deleteAll();
+  });
+
+  it("of big-endian numbers is read, in either order of axes", async () => {
+    const values = Float64Array.of(0.1, -2, 1e300, NaN, 5, -0);
+    const bytes = new Uint8Array(values.slice().buffer).reverse();
+    const stored = new Uint8Array(bytes);
+    // last to first, and each of them turned round
+    expect(await readAll(await open(npyFile(header(">f8", "(3, 2)"), stored))))
+      .toEqual(values.toReversed());
+    expect(await readAll(await open(npyFile(header(">f8", "(3, 2)", "True"), stored))))
+      .toEqual(Float64Array.of(-0, 1e300, 5, -2, NaN, 0.1));
+    const words = new Uint8Array([0x3c, 0, 0x40, 0]);
+    const halves = await open(npyFile(header(">f2", "(2,)"), words));
+    expect(await readAll(halves)).toEqual(Float32Array.of(1, 2));
+    expect(await halves.readBits!(0, 2)).toEqual(Uint16Array.of(0x3c00, 0x4000));
+    expect(await readAll(await open(npyFile(header(">i1", "(2,)"), Int8Array.of(1, -1)))))
+      .toEqual(Int8Array.of(1, -1));
+  });
+
+  it("has a header in Python's own words, however they are written", async () => {
+    const texts = [
+      `{"descr": "<f4", "fortran_order": False, "shape": (3,)}`,
+      `{ 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 3 , ) } \n`,
+      `{'shape': (3L,), 'fortran_order': False, 'descr': u'<f4'}`,
+      `{'descr': '=f4', 'fortran_order': True,\n 'shape': [3]}`,
+      `{'shape': (7,), 'descr': '<f4', 'fortran_order': False, 'shape': (3,)}`,
+    ];
+    for (const text of texts) {
+      const array = await open(npyFile(text, Float32Array.of(1, 2, 3)));
+      expect(array.shape, text).toEqual([3]);
+      expect(await readAll(array)).toEqual(Float32Array.of(1, 2, 3));
+    }
+  });
+
+  it("whose header claims more than a header can have is refused before it is read", async () => {
+    const bytes = npyFile(header("<f4", "(2,)"), Float32Array.of(1, 2), 2);
+    const claim = (length: number) => new DataView(bytes.buffer).setUint32(8, length, true);
+    claim(4_000_000_000);
+    await expect(open(bytes)).rejects.toThrow(/its header alone wants 4000000012 bytes/);
+    const reads: number[] = [];
+    claim(2 ** 30);
+    // as large as it says, and nothing of it there
+    const large = {
+      path: "large.npy",
+      bytes: 2 ** 32,
+      read: (offset: number, length: number) => {
+        reads.push(length);
+        return Promise.resolve(bytes.slice(offset, offset + length));
+      },
+      close: () => Promise.resolve(),
+    };
+    await expect(openNpySource(large)).rejects.toThrow(
+      /its header has 1073741836 bytes, wanted at most 1048576/,
+    );
+    expect(Math.max(...reads)).toBeLessThanOrEqual(4096);
   });
 
   it("in Fortran order with a single long axis is read, for both orders are the same", async () => {

@@ -1,7 +1,7 @@
 /** Exports in a worker, the one place where browsers write files synchronously, and reads it back. */
 
 import { openArray, readAll } from "../../src/array/array.ts";
-import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import { openNetcdf } from "../../src/files/hdf5_array.ts";
 import type { ExportOptions } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 

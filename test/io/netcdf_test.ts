@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
 import { ChunkError, OutputConflictError } from "../../src/errors.ts";
-import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import { openNetcdf } from "../../src/files/hdf5_array.ts";
 import type { ExportProgress } from "../../src/io/netcdf_export.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { crc32c } from "../../src/math/crc32c.ts";
 import { fromRootScaled, fromUint16, toRootScaled, toUint16 } from "../../src/math/quantize.ts";
-import type { H5Dataset, H5File } from "../../src/io/h5wasm.ts";
-import { H5Access } from "../../src/io/h5wasm.ts";
-import { openFile } from "../../src/io/sync_file.ts";
+import type { H5Dataset, H5File } from "../../src/files/h5wasm.ts";
+import { H5Access } from "../../src/files/h5wasm.ts";
+import { openFile } from "../../src/files/sync_file.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { crc32c } from "../../src/math/crc32c.ts";
+import { crc32, crc32c } from "../../src/math/crc32c.ts";
 
 describe("crc32c()", () => {
   it("gives the published check value for 123456789", () => {
@@ -28,6 +28,16 @@ describe("crc32c()", () => {
       for (let end = start; end <= 64; end++) {
         expect(crc32c(bytes.subarray(start, end))).toBe(byBits(bytes.subarray(start, end)));
       }
+    }
+  });
+});
+
+describe("crc32()", () => {
+  it("gives the published check value for 123456789, in one piece or two", () => {
+    const bytes = new TextEncoder().encode("123456789");
+    expect(crc32(bytes)).toBe(0xcbf43926);
+    for (let cut = 0; cut <= 9; cut++) {
+      expect(crc32(bytes.subarray(cut), crc32(bytes.subarray(0, cut)))).toBe(0xcbf43926);
     }
   });
 });

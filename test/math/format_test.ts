@@ -5,6 +5,8 @@ import {
   formatSeconds,
   formatTable,
   parseBytes,
+  printable,
+  printableJson,
   wantedNames,
 } from "../../src/math/format.ts";
 
@@ -60,5 +62,20 @@ describe("wantedNames()", () => {
     for (const name of ["colour", "xyz", "", 7, undefined]) {
       expect(wantedNames(name, names)).toBe("wanted one of summaries, causal, dtype, out");
     }
+  });
+});
+
+describe("printable()", () => {
+  it("writes out control characters and marks of direction, but no line feeds and tabs", () => {
+    expect(printable("a\x1b[31mb\n\tc\r\x07\x7f\u009b\u202ed\u2066")).toBe(
+      "a\\u001b[31mb\n\tc\\u000d\\u0007\\u007f\\u009b\\u202ed\\u2066",
+    );
+    expect(printable("é 猫 😀")).toBe("é 猫 😀");
+  });
+
+  it("leaves JSON what it says", () => {
+    const value = { "a\u009b\u202e": "\x1b\n" };
+    expect(printableJson(value)).not.toMatch(/[\u009b\u202e\n]/);
+    expect(JSON.parse(printableJson(value))).toEqual(value);
   });
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readAll } from "../../src/array/array.ts";
 import { openResult } from "../../src/hmm/decode_result.ts";
-import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import { openNetcdf } from "../../src/files/hdf5_array.ts";
 import { runCli, writeRecording } from "../support/cli.ts";
 import { describeMemory, exportMemory } from "../support/export_memory.ts";
 import { smallRecording } from "../support/recordings.ts";

@@ -18,7 +18,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import { OutputConflictError, StoreError } from "../../src/errors.ts";
-import { openNetcdf } from "../../src/io/netcdf_array.ts";
+import { openNetcdf } from "../../src/files/hdf5_array.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { checkStore } from "../../src/zarr/check.ts";

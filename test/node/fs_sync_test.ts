@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { QuotaError, StoreError } from "../../src/errors.ts";
-import { createDiskFile } from "../../src/io/disk_file.ts";
+import { createDiskFile } from "../../src/files/disk_file.ts";
 import { describeWriteError } from "../../src/store/disk_errors.ts";
 import { FileStore } from "../../src/store/fs.ts";
 

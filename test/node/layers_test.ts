@@ -9,16 +9,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   gpu: [],
   store: [],
   zarr: ["store"],
-  array: ["zarr", "store"],
+  files: ["zarr", "store"],
+  array: ["files", "zarr", "store"],
   feed: ["array", "zarr"],
   kernels: ["gpu"],
   stream: ["gpu", "store", "zarr", "array"],
-  io: ["array", "zarr", "store"],
+  io: ["files", "array", "zarr", "store"],
   // an analysis made of models
   condition: [
     "stream",
     "feed",
     "array",
+    "files",
     "zarr",
     "gpu",
     "store",
@@ -36,7 +38,7 @@ const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts"];
 const FOR_ALL = ["math", "chunked_array.ts", "errors.ts", "options.ts", "types.ts", "version.ts"];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
-const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/io/disk_file.ts"];
+const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/files/disk_file.ts"];
 // and what they alone load
 const NATIVE_PARTS = ["src/store/disk_errors.ts", "src/store/file_lock.ts"];
 

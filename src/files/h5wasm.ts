@@ -11,12 +11,28 @@ import type { SyncFile } from "./output_file.ts";
 export interface H5Metadata {
   shape: number[] | null;
   chunks: number[] | null;
-  /** Class: 0 whole numbers, 1 floats, 3 strings. */
+  /** Class: 0 whole numbers, 1 floats, 3 strings, 8 names of whole numbers; the others in {@link CLASSES}. */
   type: number;
   /** Bytes of an element. */
   size: number;
   signed: boolean;
+  enum_type?: { members: Record<string, number> };
+  compound_type?: { members: { name: string }[] };
+  /** Other datasets that it is put together from. */
+  virtual_sources?: unknown[];
 }
+
+/** What elements are, by the class of their type. */
+export const CLASSES: Record<number, string> = {
+  2: "times",
+  3: "texts",
+  4: "bit fields",
+  5: "opaque bytes",
+  6: "records",
+  7: "references",
+  9: "lists",
+  10: "arrays",
+};
 
 export interface H5Object {
   /** @param dtype `<f` and the like; `S` for strings of any length, `A4` for 4 ASCII characters. */
@@ -32,6 +48,10 @@ export interface H5Object {
 export interface H5Dataset extends H5Object {
   readonly path: string;
   readonly metadata: H5Metadata;
+  /** How chunks are compressed and checked, in the order of writing. */
+  readonly filters: readonly { id: number; name: string }[];
+  /** All of it: for single values. */
+  readonly value: unknown;
   resize(shape: readonly number[]): number;
   make_scale(name: string): void;
   attach_scale(axis: number, path: string): void;
@@ -41,9 +61,15 @@ export interface H5Dataset extends H5Object {
   get_scale_name(): string | null;
 }
 
-export interface H5File extends H5Object {
-  readonly file_id: bigint;
+export interface H5Group extends H5Object {
+  readonly path: string;
+  keys(): string[];
+  /** A dataset, a group, or a link that leads nowhere or out of the file; `null` if there is nothing. */
   get(name: string): unknown;
+}
+
+export interface H5File extends H5Group {
+  readonly file_id: bigint;
   create_dataset(options: {
     name: string;
     data: unknown;
@@ -71,6 +97,7 @@ interface H5Module {
   HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
   _free(address: number): void;
+  create_object_reference(file: bigint, path: string): Uint8Array;
   get_dataset_data: Transfer;
   set_dataset_data: Transfer;
 }
@@ -79,6 +106,7 @@ interface H5wasm {
   ready: Promise<H5Module>;
   File: new (path: string, mode: "r" | "w", options: { track_order: boolean }) => H5File;
   Dataset: abstract new () => H5Dataset;
+  Group: abstract new () => H5Group;
 }
 
 interface FsNode {
@@ -114,8 +142,8 @@ async function load(): Promise<H5wasm> {
     return await import("h5wasm") as unknown as H5wasm;
   } catch (error) {
     throw new TypeError(
-      "Cannot use NetCDF files: the optional package h5wasm is not there, install it with " +
-        "npm i h5wasm",
+      "Cannot use HDF5 files (NetCDF-4, NWB, MATLAB 7.3): the optional package h5wasm is not there, " +
+        "install it with npm i h5wasm",
       { cause: error },
     );
   }
@@ -151,10 +179,11 @@ export class H5Access {
   static async open(file: SyncFile, mode: "r" | "w"): Promise<H5Access> {
     const library = await load();
     const module = await library.ready;
-    const folder = `/sluice${mounts++}`;
+    const number = ++mounts;
+    const folder = `/sluice${number}`;
     const failure: { error?: unknown } = {};
     module.FS.mkdir(folder);
-    mountFile(module.FS, folder, file, failure);
+    mountFile(module.FS, folder, { file, number, failure });
     // keeps the order of arrays and attributes, and netCDF wants it of files it is to change
     const opened = new library.File(`${folder}/file`, mode, { track_order: true });
     const access = new H5Access(library, module, opened, folder, failure);
@@ -167,6 +196,18 @@ export class H5Access {
   dataset(name: string): H5Dataset | undefined {
     const found = this.file.get(name);
     return found instanceof this.#library.Dataset ? found : undefined;
+  }
+
+  /** A group by its path; `undefined` if there is none. */
+  group(name: string): H5Group | undefined {
+    const found = this.file.get(name);
+    return found instanceof this.#library.Group ? found : undefined;
+  }
+
+  /** Where the header of an object lies, from the base of the file. */
+  addressOf({ path }: { path: string }): number {
+    const reference = this.#module.create_object_reference(this.file.file_id, path);
+    return reference.reduceRight((sum, byte) => 256 * sum + byte, 0);
   }
 
   /** Reads a block of a dataset: `count` elements along each axis, from `offset`. */
@@ -240,8 +281,7 @@ export class H5Access {
 function mountFile(
   FS: EmscriptenFs,
   folder: string,
-  file: SyncFile,
-  failure: { error?: unknown },
+  { file, number, failure }: { file: SyncFile; number: number; failure: { error?: unknown } },
 ): void {
   // what is thrown must be an error number to pass through HDF5
   const guard = <Result>(action: () => Result): Result => {
@@ -254,7 +294,8 @@ function mountFile(
   };
   const attributes = (mode: number, size: number) => ({
     dev: 1,
-    ino: 1,
+    // HDF5 takes files of one device and number for one
+    ino: number,
     mode,
     nlink: 1,
     uid: 0,

@@ -1,0 +1,144 @@
+/**
+ * Arrays of single files, by the kind of the file.
+ *
+ * @module
+ */
+
+import type { ChunkedArray } from "../chunked_array.ts";
+import { ChunkError } from "../errors.ts";
+import type { ByteSource } from "../files/byte_source.ts";
+import { openSource } from "../files/byte_source.ts";
+import type { FilePlace } from "../files/file_place.ts";
+import { Hdf5File } from "../files/hdf5_array.ts";
+import { nwbArray } from "../files/nwb.ts";
+import { ParquetFile } from "../files/parquet.ts";
+import { ZipStore } from "../files/zip_store.ts";
+import type { Store } from "../store/store.ts";
+import { arrayNames } from "../zarr/group.ts";
+import { openZarrArray } from "../zarr/zarr_array.ts";
+import { openNpySource } from "./npy.ts";
+import { npzNames, openNpz } from "./npz.ts";
+import { openRaw } from "./raw.ts";
+import { openTensor, readTensors } from "./safetensors.ts";
+
+/** A file that is open, whatever its kind. */
+export interface OpenFile {
+  /** What it holds, by the names that places take; those that are no arrays of numbers too. */
+  names(): Promise<string[]>;
+  /** An array, whose `close` leaves the file open. */
+  array(name: string): Promise<ChunkedArray>;
+  /** What an array is, without reading it. */
+  look(name: string): Promise<Pick<ChunkedArray, "shape" | "dtype">>;
+  close(): Promise<void>;
+}
+
+/** Names that a message gives, at most. */
+const SHOWN_NAMES = 20;
+
+/** @throws {ChunkError} If there is no such file, or it is not of its kind. */
+export async function openArrayFile({ kind, file }: FilePlace): Promise<OpenFile> {
+  if (kind === "hdf5") {
+    const opened = await Hdf5File.open(file);
+    const array = async (name: string) => nwbArray(opened, name) ?? opened.array(name);
+    return {
+      names: () => Promise.resolve(opened.datasets()),
+      array,
+      look: array,
+      close: () => Promise.resolve(opened.close()),
+    };
+  }
+  const source = await openSource(file);
+  try {
+    const opened = await OPENERS[kind](source);
+    return { look: opened.array, ...opened, close: () => source.close() };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+const OPENERS: Record<
+  Exclude<FilePlace["kind"], "hdf5">,
+  (
+    source: ByteSource,
+  ) => Promise<Omit<OpenFile, "close" | "look"> & Partial<Pick<OpenFile, "look">>>
+> = {
+  npy: (source) =>
+    Promise.resolve({
+      names: () => Promise.resolve([""]),
+      // async, so that what is wrong rejects
+      array: async (name) => {
+        if (name === "") return await openNpySource(source);
+        const { path } = source;
+        throw new ChunkError(`Cannot open "${path}/${name}": a .npy file holds one array`, path);
+      },
+    }),
+  npz: (source) =>
+    Promise.resolve({
+      names: () => npzNames(source),
+      array: (name) => openNpz(source, name),
+      look: (name) => openNpz(source, name, { onlyStart: true }),
+    }),
+  // what it holds is told by whoever opens it
+  raw: (source) =>
+    Promise.resolve({
+      names: () => Promise.resolve([""]),
+      array: async (layout) => openRaw(source, layout),
+    }),
+  zarr: async (source) => {
+    const store = await ZipStore.open(source);
+    return {
+      names: async () => (await namesInGroup(store)).sort(),
+      array: (name) => openZarrArray(store, `/${name}`),
+    };
+  },
+  safetensors: (source) =>
+    Promise.resolve({
+      names: async () => (await readTensors(source)).map(({ name }) => name),
+      array: (name) => openTensor(source, name),
+    }),
+  parquet: async (source) => {
+    const parquet = await ParquetFile.open(source);
+    return {
+      names: () => Promise.resolve(parquet.columns.map(({ name }) => name)),
+      array: (name) => parquet.array(name),
+    };
+  },
+};
+
+/** Names of the arrays of a store, of either version; an empty one is the store itself. */
+export async function namesInGroup(store: Store): Promise<string[]> {
+  const versions = await Promise.all(([3, 2] as const).map((format) => arrayNames(store, format)));
+  const names = [...new Set(versions.flat())];
+  return names.length > 0 ? names : [""];
+}
+
+/** Opens an array of a file, and closes the file with it. One that is alone need not be named. */
+export async function openFileArray(place: FilePlace): Promise<ChunkedArray> {
+  const file = await openArrayFile(place);
+  try {
+    const array = await file.array(place.inside || await onlyName(file, place));
+    return {
+      ...array,
+      async close() {
+        await array.close();
+        await file.close();
+      },
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function onlyName(file: OpenFile, { file: path }: FilePlace): Promise<string> {
+  const names = await file.names();
+  if (names.length === 1) return names[0]!;
+  const some = names.slice(0, SHOWN_NAMES).map((name) => `${path}/${name}`);
+  const more = names.length > some.length ? `, and ${names.length - some.length} more` : "";
+  throw new ChunkError(
+    `Cannot open "${path}": it holds ${names.length} arrays, ` +
+      (names.length === 0 ? "wanted one" : `wanted one of ${some.join(", ")}${more}`),
+    path,
+  );
+}
