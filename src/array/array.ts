@@ -5,6 +5,8 @@
  */
 
 import { dataTypeOf, elementCount } from "../zarr/data_types.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, flag, list, signal, text } from "../options.ts";
 import { splitPlace } from "../store/place.ts";
 import { openStore } from "../store/open_store.ts";
 import type { NumericArray } from "../types.ts";
@@ -14,6 +16,26 @@ import { openNpy, openNpyBlob } from "./npy.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
+
+/** How servers are read; files have nothing to choose. */
+export const serverChoices = {
+  allowHosts: list(text({ takes: "HOST" }), {
+    takes: "HOST[,HOST]",
+    stored: false,
+    otherwise: "none",
+    says: "hosts a server may send us to, besides its own",
+  }),
+  forbiddenIsMissing: flag({
+    default: false,
+    stored: false,
+    says: "a chunk for which a server answers 403 is missing: it has fill values",
+  }),
+};
+
+export const arrayOptions = declare("open an array", { signal, ...serverChoices });
+
+/** Options of {@link openArray}; `signal` ends what is asked of a server, then and later. */
+export type OpenArrayOptions = OptionsOf<typeof arrayOptions>;
 
 /**
  * Opens an array: a `.npy` file, an array of a zarr v2 or v3 store, a typed array, or a file the
@@ -29,15 +51,19 @@ export type { ChunkedArray, ReadOptions };
  * @param source A place ending in `.npy`, a place of a zarr array such as `file:x.zarr/name`, a
  * typed array, or a `File` or `Blob` in `.npy` format.
  * @throws {ChunkError} If there is no array, or it is of a kind that cannot be read.
+ * @throws {TypeError} If an option is not known, or of another kind.
+ * @throws The signal's reason, if it is aborted.
  */
 export async function openArray(
   source: string | NumericArray | Blob,
+  options: OpenArrayOptions = {},
 ): Promise<ChunkedArray> {
+  const reading = arrayOptions.check(options);
   if (source instanceof Blob) return openNpyBlob(source);
   if (typeof source !== "string") return fromTypedArray(source);
   const isNpy = /\.npy(\?[^/]*)?$/i.test(source);
   const { folder, key } = isNpy ? splitPlace(source) : { folder: source, key: "/" };
-  const store = await openStore(folder);
+  const store = await openStore(folder, reading);
   try {
     const array = isNpy ? await openNpy(store, key) : await openZarrArray(store, key);
     return closingStore(array, () => store.close());

@@ -22,7 +22,7 @@ import { checkRows } from "../chunked_array.ts";
 interface Source {
   path: string;
   bytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
 }
 
 /** What a header says. */
@@ -69,8 +69,8 @@ export async function openNpy(store: Store, key: string): Promise<ChunkedArray> 
   return openSource({
     path,
     bytes,
-    read: async (offset, length) =>
-      await store.getRange(key, { offset, length }) ?? new Uint8Array(0),
+    read: async (offset, length, options) =>
+      await store.getRange(key, { offset, length }, options) ?? new Uint8Array(0),
   });
 }
 
@@ -100,7 +100,7 @@ async function openSource(source: Source): Promise<ChunkedArray> {
     signal?.throwIfAborted();
     checkRows(shape, start, end);
     async function readExactly(from: number, length: number) {
-      const bytes = await source.read(offset + from, length);
+      const bytes = await source.read(offset + from, length, signal && { signal });
       signal?.throwIfAborted();
       if (bytes.byteLength !== length) {
         throw new ChunkError(

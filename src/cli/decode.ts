@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import type { OpenArrayOptions, ReadOptions } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import type { DecodeResult, SortedSpikesDecoder } from "../hmm/decoder.ts";
@@ -22,7 +23,7 @@ import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
+import { CommandLine, common, helpOf, inputChoices, UsageError } from "./usage.ts";
 
 const PRESETS = { continuous, contFrag };
 const PRESET_NAMES = ["continuous", "contFrag"] as const;
@@ -59,15 +60,16 @@ ${helpOf(decodeSections)}`;
 /** An array as numbers. Those in 32 bits stay so: how finely times were stored can still be told. */
 async function readNumbers(
   path: string,
+  options: OpenArrayOptions & ReadOptions,
 ): Promise<{ values: Float32Array | Float64Array; shape: readonly number[] }> {
-  const array = await openArray(path);
+  const array = await openArray(path, options);
   try {
     if (array.dtype === "float16") {
       throw new UsageError(
         `Cannot use ${path}: its numbers have 16 bits, wanted 32 or 64, or whole numbers`,
       );
     }
-    const values = await readAll(array);
+    const values = await readAll(array, options);
     return {
       values: values instanceof Float32Array
         ? values
@@ -86,8 +88,10 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
   const { states } = presetOptions.check(line.read(presetOptions.options));
   const { binSize, ...encoding } = line.read({ ...clockOptions, ...encodingOptions });
   const places = line.read(recordingOptions);
+  const reading = inputChoices(line, signal);
   const [spikeTimes, spikeUnits, positionTimes, position] = await Promise.all(
-    [places.spikeTimes, places.spikeUnits, places.positionTimes, places.position].map(readNumbers),
+    [places.spikeTimes, places.spikeUnits, places.positionTimes, places.position]
+      .map((path) => readNumbers(path, reading)),
   );
   const model = sortedSpikes({
     position: { times: positionTimes!.values, values: position!.values, shape: position!.shape },
@@ -102,7 +106,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       process.stderr.write(`warning: ${warning}\n`);
     }
   }
-  const gpu = await openGpu(line.read(gpuOptions.options));
+  const gpu = await openGpu({ ...line.read(gpuOptions.options), signal });
   const printer = new ProgressPrinter(quiet);
   try {
     const plan = model.smooth(gpu, told);

@@ -15,6 +15,7 @@ import {
   QuotaError,
   StoreError,
 } from "../errors.ts";
+import { withoutSecrets } from "../secrets.ts";
 import { VERSION } from "../version.ts";
 import { predict, predictHelp, transform, transformHelp } from "./apply.ts";
 import { check, checkHelp } from "./check.ts";
@@ -89,10 +90,48 @@ function report(error: unknown, json: boolean): void {
     : { name: "Error", message: String(error) };
   if (json) {
     const fields = error instanceof Error ? { ...error } : {};
-    console.log(JSON.stringify({ error: { name, message, ...fields } }));
+    console.log(withoutSecrets(JSON.stringify({ error: { name, message, ...fields } })));
   } else {
-    process.stderr.write(`sluice: ${message}\n`);
-    if (exitCode(error) === 1 && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.stderr.write(withoutSecrets(`sluice: ${message}\n`));
+    if (exitCode(error) === 1 && error instanceof Error) {
+      process.stderr.write(withoutSecrets(`${error.stack}\n`));
+    }
+  }
+}
+
+/** How long a command may take to end what it does, in milliseconds. */
+const GRACE_MS = 150;
+
+/**
+ * Cancels on the first SIGINT or SIGTERM. A second one ends the process, as does a command that does not listen
+ * in time: what it leaves is what a kill leaves, with which the next run goes on.
+ */
+function listenForCancel() {
+  const cancel = new AbortController();
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  let stopListening!: () => void;
+  const deaf = new Promise<never>((_, reject) => {
+    const onSignal = () => {
+      // from now on signals do what they do by themselves, even while this thread is busy
+      stopListening();
+      const what = "Cancelled: run the same command again to go on";
+      cancel.abort(new DOMException(what, "AbortError"));
+      setTimeout(() => reject(cancel.signal.reason), GRACE_MS);
+    };
+    stopListening = () => signals.forEach((name) => process.off(name, onSignal));
+    signals.forEach((name) => process.on(name, onSignal));
+  });
+  // a command that has answered waits for it no longer
+  deaf.catch(() => {});
+  return { signal: cancel.signal, deaf, stopListening };
+}
+
+/** Whoever reads what is printed may have gone: that ends no run. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+    });
   }
 }
 
@@ -107,10 +146,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const json = rest.includes("--json");
-  const cancel = new AbortController();
-  const onInterrupt = () =>
-    cancel.abort(new DOMException("Cancelled: run the same command again to go on", "AbortError"));
-  process.on("SIGINT", onInterrupt);
+  const { signal, deaf, stopListening } = listenForCancel();
   try {
     const command = COMMANDS[name];
     if (!command) {
@@ -122,15 +158,16 @@ async function main(args: string[]): Promise<number> {
       console.log(command.help);
       return 0;
     }
-    return await command.run({ args: rest, signal: cancel.signal }) ?? 0;
+    return await Promise.race([command.run({ args: rest, signal }), deaf]) ?? 0;
   } catch (error) {
     report(error, json);
     return exitCode(error);
   } finally {
-    process.off("SIGINT", onInterrupt);
+    stopListening();
   }
 }
 
+outliveReaders();
 const code = await main(process.argv.slice(2));
 // pipes are asynchronous: let what was printed reach them before the process ends
 await new Promise((resolve) => process.stdout.write("", resolve));

@@ -7,6 +7,13 @@
 
 import type { ByteRange } from "./byte_range.ts";
 
+export interface GetOptions {
+  /** Ends what is waited for, where the store can: a server's answer. */
+  signal?: AbortSignal;
+  /** Most bytes that the value can have; a server that sends more is refused. */
+  mostBytes?: number;
+}
+
 export interface SetOptions {
   /**
    * The caller is done with the buffer behind `bytes`. A store in a worker then takes it over
@@ -53,11 +60,15 @@ export interface Store {
   /** How {@link openStore} finds this store again: `file:out.zarr`. */
   readonly place: string;
   /** The whole value, in memory of its own; `undefined` if there is none. */
-  get(key: string): Promise<Uint8Array | undefined>;
+  get(key: string, options?: GetOptions): Promise<Uint8Array | undefined>;
   /** Part of a value; shorter than asked for where the value ends sooner. */
-  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined>;
+  getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined>;
   /** Bytes of a value, without reading it. */
-  size(key: string): Promise<number | undefined>;
+  size(key: string, options?: GetOptions): Promise<number | undefined>;
   /** Tells a value from what it may be replaced by, without reading it, where the store can. */
   stamp?(key: string): Promise<ValueStamp | undefined>;
   /**

@@ -5,7 +5,7 @@
  */
 
 import type { ByteRange } from "./byte_range.ts";
-import type { Appender, SetOptions, Store, ValueStamp } from "./store.ts";
+import type { Appender, GetOptions, SetOptions, Store, ValueStamp } from "./store.ts";
 
 /** The same store, with a `close` that does nothing: for stores somebody else opened. */
 export class StoreView implements Store {
@@ -17,16 +17,20 @@ export class StoreView implements Store {
     this.#store = store;
   }
 
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#store.get(key);
+  get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
+    return this.#store.get(key, options);
   }
 
-  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return this.#store.getRange(key, range);
+  getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined> {
+    return this.#store.getRange(key, range, options);
   }
 
-  size(key: string): Promise<number | undefined> {
-    return this.#store.size(key);
+  size(key: string, options?: GetOptions): Promise<number | undefined> {
+    return this.#store.size(key, options);
   }
 
   stamp(key: string): Promise<ValueStamp | undefined> {
@@ -93,12 +97,16 @@ export class CountingStore extends StoreView {
     return this.#writes;
   }
 
-  override async get(key: string): Promise<Uint8Array | undefined> {
-    return this.#countRead(await super.get(key));
+  override async get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.get(key, options));
   }
 
-  override async getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return this.#countRead(await super.getRange(key, range));
+  override async getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined> {
+    return this.#countRead(await super.getRange(key, range, options));
   }
 
   override async set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void> {

@@ -11,7 +11,7 @@ import { decodeFloat16, float32ToFloat16Bits } from "../math/half.ts";
 import type { NumericType } from "./data_types.ts";
 import { createElements, elementCount } from "./data_types.ts";
 import type { ByteRange } from "../store/byte_range.ts";
-import type { Store } from "../store/store.ts";
+import type { GetOptions, Store } from "../store/store.ts";
 import type { DataType, NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
@@ -280,9 +280,13 @@ function readableMetadata(
     seen.fill_value = /^0x/.test(String(fill)) ? Number(fill) : float32ToFloat16Bits(Number(fill));
   }
   const bytes = new TextEncoder().encode(JSON.stringify(seen));
+  // of no type elements have more bytes than 8, and no filter or codec makes them many times longer
+  const mostBytes = 32 * elementCount(fileShapeOf(metadata)) + 2 ** 20;
   const readable = {
-    get: (key: string) => key === metadataKey ? Promise.resolve(bytes) : store.get(key),
-    getRange: (key: string, range: ByteRange) => store.getRange(key, range),
+    get: (key: string, options?: GetOptions) =>
+      key === metadataKey ? Promise.resolve(bytes) : store.get(key, { mostBytes, ...options }),
+    getRange: (key: string, range: ByteRange, options?: GetOptions) =>
+      store.getRange(key, range, options),
   };
   return { readable, isHalf };
 }

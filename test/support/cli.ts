@@ -11,11 +11,13 @@ import { runtime } from "./runtime.ts";
 
 export interface CliRun {
   code: number | null;
+  /** What ended it, where that was a signal. */
+  signal: string | null;
   stdout: string;
   stderr: string;
 }
 
-export type Signal = "SIGINT" | "SIGKILL";
+export type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
 type Kill = (signal: Signal) => void;
 
 const STOPPER = pathToFileURL("test/support/stop_at.mjs").href;
@@ -38,15 +40,21 @@ export const NOTHING_KEPT = {
   MALLOC_TRIM_THRESHOLD_: "131072",
 };
 
+export interface CliOptions {
+  onStderr?: (text: string, kill: Kill) => void;
+  /** Which of its outputs nobody reads: closed at once. */
+  unread?: readonly ("stdout" | "stderr")[];
+  /** Is told when it has started. */
+  onStart?: (kill: Kill) => void;
+  /** What standard error says when the run is to stand still, until `onStop` is over. */
+  stopAt?: RegExp;
+  onStop?: (kill: Kill) => Promise<void> | void;
+  env?: Record<string, string>;
+}
+
 export function runCli(
   args: readonly string[],
-  { onStderr, stopAt, onStop, env = {} }: {
-    onStderr?: (text: string, kill: Kill) => void;
-    /** What standard error says when the run is to stand still, until `onStop` is over. */
-    stopAt?: RegExp;
-    onStop?: (kill: Kill) => Promise<void> | void;
-    env?: Record<string, string>;
-  } = {},
+  { onStderr, unread = [], onStart, stopAt, onStop, env = {} }: CliOptions = {},
 ): Promise<CliRun> {
   const stops = stopAt && { SLUICE_STOP_AT: stopAt.source };
   return new Promise((resolve, reject) => {
@@ -59,6 +67,8 @@ export function runCli(
     });
     // not child.kill(): Deno then reports the signal instead of the exit code
     const kill: Kill = (signal) => process.kill(child.pid!, signal);
+    for (const name of unread) child[name]!.destroy();
+    child.on("spawn", () => onStart?.(kill));
     let [stdout, stderr] = ["", ""];
     let stopped = false;
     // it may be killed before it has read all
@@ -76,7 +86,7 @@ export function runCli(
       });
     });
     child.on("error", reject);
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }
 
