@@ -45,7 +45,12 @@ const FOR_ALL = [
 ];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
-const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/io/disk_file.ts"];
+const NATIVE_FILES = [
+  "src/gpu/driver.ts",
+  "src/gpu/driver_package.ts",
+  "src/store/fs.ts",
+  "src/io/disk_file.ts",
+];
 
 interface Import {
   file: string;

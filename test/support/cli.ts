@@ -20,12 +20,18 @@ export interface CliRun {
 export type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
 type Kill = (signal: Signal) => void;
 
+const root = process.cwd();
 const STOPPER = pathToFileURL("test/support/stop_at.mjs").href;
 
 const program = (preloads: readonly string[]) =>
   runtime === "deno"
-    ? ["run", "--allow-all", ...preloads.map((url) => `--preload=${url}`), "src/cli/main.ts"]
-    : [...preloads.map((url) => `--import=${url}`), "tools/run.mjs", "cli"];
+    ? [
+      "run",
+      "--allow-all",
+      ...preloads.map((url) => `--preload=${url}`),
+      join(root, "src/cli/main.ts"),
+    ]
+    : [...preloads.map((url) => `--import=${url}`), join(root, "tools/run.mjs"), "cli"];
 
 const NURSERY = "--max-semi-space-size=2";
 
@@ -50,15 +56,18 @@ export interface CliOptions {
   stopAt?: RegExp;
   onStop?: (kill: Kill) => Promise<void> | void;
   env?: Record<string, string>;
+  /** The folder that it is started in. */
+  cwd?: string;
 }
 
 export function runCli(
   args: readonly string[],
-  { onStderr, unread = [], onStart, stopAt, onStop, env = {} }: CliOptions = {},
+  { onStderr, unread = [], onStart, stopAt, onStop, env = {}, cwd = root }: CliOptions = {},
 ): Promise<CliRun> {
   const stops = stopAt && { SLUICE_STOP_AT: stopAt.source };
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...program(stops ? [STOPPER] : []), ...args], {
+      cwd,
       stdio: [stops ? "pipe" : "ignore", "pipe", "pipe"],
       // a test that has run out of time leaves nothing running
       timeout: 30 * 60_000,
