@@ -70,13 +70,18 @@ Exit codes: 0 done, 1 failure, 2 usage or bad input, 3 over budget, 4 no adapter
 5 output conflict, 6 disk or quota, 130 cancelled.
 `;
 
+/** Whether Deno was not given a permission. */
+function isNotAllowed(error: unknown): boolean {
+  return (error as Partial<Error> | undefined)?.name === "NotCapable";
+}
+
 function exitCode(error: unknown): number {
   if (error instanceof DOMException && error.name === "AbortError") return 130;
   if (error instanceof BudgetError) return 3;
   if (error instanceof NoAdapterError || error instanceof AdapterError) return 4;
   if (error instanceof OutputConflictError) return 5;
   if (error instanceof QuotaError || error instanceof StoreError) return 6;
-  if (error instanceof UsageError || error instanceof ChunkError) return 2;
+  if (error instanceof UsageError || error instanceof ChunkError || isNotAllowed(error)) return 2;
   // bad arguments by our own wording; anything else of these classes is a defect
   const bad = error instanceof RangeError || error instanceof TypeError;
   return bad && /^Cannot [^:]*: /.test(error.message) && !/properties of/.test(error.message)
@@ -85,9 +90,10 @@ function exitCode(error: unknown): number {
 }
 
 function report(error: unknown, json: boolean): void {
-  const { name, message } = error instanceof Error
+  const { name, message: words } = error instanceof Error
     ? error
     : { name: "Error", message: String(error) };
+  const message = isNotAllowed(error) ? `Cannot run: Deno was not allowed to. ${words}` : words;
   if (json) {
     const fields = error instanceof Error ? { ...error } : {};
     console.log(withoutSecrets(JSON.stringify({ error: { name, message, ...fields } })));
@@ -146,6 +152,11 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const json = rest.includes("--json");
+  // in Deno a missing permission may end a call that then never answers
+  process.on("unhandledRejection", (error) => {
+    report(error, json);
+    process.exit(exitCode(error));
+  });
   const { signal, deaf, stopListening } = listenForCancel();
   try {
     const command = COMMANDS[name];

@@ -38,10 +38,36 @@ const BROWSER_FOLDERS = [
   "/opt/brave.com/brave",
 ];
 
+interface Permission {
+  name: string;
+  variable?: string;
+  kind?: string;
+}
+
+/** What looking for a driver needs of Deno; docs/platforms.md tells the flags. */
+const PERMISSIONS: readonly Permission[] = [
+  { name: "read" },
+  { name: "ffi" },
+  ...["homedir", "uid"].map((kind) => ({ name: "sys", kind })),
+  ...[
+    "VK_DRIVER_FILES",
+    "VK_ICD_FILENAMES",
+    "XDG_DATA_DIRS",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "PLAYWRIGHT_BROWSERS_PATH",
+    "DENO_WEBGPU_BACKEND",
+    "HOME",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+  ].map((variable) => ({ name: "env", variable })),
+];
+
 /** The few members of Deno that have no `node:` counterpart. */
 interface DenoMembers {
   dlopen(path: string, symbols: Record<string, never>): unknown;
-  permissions: { query(permission: { name: string }): Promise<{ state: string }> };
+  permissions: { query(permission: Permission): Promise<{ state: string }> };
 }
 
 const deno = (globalThis as { Deno?: DenoMembers }).Deno;
@@ -225,10 +251,15 @@ function openLibrary(path: string): boolean {
 }
 
 async function mayLook({ permissions }: DenoMembers): Promise<boolean> {
-  for (const name of ["env", "read", "sys", "ffi"]) {
-    if ((await permissions.query({ name })).state !== "granted") return false;
+  const missing: string[] = [];
+  for (const permission of PERMISSIONS) {
+    if ((await permissions.query(permission)).state === "granted") continue;
+    const { name, variable = "", kind = "" } = permission;
+    missing.push(`--allow-${name}${variable || kind ? "=" : ""}${variable}${kind}`);
   }
-  return true;
+  if (missing.length === 0) return true;
+  refuse(`Deno may not look for drivers, wanted ${missing.join(" ")}`);
+  return false;
 }
 
 function list(folder: string): string[] {

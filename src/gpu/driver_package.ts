@@ -95,9 +95,9 @@ export function cacheFolder(refuse: Refuse): string | undefined {
   const folders = [join(cache, "sluice"), join(os.tmpdir(), `sluice-${user}`)];
   for (const folder of folders.filter(isAbsolute)) {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    } catch {
-      // read-only or not a folder: the next one
+      if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      refuse(`The folder ${folder} cannot be made: ${(error as Error).message}`);
       continue;
     }
     if (lstatSync(folder).uid !== user) {
