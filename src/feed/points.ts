@@ -144,7 +144,8 @@ export class Points {
 
   /** Rows as they are. */
   async readValues(start: number, end: number, options?: ReadOptions) {
-    return toNumbers(await this.array.read(start, end, options));
+    // not every array hears of a signal
+    return toNumbers(await unlessAborted(options?.signal, this.array.read(start, end, options)));
   }
 
   /** Rows in the device's coordinates, f64 `[rows, features]`. */

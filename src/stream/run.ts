@@ -142,7 +142,10 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
     this.#account.take("host", this.#standingBytes, "held arrays and tables");
     const held = createHeld(task.held);
     if (found) restoreHeld(task.held, held, found.state);
-    await task.begin?.(held, { restored: found !== undefined, signal });
+    await unlessAborted(
+      signal,
+      Promise.resolve(task.begin?.(held, { restored: found !== undefined, signal })),
+    );
     return held;
   }
 
