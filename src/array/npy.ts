@@ -54,6 +54,8 @@ const DATA_TYPES: Record<string, NumericType> = {
 const MAGIC = "\x93NUMPY";
 // Enough that reading costs more than asking for it.
 const READ_BYTES = 4 * 2 ** 20;
+// A header tells a type and a shape: numpy itself takes none above 10,000 bytes for safe.
+const MOST_HEADER_BYTES = 2 ** 20;
 
 /**
  * Opens a `.npy` file of a store. Headers of version 1, 2 and 3; little-endian numbers in C or Fortran order.
@@ -181,6 +183,12 @@ async function readHeader(source: Source): Promise<NpyHeader> {
     throw new ChunkError(
       `Cannot open "${path}": it is cut short, it has ${source.bytes} bytes, its header alone ` +
         `wants ${offset} bytes`,
+      path,
+    );
+  }
+  if (offset > MOST_HEADER_BYTES) {
+    throw new ChunkError(
+      `Cannot open "${path}": its header has ${offset} bytes, wanted at most ${MOST_HEADER_BYTES}`,
       path,
     );
   }

@@ -106,7 +106,7 @@ function report(error: unknown, json: boolean): void {
 }
 
 /** How long a command may take to end what it does, in milliseconds. */
-const GRACE_MS = 150;
+const GRACE_MS = 100;
 
 /**
  * Cancels on the first SIGINT or SIGTERM. A second one ends the process, as does a command that does not listen

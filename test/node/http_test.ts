@@ -303,6 +303,19 @@ describe("an answer that is not what was asked for is refused:", () => {
     expect(await refusalOf(store.getRange("/x", range))).toMatch(/its ETag is another one/);
   });
 
+  it("a header of gigabytes, before it is read", async () => {
+    const head = new Uint8Array(4096).fill(32);
+    head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 2, 0, 0xf0, 0xff, 0xff, 0xff]);
+    server.play((request, response) => {
+      const [, from, to] = /(\d+)-(\d+)/.exec(request.headers.range!)!;
+      response.writeHead(206, { "content-range": `bytes ${from}-${to}/8589934592` });
+      response.end(head.subarray(Number(from), Number(to) + 1));
+    });
+    const message = await refusalOf(openArray(`${server.origin}/a.npy`));
+    expect(message).toMatch(/its header has 4294967292 bytes, wanted at most 1048576/);
+    expect(server.asked).toEqual(["GET /a.npy bytes=0-0", "GET /a.npy bytes=0-4095"]);
+  });
+
   it("more than a reader says a value can have", async () => {
     let sent = 0;
     server.play((_, response) => {
