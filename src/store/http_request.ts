@@ -193,6 +193,9 @@ export function refusal(
 
 /** Whether another request may bring an answer. */
 function mayHelp(error: unknown): boolean {
+  const { message, cause } = error as { message?: string; cause?: { message?: string } };
+  // ports that are kept for other services: Node says it so, and Deno
+  if (/bad port|are blocked/.test(`${message} ${cause?.message}`)) return false;
   return codeOf(error) !== "ENOTFOUND" && (error as Error).name !== "NotCapable";
 }
 
