@@ -57,7 +57,7 @@ export async function condition({ args, signal }: CommandContext): Promise<void>
   const config = { ...await readConfig(file), ...(place !== undefined && { out: place }) };
   const { out } = checkConfig(config);
   const printer = new ProgressPrinter(quiet);
-  const gpu = await openGpu({ ...gpuChoices(line), signal });
+  const gpu = await openGpu(gpuChoices(line));
   try {
     const analysis = await plan(gpu, config, { signal });
     try {

@@ -106,7 +106,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
       process.stderr.write(`warning: ${warning}\n`);
     }
   }
-  const gpu = await openGpu({ ...line.read(gpuOptions.options), signal });
+  const gpu = await openGpu(line.read(gpuOptions.options));
   const printer = new ProgressPrinter(quiet);
   try {
     const plan = model.smooth(gpu, told);

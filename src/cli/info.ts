@@ -28,9 +28,9 @@ const SHOWN_LIMITS = [
   "maxComputeWorkgroupStorageSize",
 ];
 
-export async function info({ args, signal }: CommandContext): Promise<void> {
+export async function info({ args }: CommandContext): Promise<void> {
   const { adapter: part, json } = new CommandLine(args, {}).read(common);
-  const gpu = await openGpu({ signal, ...(part !== undefined && { adapter: part }) });
+  const gpu = await openGpu(part === undefined ? {} : { adapter: part });
   const { adapter } = gpu;
   gpu.close();
   const memory = {

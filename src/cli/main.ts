@@ -107,6 +107,8 @@ function report(error: unknown, json: boolean): void {
 
 /** How long a command may take to end what it does, in milliseconds. */
 const GRACE_MS = 100;
+/** Whether a command was left at its work. */
+let isLeft = false;
 
 /**
  * Cancels on the first SIGINT or SIGTERM. A second one ends the process, as does a command that does not listen
@@ -122,7 +124,10 @@ function listenForCancel() {
       stopListening();
       const what = "Cancelled: run the same command again to go on";
       cancel.abort(new DOMException(what, "AbortError"));
-      setTimeout(() => reject(cancel.signal.reason), GRACE_MS);
+      setTimeout(() => {
+        isLeft = true;
+        reject(cancel.signal.reason);
+      }, GRACE_MS);
     };
     stopListening = () => signals.forEach((name) => process.off(name, onSignal));
     signals.forEach((name) => process.on(name, onSignal));
@@ -182,4 +187,6 @@ outliveReaders();
 const code = await main(process.argv.slice(2));
 // pipes are asynchronous: let what was printed reach them before the process ends
 await new Promise((resolve) => process.stdout.write("", resolve));
-process.exit(code);
+// a driver at work does not outlive an orderly exit, which crashes; shells call this one 130, too
+if (isLeft) process.kill(process.pid, "SIGINT");
+else process.exit(code);

@@ -130,7 +130,7 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
   const { json, quiet = false } = line.read(common);
   const printer = new ProgressPrinter(quiet);
   try {
-    const gpu = await openGpu({ ...line.read(gpuOptions.options), signal });
+    const gpu = await openGpu(line.read(gpuOptions.options));
     try {
       const choices = line.read({ ...outputChoices, tileRows: planChoices.tileRows });
       const plan = makePlan(gpu, points, choices);

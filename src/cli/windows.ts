@@ -90,7 +90,7 @@ export async function windowsCommand({ args, signal }: CommandContext): Promise<
       ...(segments !== undefined && { segments: await readFirsts(segments, reading) }),
     });
     const isHost = line.read(memoryOptions).gpu === false;
-    if (!isHost) gpu = await openGpu({ ...gpuChoices(line), signal });
+    if (!isHost) gpu = await openGpu(gpuChoices(line));
     const wanted = readBatchOptions(line, isHost);
     if (verb === "info") await info(view, gpu, wanted, json);
     else await measure(view, gpu, wanted, { ...bench, json, quiet, signal });
