@@ -5,6 +5,8 @@
  * @module
  */
 
+import { withoutSecrets } from "./secrets.ts";
+
 /** A plan needs more memory than its budget allows. Thrown before any work is done. */
 export class BudgetError extends Error {
   override readonly name = "BudgetError";
@@ -80,8 +82,8 @@ export class ChunkError extends Error {
   readonly path: string;
 
   constructor(message: string, path: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.path = path;
+    super(withoutSecrets(message), cause === undefined ? undefined : { cause });
+    this.path = withoutSecrets(path);
   }
 }
 
@@ -92,8 +94,8 @@ export class OutputConflictError extends Error {
   readonly place: string;
 
   constructor(message: string, place: string) {
-    super(message);
-    this.place = place;
+    super(withoutSecrets(message));
+    this.place = withoutSecrets(place);
   }
 }
 
@@ -104,8 +106,8 @@ export class StoreError extends Error {
   readonly path: string;
 
   constructor(message: string, path: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.path = path;
+    super(withoutSecrets(message), cause === undefined ? undefined : { cause });
+    this.path = withoutSecrets(path);
   }
 }
 

@@ -24,6 +24,7 @@
 export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
 export type { ChunkedArray } from "./array/array.ts";
+export type { OpenArrayOptions } from "./array/array.ts";
 export { fromTypedArray, openArray, readAll } from "./array/array.ts";
 export type { ExpandOptions, LongAxis } from "./array/expand.ts";
 export { expand } from "./array/expand.ts";

@@ -7,6 +7,8 @@
 import { dataTypeOf, elementBytes, elementCount } from "../zarr/data_types.ts";
 import { filePlace } from "../files/file_place.ts";
 import { formatBytes } from "../math/format.ts";
+import type { OptionsOf } from "../options.ts";
+import { declare, flag, list, signal, text } from "../options.ts";
 import { openStore } from "../store/open_store.ts";
 import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
@@ -19,6 +21,26 @@ import { openNpyBlob } from "./npy.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
+
+/** How servers are read; files have nothing to choose. */
+export const serverChoices = {
+  allowHosts: list(text({ takes: "HOST" }), {
+    takes: "HOST[,HOST]",
+    stored: false,
+    otherwise: "none",
+    says: "hosts a server may send us to, besides its own",
+  }),
+  forbiddenIsMissing: flag({
+    default: false,
+    stored: false,
+    says: "a chunk for which a server answers 403 is missing: it has fill values",
+  }),
+};
+
+export const arrayOptions = declare("open an array", { signal, ...serverChoices });
+
+/** Options of {@link openArray}; `signal` ends what is asked of a server, then and later. */
+export type OpenArrayOptions = OptionsOf<typeof arrayOptions>;
 
 /**
  * Opens an array: of a file (`.npy`, `.npz`, HDF5 with NetCDF-4, NWB and MATLAB 7.3, `.safetensors`,
@@ -41,17 +63,21 @@ export type { ChunkedArray, ReadOptions };
  * `file:x.zarr/name`, a typed array, or a `File` or `Blob` in `.npy` format. An array of a file need not
  * be named where there is but one.
  * @throws {ChunkError} If there is no array, or it is of a kind that cannot be read.
+ * @throws {TypeError} If an option is not known, or of another kind.
+ * @throws The signal's reason, if it is aborted.
  */
 export async function openArray(
   source: string | NumericArray | Blob,
+  options: OpenArrayOptions = {},
 ): Promise<ChunkedArray> {
+  const reading = arrayOptions.check(options);
   if (source instanceof Blob) return openNpyBlob(source);
   if (typeof source !== "string") return fromTypedArray(source);
   const place = filePlace(source);
-  if (place) return await openFileArray(place);
-  const store = await openStore(source);
+  if (place) return await openFileArray(place, reading);
+  const store = await openStore(source, reading);
   try {
-    const array = await openStoredArray(store, source);
+    const array = await openStoredArray(store, source, reading);
     return closingStore(array, () => store.close());
   } catch (error) {
     await store.close();
@@ -117,12 +143,16 @@ export async function readAll(array: ChunkedArray, options?: ReadOptions): Promi
 }
 
 /** An array of zarr, as the group says that it lies in, where that has checksums. */
-async function openStoredArray(store: Store, place: string): Promise<ChunkedArray> {
+async function openStoredArray(
+  store: Store,
+  place: string,
+  reading: OpenArrayOptions,
+): Promise<ChunkedArray> {
   const { folder, key } = splitPlace(place.replace(/\/+$/, ""));
   const name = key.slice(1);
   // nothing is above that could be named
   if (["", ".", ".."].includes(name)) return await openZarrArray(store);
-  const group = await openStore(folder);
+  const group = await openStore(folder, reading);
   try {
     return await openZarrArray(await checkedArrayStore(store, group, name));
   } finally {

@@ -13,6 +13,7 @@ import { Hdf5File } from "../files/hdf5_array.ts";
 import { nwbArray } from "../files/nwb.ts";
 import { ParquetFile } from "../files/parquet.ts";
 import { ZipStore } from "../files/zip_store.ts";
+import type { OpenStoreOptions } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { arrayNames } from "../zarr/group.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
@@ -36,7 +37,10 @@ export interface OpenFile {
 const SHOWN_NAMES = 20;
 
 /** @throws {ChunkError} If there is no such file, or it is not of its kind. */
-export async function openArrayFile({ kind, file }: FilePlace): Promise<OpenFile> {
+export async function openArrayFile(
+  { kind, file }: FilePlace,
+  reading: OpenStoreOptions = {},
+): Promise<OpenFile> {
   if (kind === "hdf5") {
     const opened = await Hdf5File.open(file);
     const array = async (name: string) => nwbArray(opened, name) ?? opened.array(name);
@@ -47,7 +51,7 @@ export async function openArrayFile({ kind, file }: FilePlace): Promise<OpenFile
       close: () => Promise.resolve(opened.close()),
     };
   }
-  const source = await openSource(file);
+  const source = await openSource(file, reading);
   try {
     const opened = await OPENERS[kind](source);
     return { look: opened.array, ...opened, close: () => source.close() };
@@ -114,8 +118,11 @@ export async function namesInGroup(store: Store): Promise<string[]> {
 }
 
 /** Opens an array of a file, and closes the file with it. One that is alone need not be named. */
-export async function openFileArray(place: FilePlace): Promise<ChunkedArray> {
-  const file = await openArrayFile(place);
+export async function openFileArray(
+  place: FilePlace,
+  reading: OpenStoreOptions,
+): Promise<ChunkedArray> {
+  const file = await openArrayFile(place, reading);
   try {
     const array = await file.array(place.inside || await onlyName(file, place));
     return {

@@ -5,6 +5,7 @@
  */
 
 import type { OpenFile } from "../array/file_arrays.ts";
+import type { OpenArrayOptions } from "../array/array.ts";
 import { namesInGroup, openArrayFile } from "../array/file_arrays.ts";
 import { ChunkError } from "../errors.ts";
 import type { FilePlace } from "../files/file_place.ts";
@@ -40,15 +41,19 @@ const MOST_ENTRIES = 500;
 const OUTPUT = "--bin-size S --out PLACE";
 
 /** @throws {ChunkError} If there is nothing that can be read. */
-export async function contentsOf(place: string): Promise<Contents> {
+export async function contentsOf(place: string, reading: OpenArrayOptions): Promise<Contents> {
   const file = filePlace(place);
-  if (file) return await fileContents(place, file);
+  if (file) return await fileContents(place, file, reading);
   if (await isPhyFolder(place)) return await sortingContents(place);
-  return await zarrContents(place);
+  return await zarrContents(place, reading);
 }
 
-async function fileContents(place: string, file: FilePlace): Promise<Contents> {
-  const opened = await openArrayFile(file);
+async function fileContents(
+  place: string,
+  file: FilePlace,
+  reading: OpenArrayOptions,
+): Promise<Contents> {
+  const opened = await openArrayFile(file, reading);
   try {
     const all = file.kind === "raw" ? [file.inside] : await opened.names();
     const names = all.filter((name) =>
@@ -138,8 +143,8 @@ async function sortingContents(place: string): Promise<Contents> {
   };
 }
 
-async function zarrContents(place: string): Promise<Contents> {
-  const store = await openStore(place);
+async function zarrContents(place: string, reading: OpenArrayOptions): Promise<Contents> {
+  const store = await openStore(place, reading);
   try {
     const files = ["/zarr.json", "/.zgroup", "/.zarray", "/.zmetadata"];
     const sizes = await Promise.all(files.map((file) => store.size(file)));

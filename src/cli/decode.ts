@@ -23,7 +23,7 @@ import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { UnitChoice } from "./recording.ts";
 import { readRecording } from "./recording.ts";
-import { CommandLine, common, helpOf } from "./usage.ts";
+import { CommandLine, common, helpOf, inputChoices } from "./usage.ts";
 
 const PRESETS = { continuous, contFrag };
 const PRESET_NAMES = ["continuous", "contFrag"] as const;
@@ -80,7 +80,7 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     line.positionals[0],
     places,
     units as UnitChoice | undefined,
-    { signal },
+    inputChoices(line, signal),
   );
   if (!quiet) { for (const note of notes) process.stderr.write(`${printable(note)}\n`); }
   const model = sortedSpikes({

@@ -32,12 +32,12 @@ const SHOWN_LIMITS = [
   "maxComputeWorkgroupStorageSize",
 ];
 
-export async function info({ args }: CommandContext): Promise<void> {
+export async function info({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, {}, { positionals: 1 });
   const { adapter: part, json = false } = line.read(common);
   const [place] = line.positionals;
   if (place !== undefined) {
-    const contents = await contentsOf(place);
+    const contents = await contentsOf(place, { signal });
     console.log(json ? printableJson(contents) : printable(describeContents(contents)));
     return;
   }

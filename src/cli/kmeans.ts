@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { OpenArrayOptions } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import type { StoredKMeans } from "../cluster/kmeans.ts";
 import { KMeans } from "../cluster/kmeans.ts";
@@ -11,7 +12,7 @@ import { kmeansOptions } from "../cluster/kmeans_options.ts";
 import { outputChoices } from "../stream/choices.ts";
 import type { CommandContext } from "./usage.ts";
 import { fitRunOptions, inputOptions, runFit } from "./points.ts";
-import { CommandLine, helpOf, UsageError } from "./usage.ts";
+import { CommandLine, helpOf, inputChoices, UsageError } from "./usage.ts";
 
 const { out } = outputChoices;
 
@@ -37,7 +38,7 @@ ${helpOf(kmeansSections)}`;
 
 export async function kmeans({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, kmeansSections);
-  const init = await readInit(line.text("init"));
+  const init = await readInit(line.text("init"), inputChoices(line, signal));
   const told = line.read(kmeansOptions.options, init && { k: init.k });
   if (init && init.k !== told.k) {
     throw new UsageError(`Cannot cluster: --k is ${told.k}, --init has ${init.k} rows`);
@@ -60,9 +61,10 @@ export async function kmeans({ args, signal }: CommandContext): Promise<void> {
 
 async function readInit(
   path: string | undefined,
+  reading: OpenArrayOptions,
 ): Promise<{ k: number; values: Float64Array } | undefined> {
   if (path === undefined) return undefined;
-  const array = await openArray(path);
+  const array = await openArray(path, reading);
   try {
     if (array.shape.length !== 2) {
       throw new UsageError(

@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import type { ChunkedArray } from "../array/array.ts";
+import type { ChunkedArray, OpenArrayOptions } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import { contextOptions, contexts } from "../array/contexts.ts";
 import { patches } from "../array/patches.ts";
@@ -20,7 +20,7 @@ import type { Measured } from "../stream/task.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { CommandContext } from "./usage.ts";
-import { CommandLine, common, UsageError } from "./usage.ts";
+import { CommandLine, common, inputChoices, UsageError } from "./usage.ts";
 
 const context = contextOptions.options;
 
@@ -58,6 +58,7 @@ export const fitRunOptions = {
 async function openPoints(
   line: CommandLine,
   mode: "mean" | "flat",
+  reading: OpenArrayOptions,
 ): Promise<{ points: ChunkedArray; close(): Promise<void> }> {
   const { input, patches: cut } = line.read({
     input: inputOptions.input,
@@ -75,14 +76,14 @@ async function openPoints(
   if (isContext && cut !== undefined) {
     throw new UsageError("Cannot run: --context and --patches are given, wanted one of them");
   }
-  const array = await openArray(input);
+  const array = await openArray(input, reading);
   const close = () => array.close();
   try {
     if (isContext) {
       const segments = line.text("segments");
       const view = contexts(array, {
         ...line.read(context, { mode }),
-        ...(segments !== undefined && { segments: await readFirsts(segments) }),
+        ...(segments !== undefined && { segments: await readFirsts(segments, reading) }),
       });
       return { points: view, close };
     }
@@ -97,8 +98,8 @@ async function openPoints(
 }
 
 /** Whole numbers of a .npy file, such as first frames of segments. */
-export async function readFirsts(place: string): Promise<number[]> {
-  const array = await openArray(place);
+export async function readFirsts(place: string, options: OpenArrayOptions): Promise<number[]> {
+  const array = await openArray(place, options);
   try {
     return Array.from(await readAll(array) as ArrayLike<number | bigint>, Number);
   } finally {
@@ -126,7 +127,7 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
   signal: AbortSignal,
   { mode, plan: makePlan, facts, lines }: Fit<Result>,
 ): Promise<void> {
-  const { points, close } = await openPoints(line, mode);
+  const { points, close } = await openPoints(line, mode, inputChoices(line, signal));
   const { json, quiet = false } = line.read(common);
   const printer = new ProgressPrinter(quiet);
   try {

@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { OpenArrayOptions } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import { toNumbers } from "../chunked_array.ts";
-import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { filePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
@@ -61,7 +62,7 @@ export async function readRecording(
   source: string | undefined,
   places: RecordingPlaces,
   units: UnitChoice | undefined,
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<RecordingInput> {
   if (source === undefined) {
     if (units !== undefined) throw new UsageError(UNITS_WITHOUT_FOLDER);
@@ -103,7 +104,7 @@ async function readSource(
   source: string,
   places: RecordingPlaces,
   units: UnitChoice | undefined,
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<Found> {
   const place = filePlace(source);
   if (place?.kind === "hdf5" && place.inside === "") {
@@ -124,7 +125,7 @@ async function readSource(
 async function readNwb(
   source: string,
   places: RecordingPlaces,
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<Found> {
   const file = await Hdf5File.open(source);
   try {
@@ -165,7 +166,10 @@ async function readNwb(
 }
 
 /** A time series of an NWB file, which has its times with it; `undefined` of any other place. */
-async function readSeries(place: string, reading: ReadOptions): Promise<Found | undefined> {
+async function readSeries(
+  place: string,
+  reading: OpenArrayOptions,
+): Promise<Found | undefined> {
   const parts = filePlace(place);
   if (parts?.kind !== "hdf5" || parts.inside === "") return undefined;
   const file = await Hdf5File.open(parts.file);
@@ -182,7 +186,7 @@ async function seriesOf(
   file: Hdf5File,
   path: string,
   notes: string[],
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<{ position: PositionInput }> {
   const { values, times, unit } = openSeries(file, path);
   const full = `${file.place}/${path}`;
@@ -235,9 +239,9 @@ async function readSorting(source: string, choice: UnitChoice): Promise<Found> {
 
 async function readNumbers(
   place: string,
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<{ values: Numbers; shape: readonly number[] }> {
-  const array = await openArray(place);
+  const array = await openArray(place, reading);
   try {
     return await numbersOf(array, place, reading);
   } finally {
@@ -249,7 +253,7 @@ async function readNumbers(
 async function numbersOf(
   array: ChunkedArray,
   place: string,
-  reading: ReadOptions,
+  reading: OpenArrayOptions,
 ): Promise<{ values: Numbers; shape: readonly number[] }> {
   const { dtype, shape } = array;
   if (dtype === "float16" || dtype === "string") {

@@ -5,6 +5,8 @@
  */
 
 import { parseArgs } from "node:util";
+import type { OpenArrayOptions } from "../array/array.ts";
+import { serverChoices } from "../array/array.ts";
 import type { OpenGpuOptions } from "../gpu/device.ts";
 import { gpuOptions } from "../gpu/device.ts";
 import { wantedNames } from "../math/format.ts";
@@ -16,7 +18,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What a command gets: its arguments, and a signal that SIGINT aborts. */
+/** What a command gets: its arguments, and a signal that SIGINT and SIGTERM abort. */
 export interface CommandContext {
   args: string[];
   signal: AbortSignal;
@@ -27,6 +29,7 @@ export const common = {
   adapter: gpuOptions.options.adapter,
   json: flag({ default: false, says: "one JSON object on stdout, errors too" }),
   quiet: flag({ default: false, says: "no progress" }),
+  ...serverChoices,
 };
 
 /** Options of a command, by the headings of its help. */
@@ -145,6 +148,11 @@ function unreadable(flag: string, text: string, { entry, written, wanted }: Opti
   const part = entry && text.split(",").find((part) => entry.read?.(part.trim()) === undefined);
   if (entry && part !== undefined) return unreadable(flag, part, entry);
   return new UsageError(`Cannot read --${flag}: got "${text}", wanted ${written ?? wanted}`);
+}
+
+/** How inputs are opened. */
+export function inputChoices(line: CommandLine, signal: AbortSignal): OpenArrayOptions {
+  return { signal, ...line.read(serverChoices) };
 }
 
 /** How a GPU is opened: with a budget of the host too, where that has a flag. */

@@ -23,7 +23,7 @@ import { bytes, declare, flag, number, oneOf, whole } from "../options.ts";
 import type { CommandContext } from "./usage.ts";
 import { readFirsts } from "./points.ts";
 import { peakResidentBytes } from "./resident.ts";
-import { CommandLine, common, gpuChoices, helpOf, UsageError } from "./usage.ts";
+import { CommandLine, common, gpuChoices, helpOf, inputChoices, UsageError } from "./usage.ts";
 
 const FRAME_TYPES: Record<string, FrameType> = { f16: "float16", f32: "float32" };
 const { size, stride, segments } = windowOptions.options;
@@ -81,12 +81,13 @@ export async function windowsCommand({ args, signal }: CommandContext): Promise<
   const segments = line.text("segments");
   const bench = declare("window", benchOptions).check(line.read(benchOptions));
   const { json = false, quiet = false } = line.read(common);
-  const frames = await openArray(place);
+  const reading = inputChoices(line, signal);
+  const frames = await openArray(place, reading);
   let gpu: Gpu | undefined;
   try {
     const view = windows(frames, {
       ...grid,
-      ...(segments !== undefined && { segments: await readFirsts(segments) }),
+      ...(segments !== undefined && { segments: await readFirsts(segments, reading) }),
     });
     const isHost = line.read(memoryOptions).gpu === false;
     if (!isHost) gpu = await openGpu(gpuChoices(line));

@@ -14,7 +14,7 @@ import type { ByteRange } from "../store/byte_range.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { elementBytes } from "../zarr/data_types.ts";
 import { parsePlace } from "../store/place.ts";
-import type { Store } from "../store/store.ts";
+import type { GetOptions, Store } from "../store/store.ts";
 import { openStore } from "../store/open_store.ts";
 import { StoreView } from "../store/store_view.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
@@ -233,19 +233,23 @@ class GroupStore extends StoreView {
     this.#folder = `/${id}`;
   }
 
-  override async get(key: string): Promise<Uint8Array | undefined> {
-    const bytes = await super.get(this.#folder + key);
+  override async get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
+    const bytes = await super.get(this.#folder + key, options);
     if (!bytes || !/\/(zarr\.json|\.zarray|\.zattrs)$/.test(key)) return bytes;
     const text = new TextDecoder().decode(bytes);
     return new TextEncoder().encode(replaceBareNumbers(text, (word) => `"${word}"`));
   }
 
-  override getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return super.getRange(this.#folder + key, range);
+  override getRange(
+    key: string,
+    range: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array | undefined> {
+    return super.getRange(this.#folder + key, range, options);
   }
 
-  override size(key: string): Promise<number | undefined> {
-    return super.size(this.#folder + key);
+  override size(key: string, options?: GetOptions): Promise<number | undefined> {
+    return super.size(this.#folder + key, options);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type { ChunkedArray, ReadOptions } from "../array/array.ts";
+import { Turns } from "../turns.ts";
 import type { NumericArray } from "../types.ts";
 
 /** A name of a speaker or an utterance: `1` and `"1"` are two. */
@@ -80,8 +81,6 @@ export interface RowBlock {
 
 /** Rows of a block at most, so that cancelling waits for few of them. */
 const BLOCK_ROWS = 4096;
-/** Milliseconds after which others get a turn. */
-const TURN_MS = 50;
 
 /**
  * Reads all rows once.
@@ -134,23 +133,6 @@ export async function* frameBlocks(
       const values = await reader.read(from, Math.min(end, from + BLOCK_ROWS), signal);
       yield { utterance, frame: from - start, values };
     }
-  }
-}
-
-/** Lets others get a turn: arrays in memory are read without a pause. */
-class Turns {
-  readonly #signal: AbortSignal | undefined;
-  #began = performance.now();
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-  }
-
-  async next(): Promise<void> {
-    this.#signal?.throwIfAborted();
-    if (performance.now() - this.#began <= TURN_MS) return;
-    await new Promise((resolve) => setTimeout(resolve));
-    this.#began = performance.now();
   }
 }
 

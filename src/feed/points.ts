@@ -8,6 +8,7 @@
 import { StreamDigest } from "../math/digest.ts";
 import { PANEL_ROWS, panelElements, panelIndex } from "../math/panels.ts";
 import type { NumericArray } from "../types.ts";
+import { Turns, unlessAborted } from "../turns.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
 import { isSound, Moments, MOST_VALUE, powerOfTwo } from "./moments.ts";
@@ -21,8 +22,6 @@ const MOST = 1e15;
  * differences 2^95 times smaller than the largest have squares that are normal numbers.
  */
 const REACH = 32;
-/** Looking at rows lets others have a turn after so many milliseconds: a cancel is to be heard. */
-const REST_MS = 50;
 /** Types whose values f32 holds without an error. */
 const NARROW = new Set(["bool", "int8", "uint8", "int16", "uint16", "float16", "float32"]);
 
@@ -145,7 +144,8 @@ export class Points {
 
   /** Rows as they are. */
   async readValues(start: number, end: number, options?: ReadOptions) {
-    return toNumbers(await this.array.read(start, end, options));
+    // not every array hears of a signal
+    return toNumbers(await unlessAborted(options?.signal, this.array.read(start, end, options)));
   }
 
   /** Rows in the device's coordinates, f64 `[rows, features]`. */
@@ -318,23 +318,20 @@ async function readBlocks(
   /** Rows of a block that is not complete. */
   let held = new Float64Array(0);
   let heldRows = 0;
-  let rested = performance.now();
+  // rows in memory come without a pause in which anybody could cancel
+  const turns = new Turns(signal);
   for (let start = 0; start < rows; start += readRows) {
-    if (performance.now() - rested > REST_MS) {
-      // rows in memory come without a pause in which anybody could cancel
-      await new Promise((resolve) => setTimeout(resolve));
-      rested = performance.now();
-    }
-    signal?.throwIfAborted();
+    await turns.next();
     const end = Math.min(rows, start + readRows);
-    const read = await array.read(start, end, signal && { signal });
+    const read = await unlessAborted(signal, array.read(start, end, signal && { signal }));
     await onRead(read, start);
     if (!onBlock) continue;
-    const values = toNumbers(read);
     for (let row = start; row < end;) {
+      // a chunk may be many blocks
+      if (turns.isDue) await turns.next();
       const blockStart = row - heldRows;
       const stop = Math.min(end, blockStart + blockRows);
-      const some = values.subarray((row - start) * width, (stop - start) * width);
+      const some = toNumbers(read.subarray((row - start) * width, (stop - start) * width));
       const whole = stop - blockStart === blockRows || stop === rows;
       if (whole && heldRows === 0) {
         onBlock(row, some);

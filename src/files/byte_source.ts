@@ -8,6 +8,7 @@ import type { ReadOptions } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
+import type { OpenStoreOptions } from "../store/open_store.ts";
 import { openStore } from "../store/open_store.ts";
 
 export interface ByteSource {
@@ -20,9 +21,12 @@ export interface ByteSource {
 }
 
 /** @throws {ChunkError} If there is no such file. */
-export async function openSource(place: string): Promise<ByteSource> {
+export async function openSource(
+  place: string,
+  reading: OpenStoreOptions = {},
+): Promise<ByteSource> {
   const { folder, key } = splitPlace(place);
-  const store = await openStore(folder);
+  const store = await openStore(folder, reading);
   try {
     return { ...await sourceOf(store, key), close: () => store.close() };
   } catch (error) {
@@ -41,8 +45,8 @@ export async function sourceOf(store: Store, key: string): Promise<ByteSource> {
   return {
     path,
     bytes,
-    read: async (offset, length) =>
-      await store.getRange(key, { offset, length }) ?? new Uint8Array(0),
+    read: async (offset, length, options) =>
+      await store.getRange(key, { offset, length }, options) ?? new Uint8Array(0),
     close: () => Promise.resolve(),
   };
 }

@@ -9,7 +9,8 @@ import { parseBytes } from "../math/format.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { createKernel } from "./kernel.ts";
 import type { Option, OptionsOf } from "../options.ts";
-import { bytes, declare, isObject, oneOf, record, text } from "../options.ts";
+import { bytes, declare, isObject, oneOf, record, signal, text } from "../options.ts";
+import { unlessAborted } from "../turns.ts";
 import { Ledger } from "./ledger.ts";
 import { quadsPay } from "./quads.ts";
 import { restUntil } from "./rest.ts";
@@ -50,6 +51,7 @@ export const gpuOptions = declare("open a GPU", {
     stored: false,
     says: `part of an adapter's name, or "software"`,
   }),
+  signal,
 });
 
 /** Options of {@link openGpu}. */
@@ -106,9 +108,22 @@ interface FoundAdapter {
  * @throws {AdapterError} If the adapter gives wrong answers to a few known questions.
  * @throws {TypeError} If an option is not known, or of another kind.
  * @throws {RangeError} If the budget is not a size.
+ * @throws The signal's reason, if it is aborted before the device is there.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  const { budget, ...wanted } = gpuOptions.check(options);
+  const { budget, signal, ...wanted } = gpuOptions.check(options);
+  signal?.throwIfAborted();
+  const opening = openTested(budget, wanted);
+  try {
+    return await unlessAborted(signal, opening);
+  } catch (error) {
+    // drivers cannot be interrupted: what they open in the end is closed
+    if (signal?.aborted) opening.then((gpu) => gpu.close(), () => {});
+    throw error;
+  }
+}
+
+async function openTested(budget: Budget, wanted: OpenGpuOptions): Promise<Gpu> {
   const gpu = new Gpu(await openDevice(wanted), parseBudget(budget), () => openDevice(wanted));
   try {
     await runSelfTest(gpu);

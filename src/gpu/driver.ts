@@ -2,29 +2,19 @@
  * Finds a Vulkan driver on Linux for Dawn (Node) and wgpu (Deno). Reached by dynamic import alone:
  * it needs `node:` modules, which Deno has too.
  *
+ * A driver is code of a program's own rights. It comes from where the system or a browser has it, from where the
+ * environment says by a whole path, or from a package that this one depends on: never from the folder that a
+ * program is started in, nor from one that somebody else can write.
+ *
  * macOS and Windows bring Metal and Direct3D 12, so there is nothing to look for.
  *
  * @module
  */
 
-import {
-  accessSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import os from "node:os";
-import { basename, delimiter, dirname, join } from "node:path";
+import { basename, delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { brotliDecompressSync } from "node:zlib";
 
 /** A driver to try. */
 export interface VulkanDriver {
@@ -39,7 +29,6 @@ export interface VulkanDriver {
 
 const LOADER = "libvulkan.so.1";
 const SWIFTSHADER = "vk_swiftshader_icd.json";
-const NPM_PACKAGE = "@sparticuz/chromium";
 const BROWSER_FOLDERS = [
   "/usr/lib/chromium",
   "/usr/lib/chromium-browser",
@@ -49,10 +38,36 @@ const BROWSER_FOLDERS = [
   "/opt/brave.com/brave",
 ];
 
+interface Permission {
+  name: string;
+  variable?: string;
+  kind?: string;
+}
+
+/** What looking for a driver needs of Deno; docs/platforms.md tells the flags. */
+const PERMISSIONS: readonly Permission[] = [
+  { name: "read" },
+  { name: "ffi" },
+  ...["homedir", "uid"].map((kind) => ({ name: "sys", kind })),
+  ...[
+    "VK_DRIVER_FILES",
+    "VK_ICD_FILENAMES",
+    "XDG_DATA_DIRS",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "PLAYWRIGHT_BROWSERS_PATH",
+    "DENO_WEBGPU_BACKEND",
+    "HOME",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+  ].map((variable) => ({ name: "env", variable })),
+];
+
 /** The few members of Deno that have no `node:` counterpart. */
 interface DenoMembers {
   dlopen(path: string, symbols: Record<string, never>): unknown;
-  permissions: { query(permission: { name: string }): Promise<{ state: string }> };
+  permissions: { query(permission: Permission): Promise<{ state: string }> };
 }
 
 const deno = (globalThis as { Deno?: DenoMembers }).Deno;
@@ -79,7 +94,7 @@ export async function* vulkanDrivers(): AsyncGenerator<VulkanDriver> {
     yield* candidates();
   } else if (await mayLook(deno)) {
     const all: VulkanDriver[] = [];
-    for (const driver of candidates()) {
+    for await (const driver of candidates()) {
       all.push(driver);
       // who names a driver wants that one
       if (driver.source === "environment") break;
@@ -119,29 +134,37 @@ export function driverAdvice(): string {
   }
   if (process.platform !== "linux") return `No driver is known for ${process.platform}.`;
   const software = process.arch === "x64"
-    ? `without a GPU, a software driver comes with npm i -D ${NPM_PACKAGE}, or with Chromium or ` +
+    ? `without a GPU, a software driver comes with npm i -D @sparticuz/chromium, or with Chromium or ` +
       "Chrome"
     : "without a GPU, a software driver comes with Chromium";
   return "Install the Vulkan driver of your GPU (mesa-vulkan-drivers for AMD and Intel, NVIDIA's " +
-    `own for NVIDIA); ${software}. A driver elsewhere is taken from VK_DRIVER_FILES.`;
+    `own for NVIDIA); ${software}. A driver elsewhere is taken from VK_DRIVER_FILES.` +
+    [...refused].map((reason) => ` ${reason}.`).join("");
 }
 
-function* candidates(): Generator<VulkanDriver> {
+async function* candidates(): AsyncGenerator<VulkanDriver> {
   const named = process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES;
   if (named) {
-    const loader = findLoader();
+    const stray = named.split(delimiter).find((path) => !isAbsolute(path));
+    if (stray !== undefined) {
+      // it would be looked for in the folder that the program was started in
+      throw new RangeError(
+        `Cannot open a GPU: VK_DRIVER_FILES names "${stray}", wanted a path from / on`,
+      );
+    }
+    const loader = await findLoader();
     if (loader) yield { name: named, source: "environment", icdPath: named, ...loader };
   }
   const installed = systemManifests();
   if (installed.length > 0) {
-    const loader = findLoader();
+    const loader = await findLoader();
     const names = new Set(installed.map((path) => basename(path).replace(/(_icd)?(\..*)/, "")));
     const name = `the system's (${[...names].join(", ")})`;
     if (loader) yield { name, source: "system", icdPath: installed.join(delimiter), ...loader };
   }
-  for (const { folder, ...driver } of softwareFolders()) {
+  for await (const { folder, ...driver } of softwareFolders()) {
     const icdPath = join(folder, SWIFTSHADER);
-    const loader = findLoader(folder);
+    const loader = await findLoader(folder);
     if (icdPath !== named && loader) yield { ...driver, icdPath, ...loader };
   }
 }
@@ -168,16 +191,17 @@ function systemManifests(): string[] {
     "/etc",
     "/run/opengl-driver/share",
   ]);
-  return [...roots].flatMap((root) =>
+  // others are taken for nothing, as their specification has it
+  return [...roots].filter(isAbsolute).flatMap((root) =>
     list(join(root, "vulkan/icd.d")).filter((path) => /\.json$/.test(path) && !/i[36]86/.test(path))
   );
 }
 
 /** The system's loader (nothing to open), else a private one: in `folder` or wherever one is. */
-function findLoader(folder?: string): { loaderPath?: string } | undefined {
+async function findLoader(folder?: string): Promise<{ loaderPath?: string } | undefined> {
   if (openLibrary(LOADER)) return {};
   const folders = folder === undefined ? [] : [folder];
-  for (const { folder } of softwareFolders()) folders.push(folder);
+  for await (const { folder } of softwareFolders()) folders.push(folder);
   const loaderPath = folders.map((folder) => join(folder, LOADER)).find(existsSync);
   return loaderPath === undefined ? undefined : { loaderPath };
 }
@@ -185,85 +209,29 @@ function findLoader(folder?: string): { loaderPath?: string } | undefined {
 type SoftwareFolder = Pick<VulkanDriver, "name" | "source"> & { folder: string };
 
 /** Folders that hold SwiftShader, most of them with a Vulkan loader beside it. */
-function* softwareFolders(): Generator<SoftwareFolder> {
-  const playwright = process.env.PLAYWRIGHT_BROWSERS_PATH ||
-    join(os.homedir(), ".cache/ms-playwright");
-  for (const folder of [...BROWSER_FOLDERS, ...list(playwright).flatMap(list)]) {
-    if (existsSync(join(folder, SWIFTSHADER))) {
-      yield { name: `SwiftShader of ${folder}`, source: "browser", folder };
-    }
+async function* softwareFolders(): AsyncGenerator<SoftwareFolder> {
+  // nobody needs it who has a driver of the system's
+  const { areSafe, unpackedDriver } = await import("./driver_package.ts");
+  const named = process.env.PLAYWRIGHT_BROWSERS_PATH;
+  const playwright = named || join(os.homedir(), ".cache/ms-playwright");
+  const browsers = isAbsolute(playwright) ? list(playwright).flatMap(list) : [];
+  for (const folder of [...BROWSER_FOLDERS, ...browsers]) {
+    if (!existsSync(join(folder, SWIFTSHADER))) continue;
+    const libraries = list(folder).filter((path) => /\.(json|so(\.\d+)*)$/.test(path));
+    // who names a folder answers for it
+    const isNamed = named !== undefined && browsers.includes(folder);
+    if (!isNamed && !areSafe([folder, ...libraries], refuse)) continue;
+    yield { name: `SwiftShader of ${folder}`, source: "browser", folder };
   }
-  const cache = cacheFolder();
-  if (cache === undefined) return;
-  const unpacked = list(cache).filter((path) => /\/swiftshader-[\d.]+$/.test(path)).reverse();
-  for (const folder of unpacked) {
-    const version = folder.slice(folder.lastIndexOf("-") + 1);
-    yield { name: `SwiftShader of npm ${NPM_PACKAGE} ${version}`, source: "cache", folder };
-  }
-  const npm = findPackage();
-  if (npm === undefined) return;
-  const folder = join(cache, `swiftshader-${npm.version}`);
-  if (unpacked.includes(folder)) return;
-  unpack(npm.archive, folder);
-  yield { name: `SwiftShader of npm ${NPM_PACKAGE} ${npm.version}`, source: "npm", folder };
+  const driver = await unpackedDriver(refuse);
+  if (driver) yield driver;
 }
 
-function findPackage(): { archive: string; version: string } | undefined {
-  const starts = [process.cwd()];
-  if (import.meta.url.startsWith("file:")) starts.push(dirname(fileURLToPath(import.meta.url)));
-  for (const start of starts) {
-    for (let folder = start;; folder = dirname(folder)) {
-      const root = join(folder, "node_modules", NPM_PACKAGE);
-      const archive = join(root, "bin/swiftshader.tar.br");
-      // the package is built for x64 alone
-      if (process.arch === "x64" && existsSync(archive)) {
-        const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-        return { archive, version };
-      }
-      if (folder === dirname(folder)) break;
-    }
-  }
-  return undefined;
-}
+/** Why what was found is not used, for whoever has no driver in the end. */
+const refused = new Set<string>();
 
-/** Where what is unpacked is kept: the user's cache, else a folder of this user's among temporaries. */
-function cacheFolder(): string | undefined {
-  const cache = process.env.XDG_CACHE_HOME || join(os.homedir(), ".cache");
-  const user = process.getuid?.();
-  for (const folder of [join(cache, "sluice"), join(os.tmpdir(), `sluice-${user}`)]) {
-    try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      // a folder of somebody else's could hold somebody else's library
-      if (lstatSync(folder).uid !== user) continue;
-      accessSync(folder, constants.W_OK);
-      return folder;
-    } catch {
-      // read-only or not a folder: the next one
-    }
-  }
-  return undefined;
-}
-
-/** Unpacks a brotli-compressed tar of plain files; all of it becomes visible at once. */
-function unpack(archive: string, folder: string): void {
-  const tar = brotliDecompressSync(readFileSync(archive));
-  const temporary = mkdtempSync(`${folder}.`);
-  const field = (start: number, length: number) =>
-    tar.toString("latin1", start, start + length).replace(/\0.*/s, "");
-  for (let header = 0; header < tar.length && tar[header] !== 0;) {
-    const bytes = parseInt(field(header + 124, 12), 8);
-    const start = header + 512;
-    const name = basename(field(header, 100));
-    writeFileSync(join(temporary, name), tar.subarray(start, start + bytes));
-    header = start + 512 * Math.ceil(bytes / 512);
-  }
-  try {
-    renameSync(temporary, folder);
-  } catch (error) {
-    rmSync(temporary, { recursive: true });
-    // another process was faster
-    if (!existsSync(folder)) throw error;
-  }
+function refuse(reason: string): void {
+  refused.add(reason);
 }
 
 function openLibrary(path: string): boolean {
@@ -283,10 +251,15 @@ function openLibrary(path: string): boolean {
 }
 
 async function mayLook({ permissions }: DenoMembers): Promise<boolean> {
-  for (const name of ["env", "read", "sys", "ffi"]) {
-    if ((await permissions.query({ name })).state !== "granted") return false;
+  const missing: string[] = [];
+  for (const permission of PERMISSIONS) {
+    if ((await permissions.query(permission)).state === "granted") continue;
+    const { name, variable = "", kind = "" } = permission;
+    missing.push(`--allow-${name}${variable || kind ? "=" : ""}${variable}${kind}`);
   }
-  return true;
+  if (missing.length === 0) return true;
+  refuse(`Deno may not look for drivers, wanted ${missing.join(" ")}`);
+  return false;
 }
 
 function list(folder: string): string[] {

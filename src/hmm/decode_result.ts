@@ -11,6 +11,7 @@ import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { openStore } from "../store/open_store.ts";
+import { childPlace } from "../store/place.ts";
 import { checkedStore } from "../zarr/checksums.ts";
 import { knownArrays } from "../zarr/group_writer.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
@@ -164,7 +165,7 @@ async function openFrom(
   const parameters = attributes.parameters as StoredParameters;
   const { rows } = parameters.time;
   const names = await variableNames(store);
-  const open = (name: string) => openArray(`${place}/${name}`);
+  const open = (name: string) => openArray(childPlace(place, name));
   const time = await open("time");
   const summaries: Record<string, ChunkedArray> = {};
   for (const name of names) {

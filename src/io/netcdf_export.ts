@@ -18,6 +18,7 @@ import { elementCount } from "../zarr/data_types.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, flag, signal, told, whole } from "../options.ts";
 import { openStore } from "../store/open_store.ts";
+import { nextTurn } from "../turns.ts";
 import { H5Access } from "../files/h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
 import { chunkRowsOf, createVariables, storedBytes } from "./netcdf_file.ts";
@@ -287,7 +288,7 @@ async function* copyRows(
       yield bytes.byteLength;
       from = to;
       // compression takes its time: signals have their turn, as they do while rows are read
-      if (from < end) await new Promise((resolve) => setTimeout(resolve));
+      if (from < end) await nextTurn();
     }
   }
 }

@@ -5,12 +5,13 @@
  */
 
 import { StoreError } from "../errors.ts";
+import type { HttpOptions } from "./http.ts";
 import { MemoryStore } from "./memory.ts";
 import { hasFileSystem, parsePlace } from "./place.ts";
 import type { Store } from "./store.ts";
 import { StoreView } from "./store_view.ts";
 
-export interface OpenStoreOptions {
+export interface OpenStoreOptions extends HttpOptions {
   /** `write` checks at once that values can be written; `read` when not given. */
   mode?: "read" | "write";
 }
@@ -31,7 +32,8 @@ export async function openStore(
   options: OpenStoreOptions = {},
 ): Promise<Store> {
   if (typeof place !== "string") return new StoreView(place);
-  const write = options.mode === "write";
+  const { mode, ...reading } = options;
+  const write = mode === "write";
   const { scheme, path } = parsePlace(place);
   switch (scheme) {
     case "memory":
@@ -43,7 +45,7 @@ export async function openStore(
           place,
         );
       }
-      return new (await import("./http.ts")).HttpStore(path);
+      return new (await import("./http.ts")).HttpStore(path, reading);
     }
     case "file": {
       if (!hasFileSystem()) {

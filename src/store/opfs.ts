@@ -8,8 +8,8 @@
 import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { errorName, findFile, findFolder, remove, removeEmpty } from "./opfs_files.ts";
-import type { FileAction, FileReply, FileRequest, Problem } from "./opfs_worker.ts";
+import { errorName, findFile, findFolder, opfsRoot, remove, removeEmpty } from "./opfs_files.ts";
+import type { FileAction, FileReply, FileRequest, Problem, Started } from "./opfs_worker.ts";
 import {
   finishedKey,
   keyParts,
@@ -108,7 +108,7 @@ export class OpfsStore implements Store {
   }
 
   async availableBytes(): Promise<number> {
-    const { quota, usage = 0 } = await navigator.storage.estimate();
+    const { quota, usage = 0 } = await navigator.storage.estimate?.() ?? {};
     return quota === undefined ? Infinity : Math.max(0, quota - usage);
   }
 
@@ -160,13 +160,7 @@ export class OpfsStore implements Store {
    * @throws {StoreError} If not; names the place.
    */
   async checkWritable(): Promise<void> {
-    let directory = await navigator.storage.getDirectory().catch((cause: unknown) => {
-      throw new StoreError(
-        `Cannot write to "${this.place}": the browser refuses its private file system here`,
-        this.place,
-        cause,
-      );
-    });
+    let directory = await opfsRoot();
     for (const name of this.#folder) {
       try {
         directory = await directory.getDirectoryHandle(name);
@@ -268,6 +262,15 @@ function createAppender(
 /** Keeps other tabs and workers from writing in a folder; what it resolves to lets go. */
 function lockFolder(folders: readonly string[], place: string): Promise<() => Promise<void>> {
   const name = `sluice ${folders.join("/")}`;
+  if (!navigator.locks) {
+    return Promise.reject(
+      new StoreError(
+        `Cannot write beside ${place}: this browser has no locks (navigator.locks), by which tabs keep out ` +
+          "of each other's way, wanted a current browser, and a page from https: or localhost",
+        place,
+      ),
+    );
+  }
   return new Promise((resolve, reject) => {
     // held for as long as the promise it is given stays open, or the page does
     const held = navigator.locks.request(name, { ifAvailable: true }, (lock) => {
@@ -296,6 +299,9 @@ interface AskedRange {
 
 type Done = Omit<FileReply, "id">;
 
+/** A worker that has not started by then never will. */
+const START_MS = 60_000;
+
 /** The worker, and the actions it has not answered. */
 class FileWorker {
   readonly #worker = new Worker(new URL("./opfs_worker.ts", import.meta.url), { type: "module" });
@@ -304,12 +310,25 @@ class FileWorker {
   #stopped: Problem | undefined;
 
   constructor() {
-    this.#worker.onmessage = ({ data }: MessageEvent<FileReply>) => {
+    const late = setTimeout(
+      () => this.#fail(`the storage worker did not start within ${START_MS / 1000} s`),
+      START_MS,
+    );
+    this.#worker.onmessage = ({ data }: MessageEvent<FileReply | Started>) => {
+      if ("lifeline" in data) {
+        clearTimeout(late);
+        if (data.lifeline !== undefined) this.#listenForEnd(data.lifeline);
+        return;
+      }
       this.#waiting.get(data.id)?.(data);
       this.#waiting.delete(data.id);
     };
-    this.#worker.onerror = (event) =>
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
       this.#fail(`the storage worker stopped: ${event.message ?? "it could not be loaded"}`);
+    };
+    this.#worker.onmessageerror = () =>
+      this.#fail("the storage worker gave an answer that cannot be read");
   }
 
   perform(request: Omit<FileRequest, "id">, transfer: boolean): Promise<Done> {
@@ -330,8 +349,19 @@ class FileWorker {
     this.#worker.terminate();
   }
 
+  /** The lock that the worker holds becomes free when it ends, however it does. */
+  #listenForEnd(lifeline: string): void {
+    void navigator.locks.request(
+      lifeline,
+      () =>
+        this.#fail(
+          "the storage worker ended, as when a browser runs short of memory; run it again",
+        ),
+    );
+  }
+
   #fail(message: string): void {
-    const problem: Problem = { kind: "failure", message };
+    const problem: Problem = this.#stopped ?? { kind: "failure", message };
     this.#stopped = problem;
     for (const settle of this.#waiting.values()) settle({ problem });
     this.#waiting.clear();

@@ -25,12 +25,31 @@ export interface OpfsFileHandle {
   move(name: string): Promise<void>;
 }
 
+/**
+ * The folder that all others are in.
+ *
+ * @throws {StoreError} If the browser refuses it, as in some private windows.
+ */
+export async function opfsRoot(): Promise<FileSystemDirectoryHandle> {
+  try {
+    return await navigator.storage.getDirectory();
+  } catch (cause) {
+    throw new StoreError(
+      `Cannot open "opfs:": the browser refuses its private file system here (${
+        errorName(cause)
+      }), wanted a window that is not private, or another place`,
+      "opfs:",
+      cause,
+    );
+  }
+}
+
 /** A folder by the names that lead to it. */
 export async function opfsFolder(
   names: readonly string[],
   { create = false }: { create?: boolean } = {},
 ): Promise<FileSystemDirectoryHandle> {
-  let directory = await navigator.storage.getDirectory();
+  let directory = await opfsRoot();
   for (const name of names) directory = await directory.getDirectoryHandle(name, { create });
   return directory;
 }

@@ -43,13 +43,29 @@ export interface FileReply {
   problem?: Problem | undefined;
 }
 
+/** The worker's first words. */
+export interface Started {
+  /** A lock that it holds for as long as it lives; none where there are no locks. */
+  lifeline: string | undefined;
+}
+
 interface WorkerScope {
   onmessage: ((event: MessageEvent<FileRequest>) => void) | null;
-  postMessage(reply: FileReply, transfer: ArrayBuffer[]): void;
+  postMessage(reply: FileReply | Started, transfer: ArrayBuffer[]): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
 let last: Promise<void> = Promise.resolve();
+
+// browsers tell nobody that they ended a worker, but let go of its locks
+const lifeline = navigator.locks && `sluice worker ${crypto.randomUUID()}`;
+if (lifeline === undefined) scope.postMessage({ lifeline }, []);
+else {
+  navigator.locks.request(lifeline, () => {
+    scope.postMessage({ lifeline }, []);
+    return new Promise(() => {});
+  });
+}
 
 scope.onmessage = ({ data }) => {
   last = last.then(() => perform(data))

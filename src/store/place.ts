@@ -5,6 +5,7 @@
  */
 
 import { ChunkError, StoreError } from "../errors.ts";
+import { withoutSecrets } from "../secrets.ts";
 
 export interface Place {
   scheme: "file" | "opfs" | "memory" | "http";
@@ -58,7 +59,7 @@ export function parsePlace(place: string): Place {
       return { scheme: "http", path: place };
   }
   throw new TypeError(
-    `Cannot open "${place}": ${
+    `Cannot open "${withoutSecrets(place)}": ${
       scheme === undefined ? "it is empty" : `"${scheme}:" is not known`
     }` +
       `, wanted a path, file:, opfs:, memory:, http: or https:`,
@@ -97,6 +98,17 @@ export function formatPlace({ scheme, path }: Place): string {
 export function siblingPlace(place: string, suffix: string): string {
   const { scheme, path } = parsePlace(place);
   return formatPlace({ scheme, path: path.replace(/\/+$/, "") + suffix });
+}
+
+/** The place of what lies in a folder: `childPlace("file:out.zarr", "x")`. */
+export function childPlace(place: string, name: string): string {
+  const { scheme, path } = parsePlace(place);
+  if (scheme !== "http") return `${place}/${name}`;
+  const url = new URL(path);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${
+    name.split("/").map(encodeURIComponent).join("/")
+  }`;
+  return url.href;
 }
 
 /** Splits the place of one file into the place of its folder and its key there. */

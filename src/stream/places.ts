@@ -8,6 +8,7 @@ import { openArray, readAll } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Claim } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
+import { childPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
 import type { FileSums } from "../zarr/checksums.ts";
@@ -202,7 +203,7 @@ export async function openStored(
 }
 
 export function storedAt(place: string, attributes: Record<string, unknown>): Stored {
-  const open = (name: string) => openArray(`${place}/${name}`);
+  const open = (name: string) => openArray(childPlace(place, name));
   return {
     place,
     attributes,

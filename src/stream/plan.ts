@@ -10,6 +10,7 @@ import { digestOf } from "../math/digest.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
 import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
+import { unlessAborted } from "../turns.ts";
 import type { MemoryBytes } from "../types.ts";
 import { VERSION } from "../version.ts";
 import type { PlanChoices, RunOptions } from "./choices.ts";
@@ -196,7 +197,7 @@ export class Plan<Result> {
                 ...(pass !== undefined && { pass, row }),
               });
             }
-            await this.#gpu.reopen();
+            await unlessAborted(signal, this.#gpu.reopen());
             fresh = fresh && pass === undefined;
           }
         }

@@ -8,6 +8,7 @@ import { GpuError, QuotaError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { formatBytes } from "../math/format.ts";
+import { unlessAborted } from "../turns.ts";
 import type { Claim, Journal } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { PlanBuffers } from "./buffers.ts";
@@ -141,7 +142,10 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
     this.#account.take("host", this.#standingBytes, "held arrays and tables");
     const held = createHeld(task.held);
     if (found) restoreHeld(task.held, held, found.state);
-    await task.begin?.(held, { restored: found !== undefined, signal });
+    await unlessAborted(
+      signal,
+      Promise.resolve(task.begin?.(held, { restored: found !== undefined, signal })),
+    );
     return held;
   }
 
@@ -224,21 +228,6 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
         return { ...table, data: kept.subarray(at, at += table.bytes) };
       });
     await fillTables(gpu, tables, this.#buffers, signal);
-  }
-}
-
-/** Rejects when the signal does; what was waited for goes on. */
-async function unlessAborted<Value>(signal: AbortSignal, value: Promise<Value>): Promise<Value> {
-  let stop!: () => void;
-  try {
-    return await new Promise<Value>((resolve, reject) => {
-      stop = () => reject(signal.reason);
-      signal.addEventListener("abort", stop);
-      if (signal.aborted) stop();
-      value.then(resolve, reject);
-    });
-  } finally {
-    signal.removeEventListener("abort", stop);
   }
 }
 

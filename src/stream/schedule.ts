@@ -16,6 +16,7 @@ import type { Kernel } from "../gpu/kernel.ts";
 import { PARAMS_STRIDE } from "../gpu/kernel.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { MapMode } from "../gpu/usage.ts";
+import { unlessAborted } from "../turns.ts";
 import { Channel } from "./channel.ts";
 import type { CopyStep, KernelStep, LoopStep, Pass, SlotBuffer, Tile } from "./pass.ts";
 import { LOOP_ROWS, namedSteps, tileSize, workOf } from "./pass.ts";
@@ -187,7 +188,8 @@ export async function runPass(run: PassRun): Promise<StageSeconds> {
       const started = performance.now();
       const { read = 0 } = pass.hostBytes ?? {};
       take(read, "reading");
-      const contents = await run.read(tile);
+      // what is read may come from a server, or from arrays that hear of no signal
+      const contents = await unlessAborted(signal, run.read(tile));
       if (pass.startsFrom) contents[pass.startsFrom.upload] = await run.carryAt(tile);
       const beside = Object.fromEntries(
         Object.entries(contents).filter(([name]) => !uploadNames.includes(name)),

@@ -11,6 +11,7 @@ import type { Round } from "../feed/rounds.ts";
 import { cutRounds, poolRow } from "../feed/rounds.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { Channel } from "../stream/channel.ts";
+import { nextTurn } from "../turns.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { BatchEpochs } from "./batch_epochs.ts";
 import type { Choice, Wish } from "./choose.ts";
@@ -152,6 +153,8 @@ export class BatchLoops<Batch extends WindowBatch> {
       for (let from = round.from; from < round.to; from += batchSize) {
         const to = Math.min(round.to, from + batchSize);
         const slot = await slots.take();
+        // until whoever took a batch has gone on with it: making the next one keeps this thread busy, and its
+        // commands would come before those of the step
         await nextTurn();
         const windows = new Uint32Array(to - from);
         const rows = new Uint32Array(to - from);
@@ -202,19 +205,4 @@ function createSide(
   return framesIn === "host"
     ? new UploadSide(plan, account, gpu)
     : new DeviceSide(plan, account, gpu);
-}
-
-/**
- * Waits until whoever took a batch has gone on with it: making the next one keeps this thread busy, and
- * its commands would come before those of the step. A message, since browsers slow timers down.
- */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -99,4 +99,104 @@ describe("an OPFS store", () => {
       await store.close();
     }
   });
+
+  /** The worker of the next store that writes, as the browser has it. */
+  async function workerOf<Value>(work: () => Promise<Value>): Promise<[Worker, Value]> {
+    const made: Worker[] = [];
+    const Own = globalThis.Worker;
+    globalThis.Worker = class extends Own {
+      constructor(...args: ConstructorParameters<typeof Own>) {
+        super(...args);
+        made.push(this);
+      }
+    };
+    try {
+      const value = await work();
+      return [made[0]!, value];
+    } finally {
+      globalThis.Worker = Own;
+    }
+  }
+
+  it("says that its worker ended, and waits for it no longer", async () => {
+    const folder = unique();
+    const store = await openStore(`opfs:${folder}`);
+    const [worker, appender] = await workerOf(() => store.append("/x"));
+    await appender.append(new Uint8Array(10));
+    // not close(): the store is not told
+    worker.terminate();
+    const waiting = [
+      appender.append(new Uint8Array(10)),
+      appender.sync(),
+      store.set("/y", new Uint8Array(1)),
+    ];
+    for (const result of await Promise.allSettled(waiting)) {
+      expect(result).toMatchObject({ status: "rejected" });
+      const { reason } = result as PromiseRejectedResult;
+      expect(reason).toBeInstanceOf(StoreError);
+      expect(reason.message).toMatch(/Cannot write "opfs:.*": the storage worker ended/);
+    }
+    await expect(store.set("/y", new Uint8Array(1))).rejects.toThrow(/the storage worker ended/);
+    await store.close();
+    const again = await openStore(`opfs:${folder}`);
+    await again.set("/y", Uint8Array.of(3));
+    expect(await again.get("/y")).toEqual(Uint8Array.of(3));
+    await again.deleteAll();
+    await again.close();
+  });
+
+  it("says that its worker cannot be started", async () => {
+    const Own = globalThis.Worker;
+    globalThis.Worker = class extends Own {
+      constructor() {
+        super(URL.createObjectURL(new Blob(["throw new Error('no such file');"])));
+      }
+    };
+    try {
+      const store = await openStore(`opfs:${unique()}`);
+      await expect(store.set("/x", new Uint8Array(1))).rejects.toThrow(
+        /the storage worker stopped: .*no such file/,
+      );
+      await store.close();
+    } finally {
+      globalThis.Worker = Own;
+    }
+  });
+
+  it("says what is missing where there are no locks, no private files, or none that may be used", async () => {
+    const store = await openStore(`opfs:${unique()}`);
+    const without = async (
+      owner: object,
+      name: string,
+      value: unknown,
+      work: () => Promise<void>,
+    ) => {
+      Object.defineProperty(owner, name, { value, configurable: true });
+      try {
+        await work();
+      } finally {
+        // the one of the prototype is there again
+        delete (owner as Record<string, unknown>)[name];
+      }
+    };
+    await without(navigator, "locks", undefined, async () => {
+      const lock = store.lock("/locks/lock");
+      await expect(lock).rejects.toThrow(StoreError);
+      await expect(lock).rejects.toThrow(/has no locks \(navigator\.locks\).*https: or localhost/);
+    });
+    await without(navigator.storage, "getDirectory", undefined, async () => {
+      await expect(openStore("opfs:x")).rejects.toThrow(
+        /has no OPFS, wanted a browser page from https:/,
+      );
+    });
+    const refuse = () => Promise.reject(new DOMException("no", "SecurityError"));
+    await without(navigator.storage, "getDirectory", refuse, async () => {
+      for (const work of [() => store.get("/x"), () => openStore("opfs:x", { mode: "write" })]) {
+        await expect(work()).rejects.toThrow(
+          /refuses its private file system here \(SecurityError\)/,
+        );
+      }
+    });
+    await store.close();
+  });
 });

@@ -43,6 +43,7 @@ const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as An
 /** Every call that takes options: as few as have to be given, and how it is called with them. */
 const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = {
   "openGpu()": { call: async (options) => (await sluice.openGpu(options)).close() },
+  "openArray()": { call: (options) => sluice.openArray(new Float32Array(2), options) },
   "plan.run()": { call: (options) => model().predict(gpu(), rows).run(options) },
   "new KMeans()": { good: { k: 2 }, call: (options) => new sluice.KMeans(options) },
   "KMeans.fit()": { call: (options) => new sluice.KMeans({ k: 2 }).fit(gpu(), rows, options) },

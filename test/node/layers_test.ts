@@ -35,10 +35,24 @@ const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cp
 const DOMAIN_MAY_IMPORT = ["stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
 // what users call, made of all of it
 const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts"];
-const FOR_ALL = ["math", "chunked_array.ts", "errors.ts", "options.ts", "types.ts", "version.ts"];
+const FOR_ALL = [
+  "math",
+  "chunked_array.ts",
+  "errors.ts",
+  "options.ts",
+  "secrets.ts",
+  "turns.ts",
+  "types.ts",
+  "version.ts",
+];
 
 // files that need Node or Deno: reached by dynamic import alone, so that browsers never load them
-const NATIVE_FILES = ["src/gpu/driver.ts", "src/store/fs.ts", "src/files/disk_file.ts"];
+const NATIVE_FILES = [
+  "src/gpu/driver.ts",
+  "src/gpu/driver_package.ts",
+  "src/store/fs.ts",
+  "src/files/disk_file.ts",
+];
 // and what they alone load
 const NATIVE_PARTS = ["src/store/disk_errors.ts", "src/store/file_lock.ts"];
 

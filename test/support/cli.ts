@@ -11,19 +11,27 @@ import { runtime } from "./runtime.ts";
 
 export interface CliRun {
   code: number | null;
+  /** What ended it, where that was a signal. */
+  signal: string | null;
   stdout: string;
   stderr: string;
 }
 
-export type Signal = "SIGINT" | "SIGKILL";
+export type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
 type Kill = (signal: Signal) => void;
 
+const root = process.cwd();
 const STOPPER = pathToFileURL("test/support/stop_at.mjs").href;
 
 const program = (preloads: readonly string[]) =>
   runtime === "deno"
-    ? ["run", "--allow-all", ...preloads.map((url) => `--preload=${url}`), "src/cli/main.ts"]
-    : [...preloads.map((url) => `--import=${url}`), "tools/run.mjs", "cli"];
+    ? [
+      "run",
+      "--allow-all",
+      ...preloads.map((url) => `--preload=${url}`),
+      join(root, "src/cli/main.ts"),
+    ]
+    : [...preloads.map((url) => `--import=${url}`), join(root, "tools/run.mjs"), "cli"];
 
 const NURSERY = "--max-semi-space-size=2";
 
@@ -38,19 +46,28 @@ export const NOTHING_KEPT = {
   MALLOC_TRIM_THRESHOLD_: "131072",
 };
 
+export interface CliOptions {
+  onStderr?: (text: string, kill: Kill) => void;
+  /** Which of its outputs nobody reads: closed at once. */
+  unread?: readonly ("stdout" | "stderr")[];
+  /** Is told when it has started. */
+  onStart?: (kill: Kill) => void;
+  /** What standard error says when the run is to stand still, until `onStop` is over. */
+  stopAt?: RegExp;
+  onStop?: (kill: Kill) => Promise<void> | void;
+  env?: Record<string, string>;
+  /** The folder that it is started in. */
+  cwd?: string;
+}
+
 export function runCli(
   args: readonly string[],
-  { onStderr, stopAt, onStop, env = {} }: {
-    onStderr?: (text: string, kill: Kill) => void;
-    /** What standard error says when the run is to stand still, until `onStop` is over. */
-    stopAt?: RegExp;
-    onStop?: (kill: Kill) => Promise<void> | void;
-    env?: Record<string, string>;
-  } = {},
+  { onStderr, unread = [], onStart, stopAt, onStop, env = {}, cwd = root }: CliOptions = {},
 ): Promise<CliRun> {
   const stops = stopAt && { SLUICE_STOP_AT: stopAt.source };
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...program(stops ? [STOPPER] : []), ...args], {
+      cwd,
       stdio: [stops ? "pipe" : "ignore", "pipe", "pipe"],
       // a test that has run out of time leaves nothing running
       timeout: 30 * 60_000,
@@ -59,6 +76,8 @@ export function runCli(
     });
     // not child.kill(): Deno then reports the signal instead of the exit code
     const kill: Kill = (signal) => process.kill(child.pid!, signal);
+    for (const name of unread) child[name]!.destroy();
+    child.on("spawn", () => onStart?.(kill));
     let [stdout, stderr] = ["", ""];
     let stopped = false;
     // it may be killed before it has read all
@@ -76,7 +95,7 @@ export function runCli(
       });
     });
     child.on("error", reject);
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }
 

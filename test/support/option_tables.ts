@@ -1,6 +1,7 @@
 /** Every declaration of options there is, and the page of the docs that they print. */
 
 import { gpuOptions } from "../../src/gpu/device.ts";
+import { arrayOptions } from "../../src/array/array.ts";
 import { contextOptions } from "../../src/array/contexts.ts";
 import { expandOptions } from "../../src/array/expand.ts";
 import { patchOptions } from "../../src/array/patches.ts";
@@ -49,6 +50,7 @@ import { checkOptions } from "../../src/zarr/check.ts";
 /** By what is called. */
 export const DECLARATIONS = {
   "openGpu()": gpuOptions,
+  "openArray()": arrayOptions,
   "plan.run()": runOptions,
   "new KMeans()": kmeansOptions,
   "KMeans.fit()": fitOptions,
