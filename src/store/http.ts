@@ -42,7 +42,7 @@ const MOST_DESCRIPTION_BYTES = 64 * 2 ** 20;
 const MOST_SEEN = 4096;
 
 /** Files that describe an array or a group: readers look for one after the other. */
-const DESCRIPTION = /\/(zarr\.json|\.z(array|attrs|group|metadata))$/;
+const DESCRIPTION = /\/(zarr\.json|checksums\.txt|\.z(array|attrs|group|metadata))$/;
 
 /** What a value was like when it was first seen. */
 interface Seen {

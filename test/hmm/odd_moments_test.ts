@@ -151,7 +151,7 @@ describe("a decode that was stopped", () => {
     } finally {
       MemoryStore.prototype.deleteAll = deleteAll;
     }
-    await expect(openResult(out)).rejects.toThrow(/no decode is stored there/);
+    await expect(openResult(out)).rejects.toThrow(/the decode has not finished, run it again/);
     expect((await (await openStore(out)).list("/")).length).toBeGreaterThan(0);
     await decode(out);
     expect(await hashesOf(out)).toEqual(await hashesOf(await finished()));

@@ -88,7 +88,8 @@ describe("a store behind HTTP", () => {
     const asked: string[] = [];
     globalThis.fetch = (input) => {
       asked.push(String(input));
-      return Promise.resolve(new Response("x"));
+      const response = new Response("x");
+      return Promise.resolve(Object.defineProperty(response, "url", { value: String(input) }));
     };
     try {
       const store = await openStore("http://h/a%20b/c.zarr?token=1");
