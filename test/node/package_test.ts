@@ -6,7 +6,6 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeRecording } from "../support/cli.ts";
-import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 import { LEFT_OUT, quick } from "../support/tier.ts";
@@ -15,9 +14,6 @@ const run = promisify(execFile);
 // npm is a script on Windows
 const shell = process.platform === "win32";
 const INSTALL = ["i", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-
-// opened here, a software driver is unpacked into the user's cache, where the empty folder finds it
-useGpu();
 
 describe("the packed package", () => {
   let folder: string;
@@ -38,8 +34,10 @@ describe("the packed package", () => {
     const { version, devDependencies } = JSON.parse(await readFile("package.json", "utf8"));
     await writeFile(join(consumer, "package.json"), '{ "private": true, "type": "module" }');
     const packed = join(folder, `sluice-${version}.tgz`);
-    const webgpu = `webgpu@${devDependencies.webgpu}`;
-    await run("npm", [...INSTALL, packed, webgpu], { cwd: consumer, shell });
+    // the latter has the driver for machines without a GPU
+    const others = ["webgpu", "@sparticuz/chromium"]
+      .map((name) => `${name}@${devDependencies[name]}`);
+    await run("npm", [...INSTALL, packed, ...others], { cwd: consumer, shell });
 
     const info = await run("npx", ["--no-install", "sluice", "info", "--json"], {
       cwd: consumer,
