@@ -36,6 +36,20 @@ export interface ChunkedArray {
   close(): Promise<void>;
 }
 
+/** The same array, whose `close` gives back what it was opened from, too. */
+export function closingWith(
+  array: ChunkedArray,
+  close: () => Promise<void> | void,
+): ChunkedArray {
+  return {
+    ...array,
+    async close() {
+      await array.close();
+      await close();
+    },
+  };
+}
+
 /** Numbers to calculate with: 64-bit integers become f64. */
 export function toNumbers(
   values: NumericArray,

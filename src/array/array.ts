@@ -14,7 +14,7 @@ import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
-import { checkRows } from "../chunked_array.ts";
+import { checkRows, closingWith } from "../chunked_array.ts";
 import { checkedArrayStore } from "../zarr/checksums.ts";
 import { openFileArray } from "./file_arrays.ts";
 import { openNpyBlob } from "./npy.ts";
@@ -78,7 +78,7 @@ export async function openArray(
   const store = await openStore(source, reading);
   try {
     const array = await openStoredArray(store, source, reading);
-    return closingStore(array, () => store.close());
+    return closingWith(array, () => store.close());
   } catch (error) {
     await store.close();
     throw error;
@@ -158,14 +158,4 @@ async function openStoredArray(
   } finally {
     await group.close();
   }
-}
-
-function closingStore(array: ChunkedArray, close: () => Promise<void>): ChunkedArray {
-  return {
-    ...array,
-    async close() {
-      await array.close();
-      await close();
-    },
-  };
 }

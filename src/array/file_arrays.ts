@@ -5,6 +5,7 @@
  */
 
 import type { ChunkedArray } from "../chunked_array.ts";
+import { closingWith } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { openSource } from "../files/byte_source.ts";
@@ -125,13 +126,7 @@ export async function openFileArray(
   const file = await openArrayFile(place, reading);
   try {
     const array = await file.array(place.inside || await onlyName(file, place));
-    return {
-      ...array,
-      async close() {
-        await array.close();
-        await file.close();
-      },
-    };
+    return closingWith(array, () => file.close());
   } catch (error) {
     await file.close();
     throw error;

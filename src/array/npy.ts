@@ -5,6 +5,7 @@
  */
 
 import { ChunkError } from "../errors.ts";
+import { NUMPY_NAMES } from "../zarr/stored_types.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import {
   dataTypeOf,
@@ -32,22 +33,6 @@ interface Layout {
   /** Where the elements begin. */
   offset: number;
 }
-
-// By kind and bytes, as in "<f4".
-const DATA_TYPES: Record<string, NumericType> = {
-  b1: "bool",
-  i1: "int8",
-  i2: "int16",
-  i4: "int32",
-  i8: "int64",
-  u1: "uint8",
-  u2: "uint16",
-  u4: "uint32",
-  u8: "uint64",
-  f2: "float16",
-  f4: "float32",
-  f8: "float64",
-};
 
 const MAGIC = "\x93NUMPY";
 // Enough that reading costs more than asking for it.
@@ -240,9 +225,9 @@ function parseHeader(text: string, path: string): Omit<Layout, "offset"> {
     throw refuse("its elements are structured, wanted plain numbers (save one field)");
   }
   const [, order, kind] = /^([<>|=]?)(.*)$/s.exec(descr)!;
-  const dtype = DATA_TYPES[kind!];
+  const dtype = NUMPY_NAMES[kind!];
   if (dtype === undefined) {
-    const wanted = Object.keys(DATA_TYPES).join(", ");
+    const wanted = Object.keys(NUMPY_NAMES).join(", ");
     throw refuse(`its dtype ${JSON.stringify(descr)} is not supported, wanted one of ${wanted}`);
   }
   const sizes = shape as number[];
@@ -268,7 +253,7 @@ export function encodeNpy(
     );
   }
   const dtype = dataTypeOf(values);
-  const kind = Object.keys(DATA_TYPES).find((name) => DATA_TYPES[name] === dtype)!;
+  const kind = Object.keys(NUMPY_NAMES).find((name) => NUMPY_NAMES[name] === dtype)!;
   const order = elementBytes(dtype) === 1 ? "|" : "<";
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '${order}${kind}', 'fortran_order': False, 'shape': (${sizes}), }`;

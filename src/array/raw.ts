@@ -14,8 +14,7 @@ import { openLayout } from "./npy.ts";
 const PATTERN = /^(u?int(?:8|16|32|64)|float(?:16|32|64))(be)?((?:x\d+)*)(?:\+(\d+))?$/;
 
 /** How numbers lie in a file, in words: as `int16x384`. */
-export const RAW_LAYOUT =
-  "the type of its numbers and the sizes of a row, as int16x384 (be after the " +
+const RAW_LAYOUT = "the type of its numbers and the sizes of a row, as int16x384 (be after the " +
   "type for big endian, +1024 at the end for a header of so many bytes)";
 
 /**

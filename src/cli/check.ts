@@ -13,7 +13,8 @@ import { CommandLine, common, UsageError } from "./usage.ts";
 export const checkHelp = `Usage: sluice check PLACE [--json]
 
 Reads every file of a stored result, compares checksums, and looks at the journal of a run that has
-not finished. What has to be there is told by the result's list of checksums and its metadata. Says what is whole, what is missing, what is damaged, and how to go on. Changes nothing.
+not finished. What has to be there is told by the result's list of checksums and its metadata. Says what
+is whole, what is missing, what is damaged, and how to go on. Changes nothing.
 
 Exit codes: 0 whole, 1 unfinished but sound, 2 damaged or no store at all.
 `;

@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
-import { checkRows } from "../chunked_array.ts";
+import { checkRows, closingWith } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { formatBytes } from "../math/format.ts";
 import { decodeFloat16 } from "../math/half.ts";
@@ -291,12 +291,7 @@ export class Hdf5File {
 export async function openNetcdf(file: string, variable: string): Promise<ChunkedArray> {
   const opened = await Hdf5File.open(file);
   try {
-    return {
-      ...opened.array(variable),
-      async close() {
-        opened.close();
-      },
-    };
+    return closingWith(opened.array(variable), () => opened.close());
   } catch (error) {
     opened.close();
     throw error;

@@ -78,7 +78,7 @@ const bitround: Codec = {
 };
 
 /** Filters that numcodecs applies to the elements of a chunk. */
-export const FILTERS: Readonly<Record<string, Codec>> = {
+const FILTERS: Readonly<Record<string, Codec>> = {
   delta,
   fixedscaleoffset,
   quantize,

@@ -8,7 +8,7 @@ import { float16BitsToFloat32, float32ToFloat16Bits } from "../math/half.ts";
 import type { NumericArray } from "../types.ts";
 import type { NumericType } from "./data_types.ts";
 import { show } from "./json.ts";
-import { createElements, decodeElements, elementBytes, isFloat } from "./data_types.ts";
+import { decodeElements, elementBytes, isFloat } from "./data_types.ts";
 
 /** Elements as they lie in bytes. */
 export interface StoredType {
@@ -16,7 +16,8 @@ export interface StoredType {
   isBigEndian: boolean;
 }
 
-const V2_NAMES: Record<string, NumericType> = {
+/** What numpy calls numbers, by kind and bytes. */
+export const NUMPY_NAMES: Record<string, NumericType> = {
   b1: "bool",
   i1: "int8",
   i2: "int16",
@@ -34,7 +35,7 @@ const V2_NAMES: Record<string, NumericType> = {
 /** The numbers that numpy means by a name such as `<f4`; `undefined` if it means something else. */
 export function storedType(name: unknown): StoredType | undefined {
   const [, order, type] = /^([<>|])([biuf][1248])$/.exec(String(name)) ?? [];
-  const dtype = type === undefined ? undefined : V2_NAMES[type];
+  const dtype = type === undefined ? undefined : NUMPY_NAMES[type];
   if (dtype === undefined || typeof name !== "string") return undefined;
   const isOrdered = elementBytes(dtype) > 1;
   if (isOrdered && order === "|") return undefined;
@@ -43,7 +44,7 @@ export function storedType(name: unknown): StoredType | undefined {
 
 /** The numbers that zarr v3 means by a name; `undefined` if it means something else. */
 export function numericType(name: unknown): NumericType | undefined {
-  return Object.values(V2_NAMES).find((dtype) => dtype === name);
+  return Object.values(NUMPY_NAMES).find((dtype) => dtype === name);
 }
 
 /** Elements as the typed array that stores them; `float16` as its bits. */
@@ -131,13 +132,4 @@ function nearestHalf(value: number): number {
     (half & 0x7fff) < 0x7c00 && distance(half) < distance(bits)
   );
   return beside ?? bits;
-}
-
-/** An array in which every element has a value. */
-export function filledElements(
-  dtype: NumericType,
-  value: number | bigint,
-  length: number,
-): NumericArray {
-  return (createElements(dtype, length) as Float64Array).fill(value as number);
 }
