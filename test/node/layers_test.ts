@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   feed: ["array", "zarr"],
   kernels: ["gpu"],
   stream: ["gpu", "store", "zarr", "array"],
+  net: ["stream", "kernels", "gpu"],
   io: ["files", "array", "zarr", "store"],
   // an analysis made of models
   condition: [
@@ -32,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 // a model is passes over arrays; its functions take a gpu and a place to write
 const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];
-const DOMAIN_MAY_IMPORT = ["stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
+const DOMAIN_MAY_IMPORT = ["net", "stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
 // what users call, made of all of it
 const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts"];
 const FOR_ALL = [
