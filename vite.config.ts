@@ -115,6 +115,9 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       runtimes,
     },
     setupFiles: ["test/support/tier_setup.ts"],
+    // to load the package anew for every file would take half as long as the tests; a file that replaces
+    // modules resets them, before and after
+    isolate: false,
     // tests that one loop makes are told by it
     includeTaskLocation: true,
     sequence: { sequencer: LongFilesFirst },
