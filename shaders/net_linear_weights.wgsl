@@ -95,13 +95,15 @@ fn net_linear_weights(
       add_outer(&sums, gradient, own);
       bias += gradient;
     }
+    // a copy: what a loop takes by number is not held in registers
+    var made = sums;
     for (var i = 0u; i < 8u; i++) {
       let output = 4u * output4 + i;
       if (output < params.outputs) {
         let at = partials_at + output * params.inputs4 + input4;
-        store(at, sums[i][0]);
+        store(at, made[i][0]);
         if (input4 + 1u < params.inputs4) {
-          store(at + 1u, sums[i][1]);
+          store(at + 1u, made[i][1]);
         }
       }
     }
