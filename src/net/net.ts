@@ -386,14 +386,16 @@ export class Net {
   /** Kernels that make the gradient, after those of forward. */
   backward(batchOf: BatchOf): LoopKernel[] {
     if (!this.#loss) throw new TypeError("Cannot go backward: the net has no loss");
-    const written = new Set([this.#loss.logits.name]);
+    // by value, whether its gradient so far is 0 in sum over rows
+    const written = new Map([[this.#loss.logits.name, false]]);
     const gradients: Gradients = {
-      into: (value) => {
-        const adds = Number(written.has(value.name));
-        written.add(value.name);
-        return { buffer: gradientOf(value), adds };
+      into: ({ name }, sumsToZero = false) => {
+        const before = written.get(name);
+        written.set(name, sumsToZero && before !== false);
+        return { buffer: gradientOf({ name }), adds: Number(before !== undefined) };
       },
       of: gradientOf,
+      sumsToZero: ({ name }) => written.get(name)!,
     };
     const steps = this.#layers.toReversed()
       // others do not lead to the loss
@@ -526,6 +528,6 @@ export class Net {
   }
 }
 
-function gradientOf({ name }: Value): string {
+function gradientOf({ name }: Pick<Value, "name">): string {
   return `${name} gradient`;
 }
