@@ -215,7 +215,7 @@ export class Net {
     const biases = bias ? this.#declare(`${name}.bias`, [to], group) : undefined;
     const norm = x.normed && {
       gamma: this.#parameter(`${x.normed.name}.weight`),
-      stats: this.#norm(x),
+      stats: this.#norm(x.normed.name, name),
     };
     return this.#add(linearLayer(this.#frame, output, { ...parts, bias: biases, norm }));
   }
@@ -498,10 +498,16 @@ export class Net {
     return found;
   }
 
-  /** The buffer of a normalised input's means and deviations. */
-  #norm({ normed }: Value): string {
-    this.#claim(`taken ${normed!.name}`, "a layer that takes the normalised input");
-    return `${this.name} ${normed!.name} stats`;
+  /** The buffer of a normalised input's means and deviations, for the layer that takes it. */
+  #norm(norm: string, layer: string): string {
+    const taken = `taken ${norm}`;
+    if (this.#taken.has(taken)) {
+      throw new TypeError(
+        `Cannot add "${layer}": another layer takes the normalised input "${norm}"`,
+      );
+    }
+    this.#taken.add(taken);
+    return `${this.name} ${norm} stats`;
   }
 
   #claim(name: string, what: string): void {

@@ -49,7 +49,7 @@ export async function openModel(gpu: Gpu, model: Model, problem: Problem): Promi
   const { width, axis } = model;
   const samples = lengths.length;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
-  const random = seeded(31 * nets + 7 * rows + samples + width);
+  const random = seeded(7 * rows + samples + width);
   const seeds = Array.from({ length: nets }, (_, net) => 100 + net);
   const net = new Net({
     ...{ nets, seeds, samples: samples + room },
