@@ -342,7 +342,10 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
         own[SUMS.validationWeight]!;
       epochsRun[k] = this.#epoch + 1;
       const told = PROGRESS_WORDS * k;
-      const isLost = !Number.isFinite(loss) && !progress[told + PROGRESS.bestAt];
+      const bestAt = this.#best ? progress[told + PROGRESS.bestAt]! : this.#epoch + 1;
+      const best = held.validationLosses[k * epochs + bestAt - 1]!;
+      // nothing that comes after makes a number of it
+      const isLost = !Number.isFinite(loss) && !(this.#best && Number.isFinite(best));
       if (isLost || progress[told + PROGRESS.frozen]) frozen[k] = 1;
     }
     sums.fill(0);

@@ -342,14 +342,19 @@ export async function readFits(
       trainingLoss: cut(training, epochs[k]),
       validationLoss: cut(validation, epochs[k]),
     };
-    const lost = told.trainingLoss.findIndex((loss) => !Number.isFinite(loss));
-    const isWhole = best[k]! > 0 && parameters.every(Number.isFinite);
+    const { trainingLoss, validationLoss, bestEpoch } = told;
+    const last = trainingLoss.at(-1)!;
+    const best = Number.isNaN(validationLoss[0]!) && Number.isFinite(trainingLoss[0]!)
+      ? last
+      : validationLoss[bestEpoch - 1]!;
+    const isWhole = Number.isFinite(best) && parameters.every(Number.isFinite);
+    const lost = trainingLoss.findIndex((loss) => !Number.isFinite(loss));
     return {
       told,
       learned: { features, parameters },
       ...(!isWhole && {
-        failure: `the loss is ${told.trainingLoss[lost] ?? told.validationLoss.at(-1)} in epoch ` +
-          `${lost + 1} of ${most}, wanted finite numbers: a lower learningRate may give them`,
+        failure: `the loss is ${trainingLoss[lost] ?? last} in epoch ${lost < 0 ? told.epochs : lost + 1} ` +
+          `of ${most}, wanted finite numbers: a lower learningRate may give them`,
       }),
     };
   });
