@@ -19,24 +19,46 @@ export interface Batch {
    * to it. Needed by rolling attention alone.
    */
   longest?: number;
-  /** Of {@link Net.losses} in the tile: where the losses of this batch go. Default 0. */
+  /** Of the tile's losses ({@link Net.losses}): where those of this batch go. Default 0. */
   slot?: number;
   /**
    * The update that this batch leads to, from 1: dropout is drawn by it, and Adam's moments are corrected by
    * it. Without one nothing is dropped, as in prediction.
    */
   step?: number;
-  /** What the loss's gradient is multiplied by: a part of 1 where several batches make one update. Default 1. */
+  /** What the gradient is multiplied by: a part of 1 where several batches make one update. Default 1. */
   scale?: number;
-  /** Whether the gradient is added to that of the batch before, and whether the sum of losses goes on. */
+  /**
+   * Whether the gradient is added to that of the batch before, and the sum of losses in {@link PROGRESS} goes
+   * on. Default false.
+   */
   adds?: boolean;
   /** Whether an optimizer takes its step after this batch. Default true. */
   updates?: boolean;
   /** What rates are multiplied by, as schedules want. Default 1. */
   rateScale?: number;
-  /** Whether the losses summed up so far are those of all validation samples: see {@link keepBest}. */
+  /** Whether the losses summed up so far are those of all validation samples: see {@link KeepBest}. */
   judges?: boolean;
 }
 
 /** The batch of a turn: `row` is the first of the turn's rows of the tile, as in `LoopKernel.params`. */
 export type BatchOf = (tile: Tile, row: number) => Batch;
+
+/** A batch of which nothing is left open. */
+export type WholeBatch = Required<Batch>;
+
+export function wholeBatch(batch: Batch): WholeBatch {
+  return {
+    firstRow: 0,
+    rows: 0,
+    longest: 0,
+    slot: 0,
+    step: 0,
+    scale: 1,
+    adds: false,
+    updates: true,
+    rateScale: 1,
+    judges: false,
+    ...batch,
+  };
+}

@@ -17,11 +17,18 @@ export interface Value {
   readonly isInput: boolean;
   /** Of an input: whether all nets have the same. */
   readonly shared: boolean;
+  /** Of a normalised input, which is never stored: the input and the name of the layer norm. */
+  readonly normed?: { readonly input: Value; readonly name: string };
 }
 
 /** Elements from one row of values or parameters to the next: rows are padded with 0 to quads. */
 export function rowStride(width: number): number {
-  return 4 * Math.ceil(width / 4);
+  return 4 * quadsOf(width);
+}
+
+/** Quads of f32 that a row takes. */
+export function quadsOf(width: number): number {
+  return Math.ceil(width / 4);
 }
 
 /** A matrix or vector that is trained. */
@@ -35,8 +42,14 @@ export interface Parameter {
   readonly group: number;
 }
 
+/** Rows and columns of a parameter; a vector has one row. */
+export function parameterSize({ shape }: Pick<Parameter, "shape">): [number, number] {
+  const columns = shape.at(-1)!;
+  return [shape.slice(0, -1).reduce((product, size) => product * size, 1), columns];
+}
+
 /** Elements of a parameter in the padded layout. */
-export function parameterElements({ shape }: Pick<Parameter, "shape">): number {
-  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  return rows * rowStride(shape.at(-1)!);
+export function parameterElements(parameter: Pick<Parameter, "shape">): number {
+  const [rows, columns] = parameterSize(parameter);
+  return rows * rowStride(columns);
 }

@@ -84,7 +84,6 @@ export interface LoopKernel {
   buffers?: Record<string, string>;
   /** Contents of the uniform `params` for a row of the tile. */
   params(tile: Tile, row: number): Uint32Array<ArrayBuffer>;
-  /** For that row; none where the kernel has nothing to do. */
   workgroups(tile: Tile, row: number): readonly number[];
 }
 

@@ -427,10 +427,9 @@ function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): P
       await submitter.dispatch(step.name, rows.length * turnRows, contents, (encoder) => {
         const pass = encoder.beginComputePass({ label: step.name });
         for (let entry = 0; entry < rows.length; entry++) {
-          bound.forEach(({ kernel, group }, k) => {
-            const count = step.loop[k]!.workgroups(tile, rows[entry]!);
-            if (count[0] !== 0) kernel.encode(pass, group, count, entry);
-          });
+          bound.forEach(({ kernel, group }, k) =>
+            kernel.encode(pass, group, step.loop[k]!.workgroups(tile, rows[entry]!), entry)
+          );
         }
         pass.end();
       });

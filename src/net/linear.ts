@@ -1,0 +1,184 @@
+/**
+ * Linear layers, with the activation and the dropout that follow them.
+ *
+ * @module
+ */
+
+import * as kernels from "../kernels/net_linear.ts";
+import type { WholeBatch } from "./batch.ts";
+import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
+import { bits, countOf, groupsOf, placeOf } from "./layer.ts";
+import type { Parameter, Value } from "./value.ts";
+import { quadsOf } from "./value.ts";
+
+/** What follows a product; GELU by the exact erf. */
+export type Activation = "none" | "relu" | "gelu";
+
+const ACTIVATIONS: Record<Activation, number> = { none: 0, relu: 1, gelu: 2 };
+
+/** A product that fewer threads than this would make is cut along its inputs. */
+const BUSY_TILES = 1024;
+const SLICES = 8;
+const SLICED_QUADS = 64;
+
+/** Threads that sums over rows are given at least, by cutting rows into blocks; and the fewest rows of a block. */
+const BUSY_SUMS = 512;
+const LEAST_BLOCK = 32;
+
+/** How sums over rows are cut, for so many threads a block. Part of what a net's bits depend on. */
+export function rowBlocks(capacity: number, threads: number): { blocks: number; rows: number } {
+  const wanted = Math.min(Math.ceil(BUSY_SUMS / threads), Math.ceil(capacity / LEAST_BLOCK));
+  const rows = 2 * Math.ceil(capacity / Math.max(1, wanted) / 2);
+  return { blocks: Math.ceil(capacity / rows), rows };
+}
+
+/** Blocks of sums over rows, and how they are added up to the gradient of parameters that follow each other. */
+export function sumPartials(
+  frame: Frame,
+  partials: string,
+  blocks: number,
+  { offset }: Parameter,
+  quads: number,
+): LayerKernel {
+  return {
+    kernel: kernels.netSumPartials,
+    buffers: { partials, gradient: frame.names.gradient },
+    params: ({ adds }) =>
+      Uint32Array.of(quads, offset / 4, frame.parameterQuads(), blocks, Number(adds)),
+    workgroups: () => [groupsOf(quads), frame.nets],
+  };
+}
+
+export interface LinearParts {
+  x: Value;
+  /** `[to, from]`. */
+  weight: Parameter;
+  /** Follows the weight. */
+  bias: Parameter | undefined;
+  activation: Activation;
+  dropout: number;
+  /** Of all layers, from 0: dropout is drawn by it. */
+  index: number;
+  /** Of a normalised input: gamma, which beta follows, and the buffer of its rows' means and deviations. */
+  norm: { gamma: Parameter; stats: string } | undefined;
+}
+
+export function linearLayer(frame: Frame, output: Value, parts: LinearParts): Layer {
+  const { weight, bias, activation, dropout, index, norm } = parts;
+  const x = parts.x.normed?.input ?? parts.x;
+  const { names, nets } = frame;
+  const { axis } = output;
+  const to = output.width;
+  const capacity = frame.capacity(axis);
+  const inputs4 = quadsOf(x.width);
+  const code = ACTIVATIONS[activation];
+  const before = activation === "gelu"
+    ? frame.scratch(`${output.name} before`, 4 * nets * capacity * 4 * quadsOf(to))
+    : undefined;
+  const statsNet = x.shared ? 0 : capacity;
+  const drops = (batch: WholeBatch) => dropout > 0 && batch.step > 0;
+  // never all: p < 1
+  const threshold = Math.min(2 ** 32 - 1, Math.round(dropout * 2 ** 32));
+  const dropWords = (batch: WholeBatch) =>
+    drops(batch) ? [index, batch.step, threshold, bits(1 / (1 - dropout))] : [index, 0, 0, bits(1)];
+
+  const tiles = (rows: number) => Math.ceil(rows / 8) * Math.ceil(to / 8);
+  const slices = tiles(capacity) < BUSY_TILES && inputs4 >= SLICED_QUADS ? SLICES : 1;
+  const forward: LayerKernel = {
+    kernel: kernels.netLinear,
+    constants: { NORMED: norm ? 1 : 0, SLICES: slices },
+    buffers: {
+      x: x.name,
+      parameters: names.parameters,
+      stats: norm?.stats ?? names.unused,
+      seeds: names.seeds,
+      y: output.name,
+      z: before ?? names.spare,
+    },
+    params: (batch) => {
+      const place = placeOf(frame, x, batch);
+      return Uint32Array.of(
+        ...[countOf(axis, batch), inputs4, to, code, place.at, place.net, place.row, capacity],
+        ...[frame.parameterQuads(), weight.offset / 4, bias ? 1 : 0, (bias?.offset ?? 0) / 4],
+        ...[(norm?.gamma.offset ?? 0) / 4, statsNet, before ? 1 : 0, ...dropWords(batch)],
+      );
+    },
+    workgroups: (batch) => [groupsOf(tiles(countOf(axis, batch)), 64 / slices), nets],
+  };
+
+  const sums = Math.ceil(to / 8) * Math.ceil(inputs4 / 2);
+  const cut = rowBlocks(capacity, sums);
+  const direct = cut.blocks === 1 && !norm;
+  // sums of a normalised input's rows are needed for its own gradient, too
+  const withSums = bias !== undefined || norm !== undefined;
+  const quads = to * inputs4 + (withSums ? quadsOf(to) : 0);
+  const partials = direct
+    ? names.gradient
+    : frame.scratch(`${output.name} partials`, 16 * cut.blocks * nets * quads);
+
+  function backward(gradients: Gradients): LayerKernel[] {
+    const slope = gradients.of(output);
+    const steps: LayerKernel[] = [];
+    if (activation !== "none" || dropout > 0) {
+      steps.push({
+        kernel: kernels.netActivationGradient,
+        buffers: {
+          source: before ?? (activation === "relu" ? output.name : names.unused),
+          seeds: names.seeds,
+          gradient: slope,
+        },
+        params: (batch) =>
+          Uint32Array.of(
+            ...[countOf(axis, batch), quadsOf(to), capacity, code, ...dropWords(batch)],
+          ),
+        workgroups: (batch) => [groupsOf(countOf(axis, batch) * quadsOf(to)), nets],
+      });
+    }
+    steps.push({
+      kernel: kernels.netLinearWeights,
+      constants: { NORMED: norm ? 1 : 0 },
+      buffers: { x: x.name, stats: norm?.stats ?? names.unused, y_gradient: slope, partials },
+      params: (batch) => {
+        const place = placeOf(frame, x, batch);
+        return Uint32Array.of(
+          ...[countOf(axis, batch), inputs4, to, direct && batch.adds ? 1 : 0],
+          ...[place.at, place.net, place.row, capacity, statsNet, withSums ? 1 : 0, cut.rows],
+          ...direct ? [weight.offset / 4, 0, frame.parameterQuads()] : [0, nets * quads, quads],
+        );
+      },
+      workgroups: () => [groupsOf(sums), nets, cut.blocks],
+    });
+    if (norm) {
+      steps.push({
+        kernel: kernels.netNormedWeights,
+        buffers: { parameters: names.parameters, partials, gradient: names.gradient },
+        params: ({ adds }) =>
+          Uint32Array.of(
+            ...[inputs4, to, frame.parameterQuads(), weight.offset / 4, bias ? 1 : 0],
+            ...[norm.gamma.offset / 4, cut.blocks, Number(adds)],
+          ),
+        workgroups: () => [groupsOf(Math.max(inputs4, quadsOf(to))), nets],
+      });
+    } else if (!direct) {
+      steps.push(sumPartials(frame, partials, cut.blocks, weight, quads));
+    }
+    if (!x.isInput) {
+      const { buffer, adds } = gradients.into(x);
+      steps.push({
+        kernel: kernels.netLinearInputs,
+        buffers: { y_gradient: slope, parameters: names.parameters, x_gradient: buffer },
+        params: (batch) =>
+          Uint32Array.of(
+            ...[countOf(axis, batch), inputs4, to, adds, capacity, capacity],
+            ...[frame.parameterQuads(), weight.offset / 4],
+          ),
+        workgroups: (batch) => [
+          groupsOf(Math.ceil(countOf(axis, batch) / 8) * Math.ceil(inputs4 / 2)),
+          nets,
+        ],
+      });
+    }
+    return steps;
+  }
+  return { output, forward: () => [forward], backward };
+}
