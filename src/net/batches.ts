@@ -6,12 +6,13 @@
  */
 
 import { permutation } from "../feed/order.ts";
+import type { Batch } from "./batch.ts";
 
 /** Samples that the device takes at once: a batch, or a part of one that is too large for that. */
 export interface Piece {
   samples: Uint32Array;
-  /** Rows of the longest sample of the batch. */
-  longest: number;
+  /** As {@link Batch.longest}. */
+  longest?: number;
   /** The update it leads to, from 1; not given where it validates. */
   step?: number;
   /** Part of that update's gradient, or of the validation. */
@@ -76,9 +77,9 @@ export function batchesByLength(count: number, options: LengthOptions, action: s
       .map((batch) => cutInPieces(batch, options));
   const training = cut(drawn.subarray(validating));
   const held = cut(drawn.subarray(0, validating)).flat();
-  const validation = held.map((piece, i) => ({
-    ...piece,
-    scale: piece.samples.length / validating,
+  const validation = held.map((samples, i) => ({
+    samples,
+    scale: samples.length / validating,
     adds: i > 0,
     ends: i === held.length - 1,
   }));
@@ -87,11 +88,11 @@ export function batchesByLength(count: number, options: LengthOptions, action: s
     const order = permutation(training.length, seed, epoch, STREAMS.order);
     return training.flatMap((_, place) => {
       const batch = training[order.at(place)]!;
-      const whole = batch.reduce((sum, { samples }) => sum + samples.length, 0);
-      return batch.map((piece, i) => ({
-        ...piece,
+      const whole = batch.reduce((sum, { length }) => sum + length, 0);
+      return batch.map((samples, i) => ({
+        samples,
         step: epoch * updates + Math.floor(place / accumulate) + 1,
-        scale: piece.samples.length / whole / accumulate,
+        scale: samples.length / whole / accumulate,
         adds: i > 0 || place % accumulate > 0,
         ends: i === batch.length - 1 &&
           ((place + 1) % accumulate === 0 || place === training.length - 1),
@@ -109,8 +110,8 @@ export function batchesByLength(count: number, options: LengthOptions, action: s
     },
     most: (pieces, ofSample) =>
       Float64Array.from(
-        [...training.flat(), ...validation],
-        ({ samples }) => samples.reduce((sum, sample) => sum + ofSample(sample), 0),
+        [...training.flat(), ...held],
+        (samples) => samples.reduce((sum, sample) => sum + ofSample(sample), 0),
       ).sort().reverse().subarray(0, pieces).reduce((sum, size) => sum + size, 0),
   };
 }
@@ -138,17 +139,16 @@ export function ofLikeLength(
 
 function cutInPieces(
   batch: Uint32Array,
-  { lengthOf, rowsOf, pieceRows }: Pick<LengthOptions, "lengthOf" | "rowsOf" | "pieceRows">,
-): Pick<Piece, "samples" | "longest">[] {
-  const longest = lengthOf(batch[0]!);
-  const pieces: Pick<Piece, "samples" | "longest">[] = [];
+  { rowsOf, pieceRows }: Pick<LengthOptions, "rowsOf" | "pieceRows">,
+): Uint32Array[] {
+  const pieces: Uint32Array[] = [];
   for (let start = 0; start < batch.length;) {
     let end = start + 1;
     let rows = rowsOf(batch[start]!);
     while (end < batch.length && rows + rowsOf(batch[end]!) <= pieceRows) {
       rows += rowsOf(batch[end++]!);
     }
-    pieces.push({ samples: batch.subarray(start, end), longest });
+    pieces.push(batch.subarray(start, end));
     start = end;
   }
   return pieces;
@@ -174,7 +174,6 @@ export function shuffledBatches(
       const length = Math.min(batchSamples, count - first);
       return {
         samples: Uint32Array.from({ length }, (_, i) => at(first + i)),
-        longest: 1,
         step: epoch * updates + Math.floor(row / accumulate) + 1,
         scale: 1 / accumulate,
         adds: row % accumulate > 0,

@@ -17,6 +17,8 @@ import type { Value } from "./value.ts";
 export interface Turns {
   samples: number;
   rows: number;
+  /** As {@link Batch.longest}. */
+  longest?: number;
 }
 
 export interface PredictionOptions<Result> {
@@ -128,7 +130,7 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
       samples: last - first,
       firstRow: starts[first]! - starts[start]!,
       rows: starts[last]! - starts[first]!,
-      longest: 0,
+      longest: this.#options.turns.longest ?? 0,
     };
   }
 

@@ -26,6 +26,7 @@ import { Adam } from "./adam.ts";
 import type { Batch } from "./batch.ts";
 import type { Batches, Piece } from "./batches.ts";
 import { KeepBest, PROGRESS } from "./keep_best.ts";
+import { LOSS_PARTS, PROGRESS_WORDS } from "./loss.ts";
 import type { Net } from "./net.ts";
 
 /** Where samples come from. */
@@ -45,8 +46,6 @@ export interface SampleSource {
 export interface TrainingOptions<Result> {
   /** Of the plan. */
   name: string;
-  /** What is being done, for errors. */
-  action: string;
   /** With its layers and its loss. */
   net: Net;
   /** `[nets, stride]`, what training begins with. */
@@ -69,9 +68,6 @@ export interface TrainingOptions<Result> {
 /** Numbers of a net that are summed up in an epoch. */
 const SUMS = { loss: 0, weight: 1, penalty: 2, validationLoss: 3, validationWeight: 4 } as const;
 const SUM_COUNT = 5;
-/** Of what a batch tells of a net: losses, weights, and what regularising adds. */
-const TOLD = 3;
-const PROGRESS_WORDS = 8;
 // larger tiles gain nothing, and are lost when a run is killed
 const MOST_TILE_ROWS = 64;
 const MOST_TILE_BYTES = 32 * 2 ** 20;
@@ -218,11 +214,12 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
     const { nets, losses } = net;
     const progressBytes = 4 * PROGRESS_WORDS * nets;
     const batchOf = (tile: Tile, row: number) => this.#batchOf(tile, row);
-    const only = (kernels: readonly LoopKernel[], wanted: (batch: Batch) => boolean) =>
-      kernels.map((kernel): LoopKernel => ({
-        ...kernel,
-        workgroups: (tile, row) => wanted(batchOf(tile, row)) ? kernel.workgroups(tile, row) : NONE,
-      }));
+    // validation has no gradient
+    const backward = net.backward(batchOf).map((kernel): LoopKernel => ({
+      ...kernel,
+      workgroups: (tile, row) =>
+        batchOf(tile, row).step === undefined ? [0] : kernel.workgroups(tile, row),
+    }));
     return {
       name: "train",
       direction: "forward",
@@ -240,13 +237,13 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
           order: "ascending",
           loop: [
             ...net.forward(batchOf),
-            ...only(net.backward(batchOf), ({ step }) => step !== undefined),
-            ...only(this.#optimizer.step(batchOf), ({ updates }) => updates === true),
-            ...only(this.#best?.judge(batchOf) ?? [], ({ judges }) => judges === true),
+            ...backward,
+            ...this.#optimizer.step(batchOf),
+            ...this.#best?.judge(batchOf) ?? [],
           ],
         },
         {
-          copy: { from: net.progressBuffer, to: "progress" },
+          copy: { from: net.names.progress, to: "progress" },
           ranges: () => [{ fromOffset: 0, toOffset: 0, bytes: progressBytes }],
         },
       ],
@@ -266,8 +263,12 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
         own.progress.set(new Uint32Array(downloads.progress!, 0, own.progress.length));
         const told = new Float32Array(downloads[losses.name]!);
         for (let row = start; row < end; row++) {
-          const at = TOLD * nets * (row - start);
-          this.#addLosses(own, told.subarray(at, at + TOLD * nets), row < batches.trainingRows);
+          const at = LOSS_PARTS * nets * (row - start);
+          this.#addLosses(
+            own,
+            told.subarray(at, at + LOSS_PARTS * nets),
+            row < batches.trainingRows,
+          );
         }
       },
     };
@@ -277,7 +278,7 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
   #takePass(): Pass {
     const { net } = this.#options;
     const bytes = 4 * net.nets * net.stride;
-    const from = this.#best ? this.#best.buffer : net.parametersBuffer;
+    const from = this.#best ? `${net.name} best` : net.names.parameters;
     return {
       name: "take",
       direction: "forward",
@@ -321,11 +322,11 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
   #addLosses({ sums, frozen }: Held<TrainingHeld>, told: Float32Array, trains: boolean): void {
     for (let k = 0; k < this.#options.net.nets; k++) {
       if (frozen[k]) continue;
-      const weight = told[TOLD * k + 1]!;
+      const weight = told[LOSS_PARTS * k + 1]!;
       const at = SUM_COUNT * k;
-      sums[at + (trains ? SUMS.loss : SUMS.validationLoss)]! += told[TOLD * k]!;
+      sums[at + (trains ? SUMS.loss : SUMS.validationLoss)]! += told[LOSS_PARTS * k]!;
       sums[at + (trains ? SUMS.weight : SUMS.validationWeight)]! += weight;
-      if (trains) sums[at + SUMS.penalty]! += weight * told[TOLD * k + 2]!;
+      if (trains) sums[at + SUMS.penalty]! += weight * told[LOSS_PARTS * k + 2]!;
     }
   }
 
@@ -354,8 +355,6 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
   }
 }
 
-const NONE = [0];
-
 function batchOfPiece(
   { samples, longest, step, scale, adds, ends }: Piece,
   place: { firstSample: number; firstRow: number; rows: number; slot: number },
@@ -363,7 +362,7 @@ function batchOfPiece(
   return {
     ...place,
     samples: samples.length,
-    longest,
+    ...(longest !== undefined && { longest }),
     scale,
     adds,
     ...(step === undefined ? { judges: ends, updates: false } : { step, updates: ends }),

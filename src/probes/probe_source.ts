@@ -24,11 +24,14 @@ export class ProbeSource implements SampleSource {
   readonly #net: Net;
   readonly #labels: readonly Uint8Array[];
   readonly #loads: boolean;
+  /** Whether the net tells rows from samples. */
+  readonly #hasRows: boolean;
 
   constructor(samples: Samples, net: Net, { labels = [], loads = false }: ProbeSourceOptions) {
     this.#samples = samples;
     this.#net = net;
     this.#labels = labels;
+    this.#hasRows = net.tileInputs.some(({ axis }) => axis === "rows");
     this.#loads = loads && !samples.array.values;
     this.look = (options) => samples.look(options);
     let longest = 1;
@@ -48,7 +51,7 @@ export class ProbeSource implements SampleSource {
   }
 
   rowsOf(sample: number): number {
-    return this.#samples.rowsOf(sample);
+    return this.#hasRows ? this.#samples.rowsOf(sample) : 0;
   }
 
   async read(

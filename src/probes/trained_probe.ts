@@ -312,49 +312,55 @@ function checkClasses(labels: Uint8Array): void {
   if (problem) throw new RangeError(`Cannot fit a probe: ${problem}`);
 }
 
+/** What a stored fit says of its probes. */
+export interface ProbeAttributes {
+  /** Name of their kind. */
+  probe: string;
+  features: number;
+  /** Of every probe, by their names in stores. */
+  options: Record<string, unknown>[];
+  /** Names of parameters, in their order. */
+  parameters: string[];
+  validates: boolean;
+}
+
 /** What each of the probes of a stored fit has learned, or why it has not. */
 export async function readFits(
   stored: Stored,
 ): Promise<{ told: Omit<ProbeFit, keyof Measured>; learned: Learned; failure?: string }[]> {
-  const { features, options } = stored.attributes as { features: number; options: unknown[] };
-  const names = stored.attributes.parameters as string[];
+  const { features, options, validates, parameters: names } = stored
+    .attributes as unknown as ProbeAttributes;
   const nets = options.length;
   const parts: Float32Array[] = [];
   for (const name of names) parts.push(await stored.read(name) as Float32Array);
   const [training, validation, epochs, best] = await Promise.all(
     ["training_loss", "validation_loss", "epochs", "best_epoch"].map((name) => stored.read(name)),
   ) as [Float64Array, Float64Array, Int32Array, Int32Array];
-  const most = training.length / nets;
   return options.map((_, k) => {
-    const cut = <List extends Float32Array | Float64Array>(
-      list: List,
-      count = list.length / nets,
-    ) => list.slice(k * list.length / nets, k * list.length / nets + count) as List;
+    const cut = <List extends Float32Array | Float64Array>(list: List, count: number) => {
+      const each = list.length / nets;
+      return list.slice(k * each, k * each + count) as List;
+    };
+    const trainingLoss = cut(training, epochs[k]!);
+    const validationLoss = cut(validation, epochs[k]!);
+    const bestEpoch = best[k]!;
     const parameters = new Float32Array(parts.reduce((sum, part) => sum + part.length / nets, 0));
     let at = 0;
     for (const part of parts) {
-      parameters.set(cut(part), at);
+      parameters.set(cut(part, part.length / nets), at);
       at += part.length / nets;
     }
-    const told = {
-      epochs: epochs[k]!,
-      bestEpoch: best[k]!,
-      trainingLoss: cut(training, epochs[k]),
-      validationLoss: cut(validation, epochs[k]),
-    };
-    const { trainingLoss, validationLoss, bestEpoch } = told;
-    const last = trainingLoss.at(-1)!;
-    const best = Number.isNaN(validationLoss[0]!) && Number.isFinite(trainingLoss[0]!)
-      ? last
-      : validationLoss[bestEpoch - 1]!;
-    const isWhole = Number.isFinite(best) && parameters.every(Number.isFinite);
     const lost = trainingLoss.findIndex((loss) => !Number.isFinite(loss));
+    const judged = validates ? validationLoss[bestEpoch - 1]! : trainingLoss.at(-1)!;
+    const isWhole = Number.isFinite(judged) && parameters.every(Number.isFinite);
     return {
-      told,
+      told: { epochs: epochs[k]!, bestEpoch, trainingLoss, validationLoss },
       learned: { features, parameters },
       ...(!isWhole && {
-        failure: `the loss is ${trainingLoss[lost] ?? last} in epoch ${lost < 0 ? told.epochs : lost + 1} ` +
-          `of ${most}, wanted finite numbers: a lower learningRate may give them`,
+        failure: `the loss is ${lost < 0 ? judged : trainingLoss[lost]} in epoch ` +
+          `${
+            (lost < 0 ? epochs[k]! - 1 : lost) + 1
+          }, wanted finite numbers: a lower learningRate may give them`,
       }),
     };
   });

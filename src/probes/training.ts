@@ -120,7 +120,6 @@ export function trainProbes<Result>(gpu: Gpu, options: TrainOptions<Result>): Pl
     const labels = members.map(({ labels }) => labels);
     const task = new TrainingTask<Result>({
       name: `train ${kind.name}`,
-      action,
       net,
       initial,
       optimizer: {
@@ -145,6 +144,7 @@ export function trainProbes<Result>(gpu: Gpu, options: TrainOptions<Result>): Pl
           probe: kind.name,
           features: samples.features,
           options: stored,
+          validates: batches.rows > batches.trainingRows,
           parameters: net.parameters.map(({ name }) => name),
         },
       },

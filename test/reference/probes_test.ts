@@ -1,82 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { openArray } from "../../src/array/array.ts";
 import { seeded } from "../support/random.ts";
-import { sharedDataMissing, sharedFile, sharedJson } from "../support/shared_data.ts";
+import { golden, GOLDEN_PROBES, goldenRun, mostDifference } from "../support/probe_goldens.ts";
+import { sharedDataMissing, sharedJson } from "../support/shared_data.ts";
 import { normalProbability } from "./probe_layers.ts";
 import type { Batch, ProbeName, Sizes } from "./probes.ts";
 import { batchOf, createProbe, flat, logitsOf, lossOf, PROBE_NAMES, train } from "./probes.ts";
 
-const GOLDEN: Record<string, { probe: ProbeName; sizes: Sizes; rate: number; decay: number }> = {
-  mlp_relu: { probe: "mlp", sizes: { features: 12, hidden: 16 }, rate: 1e-3, decay: 1e-2 },
-  mlp_gelu: {
-    probe: "mlp",
-    sizes: { features: 12, hidden: 16, gelu: true },
-    rate: 1e-3,
-    decay: 1e-2,
-  },
-  attention: { probe: "attention", sizes: { features: 8, hidden: 6 }, rate: 5e-4, decay: 1e-3 },
-  multimax: {
-    probe: "multimax",
-    sizes: { features: 8, hidden: 7, heads: 3 },
-    rate: 5e-4,
-    decay: 1e-3,
-  },
-  gated: {
-    probe: "gated",
-    sizes: { features: 8, hidden: 7, gates: 5, sparse: 1e-2, orthogonal: 1e-2 },
-    rate: 5e-4,
-    decay: 1e-3,
-  },
-  soft: { probe: "soft", sizes: { features: 8, hidden: 6, heads: 3 }, rate: 5e-4, decay: 1e-3 },
-  rollattn: {
-    probe: "rollattn",
-    sizes: { features: 8, hidden: 6, heads: 3, window: 4 },
-    rate: 5e-4,
-    decay: 1e-3,
-  },
-  posattn: { probe: "posattn", sizes: { features: 8, heads: 3 }, rate: 5e-4, decay: 1e-3 },
-};
-
-async function golden(name: string): Promise<Float64Array> {
-  const array = await openArray(await sharedFile(`golden/probes/${name}.npy`));
-  const values = await array.read(0, array.shape[0]!);
-  await array.close();
-  return Float64Array.from(values as Float64Array, Number);
-}
-
 const most = (a: ArrayLike<number>, b: ArrayLike<number>) => {
   expect(a.length).toBe(b.length);
-  return Array.prototype.reduce.call(
-    a,
-    (most, value, i) => Math.max(most as number, Math.abs(value as number - b[i]!)),
-    0,
-  ) as number;
+  return mostDifference(a, b);
 };
-
-/** Batches of the recorded runs, and one of all samples. */
-async function goldenBatches(name: string): Promise<{ all: Batch; batches: Batch[] }> {
-  if (name.startsWith("mlp")) {
-    const [rows, labels] = [await golden("mlp_X"), await golden("mlp_y")];
-    const offsets = Array.from({ length: labels.length + 1 }, (_, i) => i);
-    const from = (start: number, end: number) =>
-      batchOf(rows, {
-        features: 12,
-        offsets,
-        labels,
-        chosen: Array.from({ length: end - start }, (_, i) => start + i),
-      });
-    return { all: from(0, 96), batches: [from(0, 32), from(32, 64), from(64, 96)] };
-  }
-  const [rows, offsets, detected, labels] = await Promise.all(
-    ["seq_x", "seq_offsets", "seq_det", "seq_y"].map(golden),
-  ) as [Float64Array, Float64Array, Float64Array, Float64Array];
-  const { seq_batches: lists } = await sharedJson("golden/probes/meta.json") as {
-    seq_batches: number[][];
-  };
-  const from = (chosen: number[]) =>
-    batchOf(rows, { features: 8, offsets, detected, labels, chosen });
-  return { all: from([...labels.keys()]), batches: lists.map(from) };
-}
 
 /** Small samples of our own: one of them empty, one without a row that counts. */
 function drawn(features: number, seed = 3): Batch {
@@ -169,12 +102,20 @@ describe("the twins of trained probes", () => {
   });
 });
 
+/** Batches of the recorded runs, and one of all samples. */
+async function batchesOf(name: string): Promise<{ all: Batch; batches: Batch[] }> {
+  const { values, features, offsets, detected, labels, batches } = await goldenRun(name);
+  const from = (chosen: readonly number[]) =>
+    batchOf(values, { features, offsets, detected, labels, chosen });
+  return { all: from([...labels.keys()]), batches: batches.map(from) };
+}
+
 describe.skipIf(sharedDataMissing())("the twins of trained probes beside recorded runs", () => {
-  for (const [name, { probe, sizes, rate, decay }] of Object.entries(GOLDEN)) {
+  for (const [name, { probe, sizes, rate, decay }] of Object.entries(GOLDEN_PROBES)) {
     it(`${name} has their logits, gradient, losses and parameters`, async () => {
       const shapes = await sharedJson(`golden/probes/${name}_param_shapes.json`);
       const parameters = await golden(`${name}_params0`);
-      const { all, batches } = await goldenBatches(name);
+      const { all, batches } = await batchesOf(name);
       const model = createProbe(probe, sizes, parameters);
       expect(Object.entries(model.shapes)).toEqual(Object.entries(shapes as object));
       expect(most(logitsOf(model, all), await golden(`${name}_logits0`))).toBeLessThan(1e-9);
