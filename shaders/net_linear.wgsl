@@ -190,22 +190,36 @@ fn net_linear(
       for (var half = SLICES / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (slice >= half && slice < 2u * half) {
-          for (var i = 0u; i < 8u; i++) {
-            others[8u * (lane - half * threads) + i] = sums[i];
-          }
+          let at = 8u * (lane - half * threads);
+          others[at] = sums[0];
+          others[at + 1u] = sums[1];
+          others[at + 2u] = sums[2];
+          others[at + 3u] = sums[3];
+          others[at + 4u] = sums[4];
+          others[at + 5u] = sums[5];
+          others[at + 6u] = sums[6];
+          others[at + 7u] = sums[7];
         }
         workgroupBarrier();
         if (slice < half) {
-          for (var i = 0u; i < 8u; i++) {
-            sums[i] += others[8u * lane + i];
-          }
+          let at = 8u * lane;
+          sums[0] += others[at];
+          sums[1] += others[at + 1u];
+          sums[2] += others[at + 2u];
+          sums[3] += others[at + 3u];
+          sums[4] += others[at + 4u];
+          sums[5] += others[at + 5u];
+          sums[6] += others[at + 6u];
+          sums[7] += others[at + 7u];
         }
       }
     }
     if (slice == 0u && tile < tiles) {
+      // a copy: what a loop takes by number is not held in registers
+      var made = sums;
       for (var i = 0u; i < 8u; i++) {
-        store(net, row + i, column / 4u, sums[i][0]);
-        store(net, row + i, column / 4u + 1u, sums[i][1]);
+        store(net, row + i, column / 4u, made[i][0]);
+        store(net, row + i, column / 4u + 1u, made[i][1]);
       }
     }
   }

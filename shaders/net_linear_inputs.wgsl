@@ -90,9 +90,11 @@ fn net_linear_inputs(
         weights(own, 4u * k + 3u, quads),
       );
     }
+    // a copy: what a loop takes by number is not held in registers
+    var made = sums;
     for (var i = 0u; i < 8u; i++) {
-      store(net, row + i, quad, sums[i][0]);
-      store(net, row + i, quad + 1u, sums[i][1]);
+      store(net, row + i, quad, made[i][0]);
+      store(net, row + i, quad + 1u, made[i][1]);
     }
   }
 }

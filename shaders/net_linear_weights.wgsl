@@ -5,7 +5,7 @@
 // x                rows of quads, as in net_linear.wgsl; where NORMED, (x - mean) / deviation is taken
 // stats            [.., rows] vec2<f32>, mean and 1 / deviation of rows of x: read where NORMED
 // y_gradient       [nets, y_rows, outputs4] quads: before the activation; 0 past the last output
-// partials         quads: [outputs, inputs4] then, where has_bias, [outputs4], at
+// partials         quads: [outputs, inputs4] then, where there is a bias, [outputs4], at
 //                  partials_at + block * partials_block + net * partials_net; written, or added to where `adds` is 1
 //
 // A thread makes 8 outputs x 8 inputs in registers (shared/outer_product.wgsl), adding rows one after the other. A block has
@@ -24,7 +24,8 @@ struct Params {
   x_row: u32,
   y_rows: u32,
   stats_net: u32,
-  has_bias: u32,
+  // 0 none, 1 sums, 2 zeros, where sums are known to be 0
+  bias: u32,
   block_rows: u32,
   partials_at: u32,
   partials_block: u32,
@@ -95,17 +96,22 @@ fn net_linear_weights(
       add_outer(&sums, gradient, own);
       bias += gradient;
     }
+    // a copy: what a loop takes by number is not held in registers
+    var made = sums;
     for (var i = 0u; i < 8u; i++) {
       let output = 4u * output4 + i;
       if (output < params.outputs) {
         let at = partials_at + output * params.inputs4 + input4;
-        store(at, sums[i][0]);
+        store(at, made[i][0]);
         if (input4 + 1u < params.inputs4) {
-          store(at + 1u, sums[i][1]);
+          store(at + 1u, made[i][1]);
         }
       }
     }
-    if (params.has_bias == 1u && input4 == 0u) {
+    if (params.bias > 0u && input4 == 0u) {
+      if (params.bias == 2u) {
+        bias = mat2x4f();
+      }
       let at = partials_at + params.outputs * params.inputs4 + output4;
       store(at, bias[0]);
       if (output4 + 1u < outputs4) {

@@ -95,7 +95,8 @@ export function attendLayer(
     forward: () => [...windows ? [choose(windows, window!)] : [], weigh, sum],
     backward(gradients) {
       const slope = gradients.of(output);
-      const { buffer, adds } = gradients.into(scores);
+      // a softmax is the same for scores that are all higher by something
+      const { buffer, adds } = gradients.into(scores, true);
       const steps: LayerKernel[] = [{
         kernel: kernels.netAttendScores,
         constants: { LANES: lanes },

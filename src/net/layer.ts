@@ -21,10 +21,16 @@ export interface LayerKernel {
 
 /** Gradients of values, as a backward pass comes by. */
 export interface Gradients {
-  /** The buffer of a value's gradient, and 1 if something is there already that has to be added to. */
-  into(value: Value): { buffer: string; adds: number };
+  /**
+   * The buffer of a value's gradient, and 1 if something is there already that has to be added to.
+   *
+   * @param sumsToZero Whether what is added is 0 in sum over rows, whatever the numbers.
+   */
+  into(value: Value, sumsToZero?: boolean): { buffer: string; adds: number };
   /** The buffer of a gradient that is complete. */
   of(value: Value): string;
+  /** Whether all that a gradient is made of is 0 in sum over rows. */
+  sumsToZero(value: Value): boolean;
 }
 
 export interface Layer {

@@ -118,8 +118,11 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
 
   function backward(gradients: Gradients): LayerKernel[] {
     const slope = gradients.of(output);
+    const plain = activation === "none" && dropout === 0;
+    // what is 0 is not left to rounding, by which Adam would move the bias
+    const sumsCode = !withSums ? 0 : plain && !norm && gradients.sumsToZero(output) ? 2 : 1;
     const steps: LayerKernel[] = [];
-    if (activation !== "none" || dropout > 0) {
+    if (!plain) {
       steps.push({
         kernel: kernels.netActivationGradient,
         buffers: {
@@ -142,7 +145,7 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
         const place = placeOf(frame, x, batch);
         return Uint32Array.of(
           ...[countOf(axis, batch), inputs4, to, direct && batch.adds ? 1 : 0],
-          ...[place.at, place.net, place.row, capacity, statsNet, withSums ? 1 : 0, cut.rows],
+          ...[place.at, place.net, place.row, capacity, statsNet, sumsCode, cut.rows],
           ...direct ? [weight.offset / 4, 0, frame.parameterQuads()] : [0, nets * quads, quads],
         );
       },

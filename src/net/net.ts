@@ -215,7 +215,7 @@ export class Net {
     const biases = bias ? this.#declare(`${name}.bias`, [to], group) : undefined;
     const norm = x.normed && {
       gamma: this.#parameter(`${x.normed.name}.weight`),
-      stats: this.#norm(x),
+      stats: this.#norm(x.normed.name, name),
     };
     return this.#add(linearLayer(this.#frame, output, { ...parts, bias: biases, norm }));
   }
@@ -386,14 +386,16 @@ export class Net {
   /** Kernels that make the gradient, after those of forward. */
   backward(batchOf: BatchOf): LoopKernel[] {
     if (!this.#loss) throw new TypeError("Cannot go backward: the net has no loss");
-    const written = new Set([this.#loss.logits.name]);
+    // by value, whether its gradient so far is 0 in sum over rows
+    const written = new Map([[this.#loss.logits.name, false]]);
     const gradients: Gradients = {
-      into: (value) => {
-        const adds = Number(written.has(value.name));
-        written.add(value.name);
-        return { buffer: gradientOf(value), adds };
+      into: ({ name }, sumsToZero = false) => {
+        const before = written.get(name);
+        written.set(name, sumsToZero && before !== false);
+        return { buffer: gradientOf({ name }), adds: Number(before !== undefined) };
       },
       of: gradientOf,
+      sumsToZero: ({ name }) => written.get(name)!,
     };
     const steps = this.#layers.toReversed()
       // others do not lead to the loss
@@ -496,10 +498,16 @@ export class Net {
     return found;
   }
 
-  /** The buffer of a normalised input's means and deviations. */
-  #norm({ normed }: Value): string {
-    this.#claim(`taken ${normed!.name}`, "a layer that takes the normalised input");
-    return `${this.name} ${normed!.name} stats`;
+  /** The buffer of a normalised input's means and deviations, for the layer that takes it. */
+  #norm(norm: string, layer: string): string {
+    const taken = `taken ${norm}`;
+    if (this.#taken.has(taken)) {
+      throw new TypeError(
+        `Cannot add "${layer}": another layer takes the normalised input "${norm}"`,
+      );
+    }
+    this.#taken.add(taken);
+    return `${this.name} ${norm} stats`;
   }
 
   #claim(name: string, what: string): void {
@@ -526,6 +534,6 @@ export class Net {
   }
 }
 
-function gradientOf({ name }: Value): string {
+function gradientOf({ name }: Pick<Value, "name">): string {
   return `${name} gradient`;
 }
