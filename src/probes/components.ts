@@ -8,7 +8,7 @@ import { orthonormalize, symmetricEigen } from "../math/eigen.ts";
 import { Random } from "../math/random.ts";
 
 /** Up to so many features all directions are found, exactly. */
-export const WHOLE_FEATURES = 512;
+const WHOLE_FEATURES = 512;
 /** Directions that are found of more features. */
 const SOME = 160;
 /** Sweeps that turn directions into the main ones, the last of which measures them, too. */
@@ -16,12 +16,17 @@ const TURNS = 3;
 
 /** Directions that are sought. */
 export function componentCount(rows: number, features: number): number {
-  return features <= WHOLE_FEATURES ? features : Math.min(SOME, rows, features);
+  return isWhole(features) ? features : Math.min(SOME, rows, features);
 }
 
-/** Sweeps that it takes: each gives the products X^T X v of all directions. */
+/** Whether all directions are found, of the moments of rows. */
+export function isWhole(features: number): boolean {
+  return features <= WHOLE_FEATURES;
+}
+
+/** Sweeps that it takes otherwise: each gives the products X^T X v of all directions. */
 export function componentSweeps(features: number): number {
-  return features <= WHOLE_FEATURES ? 1 : TURNS;
+  return isWhole(features) ? 1 : TURNS;
 }
 
 export function componentHeld(rows: number, features: number) {
@@ -31,7 +36,7 @@ export function componentHeld(rows: number, features: number) {
     directions: { dtype: "float64", length: count * features },
     /** `[count + 1]`: variance along each, and mean variance across all of them. */
     spectrum: { dtype: "float64", length: count + 1 },
-    /** `[count, features]`: X^T X v. */
+    /** `[count, features]`: X^T X v, or X^T X. */
     products: { dtype: "float64", length: count * features, role: "scratch" },
   } as const;
 }
@@ -56,17 +61,26 @@ export class Components {
     this.#count = componentCount(rows, features);
   }
 
-  /** Begins: with every feature as a direction, or with any directions. */
+  /** Begins with any directions, where not all are found. */
   start(): void {
+    if (isWhole(this.#features)) return;
     const { directions } = this.#held;
+    const random = new Random(0);
+    directions.forEach((_, i) => directions[i] = random.normal());
+    orthonormalize(directions, this.#features, 0, this.#count, random);
+  }
+
+  /** Takes the moments of rows, of which what is below the diagonal is not read. */
+  find(): void {
+    const { directions, products, spectrum } = this.#held;
     const features = this.#features;
-    if (features <= WHOLE_FEATURES) {
-      for (let d = 0; d < features; d++) directions[d * features + d] = 1;
-    } else {
-      const random = new Random(0);
-      directions.forEach((_, i) => directions[i] = random.normal());
-      orthonormalize(directions, features, 0, this.#count, random);
+    const matrix = products.map((sum) => sum / this.#rows);
+    for (let i = 0; i < features; i++) {
+      for (let j = 0; j < i; j++) matrix[i * features + j] = matrix[j * features + i]!;
     }
+    const { values, vectors } = symmetricEigen(matrix, features);
+    directions.set(vectors);
+    values.forEach((value, i) => spectrum[i] = Math.max(0, value));
   }
 
   /** Takes the products of a sweep. */

@@ -12,7 +12,9 @@
  */
 
 import { sigmoid } from "../math/classification.ts";
+import { factorize, solveFactored } from "../math/cholesky.ts";
 import type { Components } from "./components.ts";
+import { isWhole } from "./components.ts";
 
 /** Pairs of steps and what they change of the gradient that are remembered. */
 const PAIRS = 16;
@@ -22,6 +24,10 @@ const CYCLE = 1e-3;
 const [LEAST_SLOPE, MOST_SLOPE] = [0.7, 0.5] as const;
 /** Doublings of a step that is too short, and halvings of the interval in which its bottom lies. */
 const [DOUBLINGS, HALVINGS] = [6, 40] as const;
+/** Second derivatives of all probes together, at most. */
+const FACTOR_BYTES = 64 * 2 ** 20;
+/** Steps that second derivatives are good for, where they are not at once. */
+const SHAPED_STEPS = 6;
 /** A gradient of this size that two checks find is what f64 leaves of it. */
 const [LEAST_NORM, STANDSTILL] = [1e-12, 0.7] as const;
 
@@ -31,9 +37,14 @@ export const STATUS = { none: 0, running: 1, waiting: 2, done: 3, separable: 4 }
 /** Numbers of a probe, in their order. */
 const FACTS = [
   ...["status", "pairs", "loss", "iterations", "curvature", "exact", "distance", "norm"],
-  ...["converged", "cycleNorm", "steps"],
+  ...["converged", "cycleNorm", "steps", "slow", "shaped"],
 ] as const;
 type Fact = typeof FACTS[number];
+
+/** Whether each probe may have second derivatives of its own. */
+function hasFactors(probes: number, features: number): boolean {
+  return isWhole(features) && 8 * probes * (features + 1) ** 2 <= FACTOR_BYTES;
+}
 
 /** What so many probes hold; `values` of a row are for every probe, `[probes, rows]`. */
 export function descentHeld(probes: number, rows: number, features: number) {
@@ -56,6 +67,11 @@ export function descentHeld(probes: number, rows: number, features: number) {
     trialShifts: { dtype: "float32", length: probes * rows, role: "scratch" },
     /** `[probes, 2, features]`: sums of residuals times rows, and of curvatures times rows. */
     sums: { dtype: "float64", length: 2 * probes * features, role: "scratch" },
+    /** `[probes, (features + 1)^2]`, where it is no more than so much: factors of second derivatives. */
+    factors: {
+      dtype: "float64",
+      length: hasFactors(probes, features) ? probes * (features + 1) ** 2 : 0,
+    },
   } as const;
 }
 
@@ -144,9 +160,13 @@ export class Descent {
     this.#set("status", STATUS.waiting);
   }
 
-  /** Ends the descent where it is. */
-  wait(): void {
-    if (!this.isRunning) return;
+  /**
+   * Ends the descent where it is, for a check.
+   *
+   * @param slow Whether it went on for as long as it may.
+   */
+  wait(slow = false): void {
+    this.#set("slow", Number(slow));
     const { anchor, step } = this.#held;
     anchor.forEach((_, i) => anchor[i]! += step[i]!);
     this.#set("status", STATUS.waiting);
@@ -225,6 +245,36 @@ export class Descent {
     }
   }
 
+  /** Whether it would be faster with second derivatives of its own. */
+  get wantsCurvature(): boolean {
+    return this.isRunning && this.fact("slow") === 1 && this.#held.factors.length > 0;
+  }
+
+  /** Of a row, at the anchor. */
+  curvatureOf(row: number): number {
+    const logit = this.logits[row]!;
+    return sigmoid(logit) * sigmoid(-logit);
+  }
+
+  /** Takes the moments of rows by their curvatures, and forgets what went before. */
+  takeCurvature(moments: Float64Array): void {
+    const { factors, sums } = this.#held;
+    const { isConstant } = this.#problem;
+    const [rows, features] = [this.#rows, this.#features];
+    const size = features + 1;
+    const [curvature, penalty] = this.#shape(this.fact("curvature"));
+    for (let i = 0; i < features; i++) {
+      for (let j = 0; j <= i; j++) factors[i * size + j] = moments[j * features + i]! / rows;
+      factors[i * size + i]! += penalty + Number(isConstant(i));
+      factors[features * size + i] = sums[features + i]! / rows;
+    }
+    factors[features * size + features] = curvature;
+    this.#set("slow", 0);
+    this.#set("shaped", Number(factorize(factors as Float64Array, size)));
+    this.#set("pairs", 0);
+    this.#aim();
+  }
+
   /** Takes sums and shifts of logits at the trial, and goes there, or to where the way there is lowest. */
   evaluate(): void {
     const { anchor, anchorGradient, step, gradient, trial, sums, shifts, trialShifts } = this.#held;
@@ -266,6 +316,7 @@ export class Descent {
     const norm = lengthOf(next);
     const goal = penalty > 0 ? 0.3 * this.#problem.tolerance * penalty * Math.sqrt(length) : 0;
     if (norm <= Math.max(CYCLE * this.fact("cycleNorm"), goal)) this.wait();
+    else if (this.fact("shaped") === 1 && this.fact("steps") >= SHAPED_STEPS) this.wait(true);
     else this.#aim();
   }
 
@@ -345,6 +396,11 @@ export class Descent {
     }
     const [curvature, penalty] = this.#shape(this.fact("curvature"));
     const solve = (vector: Float64Array) => {
+      if (this.fact("shaped") === 1) {
+        const own = vector.slice();
+        solveFactored(this.#held.factors as Float64Array, own);
+        return own;
+      }
       const solved = new Float64Array(size);
       solved.set(components.solve(vector.subarray(0, features), curvature, penalty));
       solved[features] = vector[features]! / curvature;

@@ -12,10 +12,17 @@ import { GpuError } from "../errors.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import type { KernelStep, Pass, SharedBuffer, Step, Tile } from "../stream/pass.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
-import { componentCount, componentHeld, Components, componentSweeps } from "./components.ts";
+import {
+  componentCount,
+  componentHeld,
+  Components,
+  componentSweeps,
+  isWhole,
+} from "./components.ts";
 import type { DescentProblem } from "./descent.ts";
 import { Descent, descentHeld, STATUS } from "./descent.ts";
 import type { LabelColumn } from "./labels.ts";
+import { momentBuffers, momentPass } from "./moment_pass.ts";
 import type { FitFacts, ProbeNumbers } from "./results.ts";
 import { linearOutcome, linearOutput } from "./results.ts";
 import type { StandardRows } from "./standard_rows.ts";
@@ -24,6 +31,8 @@ import type { StandardRows } from "./standard_rows.ts";
 const [BLOCK, COARSE_BLOCK] = [256, 1024] as const;
 /** Checks, between which a descent goes on at most so many sweeps. */
 const [CHECKS, SWEEPS] = [16, 20] as const;
+/** Fewer, where a probe that is slow can have its own curvature. */
+const SHORT_SWEEPS = 12;
 
 export interface LogisticSettings {
   c: readonly number[];
@@ -118,9 +127,13 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       shared.push({ name: "resident", bytes, kind: "storage", scratch: true });
       passes.push(this.#loadPass(tileRows));
     }
-    passes.push(this.#componentsPass(tileRows), this.#checkPass(tileRows, 0));
+    const whole = isWhole(features);
+    if (whole) shared.push(...momentBuffers(this.#source, tileRows, BLOCK));
+    passes.push(whole ? this.#momentsPass(tileRows) : this.#turnsPass(tileRows));
+    passes.push(this.#checkPass(tileRows, 0));
     for (let i = 1; i <= CHECKS; i++) {
       passes.push(this.#descentPass(tileRows, i), this.#checkPass(tileRows, i));
+      if (whole) passes.push(this.#curvaturePass(tileRows, i));
     }
     return {
       rows,
@@ -259,8 +272,59 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     };
   }
 
+  /** Moments of rows, which all directions are found of. */
+  #momentsPass(tileRows: number): Pass {
+    return {
+      ...momentPass(this.#source, tileRows, BLOCK, {
+        into: () => this.#held.products,
+        weight: () => 1,
+      }),
+      name: "components",
+      cost: this.#source.points.features,
+      tables: () => {
+        this.#held.products.fill(0);
+        return {};
+      },
+      sweeps: {
+        most: 1,
+        again: () => {
+          this.#held.passes[0]!++;
+          this.#components.find();
+          return false;
+        },
+      },
+    };
+  }
+
+  /** Moments of rows by the curvature of a probe that is slow, a sweep each: its own second derivatives. */
+  #curvaturePass(tileRows: number, number: number): Pass {
+    const slow = () => this.#descents.find((descent) => descent.wantsCurvature);
+    return {
+      ...momentPass(this.#source, tileRows, BLOCK, {
+        into: () => this.#held.products,
+        weight: (row) => slow()!.curvatureOf(row),
+      }),
+      name: `curvature ${number}`,
+      // nobody knows beforehand whether it is needed
+      cost: 0,
+      needed: () => slow() !== undefined,
+      tables: () => {
+        this.#held.products.fill(0);
+        return {};
+      },
+      sweeps: {
+        most: this.#probes,
+        again: () => {
+          this.#held.passes[0]!++;
+          slow()!.takeCurvature(this.#held.products);
+          return slow() !== undefined;
+        },
+      },
+    };
+  }
+
   /** Products X^T X v of directions v. */
-  #componentsPass(tileRows: number): Pass {
+  #turnsPass(tileRows: number): Pass {
     const { rows, features } = this.#source.points;
     const count = componentCount(rows, features);
     const shape = { features, blockRows: COARSE_BLOCK, tileRows };
@@ -351,7 +415,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       grain: BLOCK,
       needed: () => columns() > 0,
       sweeps: {
-        most: SWEEPS,
+        most: isWhole(features) ? SHORT_SWEEPS : SWEEPS,
         again: () => {
           this.#held.passes[0]!++;
           for (const descent of this.#running) descent.evaluate();
@@ -409,7 +473,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       cost: number < 3 ? this.#probes : 0,
       needed: () => {
         // whoever went on for as long as a pass may
-        for (const descent of this.#running) descent.wait();
+        for (const descent of this.#running) descent.wait(true);
         return this.#waiting.length > 0;
       },
       sweeps: {
