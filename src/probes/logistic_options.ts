@@ -49,12 +49,15 @@ export type LogisticOptions = OptionsOf<typeof logisticOptions>;
 export const massMeanOptions = declare("make a mass-mean probe", {
   /** Makes the direction a unit long. Default false. */
   normalize: flag({ default: false, says: "make the direction a unit long" }),
-  /** Makes 0 of the point midway between the class means. Default true. */
+  /**
+   * Takes rows less their mean first, as in probelab. Logits count from midway between the class means either
+   * way, so that they are the same with it and without. Default true.
+   */
   center: flag({
     default: true,
     flag: "no-center",
-    says: "make 0 of the point midway between the class means",
-    helps: "leave the origin where it is",
+    says: "take rows less their mean first, which changes no logit",
+    helps: "do not take rows less their mean first, which changes no logit",
   }),
 });
 

@@ -114,18 +114,14 @@ export class MassMeanTask<Result> implements Task<MassMeanHeld, Result> {
   /** @param sum Of its positives, in the points' coordinates; that of all rows is 0. */
   #probe({ name, positives, reason }: LabelColumn, sum: Float64Array): ProbeNumbers {
     const { rows, scale } = this.#source.points;
-    const { normalize, center } = this.#settings;
-    const { mean } = this.#source.standard;
+    const { normalize } = this.#settings;
     const negatives = rows - positives;
     const [high, low] = [1 / (positives * scale), -1 / (negatives * scale)];
     const weights = sum.map((own) => own * (high - low));
     const length = Math.sqrt(weights.reduce((squares, own) => squares + own * own, 0));
     if (normalize) weights.forEach((own, d) => weights[d] = own / length);
-    // rows come less the mean of all of them
-    const bias = weights.reduce((total, own, d) => {
-      const midway = sum[d]! * (high + low) / 2;
-      return total + own * (center ? -midway : mean[d]!);
-    }, 0);
+    // rows come less the mean of all of them, so that centering changes nothing
+    const bias = weights.reduce((total, own, d) => total - own * sum[d]! * (high + low) / 2, 0);
     const why = reason ?? (normalize && length === 0 ? "both classes have one mean" : undefined);
     return {
       label: name,

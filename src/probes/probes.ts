@@ -31,6 +31,13 @@ export type {
 export type { ProbePrediction, StoredProbePrediction } from "./predict_task.ts";
 export type { FittedProbe, ProbeFit } from "./results.ts";
 
+/** A fit that is stored, and the probe that predicts by it. */
+export interface StoredProbe extends ProbeFit {
+  model: LogisticProbe | MassMeanProbe;
+  place: string;
+  close(): Promise<void>;
+}
+
 const ACTION = "fit a probe";
 
 /** Rows that a tile should have at least, or they are better read again every sweep. */
@@ -104,16 +111,16 @@ export class LogisticProbe extends LinearProbe {
     return plan(false);
   }
 
-  /** Opens what a fit left at a place, and the probe that predicts by it. */
-  static async open(place: string): Promise<ProbeFit & { probe: LogisticProbe }> {
-    const probe = new LogisticProbe();
-    return { ...await probe.load(place, "logistic"), probe };
+  /** Opens what a fit left at a place. */
+  static async open(place: string): Promise<StoredProbe> {
+    const model = new LogisticProbe();
+    return stored(place, model, await model.load(place, "logistic"));
   }
 }
 
 /**
  * The way from the mean of the negatives to that of the positives, as a probe: a logit is how far a row lies
- * along it, from midway unless `center` is off. Nothing is trained.
+ * along it, from midway between both. Nothing is trained.
  */
 export class MassMeanProbe extends LinearProbe {
   readonly #settings: MassMeanSettings;
@@ -144,11 +151,16 @@ export class MassMeanProbe extends LinearProbe {
     return new Plan<ProbeFit>(gpu, task, choices);
   }
 
-  /** Opens what a fit left at a place, and the probe that predicts by it. */
-  static async open(place: string): Promise<ProbeFit & { probe: MassMeanProbe }> {
-    const probe = new MassMeanProbe();
-    return { ...await probe.load(place, "mass_mean"), probe };
+  /** Opens what a fit left at a place. */
+  static async open(place: string): Promise<StoredProbe> {
+    const model = new MassMeanProbe();
+    return stored(place, model, await model.load(place, "mass_mean"));
   }
+}
+
+/** All of a stored fit is in memory: there is nothing to close. */
+function stored(place: string, model: StoredProbe["model"], fit: ProbeFit): StoredProbe {
+  return { ...fit, model, place, close: () => Promise.resolve() };
 }
 
 /** @throws {TypeError | RangeError} If there is nothing to fit to. */
