@@ -24,7 +24,7 @@ export const logisticOptions = declare("make a logistic probe", {
       const values = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
       return values.every(Number.isFinite) ? values : undefined;
     },
-    says: "inverse strength of the penalty |w|^2 / (2 c rows), one or several; none at 0 and below",
+    says: "inverse strength of the penalty w^2 / (2 c rows), one or several; none at 0 and below",
   }),
   /**
    * How far weights may be from the optimum, of their length, at which a fit is done. Default 1e-5.

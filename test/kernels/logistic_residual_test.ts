@@ -49,7 +49,11 @@ describe("logistic_residual", () => {
         const twin = logisticResidual(anchors[i]!, step);
         // f32 rounds the logit to which a large step leads, and probabilities near 0 by as much
         const error = 1e-5 * Math.abs(twin) + 1e-34;
-        expect([anchors[i], step, Math.abs(value - twin) < error]).toEqual([anchors[i], step, true]);
+        expect([anchors[i], step, Math.abs(value - twin) < error]).toEqual([
+          anchors[i],
+          step,
+          true,
+        ]);
       });
     });
   }

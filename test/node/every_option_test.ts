@@ -264,7 +264,8 @@ describe("options", () => {
     const called = Object.keys(CALLS).join(" ");
     const unknown = functions.map(([name]) => name).filter((name) =>
       // pictures check what they are given by themselves
-      !name.startsWith("view.") && !name.startsWith("metrics.") && !WITHOUT_OPTIONS.includes(name) &&
+      !name.startsWith("view.") && !name.startsWith("metrics.") &&
+      !WITHOUT_OPTIONS.includes(name) &&
       !MADE_BY_OTHERS.includes(name) &&
       // its argument is the configuration
       name !== "condition.checkConfig" && !called.includes(`${name}()`)
