@@ -63,6 +63,20 @@ export type {
 export { PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
+export type {
+  FittedProbe,
+  LabelColumns,
+  LogisticOptions,
+  MassMeanOptions,
+  ProbeFit,
+  ProbeFitOptions,
+  ProbePrediction,
+  ProbePredictOptions,
+  StoredProbe,
+  StoredProbePrediction,
+} from "./probes/probes.ts";
+export { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
+export * as metrics from "./probes/metrics.ts";
 export type { OpenedArrays, OpenedResult, OpenOptions } from "./open.ts";
 export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";

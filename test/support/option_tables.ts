@@ -41,7 +41,14 @@ import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
 import { contFragOptions, continuousOptions, stateModelOptions } from "../../src/hmm/states.ts";
 import { exportOptions } from "../../src/io/netcdf_export.ts";
+import { bootstrapOptions } from "../../src/math/classification.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
+import {
+  logisticOptions,
+  massMeanOptions,
+  probeFitOptions,
+  probePredictOptions,
+} from "../../src/probes/logistic_options.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { windowOptions } from "../../src/windows/windows.ts";
@@ -63,6 +70,11 @@ export const DECLARATIONS = {
   "new IncrementalPCA()": incrementalOptions,
   "IncrementalPCA.fit()": incrementalFitOptions,
   "IncrementalPCA.partialFit()": stepOptions,
+  "new LogisticProbe()": logisticOptions,
+  "LogisticProbe.fit()": probeFitOptions,
+  "LogisticProbe.predict()": probePredictOptions,
+  "new MassMeanProbe()": massMeanOptions,
+  "metrics.bootstrap()": bootstrapOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,
   "expand()": expandOptions,
