@@ -1,6 +1,6 @@
 // A linear layer of many nets: y = dropped(activation(x W^T + b)).
 //
-// params           see Params; strides and places in quads of f32, of which rows are made
+// params           see shared/linear_result.wgsl; strides and places in quads of f32, of which rows are made
 // x                rows of quads, 0 past the last column
 // parameters       [nets, parameters_net] quads: weights [outputs, inputs4] at weights_at, the bias at bias_at;
 //                  where NORMED, gamma at norm_at and beta after it
@@ -10,36 +10,12 @@
 // z                the same before the activation, written where `keep` is 1
 //
 // NORMED takes (x - mean) / deviation * gamma + beta in place of x. A thread makes 8 rows x 8 outputs in
-// registers (shared/outer_product.wgsl). Where there are few of them, SLICES threads share the inputs, and their
-// sums are added pairwise in a fixed order. Workgroups: x 64 / SLICES tiles, y nets. f64 twin: linear() in
+// registers (shared/outer_product.wgsl). Where there are few of them the inputs are cut into slices of `share` quads,
+// whose plain sums go to z, [slices, nets, y_rows, outputs4], for net_linear_slices.wgsl. In one dispatch, sums through
+// workgroup memory would take three times as long on software adapters. Workgroups: x 64 tiles, y nets, z slices. f64 twin: linear() in
 // test/reference/net_layers.ts.
 
 override NORMED: bool;
-override SLICES: u32;
-
-struct Params {
-  rows: u32,
-  inputs4: u32,
-  outputs: u32,
-  // 0 none, 1 ReLU, 2 GELU
-  activation: u32,
-  x_at: u32,
-  x_net: u32,
-  x_row: u32,
-  y_rows: u32,
-  parameters_net: u32,
-  weights_at: u32,
-  has_bias: u32,
-  bias_at: u32,
-  norm_at: u32,
-  stats_net: u32,
-  keep: u32,
-  layer: u32,
-  step: u32,
-  // of 2^32, dropped; and what the others are multiplied by
-  threshold: u32,
-  scale: f32,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -49,34 +25,17 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> z: array<vec4f>;
 
-// tiles of half of the threads: 8 KiB
-var<workgroup> others: array<mat2x4f, 256>;
-
-fn store(net: u32, row: u32, quad: u32, sum: vec4f) {
+fn store(group: vec3u, slices: u32, nets: u32, row: u32, quad: u32, sum: vec4f) {
   let outputs4 = (params.outputs + 3u) / 4u;
   if (row >= params.rows || quad >= outputs4) {
     return;
   }
-  var value = sum;
-  if (params.has_bias == 1u) {
-    value += parameters[net * params.parameters_net + params.bias_at + quad];
-  }
-  let columns = 4u * quad + vec4u(0u, 1u, 2u, 3u);
-  value = select(vec4f(), value, columns < vec4u(params.outputs));
   let place = row * outputs4 + quad;
-  let at = net * params.y_rows * outputs4 + place;
-  if (params.keep == 1u) {
-    z[at] = value;
+  if (slices > 1u) {
+    z[(group.z * nets + group.y) * params.y_rows * outputs4 + place] = sum;
+  } else {
+    finish(group.y, place, quad, sum);
   }
-  if (params.activation == 1u) {
-    value = max(value, vec4f());
-  } else if (params.activation == 2u) {
-    value = gelu(value);
-  }
-  if (params.threshold > 0u) {
-    value *= kept(place, params.layer, params.step, seeds[net], params.threshold, params.scale);
-  }
-  y[at] = value;
 }
 
 @compute @workgroup_size(64)
@@ -88,15 +47,10 @@ fn net_linear(
   let net = group.y;
   let across = (params.outputs + 7u) / 8u;
   let tiles = (params.rows + 7u) / 8u * across;
-  let threads = 64u / SLICES;
-  let slice = lane / threads;
-  // slices of whole quads, the last ones may be empty
-  let share = (params.inputs4 + SLICES - 1u) / SLICES;
-  let first = min(slice * share, params.inputs4);
-  let end = min(first + share, params.inputs4);
+  let first = min(group.z * params.share, params.inputs4);
+  let end = min(first + params.share, params.inputs4);
 
-  for (var base = group.x * threads; base < tiles; base += groups.x * threads) {
-    let tile = base + lane % threads;
+  for (var tile = group.x * 64u + lane; tile < tiles; tile += groups.x * 64u) {
     let row = 8u * (tile / across);
     let column = 8u * (tile % across);
     // rows and outputs past the end load the last one, and are not stored
@@ -186,41 +140,11 @@ fn net_linear(
         mat2x4f(near[3], far[3]),
       );
     }
-    if (SLICES > 1u) {
-      for (var half = SLICES / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (slice >= half && slice < 2u * half) {
-          let at = 8u * (lane - half * threads);
-          others[at] = sums[0];
-          others[at + 1u] = sums[1];
-          others[at + 2u] = sums[2];
-          others[at + 3u] = sums[3];
-          others[at + 4u] = sums[4];
-          others[at + 5u] = sums[5];
-          others[at + 6u] = sums[6];
-          others[at + 7u] = sums[7];
-        }
-        workgroupBarrier();
-        if (slice < half) {
-          let at = 8u * lane;
-          sums[0] += others[at];
-          sums[1] += others[at + 1u];
-          sums[2] += others[at + 2u];
-          sums[3] += others[at + 3u];
-          sums[4] += others[at + 4u];
-          sums[5] += others[at + 5u];
-          sums[6] += others[at + 6u];
-          sums[7] += others[at + 7u];
-        }
-      }
-    }
-    if (slice == 0u && tile < tiles) {
-      // a copy: what a loop takes by number is not held in registers
-      var made = sums;
-      for (var i = 0u; i < 8u; i++) {
-        store(net, row + i, column / 4u, made[i][0]);
-        store(net, row + i, column / 4u + 1u, made[i][1]);
-      }
+    // a copy: what a loop takes by number is not held in registers
+    var made = sums;
+    for (var i = 0u; i < 8u; i++) {
+      store(group, groups.z, groups.y, row + i, column / 4u, made[i][0]);
+      store(group, groups.z, groups.y, row + i, column / 4u + 1u, made[i][1]);
     }
   }
 }

@@ -8,6 +8,8 @@ import netActivationGradientCode from "../../shaders/net_activation_gradient.wgs
   type: "text",
 };
 import netLinearCode from "../../shaders/net_linear.wgsl?raw" with { type: "text" };
+import netLinearSlicesCode from "../../shaders/net_linear_slices.wgsl?raw" with { type: "text" };
+import linearResult from "../../shaders/shared/linear_result.wgsl?raw" with { type: "text" };
 import netLinearInputsCode from "../../shaders/net_linear_inputs.wgsl?raw" with { type: "text" };
 import netLinearWeightsCode from "../../shaders/net_linear_weights.wgsl?raw" with { type: "text" };
 import netNormedWeightsCode from "../../shaders/net_normed_weights.wgsl?raw" with { type: "text" };
@@ -19,12 +21,25 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const netLinear: KernelSpec = {
   name: "net_linear",
-  code: [netLinearCode, outerProduct, activations, philox].join("\n"),
+  code: [netLinearCode, linearResult, outerProduct, activations, philox].join("\n"),
   bindings: {
     params: "uniform",
     x: "read",
     parameters: "read",
     stats: "read",
+    seeds: "read",
+    y: "read_write",
+    z: "read_write",
+  },
+};
+
+export const netLinearSlices: KernelSpec = {
+  name: "net_linear_slices",
+  code: [netLinearSlicesCode, linearResult, activations, philox].join("\n"),
+  bindings: {
+    params: "uniform",
+    sums: "read",
+    parameters: "read",
     seeds: "read",
     y: "read_write",
     z: "read_write",

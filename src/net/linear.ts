@@ -16,10 +16,17 @@ export type Activation = "none" | "relu" | "gelu";
 
 const ACTIVATIONS: Record<Activation, number> = { none: 0, relu: 1, gelu: 2 };
 
-/** A product that fewer threads than this would make is cut along its inputs. */
+/** A product that fewer threads than this would make is cut along its inputs, into slices of at least so many quads. */
 const BUSY_TILES = 1024;
-const SLICES = 8;
-const SLICED_QUADS = 64;
+const LEAST_SLICE = 32;
+const MOST_SLICES = 16;
+
+/** How the inputs of a product are cut. Part of what a net's bits depend on. */
+function inputSlices(tiles: number, inputs4: number): { slices: number; share: number } {
+  const wanted = Math.min(Math.floor(BUSY_TILES / tiles), Math.floor(inputs4 / LEAST_SLICE));
+  const share = Math.ceil(inputs4 / Math.max(1, Math.min(MOST_SLICES, wanted)));
+  return { slices: Math.ceil(inputs4 / share), share };
+}
 
 /** Threads that sums over rows are given at least, by cutting rows into blocks; and the fewest rows of a block. */
 const BUSY_SUMS = 512;
@@ -79,32 +86,48 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
   const drops = (batch: WholeBatch) => dropout > 0 && batch.step > 0;
   // never all: p < 1
   const threshold = Math.min(2 ** 32 - 1, Math.round(dropout * 2 ** 32));
-  const dropWords = (batch: WholeBatch) =>
+  const drawWords = (batch: WholeBatch) =>
     drops(batch) ? [index, batch.step, threshold, bits(1 / (1 - dropout))] : [index, 0, 0, bits(1)];
 
   const tiles = (rows: number) => Math.ceil(rows / 8) * Math.ceil(to / 8);
-  const slices = tiles(capacity) < BUSY_TILES && inputs4 >= SLICED_QUADS ? SLICES : 1;
-  const forward: LayerKernel = {
-    kernel: kernels.netLinear,
-    constants: { NORMED: norm ? 1 : 0, SLICES: slices },
-    buffers: {
-      x: x.name,
-      parameters: names.parameters,
-      stats: norm?.stats ?? names.unused,
-      seeds: names.seeds,
-      y: output.name,
-      z: before ?? names.spare,
-    },
-    params: (batch) => {
-      const place = placeOf(frame, x, batch);
-      return Uint32Array.of(
-        ...[countOf(axis, batch), inputs4, to, code, place.at, place.net, place.row, capacity],
-        ...[frame.parameterQuads(), weight.offset / 4, bias ? 1 : 0, (bias?.offset ?? 0) / 4],
-        ...[(norm?.gamma.offset ?? 0) / 4, statsNet, before ? 1 : 0, ...dropWords(batch)],
-      );
-    },
-    workgroups: (batch) => [groupsOf(tiles(countOf(axis, batch)), 64 / slices), nets],
+  const { slices, share } = inputSlices(tiles(capacity), inputs4);
+  const sliced = slices > 1
+    ? frame.scratch(`${output.name} slices`, 16 * slices * nets * capacity * quadsOf(to))
+    : undefined;
+  const words = (batch: WholeBatch) => {
+    const place = placeOf(frame, x, batch);
+    return Uint32Array.of(
+      ...[countOf(axis, batch), inputs4, to, code, place.at, place.net, place.row, capacity],
+      ...[frame.parameterQuads(), weight.offset / 4, bias ? 1 : 0, (bias?.offset ?? 0) / 4],
+      ...[(norm?.gamma.offset ?? 0) / 4, statsNet, before ? 1 : 0, ...drawWords(batch), share],
+    );
   };
+  const finished = {
+    parameters: names.parameters,
+    seeds: names.seeds,
+    y: output.name,
+    z: before ?? names.spare,
+  };
+  const forward: LayerKernel[] = [{
+    kernel: kernels.netLinear,
+    constants: { NORMED: norm ? 1 : 0 },
+    buffers: {
+      ...finished,
+      x: x.name,
+      stats: norm?.stats ?? names.unused,
+      ...sliced && { z: sliced },
+    },
+    params: words,
+    workgroups: (batch) => [groupsOf(tiles(countOf(axis, batch))), nets, slices],
+  }];
+  if (sliced) {
+    forward.push({
+      kernel: kernels.netLinearSlices,
+      buffers: { ...finished, sums: sliced },
+      params: words,
+      workgroups: (batch) => [groupsOf(countOf(axis, batch) * quadsOf(to)), nets],
+    });
+  }
 
   const sums = Math.ceil(to / 8) * Math.ceil(inputs4 / 2);
   const cut = rowBlocks(capacity, sums);
@@ -132,7 +155,7 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
         },
         params: (batch) =>
           Uint32Array.of(
-            ...[countOf(axis, batch), quadsOf(to), capacity, code, ...dropWords(batch)],
+            ...[countOf(axis, batch), quadsOf(to), capacity, code, ...drawWords(batch)],
           ),
         workgroups: (batch) => [groupsOf(countOf(axis, batch) * quadsOf(to)), nets],
       });
@@ -183,5 +206,5 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
     }
     return steps;
   }
-  return { output, forward: () => [forward], backward };
+  return { output, forward: () => forward, backward };
 }
