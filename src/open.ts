@@ -13,6 +13,8 @@ import { ChunkError } from "./errors.ts";
 import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
 import { openResult, openResultOptions } from "./hmm/decode_result.ts";
 import type { StoredProbe } from "./probes/probes.ts";
+import { openTrained } from "./probes/trained.ts";
+import type { StoredTrainedProbe } from "./probes/trained_probe.ts";
 import { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
 import { openStore } from "./store/open_store.ts";
 import { openStored, storedAttributes } from "./stream/places.ts";
@@ -23,7 +25,7 @@ export type OpenedResult =
   | ({ kind: "decode" } & DecodeResult)
   | ({ kind: "kmeans" } & StoredKMeans)
   | ({ kind: "pca" } & StoredPca)
-  | ({ kind: "probe" } & StoredProbe)
+  | ({ kind: "probe" } & (StoredProbe | StoredTrainedProbe))
   | OpenedArrays;
 
 /** A result that is arrays alone: predictions, scores, distances, models of a conditioning. */
@@ -59,6 +61,7 @@ const OPENERS: Record<string, Opener> = {
     kind: "probe",
     ...await MassMeanProbe.open(place),
   }),
+  "sluice.probe.trained": async (place) => ({ kind: "probe", ...await openTrained(place) }),
 };
 
 /**

@@ -6,7 +6,6 @@
  */
 
 import { permutation } from "../feed/order.ts";
-import type { Batch } from "./batch.ts";
 
 /** Samples that the device takes at once: a batch, or a part of one that is too large for that. */
 export interface Piece {

@@ -24,9 +24,16 @@ export interface Turns {
 export interface PredictionOptions<Result> {
   name: string;
   net: Net;
-  /** `[samples, nets, width]` that is asked for; its name in the output is `says`. */
+  /**
+   * What is asked for, and its name in the output: `[samples, nets, width]`, without axes at the end that have a
+   * length of 1.
+   */
   value: Value;
   says: string;
+  /** An array beside it, element by element. */
+  derived?: { name: string; of(value: number): number };
+  /** Nets that have learned nothing: all they say is NaN. */
+  missing?: readonly boolean[];
   parameters(): Float32Array<ArrayBuffer>;
   source: SampleSource;
   /** How many there are. */
@@ -47,22 +54,27 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
   readonly held = {};
   readonly output: OutputSpec;
   readonly #options: PredictionOptions<Result>;
+  /** Of arrays of the output. */
+  readonly #names: readonly string[];
   /** `[samples + 1]`: rows before each sample. */
   readonly #starts: Float64Array;
 
   constructor(options: PredictionOptions<Result>) {
     this.#options = options;
-    const { name, identity, source, samples, says, value, net, output } = options;
+    const { name, identity, source, samples, says, value, net, output, derived } = options;
     this.name = name;
     this.identity = identity;
     this.feeds = [source];
     this.#starts = new Float64Array(samples + 1);
     for (let i = 0; i < samples; i++) this.#starts[i + 1] = this.#starts[i]! + source.rowsOf(i);
+    const axes = [["sample", samples], ["net", net.nets], ["value", value.width]] as const;
+    const width = axes.findLastIndex(([, size], i) => i === 0 || size > 1) + 1;
+    const shape = axes.slice(0, width).map(([, size]) => size);
+    const dims = axes.slice(0, width).map(([name]) => name);
+    this.#names = [says, ...derived ? [derived.name] : []];
     this.output = {
       ...output,
-      streamed: [
-        variable(says, "float32", [samples, net.nets, value.width], ["sample", "net", "value"]),
-      ],
+      streamed: this.#names.map((name) => variable(name, "float32", shape, dims)),
       whole: [],
     };
   }
@@ -70,7 +82,9 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
   layout(tileRows: number): TaskLayout {
     const { net, source, samples, turns, value, says, parameters } = this.#options;
     const [mostSamples, mostRows] = [Math.min(samples, tileRows), this.#mostRows(tileRows)];
-    const width = net.nets * value.width;
+    const { nets } = net;
+    const wide = value.width;
+    const width = nets * wide;
     const batchOf = (tile: Tile, row: number) => this.#batchOf(tile, row);
     return {
       rows: samples,
@@ -98,12 +112,22 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
           turnRows: turns.samples,
           loop: [...net.forward(batchOf), ...net.store(value, says, batchOf)],
         }],
-        hostBytes: { read: source.readBytes },
-        writes: [says],
+        writes: this.#names,
+        hostBytes: {
+          read: source.readBytes,
+          write: 4 * (1 + this.#names.length) * width * tileRows,
+        },
         read: ({ start, end }, { signal }) =>
           source.read(Uint32Array.from({ length: end - start }, (_, i) => start + i), signal),
-        write: ({ start, end }, downloads, { store }) =>
-          store(says, start, new Float32Array(downloads[says]!, 0, (end - start) * width)),
+        write: async ({ start, end }, downloads, { store }) => {
+          const { missing, derived } = this.#options;
+          const given = new Float32Array(downloads[says]!, 0, (end - start) * width);
+          const values = missing?.includes(true)
+            ? given.map((value, i) => missing[Math.floor(i / wide) % nets] ? NaN : value)
+            : given;
+          await store(says, start, values);
+          if (derived) await store(derived.name, start, values.map(derived.of));
+        },
       }],
       mostTileRows: Math.max(turns.samples, 4096),
     };

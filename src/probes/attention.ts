@@ -7,8 +7,8 @@
 import type { Value } from "../net/value.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, number, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { beginSequence, dropoutChoice, sequenceChoices } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { beginSequence, dropoutChoice, sequenceChoices } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const attentionOptions = declare("make an attention probe", {
@@ -27,7 +27,7 @@ export const attentionOptions = declare("make an attention probe", {
 
 export type AttentionOptions = OptionsOf<typeof attentionOptions>;
 
-export const attention: ProbeKind<typeof attentionOptions.options> = {
+export const attention: TrainedKind<typeof attentionOptions.options> = {
   name: "attention",
   options: attentionOptions.options,
   takes: "sequences",
@@ -53,7 +53,7 @@ export const attention: ProbeKind<typeof attentionOptions.options> = {
  * Attention over tokens: a hidden layer scores every token, a softmax over those that count weighs the tokens as
  * they are, and two hidden layers classify their sum.
  */
-export class Attention extends TrainedProbe {
+export class AttentionProbe extends TrainedProbe {
   constructor(options: AttentionOptions = {}) {
     super(attention, attentionOptions.check(options));
   }

@@ -6,8 +6,8 @@
 
 import type { OptionsOf } from "../options.ts";
 import { declare, number, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const gatedBipolarOptions = declare("make a GatedBipolar probe", {
@@ -34,7 +34,7 @@ export const gatedBipolarOptions = declare("make a GatedBipolar probe", {
 
 export type GatedBipolarOptions = OptionsOf<typeof gatedBipolarOptions>;
 
-export const gatedBipolar: ProbeKind<typeof gatedBipolarOptions.options> = {
+export const gatedBipolar: TrainedKind<typeof gatedBipolarOptions.options> = {
   name: "gated_bipolar",
   options: gatedBipolarOptions.options,
   takes: "sequences",
@@ -52,7 +52,7 @@ export const gatedBipolar: ProbeKind<typeof gatedBipolarOptions.options> = {
  * Projections of every token times the softplus of others; a linear layer gets the largest of each over the tokens
  * that count, and the smallest.
  */
-export class GatedBipolar extends TrainedProbe {
+export class GatedBipolarProbe extends TrainedProbe {
   constructor(options: GatedBipolarOptions = {}) {
     super(gatedBipolar, gatedBipolarOptions.check(options));
   }

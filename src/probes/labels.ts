@@ -53,7 +53,7 @@ export function labelColumns(given: LabelColumns, rows: number, action: string):
 function lookAt(name: string, labels: Labels, rows: number, action: string): LabelColumn {
   if (labels.length !== rows) {
     throw new RangeError(
-      `Cannot ${action}: column "${name}" has ${labels.length} labels, the features have ${rows} rows`,
+      `Cannot ${action}: column "${name}" has ${labels.length} labels, there are ${rows} samples`,
     );
   }
   const values = new Uint8Array(rows);

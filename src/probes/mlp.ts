@@ -7,8 +7,8 @@
 import { uniform } from "../net/initial.ts";
 import { declare, oneOf, whole } from "../options.ts";
 import type { OptionsOf } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { dropoutChoice, trainingChoices } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { dropoutChoice, trainingChoices } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const mlpOptions = declare("make an MLP probe", {
@@ -23,7 +23,7 @@ export const mlpOptions = declare("make an MLP probe", {
 
 export type MlpOptions = OptionsOf<typeof mlpOptions>;
 
-export const mlp: ProbeKind<typeof mlpOptions.options> = {
+export const mlp: TrainedKind<typeof mlpOptions.options> = {
   name: "mlp",
   options: mlpOptions.options,
   takes: "features",
@@ -43,7 +43,7 @@ export const mlp: ProbeKind<typeof mlpOptions.options> = {
  * An MLP over features: a linear layer, ReLU or GELU, another linear layer, trained by AdamW without validation. Given
  * samples of tokens it learns from every token that counts.
  */
-export class Mlp extends TrainedProbe {
+export class MlpProbe extends TrainedProbe {
   constructor(options: MlpOptions = {}) {
     super(mlp, mlpOptions.check(options));
   }

@@ -6,8 +6,8 @@
 
 import type { OptionsOf } from "../options.ts";
 import { declare, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const multimaxOptions = declare("make a MultiMax probe", {
@@ -22,7 +22,7 @@ export const multimaxOptions = declare("make a MultiMax probe", {
 
 export type MultiMaxOptions = OptionsOf<typeof multimaxOptions>;
 
-export const multimax: ProbeKind<typeof multimaxOptions.options> = {
+export const multimax: TrainedKind<typeof multimaxOptions.options> = {
   name: "multimax",
   options: multimaxOptions.options,
   takes: "sequences",
@@ -40,7 +40,7 @@ export const multimax: ProbeKind<typeof multimaxOptions.options> = {
  * Several heads score every token by a hidden layer; the largest score of each head over the tokens that count is
  * what a linear layer gets.
  */
-export class MultiMax extends TrainedProbe {
+export class MultiMaxProbe extends TrainedProbe {
   constructor(options: MultiMaxOptions = {}) {
     super(multimax, multimaxOptions.check(options));
   }

@@ -8,8 +8,8 @@ import { constant, xavierNormal } from "../net/initial.ts";
 import type { Value } from "../net/value.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { sequenceChoices } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { sequenceChoices } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const positionalAttentionOptions = declare("make a PositionalAttention probe", {
@@ -20,7 +20,7 @@ export const positionalAttentionOptions = declare("make a PositionalAttention pr
 
 export type PositionalAttentionOptions = OptionsOf<typeof positionalAttentionOptions>;
 
-export const positionalAttention: ProbeKind<typeof positionalAttentionOptions.options> = {
+export const positionalAttention: TrainedKind<typeof positionalAttentionOptions.options> = {
   name: "positional_attention",
   options: positionalAttentionOptions.options,
   takes: "sequences",
@@ -41,7 +41,7 @@ export const positionalAttention: ProbeKind<typeof positionalAttentionOptions.op
  * Heads attend to tokens as they are, by a linear score and by the place of a token in its sample; their sums and a
  * bias are the logit.
  */
-export class PositionalAttention extends TrainedProbe {
+export class PositionalAttentionProbe extends TrainedProbe {
   constructor(options: PositionalAttentionOptions = {}) {
     super(positionalAttention, positionalAttentionOptions.check(options));
   }

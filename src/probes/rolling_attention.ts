@@ -7,8 +7,8 @@
 import { xavierUniform } from "../net/initial.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const rollingAttentionOptions = declare("make a RollingAttention probe", {
@@ -25,7 +25,7 @@ export const rollingAttentionOptions = declare("make a RollingAttention probe", 
 
 export type RollingAttentionOptions = OptionsOf<typeof rollingAttentionOptions>;
 
-export const rollingAttention: ProbeKind<typeof rollingAttentionOptions.options> = {
+export const rollingAttention: TrainedKind<typeof rollingAttentionOptions.options> = {
   name: "rolling_attention",
   options: rollingAttentionOptions.options,
   takes: "sequences",
@@ -44,10 +44,10 @@ export const rollingAttention: ProbeKind<typeof rollingAttentionOptions.options>
 };
 
 /**
- * {@link SoftAttention} in every window of a sample; a linear layer gets the largest of each head. Windows lie inside
+ * {@link SoftAttentionProbe} in every window of a sample; a linear layer gets the largest of each head. Windows lie inside
  * of their own sample, whatever else is in its batch; a sample that is shorter than a window is one.
  */
-export class RollingAttention extends TrainedProbe {
+export class RollingAttentionProbe extends TrainedProbe {
   constructor(options: RollingAttentionOptions = {}) {
     super(rollingAttention, rollingAttentionOptions.check(options));
   }

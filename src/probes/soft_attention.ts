@@ -7,8 +7,8 @@
 import { xavierUniform } from "../net/initial.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, whole } from "../options.ts";
-import type { ProbeKind } from "./kind.ts";
-import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./kind.ts";
+import type { TrainedKind } from "./trained_kind.ts";
+import { beginSequence, dropoutChoice, sequenceChoices, tokenLayers } from "./trained_kind.ts";
 import { TrainedProbe } from "./trained_probe.ts";
 
 export const softAttentionOptions = declare("make a SoftAttention probe", {
@@ -23,7 +23,7 @@ export const softAttentionOptions = declare("make a SoftAttention probe", {
 
 export type SoftAttentionOptions = OptionsOf<typeof softAttentionOptions>;
 
-export const softAttention: ProbeKind<typeof softAttentionOptions.options> = {
+export const softAttention: TrainedKind<typeof softAttentionOptions.options> = {
   name: "soft_attention",
   options: softAttentionOptions.options,
   takes: "sequences",
@@ -43,7 +43,7 @@ export const softAttention: ProbeKind<typeof softAttentionOptions.options> = {
  * Several heads, each with a softmax of its own over the tokens that count, weigh values of every token; a linear
  * layer gets the sums.
  */
-export class SoftAttention extends TrainedProbe {
+export class SoftAttentionProbe extends TrainedProbe {
   constructor(options: SoftAttentionOptions = {}) {
     super(softAttention, softAttentionOptions.check(options));
   }

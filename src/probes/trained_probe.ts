@@ -9,6 +9,7 @@ import type { RaggedArray } from "../feed/ragged.ts";
 import type { SampleArray } from "../feed/samples.ts";
 import { isRagged, Samples } from "../feed/samples.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { sigmoid } from "../math/classification.ts";
 import { mostRowsOf, PredictionTask } from "../net/prediction_task.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, oneOf, storedOf } from "../options.ts";
@@ -16,11 +17,14 @@ import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Stored } from "../stream/output.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
-import type { ProbeKind, TrainingSettings } from "./kind.ts";
+import type { TrainedKind, TrainingSettings } from "./trained_kind.ts";
+import type { LabelColumn, LabelColumns } from "./labels.ts";
+import { labelColumns } from "./labels.ts";
+import type { ProbePrediction, StoredProbePrediction } from "./predict_task.ts";
 import { ProbeSource } from "./probe_source.ts";
 import { createNet, pieceRowsOf, trainProbes } from "./training.ts";
 
-export const probeFitOptions = declare("fit a probe", {
+export const trainedFitOptions = declare("fit a probe", {
   ...planChoices,
   ...outputChoices,
   /** What labels are of, where an MLP gets samples of tokens. Default `samples`: of all their tokens. */
@@ -32,15 +36,17 @@ export const probeFitOptions = declare("fit a probe", {
 });
 
 /** Options of {@link TrainedProbe.fit}. */
-export type ProbeFitOptions = OptionsOf<typeof probeFitOptions>;
+export type TrainedFitOptions = OptionsOf<typeof trainedFitOptions>;
 
-export const probePredictOptions = declare("predict", { ...planChoices, ...outputChoices });
+export const trainedPredictOptions = declare("predict", { ...planChoices, ...outputChoices });
 
 /** Options of {@link TrainedProbe.predict}. */
-export type ProbePredictOptions = OptionsOf<typeof probePredictOptions>;
+export type TrainedPredictOptions = OptionsOf<typeof trainedPredictOptions>;
 
-/** How a fit went. */
-export interface ProbeFit extends Measured {
+/** How the training of a probe went. */
+export interface TrainedOne {
+  /** Name of its column of labels. */
+  label: string;
   /** Epochs that it ran, and the one, from 1, whose parameters it has. */
   epochs: number;
   bestEpoch: number;
@@ -48,54 +54,51 @@ export interface ProbeFit extends Measured {
   trainingLoss: Float64Array;
   /** `[epochs]`, without what regularises; NaN where nothing validates. */
   validationLoss: Float64Array;
-}
-
-/** What a probe makes of samples. */
-export interface ProbePrediction extends Measured {
-  /** `[samples]`, or `[tokens]`, where those that do not count have 0. */
-  logits: Float32Array;
-  /** 1 / (1 + exp(-logit)), rounded to f32: rank by logits. */
-  probabilities: Float32Array;
-}
-
-/** A {@link ProbePrediction} that is stored. */
-export interface StoredProbePrediction extends Measured {
-  place: string;
-  /** `[samples, 1, 1]`. */
-  logits: ChunkedArray;
-  close(): Promise<void>;
-}
-
-/** Labels of samples: 0 or 1, false or true. */
-export type ProbeLabels = ArrayLike<number | bigint | boolean>;
-
-export interface Learned {
-  features: number;
-  /** One parameter after the other, as torch has them. */
+  /** f32, one parameter after the other, `[out, in]` each. */
   parameters: Float32Array;
 }
 
+/** What a fit of trained probes tells. */
+export interface TrainedFit extends Measured {
+  /** Of every column of labels; `null` where nothing could be learned, for the reason of the same place. */
+  probes: (TrainedOne | null)[];
+  reasons: (string | null)[];
+}
+
+/** A fit that is stored, and the probe that predicts by it. */
+export interface StoredTrainedProbe extends TrainedFit {
+  model: TrainedProbe;
+  place: string;
+  close(): Promise<void>;
+}
+
+/** Probes that have learned, of features of a token. */
+export interface Learned extends Pick<TrainedFit, "probes" | "reasons"> {
+  features: number;
+}
+
+const ACTION = "fit a probe";
 const SAMPLES_A_TURN = 256;
 
 export abstract class TrainedProbe {
-  readonly kind: ProbeKind;
+  readonly kind: TrainedKind;
   /** Its options, with defaults. */
   readonly settings: Readonly<TrainingSettings>;
   #learned: Learned | undefined;
 
-  constructor(kind: ProbeKind, settings: object) {
+  constructor(kind: TrainedKind, settings: object) {
     this.kind = kind;
     this.settings = settings as TrainingSettings;
   }
 
   /**
-   * What it has learned: features of a token, and parameters, f32, one after the other.
+   * What was learned.
    *
    * @throws {RangeError} Before a fit has run.
    */
   get learned(): Learned {
     if (!this.#learned) {
-      throw new RangeError("Cannot use the probe: it is not fitted, run fit() first");
+      throw new RangeError("Cannot use a probe: it is not fitted, run fit() first");
     }
     return this.#learned;
   }
@@ -110,28 +113,37 @@ export abstract class TrainedProbe {
    * Plans a fit. Nothing is read yet.
    *
    * @param data `[samples, features]`, or samples of tokens: only tokens that count are learned from.
-   * @param y 0 or 1 for every sample.
-   * @throws {RangeError} If labels are others, all the same, or not as many as samples; if no token counts.
+   * @param labels 0 and 1, or booleans, of every sample; or several columns of them by their names, which are
+   * learned side by side, and of which one that has a single class gives `null`.
+   * @throws {RangeError} If there are not as many labels as samples, or of one class alone; if no token counts.
    * @throws {BudgetError} If no batch fits the budget.
    */
-  fit(gpu: Gpu, data: SampleArray, y: ProbeLabels, options: ProbeFitOptions = {}): Plan<ProbeFit> {
-    const { out, overwrite, labelsOf, ...choices } = probeFitOptions.check(options);
-    const samples = samplesOf(this.kind, data, "fit a probe");
-    const labels = labelsFor(this.kind, data, samples, y, labelsOf);
-    checkClasses(labels);
+  fit(
+    gpu: Gpu,
+    data: SampleArray,
+    labels: LabelColumns,
+    options: TrainedFitOptions = {},
+  ): Plan<TrainedFit> {
+    const { out, overwrite, labelsOf, ...choices } = trainedFitOptions.check(options);
+    const samples = samplesOf(this.kind, data, ACTION);
+    const columns = columnsFor(this.kind, data, samples, labels, labelsOf);
     return trainProbes(gpu, {
       kind: this.kind,
       samples,
-      members: [{ settings: this.settings, labels }],
+      members: columns.map(({ name, values, reason }) => ({
+        ...{ settings: this.settings, label: name, labels: values },
+        ...(reason !== undefined && { reason }),
+      })),
       seed: this.settings.seed,
       choices,
       out,
       overwrite,
       result: async (stored, measured) => {
-        const [fit] = await readFits(stored);
-        if (fit!.failure) throw new RangeError(`Cannot fit a probe: ${fit!.failure}`);
-        this.learn(fit!.learned);
-        return { ...fit!.told, ...measured };
+        const learned = await readLearned(stored);
+        const { probes: [only], reasons } = learned;
+        if (reasons.length === 1 && !only) throw new RangeError(`Cannot ${ACTION}: ${reasons[0]}`);
+        this.learn(learned);
+        return { probes: learned.probes, reasons, ...measured };
       },
     });
   }
@@ -145,14 +157,14 @@ export abstract class TrainedProbe {
   predict(
     gpu: Gpu,
     data: SampleArray,
-    options: ProbePredictOptions & { out: string },
+    options: TrainedPredictOptions & { out: string },
   ): Plan<StoredProbePrediction>;
   predict(
     gpu: Gpu,
     data: SampleArray,
-    options?: ProbePredictOptions & { out?: never },
+    options?: TrainedPredictOptions & { out?: never },
   ): Plan<ProbePrediction>;
-  predict(gpu: Gpu, data: SampleArray, options: ProbePredictOptions = {}): Plan<unknown> {
+  predict(gpu: Gpu, data: SampleArray, options: TrainedPredictOptions = {}): Plan<unknown> {
     if (this.kind.takes === "features" && isRagged(data)) {
       throw new TypeError(
         `Cannot predict: a probe of features (${this.kind.name}) gets samples of tokens, wanted ` +
@@ -160,17 +172,17 @@ export abstract class TrainedProbe {
       );
     }
     const samples = samplesOf(this.kind, data, "predict");
-    return this.#predict(gpu, samples, options, (logits) => logits);
+    return this.#predict(gpu, samples, options, (values) => values);
   }
 
   /**
-   * Plans predictions of tokens by a probe of features: in memory as large as there are tokens. Tokens that do not
-   * count have logit 0.
+   * Plans predictions of tokens by a probe of features: in memory as large as there are tokens. Of tokens that do not
+   * count logits and probabilities are 0.
    */
   predictTokens(
     gpu: Gpu,
     data: RaggedArray,
-    options: Omit<ProbePredictOptions, "out" | "overwrite"> = {},
+    options: Omit<TrainedPredictOptions, "out" | "overwrite"> = {},
   ): Plan<ProbePrediction> {
     if (this.kind.takes !== "features") {
       throw new TypeError(
@@ -179,9 +191,11 @@ export abstract class TrainedProbe {
       );
     }
     const samples = samplesOf(this.kind, data, "predict tokens");
-    return this.#predict(gpu, samples, options, (logits) => {
-      const all = new Float32Array(data.rows.shape[0]!);
-      logits.forEach((logit, i) => all[samples.rowOf(i)] = logit);
+    return this.#predict(gpu, samples, options, (values, probes) => {
+      const all = new Float32Array(data.rows.shape[0]! * probes);
+      for (let i = 0; i < values.length; i++) {
+        all[samples.rowOf(Math.floor(i / probes)) * probes + i % probes] = values[i]!;
+      }
       return all;
     }) as Plan<ProbePrediction>;
   }
@@ -189,30 +203,38 @@ export abstract class TrainedProbe {
   #predict(
     gpu: Gpu,
     samples: Samples,
-    options: ProbePredictOptions,
-    place: (logits: Float32Array) => Float32Array,
+    options: TrainedPredictOptions,
+    place: (values: Float32Array, probes: number) => Float32Array,
   ): Plan<unknown> {
-    const { out, overwrite, ...choices } = probePredictOptions.check(options);
-    const { features, parameters } = this.learned;
+    const { out, overwrite, ...choices } = trainedPredictOptions.check(options);
+    const { features, probes } = this.learned;
     if (samples.features !== features) {
       throw new RangeError(
         `Cannot predict: samples have ${samples.features} features, the probe was fitted on ${features}`,
       );
     }
     const turns = turnsOf(this.kind, samples);
-    const { net, logits } = createNet(this.kind, this.settings, { features, seeds: [0], ...turns });
+    const seeds = probes.map(() => 0);
+    const { net, logits } = createNet(this.kind, this.settings, { features, seeds, ...turns });
+    const missing = probes.map((probe) => probe === null);
+    const parameters = new Float32Array(net.nets * net.stride);
+    probes.forEach((probe, k) => {
+      if (probe) parameters.set(net.pack(probe.parameters), k * net.stride);
+    });
     const settings = storedOf(this.kind.options, this.settings);
     const task = new PredictionTask({
       name: `predict ${this.kind.name}`,
       net,
       value: logits,
       says: "logits",
-      parameters: () => net.pack(parameters),
+      derived: { name: "probabilities", of: sigmoid },
+      missing,
+      parameters: () => parameters,
       source: new ProbeSource(samples, net, {}),
       samples: samples.count,
       turns,
       identity: {
-        facts: [this.kind.name, settings, features, samples.count, samples.array.dtype],
+        facts: [this.kind.name, settings, features, missing, samples.count, samples.array.dtype],
         arrays: [parameters],
       },
       output: {
@@ -225,23 +247,36 @@ export abstract class TrainedProbe {
       },
       result: async (stored, measured): Promise<ProbePrediction | StoredProbePrediction> => {
         if (stored.place !== undefined) {
-          const logits = await stored.open("logits");
-          return { place: stored.place, logits, close: () => logits.close(), ...measured };
+          return { ...await openAll(stored, ["logits", "probabilities"]), ...measured };
         }
-        const own = place(await stored.read("logits") as Float32Array);
-        return { logits: own, probabilities: own.map(probability), ...measured };
+        const own = async (name: string) =>
+          place(await stored.read(name) as Float32Array, net.nets);
+        return {
+          logits: await own("logits"),
+          probabilities: await own("probabilities"),
+          ...measured,
+        };
       },
     });
     return new Plan(gpu, task, choices);
   }
 }
 
-function probability(logit: number): number {
-  return logit >= 0 ? 1 / (1 + Math.exp(-logit)) : Math.exp(logit) / (1 + Math.exp(logit));
+/** Opens arrays that close together. */
+async function openAll<Name extends string>(stored: Stored, names: readonly Name[]) {
+  const arrays = await Promise.all(names.map((name) => stored.open(name)));
+  const byName = Object.fromEntries(names.map((name, i) => [name, arrays[i]!]));
+  return {
+    ...byName as Record<Name, ChunkedArray>,
+    place: stored.place!,
+    async close() {
+      for (const array of arrays) await array.close();
+    },
+  };
 }
 
 /** Samples as a kind of probe takes them. */
-export function samplesOf(kind: ProbeKind, data: SampleArray, action: string): Samples {
+export function samplesOf(kind: TrainedKind, data: SampleArray, action: string): Samples {
   if (kind.takes === "features") return new Samples(data, { action, unit: "each" });
   if (!isRagged(data)) {
     throw new TypeError(
@@ -253,7 +288,7 @@ export function samplesOf(kind: ProbeKind, data: SampleArray, action: string): S
 }
 
 /** Samples that a net takes at once. */
-function turnsOf(kind: ProbeKind, samples: Samples): { samples: number; rows: number } {
+function turnsOf(kind: TrainedKind, samples: Samples): { samples: number; rows: number } {
   if (kind.takes === "features") return { samples: SAMPLES_A_TURN, rows: 0 };
   const starts = Float64Array.from({ length: samples.count + 1 }, (_, i) => samples.startOf(i));
   const most = pieceRowsOf(samples.features);
@@ -262,81 +297,61 @@ function turnsOf(kind: ProbeKind, samples: Samples): { samples: number; rows: nu
   return { samples: count, rows: mostRowsOf(starts, count) };
 }
 
-/** Labels of what a probe learns from. */
-export function labelsFor(
-  kind: ProbeKind,
+/** Columns of labels of what a probe learns from. */
+function columnsFor(
+  kind: TrainedKind,
   data: SampleArray,
   samples: Samples,
-  y: ProbeLabels,
+  given: LabelColumns,
   labelsOf: "samples" | "tokens",
-): Uint8Array {
+): LabelColumn[] {
   const ofTokens = labelsOf === "tokens";
   if (ofTokens && (kind.takes === "sequences" || !isRagged(data))) {
     throw new TypeError(
-      `Cannot fit a probe: labelsOf is "tokens" for ${
+      `Cannot ${ACTION}: labelsOf is "tokens" for ${
         isRagged(data) ? `a probe of sequences (${kind.name})` : "rows of features"
       }, wanted "samples"`,
     );
   }
-  const wanted = !isRagged(data) || ofTokens ? samples.array.shape[0]! : data.offsets.length - 1;
-  if (y.length !== wanted) {
-    throw new RangeError(
-      `Cannot fit a probe: y has ${y.length} labels, wanted one for each of the ${wanted} ` +
-        (ofTokens ? "tokens" : "samples"),
-    );
-  }
-  const given = Uint8Array.from({ length: wanted }, (_, i) => labelOf(y[i]!, i));
-  if (kind.takes === "sequences" || !isRagged(data)) return given;
-  return Uint8Array.from({ length: samples.count }, (_, i) => {
-    const row = samples.rowOf(i);
-    return given[ofTokens ? row : samples.textOf(row)]!;
-  });
-}
-
-function labelOf(label: number | bigint | boolean, i: number): number {
-  const value = Number(label);
-  if (value === 0 || value === 1) return value;
-  throw new RangeError(`Cannot fit a probe: label ${i} is ${label}, wanted 0 or 1`);
-}
-
-/** Why labels cannot be learned, if they cannot. */
-export function classProblem(labels: Uint8Array): string | undefined {
-  const [first] = labels;
-  return labels.some((label) => label !== first)
-    ? undefined
-    : `all ${labels.length} labels are ${first}, wanted some of 0 and some of 1`;
-}
-
-function checkClasses(labels: Uint8Array): void {
-  const problem = classProblem(labels);
-  if (problem) throw new RangeError(`Cannot fit a probe: ${problem}`);
+  const count = !isRagged(data) || ofTokens ? samples.array.shape[0]! : data.offsets.length - 1;
+  const columns = labelColumns(given, count, ACTION);
+  if (kind.takes === "sequences" || !isRagged(data)) return columns;
+  // of a text, all tokens have its label
+  return columns.map((column) => ({
+    ...column,
+    values: Uint8Array.from({ length: samples.count }, (_, i) => {
+      const row = samples.rowOf(i);
+      return column.values[ofTokens ? row : samples.textOf(row)]!;
+    }),
+  }));
 }
 
 /** What a stored fit says of its probes. */
-export interface ProbeAttributes {
+export interface TrainedAttributes {
   /** Name of their kind. */
   probe: string;
   features: number;
-  /** Of every probe, by their names in stores. */
-  options: Record<string, unknown>[];
+  /** By their names in stores, and those that probes side by side may differ in. */
+  options: Record<string, unknown>;
+  members: Record<string, unknown>[];
+  labels: string[];
+  reasons: (string | null)[];
   /** Names of parameters, in their order. */
   parameters: string[];
   validates: boolean;
 }
 
 /** What each of the probes of a stored fit has learned, or why it has not. */
-export async function readFits(
-  stored: Stored,
-): Promise<{ told: Omit<ProbeFit, keyof Measured>; learned: Learned; failure?: string }[]> {
-  const { features, options, validates, parameters: names } = stored
-    .attributes as unknown as ProbeAttributes;
-  const nets = options.length;
+export async function readLearned(stored: Stored): Promise<Learned> {
+  const attributes = stored.attributes as unknown as TrainedAttributes;
+  const { features, labels, validates, parameters: names } = attributes;
+  const nets = labels.length;
   const parts: Float32Array[] = [];
   for (const name of names) parts.push(await stored.read(name) as Float32Array);
   const [training, validation, epochs, best] = await Promise.all(
     ["training_loss", "validation_loss", "epochs", "best_epoch"].map((name) => stored.read(name)),
   ) as [Float64Array, Float64Array, Int32Array, Int32Array];
-  return options.map((_, k) => {
+  const fits = labels.map((label, k): { probe: TrainedOne; reason: string | null } => {
     const cut = <List extends Float32Array | Float64Array>(list: List, count: number) => {
       const each = list.length / nets;
       return list.slice(k * each, k * each + count) as List;
@@ -350,18 +365,21 @@ export async function readFits(
       parameters.set(cut(part, part.length / nets), at);
       at += part.length / nets;
     }
-    const lost = trainingLoss.findIndex((loss) => !Number.isFinite(loss));
     const judged = validates ? validationLoss[bestEpoch - 1]! : trainingLoss.at(-1)!;
     const isWhole = Number.isFinite(judged) && parameters.every(Number.isFinite);
+    const lost = trainingLoss.findIndex((loss) => !Number.isFinite(loss));
+    const [loss, epoch] = lost < 0 ? [judged, epochs[k]!] : [trainingLoss[lost]!, lost + 1];
     return {
-      told: { epochs: epochs[k]!, bestEpoch, trainingLoss, validationLoss },
-      learned: { features, parameters },
-      ...(!isWhole && {
-        failure: `the loss is ${lost < 0 ? judged : trainingLoss[lost]} in epoch ` +
-          `${
-            (lost < 0 ? epochs[k]! - 1 : lost) + 1
-          }, wanted finite numbers: a lower learningRate may give them`,
-      }),
+      probe: { label, epochs: epochs[k]!, bestEpoch, trainingLoss, validationLoss, parameters },
+      reason: attributes.reasons[k] ??
+        (isWhole
+          ? null
+          : `the loss is ${loss} in epoch ${epoch}, wanted finite numbers: a lower learningRate may give them`),
     };
   });
+  return {
+    features,
+    probes: fits.map(({ probe, reason }) => reason === null ? probe : null),
+    reasons: fits.map(({ reason }) => reason),
+  };
 }

@@ -19,11 +19,11 @@ import type { PlanChoices } from "../stream/choices.ts";
 import type { Stored } from "../stream/output.ts";
 import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
-import type { ProbeKind, TrainingSettings } from "./kind.ts";
+import type { TrainedKind, TrainingSettings } from "./trained_kind.ts";
 import { ProbeSource } from "./probe_source.ts";
 
 /** What stored probes are. */
-export const PROBE_FORMAT = { kind: "probe", formatVersion: 1 } as const;
+export const TRAINED_FORMAT = { kind: "probe.trained", formatVersion: 1 } as const;
 
 /** Rows that the device takes at once: few enough for its buffers, and the same on every machine. */
 const PIECE_ROWS = 4096;
@@ -34,12 +34,16 @@ const STREAM = 0xbe91;
 /** One of the probes that learn side by side. */
 export interface Member {
   settings: TrainingSettings;
+  /** Name of its column of labels. */
+  label: string;
   /** By sample: 0 or 1. */
   labels: Uint8Array;
+  /** Why it cannot be learned, if so: its result is not taken for one. */
+  reason?: string;
 }
 
 export interface TrainOptions<Result> {
-  kind: ProbeKind;
+  kind: TrainedKind;
   samples: Samples;
   /** Alike in all but labels, learning rate, decay and seed. */
   members: readonly Member[];
@@ -57,7 +61,7 @@ export function pieceRowsOf(features: number): number {
 
 /** A net of a kind of probe, and its logits. */
 export function createNet(
-  kind: ProbeKind,
+  kind: TrainedKind,
   settings: TrainingSettings,
   { features, seeds, samples, rows }: {
     features: number;
@@ -132,18 +136,26 @@ export function trainProbes<Result>(gpu: Gpu, options: TrainOptions<Result>): Pl
       epochs,
       patience,
       identity: {
-        facts: [kind.name, stored, seed, samples.features, samples.count, samples.array.dtype],
+        facts: [
+          ...[kind.name, stored, seed, members.map(({ label }) => label)],
+          ...[samples.features, samples.count, samples.array.dtype],
+        ],
         arrays: labels,
       },
       output: {
-        ...PROBE_FORMAT,
+        ...TRAINED_FORMAT,
         place: out,
         overwrite,
         adapter: gpu.adapter.name,
         attributes: {
           probe: kind.name,
           features: samples.features,
-          options: stored,
+          options: stored[0],
+          members: stored.map(({ learning_rate, weight_decay, seed }) => ({
+            ...{ learning_rate, weight_decay, seed },
+          })),
+          labels: members.map(({ label }) => label),
+          reasons: members.map(({ reason = null }) => reason),
           validates: batches.rows > batches.trainingRows,
           parameters: net.parameters.map(({ name }) => name),
         },

@@ -83,6 +83,25 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     },
   },
   "new MassMeanProbe()": { call: (options) => new sluice.MassMeanProbe(options) },
+  "new MlpProbe()": { call: (options) => new sluice.MlpProbe(options) },
+  "new AttentionProbe()": { call: (options) => new sluice.AttentionProbe(options) },
+  "new MultiMaxProbe()": { call: (options) => new sluice.MultiMaxProbe(options) },
+  "new GatedBipolarProbe()": { call: (options) => new sluice.GatedBipolarProbe(options) },
+  "new SoftAttentionProbe()": { call: (options) => new sluice.SoftAttentionProbe(options) },
+  "new RollingAttentionProbe()": { call: (options) => new sluice.RollingAttentionProbe(options) },
+  "new PositionalAttentionProbe()": {
+    call: (options) => new sluice.PositionalAttentionProbe(options),
+  },
+  "MlpProbe.fit()": {
+    call: (options) => new sluice.MlpProbe().fit(gpu(), rows, classes, options),
+  },
+  "MlpProbe.predict()": {
+    call: async (options) => {
+      const probe = new sluice.MlpProbe({ hidden: 2, epochs: 1 });
+      await probe.fit(gpu(), rows, classes).run();
+      probe.predict(gpu(), rows, options);
+    },
+  },
   "metrics.bootstrap()": {
     call: (options) => sluice.metrics.bootstrap([0, 1], [1, 2], sluice.metrics.auroc, options),
   },

@@ -133,7 +133,7 @@ describe("a logistic probe", () => {
       new LogisticProbe().fit(gpu(), fromTypedArray(values, shape), labels);
     const rows = Float32Array.from({ length: 12 }, (_, i) => i % 5);
     expect(() => fit(rows, [6, 2], [0, 1, 0])).toThrow(
-      'column "label" has 3 labels, the features have 6 rows',
+      'column "label" has 3 labels, there are 6 samples',
     );
     expect(() => fit(rows, [6, 2], [0, 1, 0, 2, 1, 1])).toThrow('label 3 of column "label" is 2');
     expect(() => fit(rows, [6, 2], [1, 1, 1, 1, 1, 1])).toThrow("all 6 labels are 1, wanted");

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { attention, attentionOptions } from "../../src/probes/attention.ts";
 import { gatedBipolar, gatedBipolarOptions } from "../../src/probes/gated_bipolar.ts";
-import type { ProbeKind, TrainingSettings } from "../../src/probes/kind.ts";
+import type { TrainedKind, TrainingSettings } from "../../src/probes/trained_kind.ts";
 import { mlp, mlpOptions } from "../../src/probes/mlp.ts";
 import { multimax, multimaxOptions } from "../../src/probes/multimax.ts";
 import {
@@ -24,7 +24,7 @@ import { sharedDataMissing, sharedJson } from "../support/shared_data.ts";
 const gpu = useGpu();
 
 // no options but those that twins know by other names
-const KINDS: Record<ProbeName, (sizes: Sizes) => { kind: ProbeKind; settings: object }> = {
+const KINDS: Record<ProbeName, (sizes: Sizes) => { kind: TrainedKind; settings: object }> = {
   mlp: ({ hidden, gelu }) => ({
     kind: mlp,
     settings: mlpOptions.check({ hidden, activation: gelu ? "gelu" : "relu" }),

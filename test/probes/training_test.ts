@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
+import { open } from "../../src/open.ts";
 import type { RaggedArray } from "../../src/feed/ragged.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchesByLength } from "../../src/net/batches.ts";
-import { Attention } from "../../src/probes/attention.ts";
-import { GatedBipolar } from "../../src/probes/gated_bipolar.ts";
-import { Mlp } from "../../src/probes/mlp.ts";
-import { MultiMax, multimax, multimaxOptions } from "../../src/probes/multimax.ts";
-import { PositionalAttention } from "../../src/probes/positional_attention.ts";
-import { RollingAttention } from "../../src/probes/rolling_attention.ts";
-import { SoftAttention } from "../../src/probes/soft_attention.ts";
-import type { ProbeFit, TrainedProbe } from "../../src/probes/trained_probe.ts";
-import { readFits, samplesOf } from "../../src/probes/trained_probe.ts";
+import { AttentionProbe } from "../../src/probes/attention.ts";
+import { GatedBipolarProbe } from "../../src/probes/gated_bipolar.ts";
+import { MlpProbe } from "../../src/probes/mlp.ts";
+import { multimax, multimaxOptions, MultiMaxProbe } from "../../src/probes/multimax.ts";
+import { PositionalAttentionProbe } from "../../src/probes/positional_attention.ts";
+import { RollingAttentionProbe } from "../../src/probes/rolling_attention.ts";
+import { SoftAttentionProbe } from "../../src/probes/soft_attention.ts";
+import type { TrainedFit, TrainedProbe } from "../../src/probes/trained_probe.ts";
+import { readLearned, samplesOf } from "../../src/probes/trained_probe.ts";
 import { trainProbes } from "../../src/probes/training.ts";
 import { AdamW, Tape } from "../reference/probe_layers.ts";
 import { batchOf, createProbe, flat, lossOf } from "../reference/probes.ts";
@@ -73,21 +74,21 @@ function auroc(logits: ArrayLike<number>, y: ArrayLike<number>): number {
 describe("probes that learn", () => {
   const own = { learningRate: 0.02, hidden: 8, epochs: 12 };
   const probes: Record<string, () => TrainedProbe> = {
-    Attention: () => new Attention(own),
-    MultiMax: () => new MultiMax({ ...own, heads: 3 }),
-    GatedBipolar: () => new GatedBipolar({ ...own, gates: 4 }),
-    SoftAttention: () => new SoftAttention({ ...own, heads: 3 }),
-    RollingAttention: () => new RollingAttention({ ...own, heads: 3, window: 3 }),
+    Attention: () => new AttentionProbe(own),
+    MultiMax: () => new MultiMaxProbe({ ...own, heads: 3 }),
+    GatedBipolar: () => new GatedBipolarProbe({ ...own, gates: 4 }),
+    SoftAttention: () => new SoftAttentionProbe({ ...own, heads: 3 }),
+    RollingAttention: () => new RollingAttentionProbe({ ...own, heads: 3, window: 3 }),
     PositionalAttention: () =>
-      new PositionalAttention({ learningRate: 0.02, epochs: 12, heads: 3 }),
+      new PositionalAttentionProbe({ learningRate: 0.02, epochs: 12, heads: 3 }),
   };
   for (const [name, create] of Object.entries(probes)) {
     it(`${name} tells texts apart that it has not seen`, async () => {
       const { data, y } = texts(60);
       const probe = create();
-      const fit = await probe.fit(gpu(), data, y).run();
-      expect(fit.bestEpoch).toBeLessThanOrEqual(fit.epochs);
-      expect(fit.trainingLoss.length).toBe(fit.epochs);
+      const { probes: [fit] } = await probe.fit(gpu(), data, y).run();
+      expect(fit!.bestEpoch).toBeLessThanOrEqual(fit!.epochs);
+      expect(fit!.trainingLoss.length).toBe(fit!.epochs);
       const unseen = texts(40, 77);
       const { logits, probabilities } = await probe.predict(gpu(), unseen.data).run();
       expect(auroc(logits, unseen.y)).toBeGreaterThan(0.99);
@@ -97,7 +98,7 @@ describe("probes that learn", () => {
 
   it("Mlp tells rows and tokens apart", async () => {
     const { data, y } = rows(100);
-    const probe = new Mlp({ hidden: 8, epochs: 12, learningRate: 0.02 });
+    const probe = new MlpProbe({ hidden: 8, epochs: 12, learningRate: 0.02 });
     await probe.fit(gpu(), data, y).run();
     const unseen = rows(40, 78);
     const { logits } = await probe.predict(gpu(), unseen.data).run();
@@ -117,7 +118,7 @@ describe("probes that learn", () => {
       (_, row) =>
         tokens.y[offsets.findIndex((offset, i) => row >= offset && row < offsets[i + 1]!)]!,
     );
-    const again = new Mlp({ hidden: 8, epochs: 12, learningRate: 0.02 });
+    const again = new MlpProbe({ hidden: 8, epochs: 12, learningRate: 0.02 });
     await again.fit(gpu(), tokens.data, labels, { labelsOf: "tokens" }).run();
     expect((await again.predictTokens(gpu(), tokens.data).run()).logits).toEqual(all);
   });
@@ -141,10 +142,10 @@ describe("training", () => {
     return await trainProbes(device, {
       kind: multimax,
       samples,
-      members: own.map((settings, k) => ({ settings, labels: labels[k]! })),
+      members: own.map((settings, k) => ({ settings, label: "label", labels: labels[k]! })),
       seed: 3,
       choices: {},
-      result: async (stored) => await readFits(stored),
+      result: async (stored) => (await readLearned(stored)).probes,
     }).run();
   }
 
@@ -155,7 +156,7 @@ describe("training", () => {
     const still = { ...settings, learningRate: 1e-30, weightDecay: 0, epochs: 1 };
     const [begun] = await trained([still], [y]);
     const sizes = { features: FEATURES, hidden: 5, heads: 2 };
-    const model = createProbe("multimax", sizes, begun!.learned.parameters);
+    const model = createProbe("multimax", sizes, begun!.parameters);
     const lengthOf = (sample: number) => data.offsets[sample + 1]! - data.offsets[sample]!;
     const batches = batchesByLength(40, {
       ...{ seed: 3, batchSamples: 8, accumulate: 2, validationShare: 0.2, lengthOf },
@@ -193,13 +194,11 @@ describe("training", () => {
       } else if (epoch + 1 - bestEpoch >= settings.patience) break;
     }
     expect(validation.length).toBeLessThan(30);
-    expect([own!.told.epochs, own!.told.bestEpoch]).toEqual([validation.length, bestEpoch]);
-    own!.told.validationLoss.forEach((loss, i) =>
+    expect([own!.epochs, own!.bestEpoch]).toEqual([validation.length, bestEpoch]);
+    own!.validationLoss.forEach((loss, i) =>
       expect(Math.abs(loss - validation[i]!)).toBeLessThan(1e-4)
     );
-    own!.learned.parameters.forEach((value, i) =>
-      expect(Math.abs(value - best[i]!)).toBeLessThan(1e-3)
-    );
+    own!.parameters.forEach((value, i) => expect(Math.abs(value - best[i]!)).toBeLessThan(1e-3));
   });
 
   it("gives probes side by side the bits that each has alone, and stops each by itself", async () => {
@@ -213,7 +212,7 @@ describe("training", () => {
     ];
     const labels = [y, other, y];
     const together = await trained(own, labels);
-    expect(new Set(together.map(({ told }) => told.epochs)).size).toBeGreaterThan(1);
+    expect(new Set(together.map((one) => one!.epochs)).size).toBeGreaterThan(1);
     for (const [k, one] of own.entries()) {
       const [alone] = await trained([one], [labels[k]!]);
       expect(together[k]).toEqual(alone);
@@ -223,45 +222,39 @@ describe("training", () => {
   it("goes on from any moment, in other tiles, with the same bits", async () => {
     const { data, y } = noisy();
     const create = () =>
-      new MultiMax({ ...settings, accumulate: 2, dropout: 0.2, epochs: 6, patience: 6 });
-    const { projectedBytes: _, peakBytes: _peak, seconds: _seconds, ...wanted } = await create()
-      .fit(gpu(), data, y).run();
-    const parameters = async (probe: TrainedProbe) => probe.learned.parameters;
-    const first = create();
-    await first.fit(gpu(), data, y, { tileRows: 2 }).run();
+      new MultiMaxProbe({ ...settings, accumulate: 2, dropout: 0.2, epochs: 4, patience: 6 });
+    const { probes: wanted } = await create().fit(gpu(), data, y, { tileRows: 2 }).run();
+    const small = await openGpu({ budget: "8 MiB" });
     const restore = paceStates();
     const moments = seeded(4);
     let resumptions = 0;
     try {
-      for (let i = 0; i < cases(3, 10); i++) {
+      for (let i = 0; i < cases(2, 10); i++) {
         const out = `memory:killed-training-${i}`;
-        let left = 1 + Math.floor(30 * moments());
-        let fit: ProbeFit | undefined;
+        let left = 1 + Math.floor(20 * moments());
+        let fit: TrainedFit | undefined;
         for (let attempt = 0; !fit; attempt++) {
           const cancel = new AbortController();
-          const device = await openGpu({ budget: attempt % 2 ? "8 MiB" : "64 MiB" });
-          const probe = create();
+          const choices = { out, tileRows: 1 + (i + attempt) % 4 };
+          const device = attempt % 2 ? small : gpu();
           try {
-            fit = await probe.fit(device, data, y, { out, tileRows: 1 + (i + attempt) % 4 }).run({
+            fit = await create().fit(device, data, y, choices).run({
               signal: cancel.signal,
               onProgress: () => {
                 if (left-- === 0) cancel.abort(new Error("killed"));
               },
             });
             if (fit.resumed) resumptions++;
-            const { epochs, bestEpoch, trainingLoss, validationLoss } = fit;
-            expect({ epochs, bestEpoch, trainingLoss, validationLoss }).toEqual(wanted);
-            expect(await parameters(probe)).toEqual(await parameters(first));
+            expect(fit.probes).toEqual(wanted);
           } catch (error) {
             expect((error as Error).message).toBe("killed");
             left = attempt < 2 ? 4 : Infinity;
-          } finally {
-            device.close();
           }
         }
       }
     } finally {
       restore();
+      small.close();
     }
     expect(resumptions).toBeGreaterThan(0);
   });
@@ -278,11 +271,41 @@ describe("training", () => {
     const values = Float32Array.from({ length: offsets[8]! * 2 }, () => random() - 0.5);
     const data = { rows: fromTypedArray(values, [offsets[8]!, 2]), offsets };
     const y = Uint8Array.of(0, 1, 0, 1, 0, 1, 0, 1);
-    const probe = new MultiMax({ hidden: 2, heads: 1, epochs: 1, dropout: 0 });
-    const fit = await probe.fit(gpu(), data, y).run();
-    expect(fit.trainingLoss[0]).toBeGreaterThan(0.5);
-    expect(fit.trainingLoss[0]).toBeLessThan(0.9);
+    const probe = new MultiMaxProbe({ hidden: 2, heads: 1, epochs: 1, dropout: 0 });
+    const { probes: [fit] } = await probe.fit(gpu(), data, y).run();
+    expect(fit!.trainingLoss[0]).toBeGreaterThan(0.5);
+    expect(fit!.trainingLoss[0]).toBeLessThan(0.9);
     expect((await probe.predict(gpu(), data).run()).logits.length).toBe(8);
+  });
+});
+
+describe("several columns of labels", () => {
+  const { data, y } = texts(30);
+  const columns = { first: y, same: new Uint8Array(30), other: y.map((label) => 1 - label) };
+
+  it("are learned side by side, and one of a single class leaves the others alone", async () => {
+    const create = () => new AttentionProbe({ hidden: 4, epochs: 3 });
+    const out = "memory:several-columns";
+    const probe = create();
+    const { probes, reasons } = await probe.fit(gpu(), data, columns, { out }).run();
+    expect(reasons).toEqual([null, "all 30 labels are 0", null]);
+    const { probes: [first] } = await create().fit(gpu(), data, y).run();
+    expect(probes.map((one) => one?.label)).toEqual(["first", undefined, "other"]);
+    expect(probes[0]!.parameters).toEqual(first!.parameters);
+    const { logits } = await probe.predict(gpu(), data).run();
+    expect(logits.length).toBe(90);
+    logits.forEach((logit, i) => expect(Number.isNaN(logit)).toBe(i % 3 === 1));
+
+    const opened = await open(out);
+    if (opened.kind !== "probe") throw new Error(opened.kind);
+    expect([opened.probes, opened.reasons]).toEqual([probes, reasons]);
+    const model = opened.model as AttentionProbe;
+    expect(model.settings).toEqual(probe.settings);
+    expect((await model.predict(gpu(), data).run()).logits).toEqual(logits);
+    const stored = await model.predict(gpu(), data, { out: "memory:several-logits" }).run();
+    expect(stored.logits.shape).toEqual([30, 3]);
+    expect(await stored.logits.read(0, 30)).toEqual(logits);
+    await stored.close();
   });
 });
 
@@ -291,9 +314,9 @@ describe("predictions", () => {
     const { data, y } = texts(30);
     for (
       const create of [
-        () => new RollingAttention({ hidden: 4, heads: 2, window: 3, epochs: 1 }),
-        () => new PositionalAttention({ heads: 2, epochs: 1 }),
-        () => new Attention({ hidden: 4, epochs: 1 }),
+        () => new RollingAttentionProbe({ hidden: 4, heads: 2, window: 3, epochs: 1 }),
+        () => new PositionalAttentionProbe({ heads: 2, epochs: 1 }),
+        () => new AttentionProbe({ hidden: 4, epochs: 1 }),
       ]
     ) {
       const probe = create();
@@ -320,17 +343,17 @@ describe("predictions", () => {
 
 describe("what cannot be learned", () => {
   const { data, y } = texts(10);
-  const probe = () => new MultiMax({ hidden: 2, heads: 1, epochs: 2 });
+  const probe = () => new MultiMaxProbe({ hidden: 2, heads: 1, epochs: 2 });
 
   it("is refused before anything is read", () => {
     expect(() => probe().fit(gpu(), data, new Uint8Array(10))).toThrow(
-      "Cannot fit a probe: all 10 labels are 0, wanted some of 0 and some of 1",
+      "Cannot fit a probe: all 10 labels are 0, wanted two rows and both classes",
     );
     expect(() => probe().fit(gpu(), data, y.subarray(1))).toThrow(
-      "Cannot fit a probe: y has 9 labels, wanted one for each of the 10 samples",
+      'Cannot fit a probe: column "label" has 9 labels, there are 10 samples',
     );
     expect(() => probe().fit(gpu(), data, [...y].fill(3, 2, 3))).toThrow(
-      "Cannot fit a probe: label 2 is 3, wanted 0 or 1",
+      'Cannot fit a probe: label 2 of column "label" is 3, wanted 0 or 1',
     );
     expect(() => probe().fit(gpu(), { ...data, detected: data.detected!.map(() => 0) }, y)).toThrow(
       "the mask detects none of the",
@@ -339,9 +362,9 @@ describe("what cannot be learned", () => {
       "Cannot fit a probe: a probe of sequences (multimax) gets rows of features, wanted samples of tokens",
     );
     expect(() => probe().predict(gpu(), data)).toThrow(
-      "Cannot use the probe: it is not fitted, run fit() first",
+      "Cannot use a probe: it is not fitted, run fit() first",
     );
-    expect(() => new Mlp().predict(gpu(), data)).toThrow("predictTokens() takes tokens");
+    expect(() => new MlpProbe().predict(gpu(), data)).toThrow("predictTokens() takes tokens");
     expect(() => probe().fit(gpu(), data, y, { labelsOf: "tokens" })).toThrow('wanted "samples"');
   });
 
@@ -363,7 +386,7 @@ describe("what cannot be learned", () => {
   });
 
   it("is said where losses grow beyond numbers", async () => {
-    const wild = new Mlp({ hidden: 4, epochs: 3, learningRate: 1e30 });
+    const wild = new MlpProbe({ hidden: 4, epochs: 3, learningRate: 1e30 });
     await expect(wild.fit(gpu(), rows(40).data, rows(40).y).run()).rejects.toThrow(
       /Cannot fit a probe: the loss is (NaN|Infinity) in epoch \d, wanted finite numbers: a lower learningRate/,
     );

@@ -49,6 +49,14 @@ import {
   probeFitOptions,
   probePredictOptions,
 } from "../../src/probes/logistic_options.ts";
+import { mlpOptions } from "../../src/probes/mlp.ts";
+import { attentionOptions } from "../../src/probes/attention.ts";
+import { multimaxOptions } from "../../src/probes/multimax.ts";
+import { gatedBipolarOptions } from "../../src/probes/gated_bipolar.ts";
+import { softAttentionOptions } from "../../src/probes/soft_attention.ts";
+import { rollingAttentionOptions } from "../../src/probes/rolling_attention.ts";
+import { positionalAttentionOptions } from "../../src/probes/positional_attention.ts";
+import { trainedFitOptions, trainedPredictOptions } from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { windowOptions } from "../../src/windows/windows.ts";
@@ -74,6 +82,15 @@ export const DECLARATIONS = {
   "LogisticProbe.fit()": probeFitOptions,
   "LogisticProbe.predict()": probePredictOptions,
   "new MassMeanProbe()": massMeanOptions,
+  "new MlpProbe()": mlpOptions,
+  "new AttentionProbe()": attentionOptions,
+  "new MultiMaxProbe()": multimaxOptions,
+  "new GatedBipolarProbe()": gatedBipolarOptions,
+  "new SoftAttentionProbe()": softAttentionOptions,
+  "new RollingAttentionProbe()": rollingAttentionOptions,
+  "new PositionalAttentionProbe()": positionalAttentionOptions,
+  "MlpProbe.fit()": trainedFitOptions,
+  "MlpProbe.predict()": trainedPredictOptions,
   "metrics.bootstrap()": bootstrapOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,

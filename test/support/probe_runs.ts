@@ -6,7 +6,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import type { Batches } from "../../src/net/batches.ts";
 import { PredictionTask } from "../../src/net/prediction_task.ts";
 import { TrainingTask } from "../../src/net/training_task.ts";
-import type { ProbeKind, TrainingSettings } from "../../src/probes/kind.ts";
+import type { TrainedKind, TrainingSettings } from "../../src/probes/trained_kind.ts";
 import { ProbeSource } from "../../src/probes/probe_source.ts";
 import { samplesOf } from "../../src/probes/trained_probe.ts";
 import { createNet } from "../../src/probes/training.ts";
@@ -15,7 +15,7 @@ import type { Shapes } from "../reference/probes.ts";
 import { taskOf } from "./task.ts";
 
 export interface ProbeRun {
-  kind: ProbeKind;
+  kind: TrainedKind;
   settings: TrainingSettings;
   data: SampleArray;
   labels: ArrayLike<number>;

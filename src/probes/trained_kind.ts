@@ -85,7 +85,7 @@ export type TrainingSettings =
   & CheckedOf<ReturnType<typeof trainingChoices>>
   & Partial<CheckedOf<ReturnType<typeof sequenceChoices>>>;
 
-export interface ProbeKind<Own extends Options = Options> {
+export interface TrainedKind<Own extends Options = Options> {
   /** Of stores and tables. */
   readonly name: string;
   readonly options: Own;
