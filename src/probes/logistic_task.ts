@@ -19,6 +19,7 @@ import {
   componentSweeps,
   isWhole,
 } from "./components.ts";
+import { Turns } from "../turns.ts";
 import type { DescentProblem } from "./descent.ts";
 import { Descent, descentHeld, STATUS } from "./descent.ts";
 import type { LabelColumn } from "./labels.ts";
@@ -29,6 +30,8 @@ import type { StandardRows } from "./standard_rows.ts";
 
 /** Rows that are summed up in f32 at a time, and those where sums need not be exact. */
 const [BLOCK, COARSE_BLOCK] = [256, 1024] as const;
+/** Rows that are checked for one probe after the other. */
+const CHECKED_ROWS = 64;
 /** Descents, between which slow probes get second derivatives; and sweeps that most fits take. */
 const [ROUNDS, USUAL_SWEEPS] = [8, 24] as const;
 
@@ -407,11 +410,18 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       needed: () => running().length + waiting().length > 0,
       sweeps: {
         most: maxPasses,
-        again: () => {
+        again: async ({ signal }) => {
+          const turns = new Turns(signal);
           const passes = ++this.#held.passes[0]!;
           const checked = waiting();
-          for (const descent of running()) descent.evaluate();
-          for (const descent of checked) descent.check(passes >= maxPasses);
+          for (const descent of running()) {
+            descent.evaluate();
+            await turns.next();
+          }
+          for (const descent of checked) {
+            descent.check(passes >= maxPasses);
+            await turns.next();
+          }
           if (passes >= maxPasses - 1) {
             for (const descent of this.#descents) if (descent.isRunning) descent.wait();
           }
@@ -456,7 +466,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
         const rows = await source.read(start, end, signal);
         return { rows, anchors, ...(!resident && { points: toPanels(rows, features) }) };
       },
-      write: ({ start, end }, downloads, { beside }) => {
+      write: async ({ start, end }, downloads, { beside, signal }) => {
         const own = running();
         const projected = new Float32Array(downloads.projected!);
         const sums = new Float64Array(own.length * features);
@@ -466,7 +476,15 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
           descent.trialShifts.set(projected.subarray(i * stride, i * stride + end - start), start);
           for (let d = 0; d < features; d++) descent.sums[d]! += sums[i * features + d]!;
         });
-        for (const descent of waiting()) descent.add(start, beside.rows as Float64Array);
+        const checked = waiting();
+        const turns = new Turns(signal);
+        for (let row = start; row < end && checked.length > 0; row += CHECKED_ROWS) {
+          const rows = beside.rows as Float64Array;
+          const first = (row - start) * features;
+          const some = rows.subarray(first, first + CHECKED_ROWS * features);
+          for (const descent of checked) descent.add(row, some);
+          await turns.next();
+        }
       },
     };
   }
