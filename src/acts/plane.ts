@@ -6,7 +6,7 @@
 
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { elementCount } from "../zarr/data_types.ts";
-import type { RowMap } from "./row_map.ts";
+import { RowMap } from "./row_map.ts";
 import type { ActsType, StoredValues } from "./types.ts";
 import { createValues, TYPE_BYTES } from "./types.ts";
 
@@ -19,6 +19,8 @@ export interface Plane {
   readonly unitRows: number;
   /** Bytes that reading a row of a whole unit costs: more than its own where layers lie side by side. */
   readonly rowBytes: number;
+  /** Planes that follow each other in this one, and are read each by itself. */
+  readonly parts?: readonly Plane[];
   /** Host bytes that reading so many rows of whole units takes, at most. */
   hostBytes(rows: number): number;
   read(start: number, end: number, options?: ReadOptions): Promise<StoredValues>;
@@ -50,8 +52,12 @@ export class ArrayPlane implements Plane {
     const width = elementCount(array.shape.slice(1));
     if (width !== layers * tokens * hidden) {
       throw new RangeError(
-        `Cannot read activations: rows of shape [${array.shape.slice(1)}] have ${width} elements, ` +
-          `wanted ${layers * tokens * hidden}, [${layers} layers, ${tokens} tokens, ${hidden} channels]`,
+        `Cannot read activations: rows of shape [${
+          array.shape.slice(1)
+        }] have ${width} elements, ` +
+          `wanted ${
+            layers * tokens * hidden
+          }, [${layers} layers, ${tokens} tokens, ${hidden} channels]`,
       );
     }
     this.#array = array;
@@ -108,87 +114,99 @@ async function readStored(
   return values as StoredValues;
 }
 
-/** Several planes side by side, `[rows, planes, hidden]`: for what is made of all layers of a row. */
-export class WidePlane implements Plane {
-  readonly rows: number;
-  readonly hidden: number;
-  readonly dtype: ActsType;
-  readonly unitRows: number;
-  readonly rowBytes: number;
-  readonly #planes: readonly Plane[];
-
-  constructor(planes: readonly Plane[]) {
-    this.#planes = planes;
-    const [{ rows, dtype, hidden, unitRows }] = planes as [Plane];
-    this.rows = rows;
-    this.dtype = dtype;
-    this.hidden = planes.length * hidden;
-    this.unitRows = unitRows;
-    this.rowBytes = planes.reduce((sum, plane) => sum + plane.rowBytes, 0);
-  }
-
-  hostBytes(rows: number): number {
-    const most = Math.max(...this.#planes.map((plane) => plane.hostBytes(rows)));
-    return most + 2 * rows * this.hidden * TYPE_BYTES[this.dtype];
-  }
-
-  async read(start: number, end: number, options?: ReadOptions): Promise<StoredValues> {
-    const wide = createValues(this.dtype, (end - start) * this.hidden);
-    for (const [i, plane] of this.#planes.entries()) {
-      const own = await plane.read(start, end, options);
-      for (let row = 0; row < end - start; row++) {
-        wide.set(
-          own.subarray(row * plane.hidden, (row + 1) * plane.hidden),
-          row * this.hidden + i * plane.hidden,
-        );
-      }
-    }
-    return wide;
-  }
-}
-
 /** How many bytes were read of sources, for whoever wants to see it. */
 export interface ByteCount {
   bytes: number;
 }
 
+/** Reads wanted rows, in their order. */
+export interface RowReader {
+  /** Wanted rows [from, to), in memory of their own. */
+  read(from: number, to: number, options?: ReadOptions): Promise<StoredValues>;
+}
+
 /** Reads wanted rows of a plane one after the other. The unit that is begun stays, so that it is read once. */
-export class PlaneReader {
+export class PlaneReader implements RowReader {
   readonly #plane: Plane;
   readonly #map: RowMap;
-  readonly #count: ByteCount;
-  #held: { start: number; end: number; values: StoredValues } | undefined;
+  readonly #units: UnitReader;
 
   constructor(plane: Plane, map: RowMap, count: ByteCount) {
     this.#plane = plane;
     this.#map = map;
-    this.#count = count;
+    this.#units = new UnitReader(plane, count);
   }
 
   /** Host bytes that {@link read} takes beside its result. */
   static hostBytes(plane: Plane, rows: number): number {
-    const { unitRows, hidden, dtype } = plane;
+    const { unitRows, hidden, dtype, parts = [] } = plane;
+    if (parts.length > 0) {
+      return Math.max(...parts.map((part) => PlaneReader.hostBytes(part, rows)));
+    }
     const touched = unitRows === 1 ? rows : rows + 2 * unitRows;
     const held = unitRows === 1 ? 0 : unitRows * hidden * TYPE_BYTES[dtype];
     return plane.hostBytes(touched) + held;
   }
 
-  /** Wanted rows [from, to), a copy. */
   async read(from: number, to: number, options?: ReadOptions): Promise<StoredValues> {
     const { hidden, dtype } = this.#plane;
     const values = createValues(dtype, (to - from) * hidden);
     let at = 0;
     for (const [start, end] of this.#map.stretches(from, to)) {
-      for await (const part of this.#parts(start, end, options)) {
+      for await (const part of this.#units.read(start, end, options)) {
         values.set(part, at);
         at += part.length;
       }
     }
     return values;
   }
+}
 
-  async *#parts(start: number, end: number, options?: ReadOptions): AsyncGenerator<StoredValues> {
+/** Reads several planes side by side, `[rows, planes, hidden]`: for what is made of all layers of a row. */
+export class WideReader implements RowReader {
+  readonly #planes: readonly Plane[];
+  readonly #readers: readonly RowReader[];
+
+  constructor(planes: readonly Plane[], map: RowMap, count: ByteCount) {
+    this.#planes = planes;
+    this.#readers = planes.map((plane) => new PlaneReader(plane, map, count));
+  }
+
+  async read(from: number, to: number, options?: ReadOptions): Promise<StoredValues> {
+    const [{ hidden, dtype }] = this.#planes as [Plane];
+    const width = hidden * this.#planes.length;
+    const wide = createValues(dtype, (to - from) * width);
+    for (const [i, reader] of this.#readers.entries()) {
+      const own = await reader.read(from, to, options);
+      for (let row = 0; row < to - from; row++) {
+        wide.set(own.subarray(row * hidden, (row + 1) * hidden), row * width + i * hidden);
+      }
+    }
+    return wide;
+  }
+}
+
+/** Reads whole units, and holds the last one. */
+class UnitReader {
+  readonly #plane: Plane;
+  readonly #count: ByteCount;
+  readonly #parts: readonly UnitReader[];
+  #held: { start: number; end: number; values: StoredValues } | undefined;
+
+  constructor(plane: Plane, count: ByteCount) {
+    this.#plane = plane;
+    this.#count = count;
+    this.#parts = (plane.parts ?? []).map((part) => new UnitReader(part, count));
+  }
+
+  async *read(start: number, end: number, options?: ReadOptions): AsyncGenerator<StoredValues> {
     const { unitRows, hidden, rows, rowBytes } = this.#plane;
+    if (this.#parts.length > 0) {
+      for (const { part, from, to } of withinParts(this.#plane.parts!, start, end)) {
+        yield* this.#parts[part]!.read(from, to, options);
+      }
+      return;
+    }
     const cut = (
       { start: first, values }: { start: number; values: StoredValues },
       from: number,
@@ -216,12 +234,41 @@ export class PlaneReader {
   }
 }
 
+/** Which rows of which parts rows [start, end) of the whole are. */
+function* withinParts(
+  parts: readonly Plane[],
+  start: number,
+  end: number,
+): Generator<{ part: number; from: number; to: number }> {
+  let before = 0;
+  for (const [part, { rows }] of parts.entries()) {
+    const from = Math.max(start, before);
+    const to = Math.min(end, before + rows);
+    if (from < to) yield { part, from: from - before, to: to - before };
+    before += rows;
+  }
+}
+
+/** Bytes of reading: of all that has to be read, and of the rows alone. */
+export interface BytesToRead {
+  forced: number;
+  needed: number;
+}
+
 /** Bytes that reading all rows of a map costs, as {@link PlaneReader} reads them, and bytes of the rows alone. */
-export function bytesToRead(
-  { unitRows, rowBytes, rows, hidden, dtype }: Plane,
-  map: RowMap,
-): { forced: number; needed: number } {
+export function bytesToRead(plane: Plane, map: RowMap): BytesToRead {
+  const { unitRows, rowBytes, rows, hidden, dtype, parts = [] } = plane;
   const needed = map.rows * hidden * TYPE_BYTES[dtype];
+  if (parts.length > 0) {
+    const within: [number, number][][] = parts.map(() => []);
+    for (const [start, end] of map.stretches()) {
+      for (const { part, from, to } of withinParts(parts, start, end)) {
+        within[part]!.push([from, to]);
+      }
+    }
+    const own = parts.map((part, i) => bytesToRead(part, RowMap.of(within[i]!)));
+    return { forced: own.reduce((sum, { forced }) => sum + forced, 0), needed };
+  }
   if (unitRows === 1) return { forced: map.rows * rowBytes, needed };
   let forced = 0;
   let held = -1;

@@ -38,6 +38,11 @@ export class RowMap {
     return this.#numbers.at(-1)!;
   }
 
+  /** What tells it from others. */
+  get arrays(): readonly Float64Array[] {
+    return [this.#starts, this.#numbers];
+  }
+
   /** Host bytes of the lists. */
   get bytes(): number {
     return this.#starts.byteLength + this.#numbers.byteLength;
