@@ -12,16 +12,19 @@ import { digestOf } from "../math/digest.ts";
 import { bytesOf } from "../stream/task.ts";
 import { Plan } from "../stream/plan.ts";
 import { storedAttributes } from "../stream/places.ts";
+import { openStore } from "../store/open_store.ts";
 import { childPlace } from "../store/place.ts";
 import type { ActsStored } from "./acts_task.ts";
-import { ActsTask, identityOf } from "./acts_task.ts";
+import { ActsTask, attributesOf, identityOf } from "./acts_task.ts";
 import { explainGraph, readingOf } from "./explain.ts";
 import type { ActsGraph, ActsOp, PoolKind } from "./graph.ts";
 import { beginGraph, extendGraph, hiddenOf, layersOf } from "./graph.ts";
 import { lazyRows } from "./lazy_rows.ts";
+import { gatherAll, saveLive } from "./live.ts";
 import type { OptionsOf } from "../options.ts";
 import type { RealizeOptions, SaveOptions } from "./options.ts";
 import { emaOptions, realizeOptions, rollingOptions, saveOptions } from "./options.ts";
+import { openParts } from "./parts.ts";
 import type { ActsValues } from "./realized.ts";
 import { realizedOf } from "./realized.ts";
 import { selectRows } from "./selection.ts";
@@ -30,6 +33,7 @@ import { joinSources, viewOf } from "./source.ts";
 import { openActsSource } from "./stored.ts";
 import type { ActsFacts, ActsType, CastType, Dims } from "./types.ts";
 import { CAST_TYPES } from "./types.ts";
+import type { ActsWork } from "./work.ts";
 import { selectionBytes } from "./selection.ts";
 
 /** What was computed, and the same as activations to go on with. */
@@ -247,6 +251,7 @@ export class Acts {
    */
   cat(...others: Acts[]): Acts {
     const all = [this, ...others];
+    for (const acts of all) acts.#work("join activations");
     const rest = ({ ops }: Acts) =>
       ops.filter(({ kind }) => kind !== "selectLayers" && kind !== "sliceBatch");
     const wanted = JSON.stringify(rest(this));
@@ -312,6 +317,8 @@ export class Acts {
    */
   async realize(gpu: Gpu, options: RealizeOptions = {}): Promise<RealizedActs> {
     const { signal, onProgress, ...choices } = realizeOptions.check(options);
+    const { live } = this.#source;
+    if (live) return await new Acts(await gatherAll(live, signal), this.#ops).realize(gpu, options);
     const task = this.#task(gpu, { place: undefined, overwrite: false });
     const plan = new Plan<ActsStored>(gpu, task, choices);
     const stored = await plan.run({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
@@ -324,13 +331,31 @@ export class Acts {
 
   /**
    * Computes all of it, layer by layer, into a zarr group with an array for each layer. An interrupted run
-   * goes on there when it is run again; a finished result of the same is opened.
+   * goes on there when it is run again; a finished result of the same is opened. Of a model that runs, a folder
+   * of such groups: several writers may fill it, and samples that are there are not taken again.
    *
    * @throws {BudgetError} Before anything is read, if it does not fit.
    * @throws {OutputConflictError} If something else is there.
    */
   async save(gpu: Gpu, place: string, options: SaveOptions = {}): Promise<Acts> {
     const { signal, onProgress, overwrite, ...choices } = saveOptions.check(options);
+    const { live } = this.#source;
+    if (live) {
+      const wanted = attributesOf(this.#source, this.#graph);
+      await saveLive(live, place, { overwrite, signal }, wanted, async (source, part) => {
+        const saved = await new Acts(source, this.#ops).save(gpu, part, {
+          ...options,
+          overwrite: true,
+        });
+        await saved.close();
+      });
+      const store = await openStore(place);
+      try {
+        return new Acts(await openParts(place, await store.list("/"), { unfinished: true }));
+      } finally {
+        await store.close();
+      }
+    }
     const plan = this.#plan(gpu, { place, overwrite }, choices);
     await plan.run({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
     return new Acts(await openActsSource(place));
@@ -342,11 +367,7 @@ export class Acts {
    */
   async cache(gpu: Gpu, folder: string, options: SaveOptions = {}): Promise<Acts> {
     const { signal, overwrite } = saveOptions.check(options);
-    const work = {
-      source: this.#source,
-      graph: this.#graph,
-      selection: selectRows(this.#source, this.#graph),
-    };
+    const work = this.#work("cache activations");
     const { facts, arrays = [] } = identityOf(work);
     const hash = await digestOf([
       JSON.stringify(facts),
@@ -366,7 +387,7 @@ export class Acts {
    */
   features(): ChunkedArray {
     this.#checkRows("read features", "bh");
-    return lazyRows(this.#work());
+    return lazyRows(this.#work("read features"));
   }
 
   /**
@@ -376,7 +397,7 @@ export class Acts {
    */
   tokens(): RaggedArray {
     this.#checkRows("read tokens", "bsh");
-    const work = this.#work();
+    const work = this.#work("read tokens");
     const { offsets, detected } = work.selection;
     return { rows: lazyRows(work), offsets, ...(detected && { detected }) };
   }
@@ -403,7 +424,13 @@ export class Acts {
     throw new RangeError(`Cannot take the ${how} over "${dim}": wanted "s" or "l"`);
   }
 
-  #work() {
+  /** @throws {TypeError} If they are those of a model that runs. */
+  #work(action: string): ActsWork {
+    if (this.#source.live) {
+      throw new TypeError(
+        `Cannot ${action}: a model brings them once, wanted save(gpu, place) or realize(gpu) first`,
+      );
+    }
     const [source, graph] = [this.#source, this.#graph];
     return { source, graph, selection: selectRows(source, graph) };
   }

@@ -8,7 +8,9 @@ import type { ChunkedArray } from "../chunked_array.ts";
 import type { NumericArray } from "../types.ts";
 import { Acts } from "./acts.ts";
 import { arraySource, asArray } from "./array_source.ts";
-import type { CollectOptions } from "./options.ts";
+import { emptySource, liveStream } from "./live.ts";
+import type { LiveBlocks } from "./live_blocks.ts";
+import type { CollectOptions, LiveOptions } from "./options.ts";
 import { collectOptions } from "./options.ts";
 import type { ActsFacts } from "./types.ts";
 
@@ -64,6 +66,17 @@ export function collect(source: Collected, options: CollectOptions): Acts {
     ids,
     facts: factsOf(told),
   }));
+}
+
+/**
+ * Activations of a model that runs, which brings them block by block: all of a prompt, then token by token. What
+ * is to be done with them is done part by part, when they are saved or realized.
+ *
+ * @param blocks Blocks, or a function that is told which samples are stored already.
+ * @throws {TypeError} If an option is missing or of another kind.
+ */
+export function collectLive(blocks: LiveBlocks, options: LiveOptions): Acts {
+  return new Acts(emptySource(liveStream(blocks, options, factsOf)));
 }
 
 /** @deprecated Use {@link collect}. */

@@ -147,6 +147,13 @@ export function extendGraph(source: ActsSource, graph: ActsGraph, op: ActsOp): A
       if (graph.tokens?.kind === "extract") {
         refuse("slice samples", "rows are tokens by now", "wanted it before extractTokens()");
       }
+      if (source.live) {
+        refuse(
+          "slice samples",
+          "a model brings them one by one",
+          "wanted save() or realize() first",
+        );
+      }
       const { samples } = graph;
       const stray = op.samples.find((sample) =>
         !Number.isInteger(sample) || sample < 0 || sample >= samples.length

@@ -81,12 +81,7 @@ async function openAt(place: string, options: LoadOptions): Promise<ActsSource> 
   );
 }
 
-/** Files of requests, but for those that are being written. */
+/** Files of requests; locks lie beside them, also when they are done. One that is half-written is refused. */
 function requestsIn(keys: readonly string[]): string[] {
-  const names = keys.map((key) => key.slice(1));
-  const files = names.filter((name) => /^[^/]+\.safetensors$/.test(name));
-  const locked = files.filter((name) =>
-    names.includes(`${name}.lock`) || names.includes(name.replace(/safetensors$/, "lock"))
-  );
-  return files.filter((name) => !locked.includes(name));
+  return keys.map((key) => key.slice(1)).filter((name) => /^[^/]+\.safetensors$/.test(name));
 }

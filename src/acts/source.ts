@@ -6,6 +6,7 @@
 
 import type { ReadOptions } from "../chunked_array.ts";
 import { digestOf } from "../math/digest.ts";
+import type { LiveStream } from "./live_blocks.ts";
 import type { ByteCount, Plane } from "./plane.ts";
 import type { SourceTokens } from "./tokens.ts";
 import type { ActsFacts, ActsType, Dims, StoredValues } from "./types.ts";
@@ -28,6 +29,8 @@ export interface ActsSource {
   readonly facts: ActsFacts;
   /** What was read so far. */
   readonly count: ByteCount;
+  /** What is still to come, of a model that runs: there are no samples yet. */
+  readonly live?: LiveStream;
   /** Equal for equal activations; another one when they may have changed. */
   fingerprint(options: ReadOptions): Promise<string>;
   close(): Promise<void>;

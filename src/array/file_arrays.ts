@@ -31,6 +31,8 @@ export interface OpenFile {
   array(name: string): Promise<ChunkedArray>;
   /** What an array is, without reading it. */
   look(name: string): Promise<Pick<ChunkedArray, "shape" | "dtype">>;
+  /** What the file says of itself, where its kind has such a thing. */
+  attributes?(): Record<string, unknown>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,10 @@ export async function openArrayFile(
       names: () => Promise.resolve(opened.datasets()),
       array,
       look: array,
+      attributes: () =>
+        Object.fromEntries(
+          Object.entries(opened.access.group("/")!.attrs).map(([name, { value }]) => [name, value]),
+        ),
       close: () => Promise.resolve(opened.close()),
     };
   }

@@ -48,7 +48,11 @@ describe("activations that are interrupted go on to the same bits", () => {
       const wanted = await contents(whole);
       let furthest = 0;
       const rows = [1, 170, 390].slice(-cases(2, 3));
-      for (const [pass, row] of ["layer_0", "layer_1"].flatMap((pass) => rows.map((row) => [pass, row] as const))) {
+      for (
+        const [pass, row] of ["layer_0", "layer_1"].flatMap((pass) =>
+          rows.map((row) => [pass, row] as const)
+        )
+      ) {
         const out = place();
         const cancel = new AbortController();
         const append = Journal.prototype.append;

@@ -5,10 +5,13 @@
  */
 
 import { ChunkError } from "../../errors.ts";
-import { digestOf } from "../../math/digest.ts";
+import { digestOf, StreamDigest } from "../../math/digest.ts";
 import type { OpenStoreOptions } from "../../store/open_store.ts";
 import { openStore } from "../../store/open_store.ts";
 import { splitPlace } from "../../store/place.ts";
+import type { Store } from "../../store/store.ts";
+
+const READ_BYTES = 4 * 2 ** 20;
 
 /** Of files: where they lie, how long they are, and when they were written, where that is told. */
 export async function fingerprintOf(
@@ -25,14 +28,23 @@ export async function fingerprintOf(
       if (bytes === undefined) {
         throw new ChunkError(`Cannot read "${place}": there is no such file`, place);
       }
-      // in memory nobody tells when; those are read
-      const own = stamp ?? (folder.startsWith("memory:")
-        ? await digestOf([(await store.get(key))!])
-        : String(bytes));
-      told.push(`${place} ${own}`);
+      // memory and servers do not tell when: there all is read
+      told.push(`${place} ${stamp ?? await digestOfFile(store, key, bytes)}`);
     } finally {
       await store.close();
     }
   }
   return await digestOf(told);
+}
+
+async function digestOfFile(store: Store, key: string, bytes: number): Promise<string> {
+  const digest = new StreamDigest();
+  for (let offset = 0; offset < bytes; offset += READ_BYTES) {
+    const part = await store.getRange(key, {
+      offset,
+      length: Math.min(READ_BYTES, bytes - offset),
+    });
+    await digest.add(part ?? new Uint8Array(0));
+  }
+  return await digest.finish();
 }

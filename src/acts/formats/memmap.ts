@@ -43,7 +43,9 @@ export async function openMemmapActs(
   try {
     meta = parseJson((await store.get(MEMMAP_META))!) as Record<string, unknown>;
     const { format, dims, layers } = meta;
-    if (format !== VERSION) throw refuse(`its format is ${JSON.stringify(format)}, wanted "${VERSION}"`);
+    if (format !== VERSION) {
+      throw refuse(`its format is ${JSON.stringify(format)}, wanted "${VERSION}"`);
+    }
     if (dims !== "blsh") throw refuse(`its dims are ${JSON.stringify(dims)}, wanted "blsh"`);
     const [tokens, hidden, samples] = ["total_tokens", "hidden_dim", "n_samples"].map((name) => {
       const value = meta[name];

@@ -108,7 +108,9 @@ async function openTensors(
     const [first] = each as [ChunkedArray];
     if (!offsets && first.shape.length === 3 && !detectionMask) {
       throw new ChunkError(
-        `Cannot load activations from ${place}: layers are [${first.shape.join(", ")}] and nothing says ` +
+        `Cannot load activations from ${place}: layers are [${
+          first.shape.join(", ")
+        }] and nothing says ` +
           `which tokens are padding, wanted a tensor "${MASK}" or "${OFFSETS}"; or openArray() of each ` +
           "layer and collect() with an attentionMask",
         place,

@@ -50,7 +50,9 @@ function sourceOf(
 ): ActsSource {
   if (states.shape.length !== 3 || states.shape[0] !== tokens) {
     throw new ChunkError(
-      `Cannot load activations from ${file}: ${STATES} is [${states.shape.join(", ")}] of ${tokens} ` +
+      `Cannot load activations from ${file}: ${STATES} is [${
+        states.shape.join(", ")
+      }] of ${tokens} ` +
         `token_ids, wanted [${tokens}, layers, hidden]`,
       file,
     );
