@@ -5,6 +5,7 @@ import * as sluice from "../src/mod.ts";
 describe("the public API", () => {
   it("exports these names and no others", () => {
     expect(Object.keys(sluice).sort()).toEqual([
+      "Acts",
       "AdapterError",
       "BudgetError",
       "ChunkError",
@@ -24,6 +25,9 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "collect",
+      "collectActivations",
+      "collectLive",
       "condition",
       "contexts",
       "decoder",
@@ -32,6 +36,9 @@ describe("the public API", () => {
       "exportNetcdf",
       "formatBytes",
       "fromTypedArray",
+      "hiddenStates",
+      "load",
+      "loadActivations",
       "open",
       "openArray",
       "openGpu",
@@ -41,6 +48,7 @@ describe("the public API", () => {
       "persistStorage",
       "rarityWeights",
       "readAll",
+      "tokenNorms",
       "view",
       "weighted",
       "windows",

@@ -89,6 +89,21 @@ export class Acts {
     return this.#graph.samples.length;
   }
 
+  /** Where they lie, or what they are made of. */
+  get place(): string {
+    return this.#source.name;
+  }
+
+  /** Tokens of these samples, detected or not; where there is no token axis, one each. */
+  get tokenCount(): number {
+    const { tokens } = this.#source;
+    if (!tokens || !this.dims.includes("s")) return this.samples;
+    return this.#graph.samples.reduce(
+      (sum, sample) => sum + tokens.offsets[sample + 1]! - tokens.offsets[sample]!,
+      0,
+    );
+  }
+
   /** A name for each sample, where they have some. */
   get ids(): readonly string[] | undefined {
     const { ids } = this.#source;

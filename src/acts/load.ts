@@ -5,7 +5,6 @@
  */
 
 import { ChunkError } from "../errors.ts";
-import { filePlace } from "../files/file_place.ts";
 import { openStore } from "../store/open_store.ts";
 import { childPlace } from "../store/place.ts";
 import { storedAttributes } from "../stream/places.ts";
@@ -55,10 +54,9 @@ export const loadActivations = load;
 
 async function openAt(place: string, options: LoadOptions): Promise<ActsSource> {
   const { unfinished = false, dtype, ...reading } = options;
-  const file = filePlace(place);
   if (/\.safetensors\.index\.json$/i.test(place)) return await openShardedActs(place, reading);
-  if (file?.kind === "hdf5") return await openHdf5Acts(place, { dtype, ...reading });
-  if (file?.kind === "safetensors") return await openTensorActs(place, reading);
+  if (/\.(h5|hdf5|hdf|he5)$/i.test(place)) return await openHdf5Acts(place, { dtype, ...reading });
+  if (/\.safetensors$/i.test(place)) return await openTensorActs(place, reading);
   const attributes = await storedAttributes(place);
   if (attributes !== undefined) return await openActsSource(place, reading);
   const store = await openStore(place, reading);

@@ -68,7 +68,12 @@ const memmap = (changed: Record<string, Uint8Array> = {}, meta: object = META) =
   });
 
 async function expectLayers(acts: Acts): Promise<void> {
-  expect([acts.dims, acts.dtype, acts.layers, acts.samples]).toEqual(["blsh", "bfloat16", [2, 11], 3]);
+  expect([acts.dims, acts.dtype, acts.layers, acts.samples]).toEqual([
+    "blsh",
+    "bfloat16",
+    [2, 11],
+    3,
+  ]);
   const { values } = await acts.cast("float32").realize(gpu());
   expect([...values]).toEqual(VALUES.flat());
   expect([...(await acts.meanPool().realize(gpu())).values]).toEqual(MEANS.flat());
@@ -79,7 +84,12 @@ describe("load() opens", () => {
   it("a memmap folder of probelab", async () => {
     await expectLayers(await load(await memmap()));
     const masked = await load(await memmap({ "detection_mask.bin": Uint8Array.of(0, 1, 1) }));
-    expect([...(await masked.meanPool().realize(gpu())).values].slice(0, 4)).toEqual([3, 4, 30, 40]);
+    expect([...(await masked.meanPool().realize(gpu())).values].slice(0, 4)).toEqual([
+      3,
+      4,
+      30,
+      40,
+    ]);
   });
 
   const layer = (id: number) => ({ dtype: "BF16", shape: [3, 2], data: LAYERS[id]! });
@@ -93,7 +103,11 @@ describe("load() opens", () => {
   }
 
   it("tensors of several files that an index lists", async () => {
-    const map = { "layer.2": "b.safetensors", "layer.11": "a.safetensors", offsets: "a.safetensors" };
+    const map = {
+      "layer.2": "b.safetensors",
+      "layer.11": "a.safetensors",
+      offsets: "a.safetensors",
+    };
     const place = await folder({
       "acts.safetensors.index.json": encode(JSON.stringify({ weight_map: map })),
       "a.safetensors": tensors({ "layer.11": layer(11), offsets }),
@@ -103,7 +117,9 @@ describe("load() opens", () => {
     const bad = await folder({
       "acts.safetensors.index.json": encode(JSON.stringify({ weight_map: { "layer.2": "../b" } })),
     });
-    await expect(load(`${bad}/acts.safetensors.index.json`)).rejects.toThrow(/does not name files beside it/);
+    await expect(load(`${bad}/acts.safetensors.index.json`)).rejects.toThrow(
+      /does not name files beside it/,
+    );
   });
 
   it("a folder with a file for each request, named as they are", async () => {
@@ -135,7 +151,9 @@ describe("load() opens", () => {
     const [a, b] = ["memory:acts merged/a", "memory:acts merged/b"];
     await own(["1", "2"]).save(gpu(), a);
     await own(["3", "2"]).save(gpu(), b);
-    await expect(load([a, b])).rejects.toThrow(/the sample id "2" is in .*merged\/a and in .*merged\/b/);
+    await expect(load([a, b])).rejects.toThrow(
+      /the sample id "2" is in .*merged\/a and in .*merged\/b/,
+    );
     await own(["3"]).save(gpu(), b, { overwrite: true });
     const merged = await load([a, b]);
     expect(merged.ids).toEqual(["1", "2", "3"]);
@@ -145,20 +163,51 @@ describe("load() opens", () => {
 
 describe("load() refuses", () => {
   const cases: [string, () => Promise<string>, RegExp][] = [
-    ["a version that it does not know", () => memmap({}, { ...META, format: "memmap_v2" }),
-      /its format is "memmap_v2", wanted "memmap_v1"/],
-    ["a layer that is cut short", () => memmap({ "layer_11.bin": new Uint8Array(10) }),
-      /layer_11.bin has 10 bytes, meta.json wants 12/],
-    ["a layer that is missing", () => memmap({}, { ...META, layers: [2, 5] }), /layer_5.bin is missing/],
-    ["offsets that fall", () => memmap({ "offsets.bin": bytes(BigInt64Array.of(0n, 3n, 2n, 3n)) }),
-      /offset 2 is 2 after 3/],
-    ["a folder of nothing that it knows", () => folder({ "x.txt": encode("x") }), /nothing there is known/],
-    ["tensors of no layer", async () =>
-      `${await folder({ "a.safetensors": tensors({ weight: { dtype: "F32", shape: [1], data: new Float32Array(1) } }) })}/a.safetensors`,
-      /it has weight, wanted one tensor for each layer/],
-    ["16 bits that may be of two kinds", async () =>
-      `${await folder({ "a.safetensors": tensors({ "layer.0": { dtype: "U16", shape: [1, 1], data: new Uint16Array(1) } }) })}/a.safetensors`,
-      /elements are uint16, which may be bits of bfloat16 or float16/],
+    [
+      "a version that it does not know",
+      () => memmap({}, { ...META, format: "memmap_v2" }),
+      /its format is "memmap_v2", wanted "memmap_v1"/,
+    ],
+    [
+      "a layer that is cut short",
+      () => memmap({ "layer_11.bin": new Uint8Array(10) }),
+      /layer_11.bin has 10 bytes, meta.json wants 12/,
+    ],
+    [
+      "a layer that is missing",
+      () => memmap({}, { ...META, layers: [2, 5] }),
+      /layer_5.bin is missing/,
+    ],
+    [
+      "offsets that fall",
+      () => memmap({ "offsets.bin": bytes(BigInt64Array.of(0n, 3n, 2n, 3n)) }),
+      /offset 2 is 2 after 3/,
+    ],
+    [
+      "a folder of nothing that it knows",
+      () => folder({ "x.txt": encode("x") }),
+      /nothing there is known/,
+    ],
+    [
+      "tensors of no layer",
+      async () =>
+        `${await folder({
+          "a.safetensors": tensors({
+            weight: { dtype: "F32", shape: [1], data: new Float32Array(1) },
+          }),
+        })}/a.safetensors`,
+      /it has weight, wanted one tensor for each layer/,
+    ],
+    [
+      "16 bits that may be of two kinds",
+      async () =>
+        `${await folder({
+          "a.safetensors": tensors({
+            "layer.0": { dtype: "U16", shape: [1, 1], data: new Uint16Array(1) },
+          }),
+        })}/a.safetensors`,
+      /elements are uint16, which may be bits of bfloat16 or float16/,
+    ],
   ];
   for (const [what, place, message] of cases) {
     it(what, async () => await expect(load(await place())).rejects.toThrow(message));
@@ -172,7 +221,11 @@ describe("load() refuses", () => {
     await store.delete("/checksums.txt");
     for (
       const [from, to, message] of [
-        ['"format_version":1', '"format_version":2', /format version 2, this package reads up to 1/],
+        [
+          '"format_version":1',
+          '"format_version":2',
+          /format version 2, this package reads up to 1/,
+        ],
         ['"complete":true', '"complete":false', /its run has not finished/],
       ] as const
     ) {

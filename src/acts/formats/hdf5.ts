@@ -6,10 +6,9 @@
  */
 
 import { openArray, readAll } from "../../array/array.ts";
-import { openArrayFile } from "../../array/file_arrays.ts";
+import { openPlacedFile } from "../../array/file_arrays.ts";
 import type { ChunkedArray } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
-import { filePlace } from "../../files/file_place.ts";
 import type { OpenStoreOptions } from "../../store/open_store.ts";
 import { arraySource } from "../array_source.ts";
 import type { ActsSource } from "../source.ts";
@@ -32,7 +31,7 @@ export async function openHdf5Acts(
   place: string,
   { dtype, ...reading }: OpenStoreOptions & { dtype?: "bfloat16" | "float16" | undefined },
 ): Promise<ActsSource> {
-  const file = await openArrayFile(filePlace(place)!, reading);
+  const file = await openPlacedFile(place, reading);
   const opened: ChunkedArray[] = [];
   const close = async () => {
     for (const array of opened.splice(0)) await array.close();

@@ -5,10 +5,9 @@
  */
 
 import { openArray, readAll } from "../../array/array.ts";
-import { openArrayFile } from "../../array/file_arrays.ts";
+import { openPlacedFile } from "../../array/file_arrays.ts";
 import type { ChunkedArray } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
-import { filePlace } from "../../files/file_place.ts";
 import type { OpenStoreOptions } from "../../store/open_store.ts";
 import { openStore } from "../../store/open_store.ts";
 import { childPlace, splitPlace } from "../../store/place.ts";
@@ -26,7 +25,7 @@ export async function openTensorActs(
   place: string,
   reading: OpenStoreOptions,
 ): Promise<ActsSource> {
-  const file = await openArrayFile(filePlace(place)!, reading);
+  const file = await openPlacedFile(place, reading);
   try {
     const names = await file.names();
     return await openTensors(place, new Map(names.map((name) => [name, place])), reading);
