@@ -5,6 +5,7 @@ import * as sluice from "../src/mod.ts";
 describe("the public API", () => {
   it("exports these names and no others", () => {
     expect(Object.keys(sluice).sort()).toEqual([
+      "Acts",
       "AdapterError",
       "AttentionProbe",
       "BudgetError",
@@ -33,6 +34,9 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "collect",
+      "collectActivations",
+      "collectLive",
       "condition",
       "contexts",
       "decoder",
@@ -41,6 +45,9 @@ describe("the public API", () => {
       "exportNetcdf",
       "formatBytes",
       "fromTypedArray",
+      "hiddenStates",
+      "load",
+      "loadActivations",
       "metrics",
       "open",
       "openArray",
@@ -51,6 +58,7 @@ describe("the public API", () => {
       "persistStorage",
       "rarityWeights",
       "readAll",
+      "tokenNorms",
       "view",
       "weighted",
       "windows",

@@ -18,6 +18,7 @@ import {
 import { printable, printableJson } from "../math/format.ts";
 import { withoutSecrets } from "../secrets.ts";
 import { VERSION } from "../version.ts";
+import { acts, actsHelp } from "./acts.ts";
 import { predict, predictHelp, transform, transformHelp } from "./apply.ts";
 import { check, checkHelp } from "./check.ts";
 import { condition, conditionHelp } from "./condition.ts";
@@ -39,6 +40,7 @@ const COMMANDS: Record<
     summary: string;
   }
 > = {
+  acts: { run: acts, help: actsHelp, summary: "activations of a language model: info, pools" },
   check: { run: check, help: checkHelp, summary: "verify a stored result, and say how to go on" },
   condition: {
     run: condition,

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { condition } from "../../src/cli/condition.ts";
 import { predict, transform } from "../../src/cli/apply.ts";
+import { acts } from "../../src/cli/acts.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
 import { exportStore } from "../../src/cli/export.ts";
@@ -39,6 +40,8 @@ const model = () =>
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
+const activations = () =>
+  sluice.collect(new Float32Array(6), { dims: "bsh", shape: [1, 3, 2], attentionMask: [1, 1, 1] });
 const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as Anything;
 
 /** Every call that takes options: as few as have to be given, and how it is called with them. */
@@ -104,6 +107,22 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   },
   "metrics.bootstrap()": {
     call: (options) => sluice.metrics.bootstrap([0, 1], [1, 2], sluice.metrics.auroc, options),
+  },
+  "collect()": {
+    good: { dims: "bh", shape: [3, 2] },
+    call: (options) => sluice.collect(new Float32Array(6), options),
+  },
+  "collectLive()": {
+    good: { layers: [0], hidden: 2 },
+    // deno-lint-ignore require-yield -- a model that brings nothing
+    call: (options) => sluice.collectLive(async function* () {}, options),
+  },
+  "load()": { call: (options) => sluice.load("memory:no activations", options) },
+  "Acts.ema()": { call: (options) => activations().ema(options) },
+  "Acts.rolling()": { call: (options) => activations().rolling(options) },
+  "Acts.realize()": { call: (options) => activations().realize(gpu(), options) },
+  "Acts.save() and cache()": {
+    call: (options) => activations().save(gpu(), "memory:options of activations", options),
   },
   "contexts()": {
     good: { width: 2, mode: "mean" },
@@ -200,12 +219,17 @@ const WITHOUT_OPTIONS = [
   "decoder.posteriorMean",
   "condition.deltaNormalizer",
   "condition.effectiveClusters",
+  "collectActivations",
+  "loadActivations",
+  "hiddenStates",
+  "tokenNorms",
   "condition.plan",
   "condition.quartileEdges",
   "condition.quartileIds",
 ];
 /** What makes instances that others hand out, and is called by nobody. */
 const MADE_BY_OTHERS = [
+  "Acts",
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
@@ -352,6 +376,7 @@ describe("options", () => {
 
 const RUN: Record<string, (context: CommandContext) => Promise<number | void>> = {
   ...{
+    acts,
     check,
     condition,
     decode,

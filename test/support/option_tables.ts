@@ -1,5 +1,15 @@
 /** Every declaration of options there is, and the page of the docs that they print. */
 
+import {
+  collectOptions,
+  emaOptions,
+  liveOptions,
+  loadOptions,
+  realizeOptions,
+  rollingOptions,
+  saveOptions,
+} from "../../src/acts/options.ts";
+import { actsSections } from "../../src/cli/acts.ts";
 import { gpuOptions } from "../../src/gpu/device.ts";
 import { arrayOptions } from "../../src/array/array.ts";
 import { contextOptions } from "../../src/array/contexts.ts";
@@ -92,6 +102,13 @@ export const DECLARATIONS = {
   "MlpProbe.fit()": trainedFitOptions,
   "MlpProbe.predict()": trainedPredictOptions,
   "metrics.bootstrap()": bootstrapOptions,
+  "collect()": collectOptions,
+  "collectLive()": liveOptions,
+  "load()": loadOptions,
+  "Acts.ema()": emaOptions,
+  "Acts.rolling()": rollingOptions,
+  "Acts.realize()": realizeOptions,
+  "Acts.save() and cache()": saveOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,
   "expand()": expandOptions,
@@ -119,6 +136,7 @@ export const DECLARATIONS = {
 
 /** By their commands. */
 export const COMMANDS: Record<string, Sections> = {
+  acts: actsSections,
   check: {},
   condition: conditionSections,
   decode: decodeSections,
