@@ -30,7 +30,7 @@ import { linearLayer } from "./linear.ts";
 import type { RegulariseOptions } from "./loss.ts";
 import { crossEntropy, LABELS, LOSS_PARTS, PROGRESS_WORDS, regularise, WEIGHTS } from "./loss.ts";
 import type { Axis, Parameter, Value } from "./value.ts";
-import { parameterElements, parameterSize, rowStride } from "./value.ts";
+import { packParameters, parametersStride, rowStride, unpackParameters } from "./value.ts";
 
 export interface NetOptions {
   /** Nets side by side. */
@@ -420,35 +420,12 @@ export class Net {
 
   /** One net's parameters, padded, from values as torch has them, one parameter after the other. */
   pack(values: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    const padded = new Float32Array(this.#stride);
-    const count = this.#eachElement((from, to) => padded[to] = values[from]!);
-    if (count !== values.length) {
-      throw new RangeError(`Cannot pack ${values.length} parameters: the net has ${count}`);
-    }
-    return padded;
+    return packParameters(this.parameters, values);
   }
 
   /** The reverse. */
   unpack(padded: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    if (padded.length !== this.#stride) {
-      throw new RangeError(`Cannot unpack ${padded.length} elements: a net has ${this.#stride}`);
-    }
-    const values = new Float32Array(this.#eachElement(() => {}));
-    this.#eachElement((to, from) => values[to] = padded[from]!);
-    return values;
-  }
-
-  /** Calls back with the place of every parameter's element, without padding and with it. */
-  #eachElement(take: (plain: number, padded: number) => void): number {
-    let plain = 0;
-    for (const parameter of this.parameters) {
-      const [rows, columns] = parameterSize(parameter);
-      for (let row = 0; row < rows; row++) {
-        const at = parameter.offset + row * rowStride(columns);
-        for (let column = 0; column < columns; column++) take(plain++, at + column);
-      }
-    }
-    return plain;
+    return unpackParameters(this.parameters, padded);
   }
 
   #check(batch: ReturnType<typeof wholeBatch>) {
@@ -488,7 +465,7 @@ export class Net {
     this.#claim(`parameter ${name}`, "a parameter");
     const parameter = { name, shape, offset: this.#stride, group };
     this.parameters.push(parameter);
-    this.#stride += parameterElements(parameter);
+    this.#stride = parametersStride(this.parameters);
     return parameter;
   }
 
