@@ -20,7 +20,7 @@
 
 import type { LoopKernel, SharedBuffer } from "../stream/pass.ts";
 import { attendLayer, DETECTED, sampleMaxLayer, STARTS } from "./attend.ts";
-import type { BatchOf } from "./batch.ts";
+import type { Batch, BatchOf, WholeBatch } from "./batch.ts";
 import { wholeBatch } from "./batch.ts";
 import { addColumnsLayer, addLayer, gateLayer, storeKernel } from "./elements.ts";
 import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
@@ -413,7 +413,7 @@ export class Net {
   loop(kernels: readonly LayerKernel[], batchOf: BatchOf): LoopKernel[] {
     return kernels.map(({ kernel, constants = {}, buffers, params, workgroups }) => ({
       ...{ kernel, constants, buffers },
-      params: (tile, row) => params(this.#check(wholeBatch(batchOf(tile, row)))),
+      params: (tile, row) => params(this.#check(batchOf(tile, row))),
       workgroups: (tile, row) => workgroups(wholeBatch(batchOf(tile, row))),
     }));
   }
@@ -428,7 +428,11 @@ export class Net {
     return unpackParameters(this.parameters, padded);
   }
 
-  #check(batch: ReturnType<typeof wholeBatch>) {
+  #check(given: Batch): WholeBatch {
+    if (this.#capacity.rows > 0 && (given.firstRow === undefined || given.rows === undefined)) {
+      throw new TypeError("Cannot run a batch: it does not say which rows of the tile are its own");
+    }
+    const batch = wholeBatch(given);
     for (const axis of ["rows", "samples"] as const) {
       if (batch[axis] > this.#capacity[axis]) {
         throw new RangeError(
