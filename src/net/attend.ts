@@ -39,7 +39,7 @@ export function attendLayer(
   const windows = window === undefined
     ? undefined
     : frame.scratch(`${output.name} windows`, 8 * nets * samples * heads);
-  const lanes = lanesFor(headWidth / 4);
+  const lanes = lanesFor(quadsOf(headWidth));
 
   const choose = (buffer: string, reach: number): LayerKernel => ({
     kernel: kernels.netAttendWindow,

@@ -30,6 +30,8 @@ export const PROGRESS = {
 export class KeepBest {
   readonly #net: Net;
   readonly #patience: number;
+  /** Of the buffer of the best parameters. */
+  readonly name: string;
 
   /** @param options `patience`: validations without improvement (strictly lower) until a net is frozen; Infinity for never. */
   constructor(net: Net, { patience }: { patience: number }) {
@@ -37,22 +39,23 @@ export class KeepBest {
       throw new RangeError(`Cannot stop early: patience is ${patience}, wanted 1 or more`);
     }
     this.#net = net;
+    this.name = `${net.name} best`;
     this.#patience = Math.min(patience, 2 ** 32 - 1);
   }
 
   /** `<net> best` `[nets, stride]` (kept). */
   sharedBuffers(): SharedBuffer[] {
-    const { name, nets, stride } = this.#net;
-    return [{ name: `${name} best`, bytes: 4 * nets * stride, kind: "storage", kept: true }];
+    const { nets, stride } = this.#net;
+    return [{ name: this.name, bytes: 4 * nets * stride, kind: "storage", kept: true }];
   }
 
   /** Compares, copies and counts where a batch {@link Batch.judges}, after its forward pass. */
   judge(batchOf: BatchOf): LoopKernel[] {
-    const { name, nets, stride, names: { parameters, progress } } = this.#net;
+    const { nets, stride, names: { parameters, progress } } = this.#net;
     return this.#net.loop([
       {
         kernel: netKeepBest,
-        buffers: { progress, parameters, best: `${name} best` },
+        buffers: { progress, parameters, best: this.name },
         params: () => Uint32Array.of(stride / 4),
         workgroups: ({ judges }) => [judges ? groupsOf(stride / 4) : 0, nets],
       },

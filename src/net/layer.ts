@@ -99,7 +99,10 @@ export function groupsOf(items: number, perGroup = 64): number {
   return Math.min(65535, Math.ceil(items / perGroup));
 }
 
-/** Threads that share a sum over so many elements: a power of two up to 64. */
-export function lanesFor(elements: number): number {
-  return 2 ** Math.min(6, Math.max(0, Math.floor(Math.log2(elements))));
+/**
+ * Threads that share a sum over the quads of a row, a power of two: 8 of them take 128 bytes at a time, and more
+ * cost software adapters more barriers.
+ */
+export function lanesFor(quads: number): number {
+  return 2 ** Math.min(3, Math.max(0, Math.floor(Math.log2(quads))));
 }
