@@ -26,6 +26,7 @@ import { saveResults } from "./results.ts";
 import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
 import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
+import { runActsBench } from "./acts_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
 const { values: { runtime, rows }, positionals: wanted } = parseArgs({
@@ -54,6 +55,7 @@ const benches: NamedBench[] = [
   { name: "conditioning", run: runConditioningBench },
   { name: "growth", run: runGrowthBench },
   { name: "windows", run: runWindowsBench },
+  { name: "acts_layer_sweep", run: runActsBench },
 ];
 /** They take long, or want something installed: run when they are named. */
 const named: NamedBench[] = [
