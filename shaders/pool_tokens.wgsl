@@ -16,11 +16,13 @@
 //                  0 where no token was detected. What a tile ends within goes on there
 // faults           NaN, infinities, and the first token of each: tokens that are detected alone
 //
-// A thread owns a channel of a sample and takes its tokens one after the other, sums in blocks of 64 tokens of
-// the sample, so that nothing depends on where tiles and dispatches begin. Infinity is no number here:
-// maxima are taken of keys, by integers. f64 twin: test/reference/pool_tokens.ts.
+// A thread owns CHANNELS channels of a sample, 4 where HIDDEN is a multiple of 4 and otherwise 1, and takes its
+// tokens one after the other, sums in blocks of 64 tokens of the sample, so that nothing depends on where tiles
+// and dispatches begin. Infinity is no number here: maxima are taken of keys, by integers.
+// f64 twin: test/reference/pool_tokens.ts.
 
 override HIDDEN: u32;
+override CHANNELS: u32;
 override FORMAT: u32;
 override POOL: u32;
 override WINDOW: u32;
@@ -42,43 +44,70 @@ struct Params {
 
 const BLOCK = 64u;
 
-fn widen_half(half: u32) -> u32 {
-  let magnitude = half & 0x7fffu;
-  let normal = (magnitude << 13u) + (112u << 23u);
+fn widen_halves(halves: vec4u) -> vec4u {
+  let magnitude = halves & vec4u(0x7fffu);
+  let normal = (magnitude << vec4u(13u)) + vec4u(112u << 23u);
   // below 2^-14 there is no implied bit; as a count of 2^-24 it is exact, and no small f32
-  let small = bitcast<u32>(f32(magnitude) * 5.9604644775390625e-8);
-  let finite = select(normal, small, magnitude < 0x400u);
-  return ((half & 0x8000u) << 16u) | select(finite, 0x7f800000u | (magnitude << 13u), magnitude >= 0x7c00u);
+  let small = bitcast<vec4u>(vec4f(magnitude) * 5.9604644775390625e-8);
+  let finite = select(normal, small, magnitude < vec4u(0x400u));
+  let widest = vec4u(0x7f800000u) | (magnitude << vec4u(13u));
+  return ((halves & vec4u(0x8000u)) << vec4u(16u)) | select(finite, widest, magnitude >= vec4u(0x7c00u));
 }
 
-// A token counted from the first of `tokens`, as bits of f32.
-fn bits_of(token: u32, channel: u32) -> u32 {
+// Channels of a token counted from the first of `tokens`, as bits of f32.
+fn bits_of(token: u32, channel: u32) -> vec4u {
   let element = token * HIDDEN + channel;
   if (FORMAT == 0u) {
-    return tokens[element];
+    if (CHANNELS == 1u) {
+      return vec4u(tokens[element], 0u, 0u, 0u);
+    }
+    return vec4u(tokens[element], tokens[element + 1u], tokens[element + 2u], tokens[element + 3u]);
   }
-  let half = (tokens[element / 2u] >> (16u * (element & 1u))) & 0xffffu;
+  var halves = vec4u();
+  if (CHANNELS == 1u) {
+    halves.x = (tokens[element / 2u] >> (16u * (element & 1u))) & 0xffffu;
+  } else {
+    let words = vec2u(tokens[element / 2u], tokens[element / 2u + 1u]);
+    halves = vec4u(words.x & 0xffffu, words.x >> 16u, words.y & 0xffffu, words.y >> 16u);
+  }
   if (FORMAT == 1u) {
-    return widen_half(half);
+    return widen_halves(halves);
   }
-  return half << 16u;
+  return halves << vec4u(16u);
 }
 
 // Larger for larger numbers, and 0 for none.
-fn key_of(bits: u32) -> u32 {
-  return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
+fn key_of(bits: vec4u) -> vec4u {
+  return select(bits | vec4u(0x80000000u), ~bits, bits >= vec4u(0x80000000u));
 }
 
-// Whether it is neither NaN nor infinite; what is gets noted.
-fn is_finite(bits: u32, token: u32) -> bool {
-  let magnitude = bits & 0x7fffffffu;
-  if (magnitude < 0x7f800000u) {
-    return true;
+// Notes which of some bits are NaN or infinite.
+fn note_faults(magnitude: vec4u, token: u32) {
+  for (var i = 0u; i < CHANNELS; i++) {
+    if (magnitude[i] >= 0x7f800000u) {
+      let kind = select(0u, 1u, magnitude[i] == 0x7f800000u);
+      atomicAdd(&faults[kind], 1u);
+      atomicMin(&faults[2u + kind], token);
+    }
   }
-  let kind = select(0u, 1u, magnitude == 0x7f800000u);
-  atomicAdd(&faults[kind], 1u);
-  atomicMin(&faults[2u + kind], token);
-  return false;
+}
+
+// Bits of numbers that are finite; 0 in place of others.
+fn finite_bits(bits: vec4u) -> vec4u {
+  return select(vec4u(), bits, (bits & vec4u(0x7fffffffu)) < vec4u(0x7f800000u));
+}
+
+fn load_words(at: u32) -> vec4u {
+  if (CHANNELS == 1u) {
+    return vec4u(pooled[at], 0u, 0u, 0u);
+  }
+  return vec4u(pooled[at], pooled[at + 1u], pooled[at + 2u], pooled[at + 3u]);
+}
+
+fn store_words(at: u32, words: vec4u) {
+  for (var i = 0u; i < CHANNELS; i++) {
+    pooled[at + i] = words[i];
+  }
 }
 
 @compute @workgroup_size(64)
@@ -86,7 +115,7 @@ fn pool_tokens(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let channel = 64u * group.x + lane;
+  let channel = CHANNELS * (64u * group.x + lane);
   let segment = segments[group.y];
   let first = max(segment.x, params.first_token);
   let end = min(segment.y, params.end_token);
@@ -95,62 +124,52 @@ fn pool_tokens(
   }
   let out = segment.z / BLOCK * 2u * HIDDEN + channel;
   let begins = (segment.w & 1u) == 1u && first == segment.x;
-  var state = vec2u();
+  // sums of whole blocks, or keys; the sum of the block that goes on, or averages
+  var keys = vec4u();
+  var sums = vec4f();
   if (!begins) {
-    state = vec2u(pooled[out], pooled[out + HIDDEN]);
+    keys = load_words(out);
+    sums = bitcast<vec4f>(load_words(out + HIDDEN));
   }
-  if (POOL == 3u) {
-    // as many tokens of the sample as there are before the first one of the segment
-    let lowest = params.before + segment.x - segment.w / 2u;
-    for (var token = params.before + first; token < params.before + end; token++) {
-      if (ENDS_DETECTED == 1u && detected[token] == 0u) {
-        continue;
+  var place = segment.z % BLOCK + first - segment.x;
+  for (var token = params.before + first; token < params.before + end; token++) {
+    let is_detected = detected[token] == 1u;
+    if (is_detected) {
+      let bits = bits_of(token, channel);
+      let magnitude = bits & vec4u(0x7fffffffu);
+      if (any(magnitude >= vec4u(0x7f800000u))) {
+        note_faults(magnitude, token - params.before);
       }
-      let oldest = max(lowest, token + 1u - min(WINDOW, token + 1u));
-      var sum = 0.0;
+      if (POOL == 0u) {
+        sums += bitcast<vec4f>(finite_bits(bits));
+      } else if (POOL == 1u) {
+        keys = max(keys, select(vec4u(), key_of(bits), magnitude <= vec4u(0x7f800000u)));
+      } else if (POOL == 2u) {
+        sums = (1.0 - ALPHA) * sums + ALPHA * bitcast<vec4f>(finite_bits(bits));
+        keys = max(keys, key_of(bitcast<vec4u>(sums)));
+      }
+    }
+    if (POOL == 3u && (is_detected || ENDS_DETECTED == 0u)) {
+      // as many tokens of the sample as there are before the first one of the segment
+      let lowest = params.before + segment.x - segment.w / 2u;
+      var within = vec4f();
       var count = 0u;
-      for (var other = oldest; other <= token; other++) {
+      for (var other = max(lowest, token + 1u - min(WINDOW, token + 1u)); other <= token; other++) {
         if (detected[other] == 1u) {
-          let bits = bits_of(other, channel);
-          let magnitude = bits & 0x7fffffffu;
-          if (magnitude < 0x7f800000u) {
-            sum += bitcast<f32>(bits);
-          }
+          within += bitcast<vec4f>(finite_bits(bits_of(other, channel)));
           count++;
         }
       }
       if (count > 0u) {
-        state.x = max(state.x, key_of(bitcast<u32>(sum / f32(count))));
+        keys = max(keys, key_of(bitcast<vec4u>(within / f32(count))));
       }
     }
-    for (var token = first; token < end; token++) {
-      if (detected[params.before + token] == 1u) {
-        let sound = is_finite(bits_of(params.before + token, channel), token);
-      }
-    }
-  } else {
-    var place = segment.z % BLOCK + first - segment.x;
-    for (var token = first; token < end; token++) {
-      if (detected[params.before + token] == 1u) {
-        let bits = bits_of(params.before + token, channel);
-        let sound = is_finite(bits, token);
-        if (POOL == 0u && sound) {
-          state.y = bitcast<u32>(bitcast<f32>(state.y) + bitcast<f32>(bits));
-        } else if (POOL == 1u && (bits & 0x7fffffffu) <= 0x7f800000u) {
-          state.x = max(state.x, key_of(bits));
-        } else if (POOL == 2u && sound) {
-          let average = (1.0 - ALPHA) * bitcast<f32>(state.y) + ALPHA * bitcast<f32>(bits);
-          state.y = bitcast<u32>(average);
-          state.x = max(state.x, key_of(state.y));
-        }
-      }
-      place++;
-      if (POOL == 0u && place % BLOCK == 0u) {
-        state.x = bitcast<u32>(bitcast<f32>(state.x) + bitcast<f32>(state.y));
-        state.y = 0u;
-      }
+    place++;
+    if (POOL == 0u && place % BLOCK == 0u) {
+      keys = bitcast<vec4u>(bitcast<vec4f>(keys) + sums);
+      sums = vec4f();
     }
   }
-  pooled[out] = state.x;
-  pooled[out + HIDDEN] = state.y;
+  store_words(out, keys);
+  store_words(out + HIDDEN, bitcast<vec4u>(sums));
 }

@@ -115,9 +115,7 @@ async function probe(name, model) {
     const auroc = metrics.auroc(labels.slice(TRAIN), logits);
     const { predicted, r2 } = regress(values, HIDDEN, last, 3, TRAIN);
     console.log(
-      `${name}, layer ${layer}: AUROC ${auroc.toFixed(4)}, R^2 of belief ${
-        r2.toFixed(4)
-      }`,
+      `${name}, layer ${layer}: AUROC ${auroc.toFixed(4)}, R^2 of belief ${r2.toFixed(4)}`,
     );
     found.push({ layer, auroc, r2, predicted });
   }
@@ -132,8 +130,7 @@ function normals(seed) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return (state + 0.5) / 2 ** 32;
   };
-  return () =>
-    Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
 const model = new Uint8Array(await readFile(path.join(folder, "model.onnx")));
@@ -182,8 +179,6 @@ const drawing = view.drawCharts([
 ], 380);
 await writeFile(path.join(out, "mess3.svg"), view.svgFile(drawing));
 console.log(
-  `${
-    path.join(out, "mess3.svg")
-  }: what the last layer holds, beside what there is to know`,
+  `${path.join(out, "mess3.svg")}: what the last layer holds, beside what there is to know`,
 );
 gpu.close();

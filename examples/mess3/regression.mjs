@@ -27,8 +27,7 @@ export function regress(x, features, y, outputs, trainRows) {
   }
   for (let i = 0; i < width; i++) {
     const pivot = system.slice(i).reduce(
-      (best, line, k) =>
-        Math.abs(line[i]) > Math.abs(system[best][i]) ? i + k : best,
+      (best, line, k) => Math.abs(line[i]) > Math.abs(system[best][i]) ? i + k : best,
       i,
     );
     [system[i], system[pivot]] = [system[pivot], system[i]];

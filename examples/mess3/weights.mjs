@@ -50,9 +50,7 @@ export function redraw(model, normal) {
       const find = (field) => fields.find((one) => one.field === field);
       const dims = fields.filter(({ field }) => field === DIMS);
       // packed: a byte each, or more
-      const axes = dims.flatMap((one) =>
-        one.value ?? [...bytes.subarray(one.start, one.end)]
-      );
+      const axes = dims.flatMap((one) => one.value ?? [...bytes.subarray(one.start, one.end)]);
       const raw = find(RAW_DATA);
       if (find(DATA_TYPE)?.value !== FLOAT || axes.length < 2 || !raw) continue;
       // floats may begin at any byte

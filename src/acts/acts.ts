@@ -27,14 +27,14 @@ import { emaOptions, realizeOptions, rollingOptions, saveOptions } from "./optio
 import { openParts } from "./parts.ts";
 import type { ActsValues } from "./realized.ts";
 import { realizedOf } from "./realized.ts";
-import { selectRows } from "./selection.ts";
+import type { Selection } from "./selection.ts";
+import { selectionBytes, selectRows } from "./selection.ts";
 import type { ActsSource } from "./source.ts";
 import { joinSources, viewOf } from "./source.ts";
 import { openActsSource } from "./stored.ts";
 import type { ActsFacts, ActsType, CastType, Dims } from "./types.ts";
 import { CAST_TYPES } from "./types.ts";
 import type { ActsWork } from "./work.ts";
-import { selectionBytes } from "./selection.ts";
 
 /** What was computed, and the same as activations to go on with. */
 export interface RealizedActs extends ActsValues {
@@ -54,6 +54,7 @@ export class Acts {
   readonly #source: ActsSource;
   readonly #ops: readonly ActsOp[];
   readonly #graph: ActsGraph;
+  #selected: Selection | undefined;
 
   /** Use `collect()` or `load()`. */
   constructor(source: ActsSource, ops: readonly ActsOp[] = []) {
@@ -122,7 +123,7 @@ export class Acts {
 
   /** Detected tokens of each sample, of those that are read: what `extractTokens()` gives, sample by sample. */
   get counts(): Float64Array {
-    return selectRows(this.#source, this.#graph).counts;
+    return this.#selection.counts;
   }
 
   /** Bytes that were read of the source so far, by whatever was made of it. */
@@ -314,14 +315,14 @@ export class Acts {
 
   /** What will be read and made; with a GPU, what a plan that saves it will hold, too. */
   explain(gpu?: Gpu): string {
-    const told = explainGraph(this.#source, this.#graph);
+    const told = explainGraph(this.#source, this.#graph, this.#selection);
     if (!gpu) return told;
     return `${told}\n${this.#plan(gpu, { place: "memory:explained", overwrite: false }).explain()}`;
   }
 
   /** Bytes that will be read. */
   reading(): ActsReading {
-    return readingOf(this.#source, this.#graph);
+    return readingOf(this.#source, this.#graph, this.#selection);
   }
 
   /**
@@ -419,12 +420,17 @@ export class Acts {
 
   /** Host bytes of what is held while it is not read: offsets, masks and lists. */
   get heldBytes(): number {
-    return selectionBytes(selectRows(this.#source, this.#graph));
+    return selectionBytes(this.#selection);
   }
 
   /** Closes what it was opened from, for all that was made of it. */
   async close(): Promise<void> {
     await this.#source.close();
+  }
+
+  /** Rows that are read, found when they are first asked for. */
+  get #selection(): Selection {
+    return this.#selected ??= selectRows(this.#source, this.#graph);
   }
 
   #with(op: ActsOp): Acts {
@@ -474,7 +480,7 @@ export class Acts {
     if (!(gpu instanceof Gpu)) {
       throw new TypeError("Cannot compute activations: no GPU was given, wanted that of openGpu()");
     }
-    return new ActsTask(this.#source, this.#graph, { ...where, adapter: gpu.adapter.name });
+    return new ActsTask(this.#work("compute activations"), { ...where, adapter: gpu.adapter.name });
   }
 
   #plan(

@@ -16,7 +16,7 @@ import { copyPass, pickPass } from "./copy_pass.ts";
 import type { ActsGraph } from "./graph.ts";
 import { hiddenOf, layersOf } from "./graph.ts";
 import { poolPass, SegmentList } from "./pool_pass.ts";
-import { selectionBytes, selectRows } from "./selection.ts";
+import { selectionBytes } from "./selection.ts";
 import type { ActsSource } from "./source.ts";
 import { storedTypeOf, TYPE_BYTES } from "./types.ts";
 import type { ActsOutput, ActsWork } from "./work.ts";
@@ -30,7 +30,7 @@ const CHUNK_BYTES = 2 ** 20;
 /** Chunks of a file. */
 const SHARD_CHUNKS = 64;
 /** Bytes of a tile beyond which nothing is gained. */
-const TILE_BYTES = 32 * 2 ** 20;
+const TILE_BYTES = 8 * 2 ** 20;
 
 /** What attributes say of stored activations. */
 export interface ActsAttributes {
@@ -67,16 +67,15 @@ export class ActsTask implements Task<ActsHeld, ActsStored> {
   readonly #segments: SegmentList | undefined;
 
   constructor(
-    source: ActsSource,
-    graph: ActsGraph,
+    work: ActsWork,
     { place, overwrite, adapter }: {
       place: string | undefined;
       overwrite: boolean;
       adapter: string;
     },
   ) {
-    const selection = selectRows(source, graph);
-    this.work = { source, graph, selection };
+    const { source, graph, selection } = work;
+    this.work = work;
     this.outputs = outputsOf(source, graph);
     this.identity = identityOf(this.work);
     this.feeds = [{

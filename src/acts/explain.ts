@@ -9,13 +9,16 @@ import type { ActsGraph } from "./graph.ts";
 import { hiddenOf, layersOf } from "./graph.ts";
 import type { BytesToRead } from "./plane.ts";
 import { bytesToRead } from "./plane.ts";
-import { selectRows } from "./selection.ts";
+import type { Selection } from "./selection.ts";
 import type { ActsSource } from "./source.ts";
 import { TYPE_BYTES } from "./types.ts";
 
 /** Bytes that a graph reads of its source, in all. */
-export function readingOf(source: ActsSource, graph: ActsGraph): BytesToRead {
-  const { map } = selectRows(source, graph);
+export function readingOf(
+  source: ActsSource,
+  graph: ActsGraph,
+  { map }: Pick<Selection, "map">,
+): BytesToRead {
   const each = graph.planes.map((plane) => bytesToRead(source.planes[plane]!, map));
   return {
     needed: each.reduce((sum, { needed }) => sum + needed, 0),
@@ -24,9 +27,12 @@ export function readingOf(source: ActsSource, graph: ActsGraph): BytesToRead {
 }
 
 /** A few lines for people. */
-export function explainGraph(source: ActsSource, graph: ActsGraph): string {
-  const { map } = selectRows(source, graph);
-  const { needed, forced } = readingOf(source, graph);
+export function explainGraph(
+  source: ActsSource,
+  graph: ActsGraph,
+  { map }: Pick<Selection, "map">,
+): string {
+  const { needed, forced } = readingOf(source, graph, { map });
   const rows = graph.tokens === undefined || graph.tokens.kind === "extract"
     ? map.rows
     : graph.samples.length;

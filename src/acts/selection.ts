@@ -55,15 +55,16 @@ export function selectRows(source: ActsSource, graph: ActsGraph): Selection {
       }
     }
     const own: [number, number][] = [];
-    if (step?.kind === "extract") {
+    if (step?.kind === "extract" && detected) {
       for (let token = begin; token < end; token++) {
         if (isDetected(token)) own.push([token, token + 1]);
       }
     } else if (end > begin) own.push([begin, end]);
     const rows = own.reduce((sum, [from, to]) => sum + to - from, 0);
     firstTokens[i] = begin;
-    for (const [from, to] of own) {
-      for (let token = from; token < to; token++) counts[i]! += isDetected(token) ? 1 : 0;
+    counts[i] = rows;
+    for (const [from, to] of detected ? own : []) {
+      for (let token = from; token < to; token++) counts[i]! -= isDetected(token) ? 0 : 1;
     }
     offsets[i + 1] = offsets[i]! + rows;
     spans.push(own);

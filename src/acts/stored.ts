@@ -4,17 +4,16 @@
  * @module
  */
 
-import { openArray, readAll } from "../array/array.ts";
+import { readAll } from "../array/array.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { digestOf } from "../math/digest.ts";
 import type { OpenStoreOptions } from "../store/open_store.ts";
 import { openStore } from "../store/open_store.ts";
-import { childPlace } from "../store/place.ts";
 import { openStored } from "../stream/places.ts";
 import { checkedStore, CHECKSUMS_KEY } from "../zarr/checksums.ts";
 import { knownArrays } from "../zarr/group_writer.ts";
-import { readZarrText } from "../zarr/zarr_array.ts";
+import { openZarrArray, readZarrText } from "../zarr/zarr_array.ts";
 import type { ActsAttributes } from "./acts_task.ts";
 import { ACTS_FORMAT } from "./acts_task.ts";
 import { arraySource } from "./array_source.ts";
@@ -40,26 +39,19 @@ export async function openActsSource(
       place,
     );
   }
-  const opened: ChunkedArray[] = [];
-  const close = async () => {
-    for (const array of opened.splice(0)) await array.close();
-  };
-  const open = async (name: string) => {
-    const array = await openArray(childPlace(place, name), reading);
-    opened.push(array);
-    return array;
-  };
   const store = await openStore(place, reading);
+  const close = () => store.close();
   try {
+    // one look at the list of checksums, however many layers there are
+    const checked = await checkedStore(store);
+    const open = (name: string) => openZarrArray(checked, `/${name}`);
     const known = await knownArrays(store);
     const there = (name: string) => known.includes(name);
     const dims = told.dims as Dims;
     const hasTokens = dims.includes("s");
     const each: ChunkedArray[] = [];
     for (const name of told.arrays) each.push(await open(name));
-    const ids = there("sample_id")
-      ? await readZarrText(await checkedStore(store), "/sample_id")
-      : undefined;
+    const ids = there("sample_id") ? await readZarrText(checked, "/sample_id") : undefined;
     const numbers = async (name: string) =>
       there(name)
         ? Float64Array.from(await readAll(await open(name)) as BigInt64Array, Number)
@@ -76,20 +68,13 @@ export async function openActsSource(
       ids,
       facts: factsOf(told),
       async fingerprint() {
-        const own = await openStore(place, reading);
-        try {
-          return await digestOf([await own.get(CHECKSUMS_KEY) ?? place]);
-        } finally {
-          await own.close();
-        }
+        return await digestOf([await store.get(CHECKSUMS_KEY) ?? place]);
       },
       close,
     });
   } catch (error) {
     await close();
     throw error;
-  } finally {
-    await store.close();
   }
 }
 

@@ -111,10 +111,16 @@ export function paddedTokens(
         yield [start + from, start + to];
         return;
       }
-      for (let row = start, token = 0; token < to; row++) {
-        if (real[row] !== 1) continue;
-        if (token >= from) yield [row, row + 1];
-        token++;
+      // tokens follow each other but where padding lies between
+      for (let row = start, token = 0; token < to;) {
+        while (real[row] !== 1) row++;
+        let end = row;
+        while (end < start + length && real[end] === 1 && token < to) {
+          if (token++ < from) row++;
+          end++;
+        }
+        if (end > row) yield [row, end];
+        row = end;
       }
     },
   };

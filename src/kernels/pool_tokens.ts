@@ -38,6 +38,7 @@ export function poolTokensConstants(
 ): Record<string, number> {
   return {
     HIDDEN: hidden,
+    CHANNELS: channelsOf(hidden),
     FORMAT: FORMATS.indexOf(format),
     POOL: POOLS.indexOf(pool.kind),
     WINDOW: pool.kind === "rolling" ? pool.window : 0,
@@ -55,9 +56,14 @@ export function poolTokensParams(
   return Uint32Array.of(from, to, before, 0);
 }
 
-/** A thread a channel of a segment. */
+/** Channels of a thread: four halves are two words, if no token begins within a word. */
+function channelsOf(hidden: number): number {
+  return hidden % 4 === 0 ? 4 : 1;
+}
+
+/** Threads of some channels of a segment. */
 export function poolTokensWorkgroups(hidden: number, segments: number): [number, number] {
-  return [Math.ceil(hidden / 64), segments];
+  return [Math.ceil(hidden / channelsOf(hidden) / 64), segments];
 }
 
 /** Tokens of a sample that are summed before they are added to others. */

@@ -15,7 +15,7 @@ useEveryState();
 /** Chunks of 128 samples; every third sample is empty, some at the start and at the end. */
 const [SAMPLES, HIDDEN] = [420, 2048];
 
-function acts() {
+const acts = (() => {
   const random = seeded(5);
   const offsets = [0];
   for (let sample = 0; sample < SAMPLES; sample++) {
@@ -25,10 +25,10 @@ function acts() {
   const tokens = offsets.at(-1)!;
   const layer = () =>
     Uint16Array.from({ length: tokens * HIDDEN }, () => 0x3f00 + Math.floor(256 * random()));
-  return collect({ 0: layer(), 1: layer() }, {
-    ...{ dims: "blsh", shape: [tokens, HIDDEN], offsets, dtype: "bfloat16" },
-  });
-}
+  const layers = { 0: layer(), 1: layer() };
+  const shape = [tokens, HIDDEN];
+  return () => collect(layers, { dims: "blsh", shape, offsets, dtype: "bfloat16" });
+})();
 
 const CHAINS = {
   "pooled": () => acts().meanPool(),
@@ -47,7 +47,7 @@ describe("activations that are interrupted go on to the same bits", () => {
       await chain().save(gpu(), whole, { tileRows: 40 });
       const wanted = await contents(whole);
       let furthest = 0;
-      const rows = [1, 170, 390].slice(-cases(2, 3));
+      const rows = [1, 170, 390].slice(-cases(1, 3));
       for (
         const [pass, row] of ["layer_0", "layer_1"].flatMap((pass) =>
           rows.map((row) => [pass, row] as const)

@@ -59,7 +59,12 @@ const wordsOf = ({ buffer, byteOffset, length }: Float32Array) =>
 
 describe("pool_tokens", () => {
   for (const pool of POOLS) {
-    for (const [hidden, format] of [[1, "float32"], [65, "bfloat16"], [3, "float16"]] as const) {
+    for (
+      const [hidden, format] of [[1, "float32"], [65, "bfloat16"], [3, "float16"], [8, "float32"], [
+        12,
+        "float16",
+      ], [260, "bfloat16"]] as const
+    ) {
       it(`pools ${JSON.stringify(pool)} of ${hidden} channels of ${format} as its twin does`, async () => {
         const lengths = [1, 64, 7, 65, 130, 2];
         const count = lengths.reduce((sum, length) => sum + length, 0);

@@ -122,7 +122,6 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   },
   "collectLive()": {
     good: { layers: [0], hidden: 2 },
-    // deno-lint-ignore require-yield -- a model that brings nothing
     call: (options) => sluice.collectLive(async function* () {}, options),
   },
   "load()": { call: (options) => sluice.load("memory:no activations", options) },
