@@ -36,6 +36,11 @@ export type Collected =
  * @throws {RangeError} If shapes, masks, offsets, ids and layers do not belong together.
  */
 export function collect(source: Collected, options: CollectOptions): Acts {
+  if (typeof source === "function" || Symbol.asyncIterator in source) {
+    throw new TypeError(
+      "Cannot collect activations: they come block by block, wanted collectLive() for a model that runs",
+    );
+  }
   const told = collectOptions.check(options);
   const { dims, shape, dtype, layers, offsets, attentionMask, detectionMask, ids } = told;
   const isOne = ArrayBuffer.isView(source) || "read" in source;

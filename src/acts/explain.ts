@@ -38,7 +38,7 @@ export function explainGraph(
     : graph.samples.length;
   const layers = layersOf(source, graph);
   const hidden = hiddenOf(source, graph);
-  const tokens = source.tokens ? `, ${source.tokens.offsets.at(-1)} tokens` : "";
+  const tokens = source.dims.includes("s") ? `, ${source.tokens!.offsets.at(-1)} tokens` : "";
   const all = source.planes.length * TYPE_BYTES[source.dtype] * source.hidden *
     source.planes[0]!.rows;
   const more = forced > needed

@@ -234,6 +234,7 @@ describe("activations are refused", () => {
       () => collect(new Uint16Array(6), good),
       /which may be bits of bfloat16 or float16/,
     ],
+    ["a model that runs", () => collect((() => {}) as never, good), /wanted collectLive\(\)/],
     ["whole numbers", () => collect(new Int32Array(6), good), /elements are int32, wanted float32/],
     [
       "an id that comes twice",
@@ -481,6 +482,19 @@ describe("activations are stored", () => {
     expect([...await again.selectLayers(11).features().read(0, 7) as Float32Array]).toEqual(
       await valuesOf(acts.selectLayers(11).meanPool()),
     );
+    // bits of another kind, and the same bytes laid out in another way, are other activations
+    const bits = Uint16Array.of(0x3f80, 0x4000, 0x4040, 0x4080);
+    const sumsOf = async (dtype: "bfloat16" | "float16") => {
+      const own = collect(bits, { dims: "bsh", shape: [4, 1], offsets: [0, 4], dtype });
+      return await valuesOf(await own.sumPool().cache(gpu(), folder));
+    };
+    expect(await sumsOf("bfloat16")).toEqual([10]);
+    expect(await sumsOf("float16")).not.toEqual([10]);
+    const four = Float32Array.of(1, 2, 3, 4);
+    const side = collect(four, { dims: "blsh", shape: [2, 2, 1], offsets: [0, 2] });
+    const padded = collect(four, { dims: "blsh", shape: [1, 2, 2, 1], attentionMask: [1, 1] });
+    expect(await valuesOf(await side.sumPool().cache(gpu(), folder))).toEqual([4, 6]);
+    expect(await valuesOf(await padded.sumPool().cache(gpu(), folder))).toEqual([3, 7]);
     const samples = [[1, 2], [3, 4]];
     const masked = async (mask: number[][]) =>
       await valuesOf(await samplesOf(samples, mask).sumPool().cache(gpu(), folder));

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Acts } from "../../src/acts/acts.ts";
 import { load } from "../../src/acts/load.ts";
 import { openArray, readAll } from "../../src/array/array.ts";
+import { H5Access } from "../../src/files/h5wasm.ts";
+import { createFile } from "../../src/files/sync_file.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
@@ -143,6 +145,41 @@ describe("load() opens", () => {
     expect(acts.selectLayers(0).reading()).toEqual({ needed: 12, forced: 24 });
     const short = await folder({ "r.safetensors": request(2, 0).subarray(0, -1) });
     await expect(load(short)).rejects.toThrow(/bytes, its header wants/);
+  });
+
+  it("HDF5 files of probelab, of which one layer costs all that lie beside it", async () => {
+    const write = async (attributes: Record<string, string>) => {
+      const place = `memory:acts-load-test/${places++}.h5`;
+      const output = await createFile(place, { overwrite: true });
+      const access = await H5Access.open(output.file, "w");
+      for (const [name, value] of Object.entries(attributes)) {
+        access.file.create_attribute(name, value, null, "S");
+      }
+      const put = (name: string, data: unknown, shape: number[], dtype: string) =>
+        access.file.create_dataset({ name, data, shape, dtype } as never);
+      const data = Uint16Array.from({ length: 12 }, (_, i) => {
+        const [token, layer, channel] = [Math.floor(i / 4), i & 2 ? 11 : 2, i % 2];
+        return LAYERS[layer]![2 * token + channel]!;
+      });
+      put("data", data, [3, 2, 2], "<H");
+      put("layers", BigInt64Array.of(2n, 11n), [2], "<q");
+      put("offsets", OFFSETS, [4], "<q");
+      put("detection_mask", Uint8Array.of(1, 1, 1), [3], "<B");
+      access.close();
+      await output.finish();
+      return place;
+    };
+    const acts = await load(await write({ dims: "blsh", dtype: "torch.bfloat16" }));
+    expect(acts.selectLayers(2).reading()).toEqual({ needed: 12, forced: 24 });
+    await expectLayers(acts);
+    await expect(load(await write({ dims: "blsh" }))).rejects.toThrow(
+      /elements are uint16, which may be bits of bfloat16 or float16/,
+    );
+    await expectLayers(await load(await write({ dims: "blsh" }), { dtype: "bfloat16" }));
+    await expect(load(await write({ dims: "lbsh" }))).rejects.toThrow(/its dims are "lbsh"/);
+    await expect(load(await write({ dims: "blsh", dtype: "torch.int8" }))).rejects.toThrow(
+      /its dtype is "torch.int8"/,
+    );
   });
 
   it("several places, merged by sample ids", async () => {
