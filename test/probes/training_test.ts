@@ -200,6 +200,39 @@ describe("training", () => {
     expect(resumptions).toBeGreaterThan(1);
   });
 
+  it("reads samples again every epoch where memory does not hold them, to the same bits", async () => {
+    const { data, y } = texts(30);
+    let reads = 0;
+    // as from disk: nobody can have all values
+    const { values: _, ...rows } = data.rows;
+    const onDisk = {
+      ...data,
+      rows: {
+        ...rows,
+        chunkRows: 4,
+        read: (start: number, end: number) => {
+          reads++;
+          return data.rows.read(start, end);
+        },
+      },
+    };
+    const create = () => new PositionalAttentionProbe({ heads: 2, epochs: 3 });
+    const fit = create().fit(gpu(), onDisk, y);
+    const { probes } = await fit.run();
+    const once = reads;
+    const tight = await openGpu({ budget: { gpu: "64 MiB", host: fit.projected.host - 1 } });
+    try {
+      const read = create().fit(tight, onDisk, y);
+      expect(read.projected.host).toBeLessThan(fit.projected.host);
+      const { probes: again, peakBytes, projectedBytes } = await read.run();
+      expect(again).toEqual(probes);
+      expect(reads - once).toBeGreaterThan(2 * once);
+      expect(peakBytes.host).toBeLessThanOrEqual(projectedBytes.host);
+    } finally {
+      tight.close();
+    }
+  });
+
   it("does not depend on how much the device takes at once, but for rounding", async () => {
     // batches of 4096 rows at most: a sample is longer than that
     const random = seeded(14);
