@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { open } from "../../src/open.ts";
+import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchesByLength } from "../../src/net/batches.ts";
@@ -220,7 +221,16 @@ describe("training", () => {
     const fit = create().fit(gpu(), onDisk, y);
     const { probes } = await fit.run();
     const once = reads;
-    const tight = await openGpu({ budget: { gpu: "64 MiB", host: fit.projected.host - 1 } });
+    const none = await openGpu({ budget: { gpu: "64 MiB", host: 1 } });
+    let least = 0;
+    try {
+      create().fit(none, onDisk, y);
+    } catch (error) {
+      least = (error as BudgetError).smallestBudgetBytes;
+    } finally {
+      none.close();
+    }
+    const tight = await openGpu({ budget: { gpu: "64 MiB", host: least } });
     try {
       const read = create().fit(tight, onDisk, y);
       expect(read.projected.host).toBeLessThan(fit.projected.host);
