@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { open } from "../../src/open.ts";
+import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchesByLength } from "../../src/net/batches.ts";
@@ -198,6 +199,48 @@ describe("training", () => {
       small.close();
     }
     expect(resumptions).toBeGreaterThan(1);
+  });
+
+  it("reads samples again every epoch where memory does not hold them, to the same bits", async () => {
+    const { data, y } = texts(30);
+    let reads = 0;
+    // as from disk: nobody can have all values
+    const { values: _, ...rows } = data.rows;
+    const onDisk = {
+      ...data,
+      rows: {
+        ...rows,
+        chunkRows: 4,
+        read: (start: number, end: number) => {
+          reads++;
+          return data.rows.read(start, end);
+        },
+      },
+    };
+    const create = () => new PositionalAttentionProbe({ heads: 2, epochs: 3 });
+    const fit = create().fit(gpu(), onDisk, y);
+    const { probes } = await fit.run();
+    const once = reads;
+    const none = await openGpu({ budget: { gpu: "64 MiB", host: 1 } });
+    let least = 0;
+    try {
+      create().fit(none, onDisk, y);
+    } catch (error) {
+      least = (error as BudgetError).smallestBudgetBytes;
+    } finally {
+      none.close();
+    }
+    const tight = await openGpu({ budget: { gpu: "64 MiB", host: least } });
+    try {
+      const read = create().fit(tight, onDisk, y);
+      expect(read.projected.host).toBeLessThan(fit.projected.host);
+      const { probes: again, peakBytes, projectedBytes } = await read.run();
+      expect(again).toEqual(probes);
+      expect(reads - once).toBeGreaterThan(2 * once);
+      expect(peakBytes.host).toBeLessThanOrEqual(projectedBytes.host);
+    } finally {
+      tight.close();
+    }
   });
 
   it("does not depend on how much the device takes at once, but for rounding", async () => {
