@@ -141,7 +141,7 @@ await probe("drawn anew", redraw(model, normals(7)));
 function triangle(title, values) {
   const points = [0, 1, 2].map(() => ({ x: [], y: [] }));
   for (let text = TRAIN; text < texts; text++) {
-    const [p, q, r] = values.subarray(3 * text, 3 * text + 3);
+    const [, q, r] = values.subarray(3 * text, 3 * text + 3);
     const truth = last.subarray(3 * text, 3 * text + 3);
     const likeliest = truth.indexOf(Math.max(...truth));
     points[likeliest].x.push(q + r / 2);
