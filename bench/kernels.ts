@@ -1,5 +1,6 @@
 /** The benches of all kernels. */
 
+import { densifyRowsBench } from "./densify_rows_bench.ts";
 import { encodeRowsBench } from "./encode_rows_bench.ts";
 import { findPeaksBench } from "./find_peaks_bench.ts";
 import { gatherWindowsBench } from "./gather_windows_bench.ts";
@@ -30,6 +31,7 @@ export const kernelBenches: readonly Bench[] = [
   hmmRescaleBench,
   poissonLikelihoodBench,
   packRowsBench,
+  densifyRowsBench,
   findPeaksBench,
   encodeRowsBench,
   summarizeRowsBench,

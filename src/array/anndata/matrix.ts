@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ChunkedArray, ReadOptions } from "../../chunked_array.ts";
+import type { ChunkedArray } from "../../chunked_array.ts";
 import { checkRows, toNumbers } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
 import { described } from "./frame.ts";
