@@ -12,6 +12,7 @@ import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
 import { hmmWeighBench } from "./hmm_weigh_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
+import { nbLikelihoodBench } from "./nb_likelihood_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
@@ -32,6 +33,7 @@ export const kernelBenches: readonly Bench[] = [
   poissonLikelihoodBench,
   packRowsBench,
   densifyRowsBench,
+  nbLikelihoodBench,
   findPeaksBench,
   encodeRowsBench,
   summarizeRowsBench,
