@@ -20,6 +20,8 @@ export async function goldenCase(name: string) {
     ),
   );
   return {
+    scalars: manifest.scalars as unknown as Record<string, number>,
+    has: (group: string, wanted: string) => manifest[group]!.some(({ name }) => name === wanted),
     get(group: string, wanted: string) {
       const entry = manifest[group]!.find(({ name }) => name === wanted);
       if (!entry) {
