@@ -129,3 +129,27 @@ function vlen(texts: readonly string[]): Uint8Array {
 }
 
 const word = (value: number) => [...new Uint8Array(Uint32Array.of(value).buffer)];
+
+/** What an AnnDataWriter is given of five cells. */
+export function smallAnnData() {
+  return {
+    tables: {
+      cells: Array.from({ length: 5 }, (_, i) => `c${i}`),
+      genes: ["g0", "g1", "γ2"],
+      obs: {
+        type: { categories: ["T", "β cell"], codes: Int32Array.of(1, 0, -1, 1, 0) },
+        score: Float64Array.of(0.5, -1, 2, 3, 1e-300),
+        count: Int32Array.of(1, 2, 3, 4, 5),
+      },
+      uns: { model: "cpa", seed: 7, names: ["a", "β"] },
+    },
+    arrays: [
+      { path: "obsm/latent_basal", dtype: "float32" as const, columns: 2 },
+      { path: "layers/CPA_pred", dtype: "float32" as const, columns: 3 },
+    ],
+    values: {
+      "obsm/latent_basal": Float32Array.from({ length: 10 }, (_, i) => i / 4),
+      "layers/CPA_pred": Float32Array.from({ length: 15 }, (_, i) => i % 4),
+    } as Record<string, Float32Array>,
+  };
+}
