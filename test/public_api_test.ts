@@ -6,6 +6,7 @@ describe("the public API", () => {
   it("exports these names and no others", () => {
     expect(Object.keys(sluice).sort()).toEqual([
       "AdapterError",
+      "AnnDataWriter",
       "BudgetError",
       "ChunkError",
       "DeviceLostError",
@@ -26,6 +27,7 @@ describe("the public API", () => {
       "checkStore",
       "condition",
       "contexts",
+      "cpa",
       "decoder",
       "everyNth",
       "expand",
@@ -33,6 +35,7 @@ describe("the public API", () => {
       "formatBytes",
       "fromTypedArray",
       "open",
+      "openAnnData",
       "openArray",
       "openGpu",
       "openNetcdf",
@@ -57,6 +60,23 @@ describe("the public API", () => {
       "quartileIds",
       "run",
       "splitSpeakers",
+    ]);
+    expect(Object.keys(sluice.cpa).sort()).toEqual([
+      "GroupSums",
+      "classWeights",
+      "conditionLabel",
+      "drawCount",
+      "energyDistance",
+      "evaluate",
+      "fillSlots",
+      "kernelWidth",
+      "principalAxes",
+      "project",
+      "readDegMasks",
+      "setup",
+      "squaredMmd",
+      "strataOf",
+      "sumCells",
     ]);
     expect(Object.keys(sluice.view).sort()).toEqual([
       "bars",

@@ -25,7 +25,7 @@ import {
   rSquared,
   welchT,
 } from "../../src/cpa/profile_metrics.ts";
-import { setUp } from "../../src/cpa/setup.ts";
+import { setup } from "../../src/cpa/setup.ts";
 import { Random } from "../../src/math/random.ts";
 import { categoriesOf, csr, putAnnData } from "../support/anndata_store.ts";
 import { goldenCase } from "../support/perturbation_goldens.ts";
@@ -360,7 +360,7 @@ describe("evaluate()", () => {
     }
     const obs = { p: categoriesOf(labels), t: categoriesOf(types), s: categoriesOf(splits) };
     const adata = await openAnnData(await putAnnData(`world${contexts}`, { x: csr(rows), obs }));
-    const table = await setUp(adata, {
+    const table = await setup(adata, {
       ...{ perturbationKey: "p", controlGroup: "ctrl", categoricalCovariates: ["t"] },
       split: { key: "s" },
     });
@@ -430,7 +430,7 @@ describe("evaluate()", () => {
     const missing = runtime === "chromium" ? "browsers read no files" : sharedDataMissing();
     if (missing) context.skip(missing);
     const adata = await openAnnData(`${await sharedFile("data/perturbation/sim_combo.h5ad")}`);
-    const table = await setUp(adata, {
+    const table = await setup(adata, {
       ...{ perturbationKey: "perturbation", controlGroup: "control", dosageKey: "dose" },
       ...{ categoricalCovariates: ["cell_type"], split: { key: "split" } },
     });
