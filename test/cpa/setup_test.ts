@@ -206,6 +206,7 @@ describe("packCounts()", () => {
     ...{ start: 5, end: 7, starts: Uint32Array.of(0, 1, values.length) },
     genes: Uint32Array.from(values, (_, i) => i),
     values: Float64Array.from(values),
+    wholeBelow: 2 ** 53,
   });
 
   it("takes a word for an entry where gene and count fit, else two", () => {
@@ -229,6 +230,13 @@ describe("packCounts()", () => {
     const names = { cell: (cell: number) => `c${cell}`, gene: (gene: number) => `g${gene}` };
     expect(() => packCounts(entries([1, 2, value]), 3, names)).toThrow(
       `Cannot take counts: cell 6 ("c6") has ${value} of gene 2 ("g2"), wanted whole numbers`,
+    );
+  });
+
+  it("refuses counts that were rounded when they were stored", () => {
+    const halves = { ...entries([1, 2048, 2050]), wholeBelow: 2048 };
+    expect(() => packCounts(halves, 3)).toThrow(
+      "cell 6 has 2050 of gene 2, where what is stored has whole numbers to 2048 alone",
     );
   });
 
