@@ -7,6 +7,7 @@
 import type { CellMatrix } from "../array/anndata/matrix.ts";
 import { quantiles } from "../math/quantiles.ts";
 import { philox, Random } from "../math/random.ts";
+import { studentQuantile } from "../math/student.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, oneOf, whole } from "../options.ts";
 import { Baselines, isControl } from "./baselines.ts";
@@ -74,8 +75,8 @@ export interface ConditionScores {
   /** Why there is no prediction. */
   missing?: string;
   /**
-   * 95 % of the delta Pearson over draws of the cells of the truth, in 20 parts. It says how sure this one is, not
-   * what other conditions would give.
+   * 95 % around the delta Pearson, from leaving out parts of the cells of the truth: how sure this one is, not what
+   * other conditions would give.
    */
   deltaPearsonOverCells?: readonly [low: number, high: number];
   /** A change that does not vary over genes: its correlations are 0, and say nothing. */
@@ -118,10 +119,8 @@ export const LEAST_CONDITIONS = 6;
 
 const [TRAINING, FIRST_HALF, SECOND_HALF, ROLES] = [0, 1, 2, 3] as const;
 
-/** Parts of the cells of a condition, drawn with replacement; halves are those of even and of odd number. */
+/** Parts of the cells of a condition, each left out once; halves are those of even and of odd number. */
 const CELL_BLOCKS = 20;
-/** Fewer than of conditions: each is a profile. */
-const CELL_DRAWS = 200;
 
 /** Sums of training cells, and of the truth in halves, by condition and context. */
 export interface EvaluationSums {
@@ -130,7 +129,7 @@ export interface EvaluationSums {
   /** Context of every stratum. */
   contextOf: Uint32Array;
   sums: GroupSums;
-  /** Of the truth: what is drawn with replacement for intervals over its cells. */
+  /** Of the truth: parts that are left out for intervals over its cells. */
   blocks: GroupSums;
   split: typeof SPLITS[number];
 }
@@ -235,7 +234,7 @@ export function evaluate(
       perturbed: baselines.perturbedMean(context),
       expressed: largestGenes(control, checked.expressedGenes),
       truthMoments: sums.logMoments(...groups)!,
-      drawn: drawTruths(gathered.blocks, stratum, checked.seed),
+      reduced: reducedTruths(gathered.blocks, stratum),
     };
     const row = {
       ...{ condition: conditionLabel(table, condition), context },
@@ -252,9 +251,8 @@ export function evaluate(
     }
     rows.push({
       ...{ predictor: CEILING, ...row },
-      // what is drawn holds its own cells
       ...first && second
-        ? score(second, { ...scoring, truth: first, drawn: [] }, sums.logMoments(groups[1]!))
+        ? score(second, { ...scoring, truth: first, reduced: [] }, sums.logMoments(groups[1]!))
         : { missing: "all cells in one half", isConstant: false },
     });
     for (const { name, profile, moments } of predictors) {
@@ -301,21 +299,23 @@ function seenOf({ table, strata, contextOf, sums }: EvaluationSums): Seen {
   };
 }
 
-/** Profiles of the cells of a stratum, its parts drawn with replacement. */
-function drawTruths(
-  blocks: GroupSums,
-  stratum: number,
-  seed: number,
-): Profile[] {
+/** Profiles of the cells of a stratum, each without one of its parts. */
+function reducedTruths(blocks: GroupSums, stratum: number): Profile[] {
   const parts = Array.from({ length: CELL_BLOCKS }, (_, block) => CELL_BLOCKS * stratum + block)
     .filter((part) => blocks.cells(part) > 0);
-  // of few parts draws are alike
+  // few parts say little
   if (parts.length < CELL_BLOCKS / 2) return [];
-  const random = new Random(seed, 31);
-  return Array.from(
-    { length: CELL_DRAWS },
-    () => blocks.pseudobulk(...parts.map(() => parts[random.integer(parts.length)]!)),
-  ).filter((profile) => profile !== undefined);
+  return parts.map((part) => blocks.pseudobulk(...parts.filter((other) => other !== part)))
+    .filter((profile) => profile !== undefined);
+}
+
+/** 95 % around a value, from what it is without each part of the cells. Source: Tukey's jackknife. */
+function jackknife(value: number, reduced: readonly number[]): readonly [number, number] {
+  const count = reduced.length;
+  const mean = reduced.reduce((sum, own) => sum + own, 0) / count;
+  const squares = reduced.reduce((sum, own) => sum + (own - mean) ** 2, 0);
+  const margin = studentQuantile(0.95, count - 1) * Math.sqrt((count - 1) / count * squares);
+  return [value - margin, value + margin];
 }
 
 interface Scoring {
@@ -325,8 +325,8 @@ interface Scoring {
   others: readonly Profile[];
   expressed: Uint32Array;
   truthMoments: Moments;
-  /** The truth as other cells would have it. */
-  drawn: readonly Profile[];
+  /** The truth without each part of its cells. */
+  reduced: readonly Profile[];
   /** Half of the truth, and genes that its other half tells from control. */
   first: Profile | undefined;
   top: Uint32Array | undefined;
@@ -334,19 +334,17 @@ interface Scoring {
 
 function score(
   prediction: Profile,
-  { truth, control, perturbed, others, expressed, truthMoments, drawn, first, top }: Scoring,
+  { truth, control, perturbed, others, expressed, truthMoments, reduced, first, top }: Scoring,
   moments: Moments | undefined,
 ): Pick<ConditionScores, "scores" | "isConstant" | "deltaPearsonOverCells"> {
   const change = deltaPearson(prediction, truth, control);
   const beyond: Correlation | undefined = perturbed && deltaPearson(prediction, truth, perturbed);
   const topChanges = first && top && changesOf(prediction, first, control, top);
   const original = moments && originalR2(moments, truthMoments);
-  const draws = Float64Array.from(drawn, (own) => deltaPearson(prediction, own, control).value)
-    .sort();
-  const [low, high] = draws.length > 0 ? quantiles(draws, [0.025, 0.975]) : [];
+  const without = reduced.map((own) => deltaPearson(prediction, own, control).value);
   return {
     isConstant: change.isConstant,
-    ...low !== undefined && high !== undefined && { deltaPearsonOverCells: [low, high] as const },
+    ...without.length > 0 && { deltaPearsonOverCells: jackknife(change.value, without) },
     scores: {
       deltaPearson: change.value,
       deltaPearsonPerturbed: beyond?.value ?? NaN,
