@@ -1,5 +1,6 @@
 /** The benches of all kernels. */
 
+import { densifyRowsBench } from "./densify_rows_bench.ts";
 import { encodeRowsBench } from "./encode_rows_bench.ts";
 import { findPeaksBench } from "./find_peaks_bench.ts";
 import { gatherWindowsBench } from "./gather_windows_bench.ts";
@@ -13,6 +14,7 @@ import { logisticResidualBench } from "./logistic_residual_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { netProductBenches } from "./net_products_bench.ts";
+import { nbLikelihoodBench } from "./nb_likelihood_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
@@ -33,6 +35,8 @@ export const kernelBenches: readonly Bench[] = [
   hmmRescaleBench,
   poissonLikelihoodBench,
   packRowsBench,
+  densifyRowsBench,
+  nbLikelihoodBench,
   findPeaksBench,
   encodeRowsBench,
   summarizeRowsBench,

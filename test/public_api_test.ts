@@ -7,6 +7,7 @@ describe("the public API", () => {
     expect(Object.keys(sluice).sort()).toEqual([
       "Acts",
       "AdapterError",
+      "AnnDataWriter",
       "AttentionProbe",
       "BudgetError",
       "ChunkError",
@@ -40,6 +41,7 @@ describe("the public API", () => {
       "collectLive",
       "condition",
       "contexts",
+      "cpa",
       "decoder",
       "everyNth",
       "expand",
@@ -52,6 +54,7 @@ describe("the public API", () => {
       "loadActivations",
       "metrics",
       "open",
+      "openAnnData",
       "openArray",
       "openGpu",
       "openNetcdf",
@@ -95,6 +98,23 @@ describe("the public API", () => {
       "quartileIds",
       "run",
       "splitSpeakers",
+    ]);
+    expect(Object.keys(sluice.cpa).sort()).toEqual([
+      "GroupSums",
+      "classWeights",
+      "conditionLabel",
+      "drawCount",
+      "energyDistance",
+      "evaluate",
+      "fillSlots",
+      "kernelWidth",
+      "principalAxes",
+      "project",
+      "readDegMasks",
+      "setup",
+      "squaredMmd",
+      "strataOf",
+      "sumCells",
     ]);
     expect(Object.keys(sluice.view).sort()).toEqual([
       "bars",

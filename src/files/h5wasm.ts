@@ -52,6 +52,8 @@ export interface H5Dataset extends H5Object {
   readonly filters: readonly { id: number; name: string }[];
   /** All of it: for single values. */
   readonly value: unknown;
+  /** A block of it, from and to along each axis: for strings, which `read` does not know. */
+  slice(ranges: readonly (readonly [from: number, to: number])[]): unknown;
   resize(shape: readonly number[]): number;
   make_scale(name: string): void;
   attach_scale(axis: number, path: string): void;

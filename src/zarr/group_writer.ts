@@ -166,7 +166,7 @@ function checkOneChunk(spec: ZarrArraySpec): void {
 }
 
 /** One chunk of the vlen-utf8 codec: a count, then the length and UTF-8 of each string. */
-function encodeStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Array {
+export function encodeStrings(spec: ZarrArraySpec, strings: readonly string[]): Uint8Array {
   checkOneChunk(spec);
   const texts = strings.map((text) => new TextEncoder().encode(text));
   const length = texts.reduce((bytes, text) => bytes + 4 + text.byteLength, 4);

@@ -11,6 +11,7 @@ import {
 } from "../../src/acts/options.ts";
 import { actsSections } from "../../src/cli/acts.ts";
 import { gpuOptions } from "../../src/gpu/device.ts";
+import { annDataOptions } from "../../src/array/anndata/anndata.ts";
 import { arrayOptions } from "../../src/array/array.ts";
 import { contextOptions } from "../../src/array/contexts.ts";
 import { expandOptions } from "../../src/array/expand.ts";
@@ -36,6 +37,9 @@ import { thresholdOptions } from "../../src/condition/decision.ts";
 import { diagnoseOptions } from "../../src/condition/diagnose.ts";
 import { conditionOptions } from "../../src/condition/pipeline.ts";
 import { splitOptions } from "../../src/condition/splits.ts";
+import { degOptions } from "../../src/cpa/deg_masks.ts";
+import { evaluationOptions } from "../../src/cpa/evaluation.ts";
+import { setupOptions } from "../../src/cpa/setup.ts";
 import {
   incrementalFitOptions,
   incrementalOptions,
@@ -77,6 +81,7 @@ import { checkOptions } from "../../src/zarr/check.ts";
 export const DECLARATIONS = {
   "openGpu()": gpuOptions,
   "openArray()": arrayOptions,
+  "openAnnData()": annDataOptions,
   "plan.run()": runOptions,
   "new KMeans()": kmeansOptions,
   "KMeans.fit()": fitOptions,
@@ -132,6 +137,9 @@ export const DECLARATIONS = {
   "condition.splitSpeakers()": splitOptions,
   "condition.diagnose()": diagnoseOptions,
   "condition.decide()": thresholdOptions,
+  "cpa.setup()": setupOptions,
+  "cpa.readDegMasks()": degOptions,
+  "cpa.sumCells() and cpa.evaluate()": evaluationOptions,
   "exportNetcdf()": exportOptions,
   "checkStore()": checkOptions,
 } satisfies Record<string, Declaration>;
