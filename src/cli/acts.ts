@@ -93,7 +93,7 @@ export async function acts({ args, signal }: CommandContext): Promise<void> {
   }
 }
 
-function layersOf(text: string | undefined): number[] | undefined {
+export function layersOf(text: string | undefined): number[] | undefined {
   const layers = text?.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
   if (layers?.every((layer) => Number.isInteger(layer) && layer >= -1) ?? true) return layers;
   throw new UsageError(
@@ -196,7 +196,7 @@ async function pool(
   }
 }
 
-function poolOf(line: CommandLine, acts: Acts): Acts {
+export function poolOf(line: CommandLine, acts: Acts): Acts {
   const { pool = "mean", alpha, window, ends } = line.read(actsSections.Pool);
   for (
     const [name, owner] of [["alpha", "ema"], ["window", "rolling"], ["ends", "rolling"]] as const

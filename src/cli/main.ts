@@ -27,6 +27,7 @@ import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
 import { kmeans, kmeansHelp } from "./kmeans.ts";
 import { pca, pcaHelp } from "./pca.ts";
+import { probe, probeHelp } from "./probe.ts";
 import type { CommandContext } from "./usage.ts";
 import { UsageError } from "./usage.ts";
 import { windowsCommand, windowsHelp } from "./windows.ts";
@@ -53,6 +54,11 @@ const COMMANDS: Record<
   kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
   predict: { run: predict, help: predictHelp, summary: "assign rows by a stored k-means" },
+  probe: {
+    run: probe,
+    help: probeHelp,
+    summary: "what activations tell apart: fit, sweep, predict",
+  },
   transform: { run: transform, help: transformHelp, summary: "project rows by a stored PCA" },
   windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };

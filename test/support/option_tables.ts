@@ -10,6 +10,7 @@ import {
   saveOptions,
 } from "../../src/acts/options.ts";
 import { actsSections } from "../../src/cli/acts.ts";
+import { probeSections } from "../../src/cli/probe.ts";
 import { gpuOptions } from "../../src/gpu/device.ts";
 import { annDataOptions } from "../../src/array/anndata/anndata.ts";
 import { arrayOptions } from "../../src/array/array.ts";
@@ -147,6 +148,7 @@ export const DECLARATIONS = {
 /** By their commands. */
 export const COMMANDS: Record<string, Sections> = {
   acts: actsSections,
+  probe: probeSections,
   check: {},
   condition: conditionSections,
   decode: decodeSections,
