@@ -230,7 +230,7 @@ export abstract class TrainedProbe {
       derived: { name: "probabilities", of: sigmoid },
       missing,
       parameters: () => parameters,
-      source: new ProbeSource(samples, net, {}),
+      source: new ProbeSource(samples, net, { once: true }),
       samples: samples.count,
       turns,
       identity: {

@@ -325,6 +325,31 @@ describe("predictions", () => {
   });
 });
 
+describe("tokens that do not count", () => {
+  it("may be anything: fits and predictions do not look at them", async () => {
+    const { data, y } = texts(20);
+    const values = (data.rows.values as Float32Array).map((value, i) =>
+      data.detected![Math.floor(i / FEATURES)] ? value : NaN
+    );
+    const own = { ...data, rows: fromTypedArray(values, data.rows.shape) };
+    for (
+      const create of [
+        () => new RollingAttentionProbe({ hidden: 4, heads: 2, window: 3, epochs: 2 }),
+        () => new PositionalAttentionProbe({ heads: 2, epochs: 2 }),
+        () => new MultiMaxProbe({ hidden: 4, heads: 2, epochs: 2 }),
+        () => new MlpProbe({ hidden: 4, epochs: 2 }),
+      ]
+    ) {
+      const probe = create();
+      const { probes } = await probe.fit(gpu(), own, y).run();
+      expect(probes).toEqual((await create().fit(gpu(), data, y).run()).probes);
+      if (probe instanceof MlpProbe) continue;
+      const { logits } = await probe.predict(gpu(), own).run();
+      expect(logits).toEqual((await probe.predict(gpu(), data).run()).logits);
+    }
+  });
+});
+
 describe("what cannot be learned", () => {
   const { data, y } = texts(10);
   const probe = () => new MultiMaxProbe({ hidden: 2, heads: 1, epochs: 2 });
