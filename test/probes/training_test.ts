@@ -21,6 +21,7 @@ import { useGpu } from "../support/gpu.ts";
 import { auroc, FEATURES, rows, texts } from "../support/learnable.ts";
 import { onStates, paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
+import { recordNumbers } from "../support/record.ts";
 import { quick } from "../support/tier.ts";
 
 const gpu = useGpu();
@@ -108,6 +109,7 @@ describe("training", () => {
     // what it began with, by a learning rate that moves nothing
     const still = { ...settings, learningRate: 1e-30, weightDecay: 0, epochs: 1 };
     const [begun] = await trained([still], [y]);
+    await recordNumbers("first_parameters", begun!.parameters);
     const sizes = { features: FEATURES, hidden: 5, heads: 2 };
     const model = createProbe("multimax", sizes, begun!.parameters);
     const lengthOf = (sample: number) => data.offsets[sample + 1]! - data.offsets[sample]!;
