@@ -80,6 +80,7 @@ export type { RaggedArray } from "./feed/ragged.ts";
 export type { SampleArray } from "./feed/samples.ts";
 export type {
   StoredTrainedProbe,
+  TokenPredictOptions,
   TrainedFit,
   TrainedFitOptions,
   TrainedOne,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
+import * as metrics from "../../src/probes/metrics.ts";
 import { open } from "../../src/open.ts";
 import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
@@ -62,9 +63,27 @@ describe("probes that learn", () => {
     await probe.fit(gpu(), tokens.data, tokens.y).run();
     const { logits: all } = await probe.predictTokens(gpu(), tokens.data).run();
     const { offsets, detected } = tokens.data;
-    const scores = [...tokens.y.keys()].map((sample) =>
-      all.subarray(offsets[sample], offsets[sample + 1]).reduce((sum, logit) => sum + logit, 0)
-    );
+    const pools = {
+      mean: (own: number[]) => own.reduce((sum, logit) => sum + logit, 0) / own.length,
+      sum: (own: number[]) => own.reduce((sum, logit) => sum + logit, 0),
+      max: (own: number[]) => Math.max(...own),
+      last: (own: number[]) => own.at(-1)!,
+    };
+    let scores: ArrayLike<number> = [];
+    for (
+      const [pool, of] of Object.entries(pools) as [keyof typeof pools, (typeof pools)["sum"]][]
+    ) {
+      const { logits, probabilities } = await probe.predictTokens(gpu(), tokens.data, { pool })
+        .run();
+      scores = logits;
+      tokens.y.forEach((_, sample) => {
+        const own = [...all.subarray(offsets[sample], offsets[sample + 1])].filter((logit) =>
+          logit
+        );
+        expect(logits[sample]).toBe(Math.fround(of(own)));
+        expect(probabilities[sample]).toBe(Math.fround(metrics.sigmoid(logits[sample]!)));
+      });
+    }
     expect(auroc(scores, tokens.y)).toBeGreaterThan(0.99);
     all.forEach((logit, row) => expect(logit === 0).toBe(detected![row] === 0));
     const labels = Uint8Array.from(
