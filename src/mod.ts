@@ -97,6 +97,7 @@ export { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
 export type { SampleArray } from "./feed/samples.ts";
 export type {
   StoredTrainedProbe,
+  TokenPredictOptions,
   TrainedFit,
   TrainedFitOptions,
   TrainedOne,

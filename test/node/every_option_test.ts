@@ -107,6 +107,14 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
       probe.predict(gpu(), rows, options);
     },
   },
+  "MlpProbe.predictTokens()": {
+    call: async (options) => {
+      const probe = new sluice.MlpProbe({ hidden: 2, epochs: 1 });
+      await probe.fit(gpu(), rows, classes).run();
+      const offsets = Float64Array.of(0, rows.shape[0]!);
+      probe.predictTokens(gpu(), { rows, offsets }, options);
+    },
+  },
   "new ProbeSweep()": {
     call: (options) =>
       new sluice.ProbeSweep(gpu(), {

@@ -72,7 +72,11 @@ import { softAttentionOptions } from "../../src/probes/soft_attention.ts";
 import { rollingAttentionOptions } from "../../src/probes/rolling_attention.ts";
 import { positionalAttentionOptions } from "../../src/probes/positional_attention.ts";
 import { sweepOptions } from "../../src/probes/sweep.ts";
-import { trainedFitOptions, trainedPredictOptions } from "../../src/probes/trained_probe.ts";
+import {
+  tokenPredictOptions,
+  trainedFitOptions,
+  trainedPredictOptions,
+} from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { windowOptions } from "../../src/windows/windows.ts";
@@ -108,6 +112,7 @@ export const DECLARATIONS = {
   "new PositionalAttentionProbe()": positionalAttentionOptions,
   "MlpProbe.fit()": trainedFitOptions,
   "MlpProbe.predict()": trainedPredictOptions,
+  "MlpProbe.predictTokens()": tokenPredictOptions,
   "new ProbeSweep()": sweepOptions,
   "metrics.bootstrap()": bootstrapOptions,
   "collect()": collectOptions,
