@@ -53,7 +53,9 @@ export function nameValue(
   const token = firstTokens[at]! + row - offsets[at]!;
   const plane = planes[Math.floor(channel / source.hidden)]!;
   const layer = source.layers ? `, layer ${source.layers[plane]}` : "";
-  const inSample = source.dims.includes("s") && graph.tokens?.kind !== "extract" ? `, token ${token}` : "";
+  const inSample = source.dims.includes("s") && graph.tokens?.kind !== "extract"
+    ? `, token ${token}`
+    : "";
   return `${sampleName(source, graph.samples[at]!)}${inSample}${layer}, channel ${
     channel % source.hidden
   }`;
