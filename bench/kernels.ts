@@ -13,6 +13,7 @@ import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { poolTokensBench } from "./pool_tokens_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
 import { secondMomentsBench } from "./second_moments_bench.ts";
 import { sumBlocksBench } from "./sum_blocks_bench.ts";
@@ -34,6 +35,7 @@ export const kernelBenches: readonly Bench[] = [
   encodeRowsBench,
   summarizeRowsBench,
   gatherWindowsBench,
+  poolTokensBench,
   multiplyDenseBench,
   sumBlocksBench,
   multiplySparseBench,
