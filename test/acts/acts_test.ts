@@ -128,6 +128,11 @@ describe("activations are pooled", () => {
       expect(await valuesOf(chain(left))).toEqual(await valuesOf(chain(right)));
     }
     expect(await valuesOf(left.meanPool())).toEqual([1.5, 4]);
+    const scored = collect(Float32Array.of(99, 1, 2, 98, 97, 4), {
+      ...{ dims: "bsh", shape: [2, 3, 1], attentionMask: [0, 1, 1, 0, 0, 1] },
+      detectionMask: [1, 0, 1, 1, 1, 1],
+    });
+    expect(await valuesOf(scored.meanPool())).toEqual([2, 4]);
     expect(await valuesOf(left.select("s", 0))).toEqual([1, 4]);
     expect(await valuesOf(left.select("s", -2))).toEqual([1, 0]);
   });
@@ -500,6 +505,10 @@ describe("activations are stored", () => {
       await valuesOf(await samplesOf(samples, mask).sumPool().cache(gpu(), folder));
     expect(await masked([[1, 1], [1, 1]])).toEqual([3, 7]);
     expect(await masked([[1, 1], [1, 0]])).toEqual([3, 3]);
+    for (const [mask, sum] of [[[1, 1, 1], 6], [[1, 0, 1], 4]] as const) {
+      const own = samplesOf([[1, 2, 3]], [[...mask]]).sumPool();
+      expect(await valuesOf(await own.cache(gpu(), folder))).toEqual([sum]);
+    }
     expect(await valuesOf(await samplesOf([[1, 2], [3, 5]]).sumPool().cache(gpu(), folder)))
       .toEqual([3, 8]);
   });

@@ -58,6 +58,16 @@ describe("activations of a model that runs", () => {
     expect(stored.ids).toEqual(ids);
     const { values } = await stored.selectLayers(3).realize(gpu());
     expect([...values]).toEqual([30, 30, 40, 40, 50, 50, 60, 60]);
+    // a model that does not ask brings all again, and what is there is not taken twice
+    const other = "memory:live acts of a model that does not ask";
+    await expect(collectLive(failing, options).maxPool().save(gpu(), other)).rejects.toThrow(
+      "gone",
+    );
+    const whole = await collectLive(blocks(ids), options).maxPool().save(gpu(), other);
+    expect([whole.ids, [...(await whole.selectLayers(3).realize(gpu())).values]]).toEqual([
+      ids,
+      [30, 30, 40, 40, 50, 50, 60, 60],
+    ]);
     // finished: nothing is asked
     await acts.save(gpu(), place);
     expect(known.length).toBe(1);

@@ -12,14 +12,19 @@ import { cases } from "../support/tier.ts";
 const gpu = useGpu();
 useEveryState();
 
-/** Chunks of 128 samples; every third sample is empty, some at the start and at the end. */
+/**
+ * Chunks of 128 samples; every third sample is empty, many at the start, so that a token's number is less than
+ * its sample's, and some at the end.
+ */
 const [SAMPLES, HIDDEN] = [420, 2048];
 
 const acts = (() => {
   const random = seeded(5);
   const offsets = [0];
   for (let sample = 0; sample < SAMPLES; sample++) {
-    const length = sample % 3 === 0 || sample > 400 ? 0 : 1 + Math.floor(4 * random());
+    const length = sample % 3 === 0 || sample < 150 || sample > 400
+      ? 0
+      : 1 + Math.floor(4 * random());
     offsets.push(offsets.at(-1)! + length);
   }
   const tokens = offsets.at(-1)!;
@@ -34,7 +39,7 @@ const CHAINS = {
   "pooled": () => acts().meanPool(),
   "of rolling means": () => acts().rolling({ window: 3 }),
   "as they are": () => acts(),
-  "of last tokens": () => acts().lastPool(),
+  "of last tokens": () => acts().lastPool().cast("float32"),
 };
 
 let places = 0;
@@ -47,7 +52,7 @@ describe("activations that are interrupted go on to the same bits", () => {
       await chain().save(gpu(), whole, { tileRows: 40 });
       const wanted = await contents(whole);
       let furthest = 0;
-      const rows = [1, 170, 390].slice(-cases(1, 3));
+      const rows = [1, 120, what === "of last tokens" ? 400 : 330].slice(-cases(1, 3));
       for (
         const [pass, row] of ["layer_0", "layer_1"].flatMap((pass) =>
           rows.map((row) => [pass, row] as const)
