@@ -26,7 +26,7 @@ import type { OpenedResult } from "../open.ts";
 import { open } from "../open.ts";
 import { list, number, place, text, whole } from "../options.ts";
 import type { LabelColumns } from "../probes/labels.ts";
-import { logisticOptions } from "../probes/logistic_options.ts";
+import { logisticOptions, massMeanOptions } from "../probes/logistic_options.ts";
 import { LogisticProbe, MassMeanProbe } from "../probes/probes.ts";
 import type { SweepLayer, SweepResult } from "../probes/sweep.ts";
 import { formatSweep, ProbeSweep, sweepOptions } from "../probes/sweep.ts";
@@ -49,21 +49,26 @@ const several = { ...usual, takes: "X[,X]" };
 /** What kinds may be told; each kind refuses what it has not. */
 const kindChoices = {
   c: list(number({}), { ...several, says: "of logistic: inverse strengths of the penalty" }),
-  hidden: list(whole({ from: 1 }), { ...several, says: "hidden units" }),
-  heads: list(whole({ from: 1 }), { ...several, says: "heads" }),
+  hidden: list(whole({ from: 1 }), { ...several, says: "units of hidden layers" }),
+  heads: list(whole({ from: 1 }), { ...several, says: "heads of those that have several" }),
   learningRate: list(number({ above: 0 }), { ...several, says: "steps of AdamW" }),
   weightDecay: list(number({ from: 0 }), { ...several, says: "what parameters shrink by" }),
   dropout: list(number({ from: 0, below: 1 }), {
     ...several,
-    says: "part of hidden units that a step leaves out",
+    says: "part of hidden units that steps leave out",
   }),
-  epochs: whole({ ...usual, from: 1, to: 100_000, says: "epochs at most" }),
-  batchSize: whole({ ...usual, from: 1, to: 65_535, says: "samples of a batch" }),
+  epochs: whole({
+    ...usual,
+    from: 1,
+    to: 100_000,
+    says: "epochs of those that are trained, at most",
+  }),
+  batchSize: whole({ ...usual, from: 1, to: 65_535, says: "samples of their batches" }),
   patience: whole({ ...usual, from: 1, says: "epochs without a lower validation loss" }),
   maxPaddedTokens: whole({
     ...usual,
     from: 1,
-    says: "samples of a batch times the tokens of its longest one, at most",
+    says: "samples of a batch times the tokens of the longest, at most",
   }),
 };
 
@@ -236,14 +241,35 @@ async function readLabels(line: CommandLine, signal: AbortSignal): Promise<Label
   }
 }
 
-/** Options of kinds, of those that were given. */
-function kindOptions(line: CommandLine): Record<string, unknown> {
+/** Names of what a kind may be told. */
+function choicesOf(kind: string): string[] {
+  const { options } = kind === "logistic"
+    ? logisticOptions
+    : kind === "mass_mean"
+    ? massMeanOptions
+    : createTrained(kind as TrainedName, {}).kind;
+  return Object.keys(options);
+}
+
+/** What was given of what a kind may be told; what no kind may be told is refused. */
+function kindOptions(line: CommandLine, kinds: readonly string[]): Record<string, unknown>[] {
   const given = line.given(kindChoices);
-  const values = line.read(kindChoices) as Record<string, unknown>;
-  return Object.fromEntries(
-    Object.entries(values).filter(([name]) =>
-      given.includes(flagOf(name, kindChoices[name as keyof typeof kindChoices]))
-    ),
+  const values = Object.entries(line.read(kindChoices)).map(([name, value]) => ({
+    name,
+    value,
+    flag: flagOf(name, kindChoices[name as keyof typeof kindChoices]),
+  })).filter(({ flag }) => given.includes(flag));
+  const stray = values.find(({ name }) => !kinds.some((kind) => choicesOf(kind).includes(name)));
+  if (stray) {
+    throw new UsageError(
+      `Cannot run: --${stray.flag} is given, which probes of kind ${kinds.join(", ")} do not have`,
+    );
+  }
+  return kinds.map((kind) =>
+    Object.fromEntries(
+      values.filter(({ name }) => choicesOf(kind).includes(name))
+        .map(({ name, value }) => [name, value]),
+    )
   );
 }
 
@@ -320,8 +346,8 @@ async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<
   const labels = await readLabels(line, signal);
   const { out, overwrite = false, tileRows } = line.read(probeSections["Output and memory"]);
   const choices = { out: out!, overwrite, ...(tileRows !== undefined && { tileRows }) };
-  const options = kindOptions(line);
-  const [job, more] = sweepJobs({ kind, options });
+  const [options] = kindOptions(line, kinds) as [Record<string, unknown>];
+  const [job, more] = sweepJobs({ kind, options }, 1);
   if (more) {
     throw new UsageError(
       "Cannot run: an option has several values, wanted one (sluice probe sweep tries all)",
@@ -388,13 +414,13 @@ async function sweep(line: CommandLine, signal: AbortSignal, data: Data): Promis
   const { testShare, seed } = line.read(probeSections.Probe);
   const { out, overwrite = false } = line.read(probeSections["Output and memory"]);
   const { json, quiet = false } = line.read(common);
-  const options = kindOptions(line);
+  const options = kindOptions(line, kinds);
   const printer = new ProgressPrinter(quiet);
   await withGpu(line, async (gpu) => {
     const own = new ProbeSweep(gpu, {
       layers: data.layers(gpu, { signal }),
       labels,
-      probes: kinds.map((kind) => ({ kind, options })),
+      probes: kinds.map((kind, i) => ({ kind, options: options[i]! })),
     }, {
       overwrite,
       ...(out !== undefined && { out }),

@@ -16,7 +16,9 @@ const COLORS = 6;
 
 /** @param source Where activations came from. */
 export function drawSweep({ rows, test }: SweepResult, source: string): string {
-  const labels = [...new Set(rows.map(({ label }) => label))];
+  // a column without both classes has no numbers
+  const known = rows.filter(({ auroc }) => auroc !== null);
+  const labels = [...new Set(known.map(({ label }) => label))];
   const show = (value: number | null) => value === null ? "" : value.toFixed(4);
   return drawPage({
     title: "Which layer knows it?",
@@ -28,7 +30,7 @@ export function drawSweep({ rows, test }: SweepResult, source: string): string {
         ],
         figures: labels.map((label) => ({
           caption: label === "label" ? "AUROC by layer" : `AUROC by layer: ${label}`,
-          draw: (width) => drawChart(chartOf(rows.filter((row) => row.label === label)), width),
+          draw: (width) => drawChart(chartOf(known.filter((row) => row.label === label)), width),
         })),
       },
       {
@@ -68,10 +70,9 @@ function chartOf(rows: readonly SweepRow[]) {
   }
   const marks = [...series].flatMap(([name, own], i): Mark[] => {
     const color = (i % COLORS + 1) as Color;
-    const known = own.filter(({ auroc }) => auroc !== null);
-    const x = known.map(({ layer }) => layers.indexOf(String(layer)));
-    const y = known.map(({ auroc }) => auroc!);
-    const hints = known.map(({ layer, auroc }) => `layer ${layer}, ${name}: ${auroc!.toFixed(4)}`);
+    const x = own.map(({ layer }) => layers.indexOf(String(layer)));
+    const y = own.map(({ auroc }) => auroc!);
+    const hints = own.map(({ layer, auroc }) => `layer ${layer}, ${name}: ${auroc!.toFixed(4)}`);
     return [line({ x, y, name, color }), dots({ x, y, name, color, hints, keyed: false })];
   });
   return {

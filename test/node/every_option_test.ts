@@ -5,6 +5,7 @@ import { fromTypedArray } from "../../src/array/array.ts";
 import { condition } from "../../src/cli/condition.ts";
 import { predict, transform } from "../../src/cli/apply.ts";
 import { acts } from "../../src/cli/acts.ts";
+import { probe } from "../../src/cli/probe.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
 import { exportStore } from "../../src/cli/export.ts";
@@ -421,6 +422,7 @@ const RUN: Record<string, (context: CommandContext) => Promise<number | void>> =
     kmeans,
     pca,
     predict,
+    probe,
     transform,
     windows: windowsCommand,
   },
@@ -450,7 +452,7 @@ describe.each(Object.entries(COMMANDS))("sluice %s", (name, sections) => {
       }
       if (/number (from|above)/.test(wanted)) {
         expect((await refusal(`--${flag}=-1`)).message).toMatch(
-          new RegExp(`--${flag} is -1, wanted`),
+          new RegExp(`--${flag}(\\[0\\])? is -1, wanted`),
         );
       }
       if (wanted.startsWith("one of")) {

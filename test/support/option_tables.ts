@@ -153,7 +153,6 @@ export const DECLARATIONS = {
 /** By their commands. */
 export const COMMANDS: Record<string, Sections> = {
   acts: actsSections,
-  probe: probeSections,
   check: {},
   condition: conditionSections,
   decode: decodeSections,
@@ -162,6 +161,7 @@ export const COMMANDS: Record<string, Sections> = {
   kmeans: kmeansSections,
   pca: pcaSections,
   predict: predictSections,
+  probe: probeSections,
   transform: transformSections,
   windows: windowsSections,
 };
