@@ -382,11 +382,10 @@ async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<
         [
           ...result.probes.map((one, i) =>
             one
-              ? `${one.label}: loss ${one.loss.toPrecision(5)}${
-                kind === "logistic"
-                  ? `, at most ${one.distance.toExponential(1)} from the optimum`
-                  : ""
-              }`
+              ? kind === "logistic"
+                ? `${one.label}, c ${one.c}: loss ${one.loss.toPrecision(5)}, at most ` +
+                  `${one.distance.toExponential(1)} from the optimum`
+                : `${one.label}: loss ${one.loss.toPrecision(5)}`
               : `no probe: ${result.reasons[i]}`
           ),
         ],
