@@ -80,8 +80,8 @@ export type {
   WindowBatch,
 } from "./windows/batches.ts";
 export type { Shuffle } from "./feed/order.ts";
-export type { Sampler } from "./feed/samplers.ts";
-export { balanced, everyNth, rarityWeights, weighted } from "./feed/samplers.ts";
+export type { PriorityOptions, Sampler } from "./feed/samplers.ts";
+export { balanced, everyNth, prioritized, rarityWeights, weighted } from "./feed/samplers.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";
 export { formatBytes, parseBytes } from "./math/format.ts";

@@ -39,6 +39,7 @@ describe("the public API", () => {
       "parseBytes",
       "patches",
       "persistStorage",
+      "prioritized",
       "rarityWeights",
       "readAll",
       "view",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { crc32c } from "../math/crc32c.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
@@ -45,7 +46,9 @@ export class WindowView implements ChunkedArray {
   readonly segments: readonly Segment[];
   /** Rows of a `float16` view as bits. */
   readonly readBits?: (start: number, end: number, options?: ReadOptions) => Promise<Uint16Array>;
-  readonly #before: number;
+  /** Frames that lie before and after each window in its segment. */
+  readonly before: number;
+  readonly after: number;
   /** Windows before each segment, and in all. */
   readonly #counts: Float64Array;
 
@@ -78,7 +81,8 @@ export class WindowView implements ChunkedArray {
     this.size = size;
     this.stride = stride;
     this.segments = segments ?? segmentsOf(grid.segments ?? [0], frames, name);
-    this.#before = before;
+    this.before = before;
+    this.after = after;
     this.#counts = new Float64Array(this.segments.length + 1);
     this.segments.forEach(({ start, end }, i) => {
       const room = end - start - before - after - size;
@@ -112,6 +116,17 @@ export class WindowView implements ChunkedArray {
     return this.segments.filter((_, i) => this.#counts[i] === this.#counts[i + 1]).length;
   }
 
+  /** A checksum of which frames each window has. */
+  get gridChecksum(): number {
+    const { size, stride, before, after, segments } = this;
+    const grid = Float64Array.of(this.shape[0]!, size, stride, before, after);
+    let checksum = crc32c(new Uint8Array(grid.buffer));
+    for (const { start, end } of segments) {
+      checksum = crc32c(new Uint8Array(Float64Array.of(start, end).buffer), checksum);
+    }
+    return checksum;
+  }
+
   /** Number among {@link segments} of the one a window lies in. */
   segmentOf(window: number): number {
     if (!(Number.isInteger(window) && window >= 0 && window < this.shape[0]!)) {
@@ -135,7 +150,7 @@ export class WindowView implements ChunkedArray {
    */
   startOf(window: number): number {
     const segment = this.segmentOf(window);
-    return this.segments[segment]!.start + this.#before +
+    return this.segments[segment]!.start + this.before +
       (window - this.#counts[segment]!) * this.stride;
   }
 
@@ -215,6 +230,11 @@ export function segmentsOf(
   name = "window",
 ): Segment[] {
   const starts = Array.from(firsts, Number);
+  if (starts.length === 0) {
+    throw new RangeError(
+      `Cannot make ${name}s: segments is empty, wanted the first frame of each, from 0`,
+    );
+  }
   if (starts[0] !== 0) {
     throw new RangeError(
       `Cannot make ${name}s: the first segment starts at frame ${starts[0]}, wanted 0`,

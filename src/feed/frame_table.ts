@@ -6,6 +6,7 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import type { WindowView } from "../array/window_view.ts";
+import { toNumbers } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { encodeFloat16 } from "../math/half.ts";
@@ -159,6 +160,21 @@ export function bytesOfRead(table: FrameTable, { start, end }: Read): number {
   return (Math.min(table.rows, first + chunkRows) - first) * rowBytes;
 }
 
+/**
+ * A checksum of a few frames, by which they are known again, however they are held: of their shape, and
+ * of the first, the last and two between.
+ */
+export async function fingerprint(frames: ChunkedArray, signal: AbortSignal): Promise<number> {
+  const [rows, ...inner] = frames.shape as [number, ...number[]];
+  let checksum = crc32c(new Uint8Array(Float64Array.of(rows, ...inner).buffer));
+  const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
+  for (const row of probes) {
+    const values = toNumbers(await frames.read(row, row + 1, { signal }));
+    checksum = crc32c(new Uint8Array(Float64Array.from(values).buffer), checksum);
+  }
+  return checksum;
+}
+
 /** Reads rows of a table, a few at once, and notices when they are not what they were. */
 export class FrameReader {
   readonly #table: FrameTable;
@@ -222,15 +238,6 @@ export class FrameReader {
   /** Puts runs into `pool`, [rows, width]. */
   async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
     for await (const { at, values } of this.stream(runs)) pool.set(values, at * this.#table.width);
-  }
-
-  /** A checksum of a few rows, by which frames are known again. */
-  async fingerprint(): Promise<number> {
-    const { rows, width } = this.#table;
-    const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
-    const seen = createFrames(this.#table.held, probes.length * width);
-    for (const [i, row] of probes.entries()) seen.set(await this.#read(row, row + 1), i * width);
-    return crc32c(new Uint8Array(seen.buffer));
   }
 
   async #read(start: number, end: number): Promise<FrameValues> {

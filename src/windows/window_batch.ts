@@ -16,6 +16,8 @@ export interface WindowBatch {
   strides: readonly number[];
   dtype: FrameType;
   epoch: number;
+  /** Whether it is the last of its epoch. */
+  isLast: boolean;
   /** Numbers of the windows, [windows]. */
   windows: Uint32Array;
   /** Label of each window: [windows, ...], as labels are. */

@@ -113,6 +113,7 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "Windows.batches(), on the host": { call: (options) => view().batches(options) },
   "shuffle, on two levels": { good: { seed: 1 }, call: (shuffle) => checkShuffle(shuffle) },
   "balanced()": { call: (options) => sluice.balanced([0, 1], options) },
+  "prioritized()": { call: (options) => sluice.prioritized([0, 1], options) },
   "rarityWeights()": {
     good: { buttons: 2, factor: 3 },
     call: (options) => sluice.rarityWeights([0, 1], options),

@@ -35,7 +35,7 @@ import {
   stepOptions,
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
-import { balanceOptions, rarityOptions } from "../../src/feed/samplers.ts";
+import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
 import { decodeOptions, sortedSpikesOptions } from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
@@ -78,6 +78,7 @@ export const DECLARATIONS = {
   "Windows.batches(), on the host": hostBatchOptions,
   "shuffle, on two levels": twoLevelOptions,
   "balanced()": balanceOptions,
+  "prioritized()": priorityOptions,
   "rarityWeights()": rarityOptions,
   "condition.run(), the configuration": conditionConfig,
   "condition.run()": conditionOptions,
