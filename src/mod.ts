@@ -68,7 +68,7 @@ export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";
-export type { WindowOptions } from "./windows/windows.ts";
+export type { WindowOptions, WindowSplit } from "./windows/windows.ts";
 export { Windows, windows } from "./windows/windows.ts";
 export type {
   BatchCursor,

@@ -299,7 +299,11 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       account.close();
     } catch (error) {
       signal?.throwIfAborted();
-      throw await gpu?.loss() ?? error;
+      const loss = await gpu?.loss();
+      if (loss) throw loss;
+      // what a closed device refuses has no message of its own
+      gpu?.throwIfFailed();
+      throw error;
     } finally {
       ended.abort();
       await loops.end();

@@ -12,7 +12,7 @@ import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
 import * as kernel from "../kernels/gather_windows.ts";
 import { decodeFloat16 } from "../math/half.ts";
 import type { FrameReader, FrameTable, FrameType, FrameValues } from "../feed/frame_table.ts";
-import { createFrames, elementBytesOf, rowBytes } from "../feed/frame_table.ts";
+import { checkLength, createFrames, elementBytesOf, rowBytes } from "../feed/frame_table.ts";
 import type { Round } from "../feed/rounds.ts";
 import { FrameStaging, stagingRequests, wholeWords } from "./frame_staging.ts";
 
@@ -76,6 +76,7 @@ function copyWindows(
   batch: FrameValues,
 ): void {
   const elements = table.windowRows * table.width;
+  checkLength(frames, elements, "frames in memory");
   const widened = table.held === "float16" && dtype === "float32";
   rows.forEach((row, slot) => {
     const window = frames.subarray(row * table.width, row * table.width + elements);

@@ -14,7 +14,8 @@ import { elementBytes, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { BatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { Batches } from "./batches.ts";
-import { checkSeed, permutation } from "../feed/order.ts";
+import { checkLength } from "../feed/frame_table.ts";
+import { splitCounts, wantedSegments } from "./split.ts";
 import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, flag, isList, isObject, numbers, whole } from "../options.ts";
 import type { Companions, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
@@ -103,6 +104,9 @@ interface Told {
   previous: boolean;
 }
 
+/** Two parts of windows, and the share that the first has. */
+export type WindowSplit = [first: Windows, second: Windows] & { readonly ratio: number };
+
 /** What {@link windows} makes. */
 export class Windows extends WindowView {
   readonly #grid: WindowGrid;
@@ -161,47 +165,64 @@ export class Windows extends WindowView {
     );
   }
 
+  /** Number among {@link segments} of the one each window lies in, [windows]: classes for {@link balanced}. */
+  segmentNumbers(): Uint32Array {
+    const numbers = new Uint32Array(this.shape[0]!);
+    let window = 0;
+    this.segments.forEach((segment, number) => {
+      const end = window + this.#count(segment);
+      numbers.fill(number, window, window = end);
+    });
+    return numbers;
+  }
+
   /**
-   * Splits whole segments, in an order drawn by the seed, so that the first part has about `ratio` of
-   * the windows. No frame is in both.
+   * Windows of some segments, in the order those lie in.
    *
+   * @param wanted Numbers among {@link segments}, or whether each is wanted.
+   * @throws {RangeError} If there is no such segment, one is named twice, or none has a window.
+   */
+  select(wanted: ArrayLike<number> | readonly boolean[]): Windows {
+    const taken = wantedSegments(wanted, this.segments.length);
+    return this.#part(this.segments.filter((_, number) => taken[number]));
+  }
+
+  /**
+   * Splits whole segments: those that are listed and the others, or so that the first part has as near
+   * to `ratio` of the windows as segments allow. Which ones these are, of many ways that are as near, the
+   * seed says. No frame is in both.
+   *
+   * Up to 32 segments that is the nearest there is, or nearer than 1 in 2,000 windows; of more, one from
+   * which no segment that is moved, and no two that change places, lead nearer.
+   *
+   * @param ratio Or the segments of the first part, by their numbers or whether each is in it.
+   * @returns Both parts, and `ratio`, what share of the windows the first has.
    * @throws {RangeError} If a part would have no window: with a single segment there is no split that
    * keeps frames apart.
    */
-  split(ratio: number, seed = 0): [Windows, Windows] {
-    if (!(ratio > 0 && ratio < 1)) {
+  split(ratio: number | ArrayLike<number> | readonly boolean[], seed = 0): WindowSplit {
+    const counts = this.segments.map((segment) => this.#count(segment));
+    const taken = typeof ratio === "number"
+      ? splitCounts(counts, ratio, seed)
+      : wantedSegments(ratio, counts.length);
+    for (const [isFirst, part] of [[true, "first"], [false, "second"]] as const) {
+      if (counts.some((count, number) => count > 0 && Boolean(taken[number]) === isFirst)) continue;
       throw new RangeError(
-        `Cannot split windows: the ratio is ${ratio}, wanted one between 0 and 1`,
+        `Cannot split windows: the ${part} part would have none, wanted segments with windows in both`,
       );
     }
-    checkSeed(seed, "split windows");
-    const counted = this.segments.map((segment) => ({ segment, windows: this.#count(segment) }))
-      .filter(({ windows }) => windows > 0);
-    if (counted.length < 2) {
-      throw new RangeError(
-        `Cannot split windows: ${counted.length} segment has any, wanted at least 2 to keep frames ` +
-          "of one apart from those of the other",
+    const part = (isFirst: boolean) =>
+      this.#part(
+        this.segments.filter((_, i) => counts[i]! > 0 && Boolean(taken[i]) === isFirst),
       );
-    }
-    const order = permutation(counted.length, seed, 0);
-    const wanted = ratio * this.shape[0]!;
-    let taken = 0;
-    const first = new Set<Segment>();
-    for (let i = 0; i < counted.length - 1; i++) {
-      const { segment, windows } = counted[order.at(i)]!;
-      // the nearest that whole segments come
-      if (first.size > 0 && Math.abs(taken + windows - wanted) >= Math.abs(taken - wanted)) break;
-      first.add(segment);
-      taken += windows;
-    }
-    const part = (inFirst: boolean) =>
-      new Windows(
-        this.base,
-        this.#grid,
-        this.#told,
-        counted.map(({ segment }) => segment).filter((segment) => first.has(segment) === inFirst),
-      );
-    return [part(true), part(false)];
+    const [first, second] = [part(true), part(false)];
+    return Object.assign([first, second] as [Windows, Windows], {
+      ratio: first.shape[0]! / this.shape[0]!,
+    });
+  }
+
+  #part(segments: readonly Segment[]): Windows {
+    return new Windows(this.base, this.#grid, this.#told, segments);
   }
 
   #count({ start, end }: Segment): number {
@@ -218,6 +239,7 @@ export class Windows extends WindowView {
     let values: NumericArray | undefined;
     const pick = (windows: Uint32Array, shift: number): NumericArray => {
       const all = values!;
+      checkLength(all, this.base.shape[0]! * width, "labels");
       const picked = new (all.constructor as new (length: number) => NumericArray)(
         windows.length * width,
       );
@@ -238,11 +260,22 @@ export class Windows extends WindowView {
         ...(labels && { labels: pick(windows, 0) }),
         ...(labels && previous && { previous: pick(windows, -1) }),
         ...(weights && {
-          weights: Float32Array.from(windows, (window) => weights[this.labelledFrame(window)]!),
+          weights: Float32Array.from(
+            windows,
+            (window) => weightOf(weights, this.labelledFrame(window)),
+          ),
         }),
       }),
     };
   }
+}
+
+function weightOf(weights: ArrayLike<number>, frame: number): number {
+  const weight = weights[frame]!;
+  if (Number.isFinite(Math.fround(weight))) return weight;
+  throw new RangeError(
+    `Cannot weigh windows: the weight of frame ${frame} is ${weight}, wanted a number of at most 3.4e38`,
+  );
 }
 
 function isArray(values: ChunkedArray | NumericArray): values is ChunkedArray {
