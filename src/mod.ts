@@ -68,7 +68,8 @@ export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";
-export type { WindowOptions, WindowSplit } from "./windows/windows.ts";
+export type { PaddingOptions, WindowOptions, WindowSplit } from "./windows/windows.ts";
+export type { Segments, WantedSegments } from "./windows/segments.ts";
 export { Windows, windows } from "./windows/windows.ts";
 export type {
   BatchCursor,

@@ -5,7 +5,7 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import type { WindowView } from "../array/window_view.ts";
+import type { PaddingMode, RealFrames, WindowView } from "../array/window_view.ts";
 import { toNumbers } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
@@ -36,8 +36,15 @@ export interface FrameTable {
   held: FrameType;
   /** Rows of a window. */
   windowRows: number;
-  /** First row of a window. */
+  /** First of the rows that are read for a window: {@link spanRows} of them. */
   rowOf(window: number): number;
+  /** Where windows are padded: what stands for rows they lack, and which of a window's are real. */
+  padding?: { mode: PaddingMode; realOf(window: number): RealFrames };
+}
+
+/** Rows that are read for a window: there may be fewer than it has. */
+export function spanRows({ rows, windowRows }: FrameTable): number {
+  return Math.min(rows, windowRows);
 }
 
 /** Frames of a view, each kept once. */
@@ -49,8 +56,18 @@ export function lazyTable(view: WindowView, held: FrameType): FrameTable {
     width: inner.reduce((product, size) => product * size, 1),
     held,
     windowRows: view.size,
-    rowOf: (window) => view.startOf(window),
+    rowOf: view.padding ? (window) => paddedRow(view, window) : (window) => view.startOf(window),
+    ...view.padding && {
+      padding: { mode: view.padding.mode, realOf: (window: number) => view.realOf(window) },
+    },
   };
+}
+
+/** Where as many rows as a window has begin that have its real ones, within its segment if that is as long. */
+function paddedRow(view: WindowView, window: number): number {
+  const { start, end } = view.segments[view.segmentOf(window)]!;
+  const inside = Math.max(start, Math.min(view.startOf(window), end - view.size));
+  return Math.max(0, Math.min(inside, view.base.shape[0]! - view.size));
 }
 
 /** Windows of a view, each kept whole. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { RealFrames } from "../array/window_view.ts";
 import type { Epoch } from "../feed/epochs.ts";
 import type { FrameValues } from "../feed/frame_table.ts";
 import { fingerprint, FrameReader } from "../feed/frame_table.ts";
@@ -184,12 +185,16 @@ export class BatchLoops<Batch extends WindowBatch> {
         await nextTurn();
         const windows = new Uint32Array(to - from);
         const rows = new Uint32Array(to - from);
+        const real: RealFrames[] = [];
         for (let i = 0; i < windows.length; i++) {
           windows[i] = epoch.windowAt(from + i);
           const row = table.rowOf(windows[i]!);
           rows[i] = whole ? row : poolRow(round, row);
+          if (!table.padding) continue;
+          const own = table.padding.realOf(windows[i]!);
+          real.push({ ...own, first: rows[i]! + own.first - row });
         }
-        const gathered = await this.#side.gather(rows, slot);
+        const gathered = await this.#side.gather(rows, slot, table.padding && real);
         const batch = {
           shape: [windows.length, ...inner],
           strides,

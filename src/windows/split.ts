@@ -120,35 +120,3 @@ function tryAll(sizes: readonly number[], wanted: number): boolean[] {
     i < middle ? ((best.first >> i) & 1) === 1 : ((best.second >> (i - middle)) & 1) === 1
   );
 }
-
-/**
- * Segments that are listed.
- *
- * @param wanted Their numbers, or whether each is wanted.
- * @throws {RangeError} If there is no such segment, one is named twice, or a mask has another length.
- */
-export function wantedSegments(
-  wanted: ArrayLike<number> | readonly boolean[],
-  segments: number,
-): boolean[] {
-  const list = Array.from(wanted as ArrayLike<number | boolean>);
-  if (list.length > 0 && list.every((own) => typeof own === "boolean")) {
-    if (list.length === segments) return list;
-    throw new RangeError(
-      `Cannot choose segments: got ${list.length} of true or false, there are ${segments} segments`,
-    );
-  }
-  const taken = Array.from({ length: segments }, () => false);
-  for (const number of list) {
-    if (
-      typeof number !== "number" || !(Number.isInteger(number) && number >= 0 && number < segments)
-    ) {
-      throw new RangeError(
-        `Cannot choose segment ${String(number)}: there are ${segments}, numbered from 0`,
-      );
-    }
-    if (taken[number]) throw new RangeError(`Cannot choose segment ${number} twice`);
-    taken[number] = true;
-  }
-  return taken;
-}

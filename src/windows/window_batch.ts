@@ -20,6 +20,8 @@ export interface WindowBatch {
   isLast: boolean;
   /** Numbers of the windows, [windows]. */
   windows: Uint32Array;
+  /** Where windows are padded: 1 for a frame that is real, 0 for one that is not, [windows, size]. */
+  mask?: Uint8Array;
   /** Label of each window: [windows, ...], as labels are. */
   labels?: NumericArray;
   /** Label of the frame before the labelled one, where asked for. */
@@ -49,7 +51,7 @@ export interface Companions {
   heldBytes: number;
   windowBytes: number;
   load(signal: AbortSignal): Promise<void>;
-  of(windows: Uint32Array): Pick<WindowBatch, "labels" | "previous" | "weights">;
+  of(windows: Uint32Array): Pick<WindowBatch, "mask" | "labels" | "previous" | "weights">;
 }
 
 /** What making batches took so far. */

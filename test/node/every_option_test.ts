@@ -109,6 +109,9 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { size: 2 },
     call: (options) => sluice.windows(new Float32Array(20), options),
   },
+  "windows(), pad": {
+    call: (pad) => sluice.windows(new Float32Array(20), { size: 9, pad }),
+  },
   "Windows.batches(), on a GPU": { call: (options) => view().batches(gpu(), options) },
   "Windows.batches(), on the host": { call: (options) => view().batches(options) },
   "shuffle, on two levels": { good: { seed: 1 }, call: (shuffle) => checkShuffle(shuffle) },

@@ -44,7 +44,7 @@ import { exportOptions } from "../../src/io/netcdf_export.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
-import { windowOptions } from "../../src/windows/windows.ts";
+import { paddingOptions, windowOptions } from "../../src/windows/windows.ts";
 import { checkOptions } from "../../src/zarr/check.ts";
 
 /** By what is called. */
@@ -74,6 +74,7 @@ export const DECLARATIONS = {
   "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,
+  "windows(), pad": paddingOptions,
   "Windows.batches(), on a GPU": batchOptions,
   "Windows.batches(), on the host": hostBatchOptions,
   "shuffle, on two levels": twoLevelOptions,
