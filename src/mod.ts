@@ -69,6 +69,7 @@ export * as condition from "./condition/condition.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";
 export type { PaddingOptions, WindowOptions, WindowSplit } from "./windows/windows.ts";
+export type { KeyBatch, KeyOptions } from "./windows/keys.ts";
 export type { Segments, WantedSegments } from "./windows/segments.ts";
 export { Windows, windows } from "./windows/windows.ts";
 export type {

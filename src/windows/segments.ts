@@ -35,6 +35,9 @@ export function readSegments(given: Segments, frames: number): Segment[] {
 
 function segmentsByEnds(given: ArrayLike<number>, frames: number): Segment[] {
   const ends = Array.from(given, Number);
+  if (ends.length === 0) {
+    throw new RangeError("Cannot make windows: ends of segments are empty, wanted at least one");
+  }
   if (ends.at(-1) !== frames) {
     throw new RangeError(
       `Cannot make windows: the last segment ends at frame ${

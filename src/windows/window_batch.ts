@@ -6,6 +6,7 @@
 
 import type { FrameType, FrameValues } from "../feed/frame_table.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
+import type { KeyBatch } from "./keys.ts";
 import type { BatchCursor } from "./batch_options.ts";
 
 /** What every batch has. It is valid until the next one is asked for. */
@@ -28,6 +29,8 @@ export interface WindowBatch {
   previous?: NumericArray;
   /** Weight of each window's labelled frame, [windows]. */
   weights?: Float32Array;
+  /** Other values of frames, by name, where asked for. */
+  keys?: Readonly<Record<string, KeyBatch>>;
   /** Goes on after this batch. */
   cursor: BatchCursor;
 }
@@ -51,7 +54,7 @@ export interface Companions {
   heldBytes: number;
   windowBytes: number;
   load(signal: AbortSignal): Promise<void>;
-  of(windows: Uint32Array): Pick<WindowBatch, "mask" | "labels" | "previous" | "weights">;
+  of(windows: Uint32Array): Pick<WindowBatch, "mask" | "keys" | "labels" | "previous" | "weights">;
 }
 
 /** What making batches took so far. */

@@ -15,15 +15,14 @@ import type { NumericArray } from "../types.ts";
 import type { BatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { Batches } from "./batches.ts";
 import { checkLength } from "../feed/frame_table.ts";
+import type { Anchor, KeyBatch, KeyOptions } from "./keys.ts";
+import { Key } from "./keys.ts";
 import type { Segments, WantedSegments } from "./segments.ts";
 import { chooseSegments, isSegments, readSegments } from "./segments.ts";
 import { splitCounts } from "./split.ts";
 import type { Is, OptionsOf } from "../options.ts";
-import { custom, declare, flag, isList, isObject, numbers, oneOf, whole } from "../options.ts";
+import { custom, declare, flag, isArrayLike, isObject, numbers, oneOf, whole } from "../options.ts";
 import type { Companions, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
-
-const isArrayLike = (value: unknown) =>
-  isList(value) || isObject(value) && "read" in (value as object);
 
 export const paddingOptions = declare("pad windows", {
   /** Frames before the first of a segment, fewer than a window has. Default 0. */
@@ -84,6 +83,13 @@ export const windowOptions = declare("make windows", {
    * before, as on a change of action, is to be worked out from the frame before.
    */
   weights: numbers({ says: "a weight for each frame; a window has that of its labelled frame" }),
+  /**
+   * Other values of frames, by name, each at offsets from a window's last frame: `{ action: { values,
+   * offsets: [0, 1, 2] } }`. They are held in memory.
+   */
+  keys: custom("keys by name", isObject as Is<Readonly<Record<string, KeyOptions>>>, {
+    says: "other values of frames, each at offsets from a window's last frame",
+  }),
 });
 
 /** Options of {@link windows}. */
@@ -113,14 +119,21 @@ export type WindowOptions = OptionsOf<typeof windowOptions>;
  */
 export function windows(frames: ChunkedArray | NumericArray, options: WindowOptions): Windows {
   const base = isArray(frames) ? frames : fromTypedArray(frames);
-  const { labels, weights, delay, previous, pad: given, segments, ...grid } = windowOptions
-    .check(options);
+  const { labels, weights, delay, previous, keys = {}, pad: given, segments, ...grid } =
+    windowOptions
+      .check(options);
   const pad = given && paddingOf(given, grid.size, delay);
   if ((previous || delay > 0) && !labels && !weights) {
     throw new TypeError("Cannot make windows: previous and delay want labels, none were given");
   }
   const count = base.shape[0]!;
-  const told = { labels: labels && labelsOf(labels, count), weights, delay, previous };
+  const told = {
+    labels: labels && labelsOf(labels, count),
+    weights,
+    delay,
+    previous,
+    keys: Object.entries(keys).map(([name, key]) => [name, new Key(name, key, count)] as const),
+  };
   if (weights && weights.length !== count) {
     throw new RangeError(
       `Cannot make windows: got ${weights.length} weights, there are ${count} frames`,
@@ -155,6 +168,7 @@ interface Told {
   weights: ArrayLike<number> | undefined;
   delay: number;
   previous: boolean;
+  keys: readonly (readonly [name: string, key: Key])[];
 }
 
 /** Two parts of windows, and the share that the first has. */
@@ -294,8 +308,16 @@ export class Windows extends WindowView {
     return new Windows(this.base, this.#grid, this.#told, segments);
   }
 
+  #keysOf(windows: Uint32Array): Record<string, KeyBatch> {
+    const anchors = Array.from(windows, (window): Anchor => {
+      const { start, end } = this.segments[this.segmentOf(window)]!;
+      return { frame: Math.min(this.startOf(window) + this.size, end) - 1, start, end };
+    });
+    return Object.fromEntries(this.#told.keys.map(([name, key]) => [name, key.of(anchors)]));
+  }
+
   #companions(): Companions {
-    const { labels, weights, previous } = this.#told;
+    const { labels, weights, previous, keys } = this.#told;
     const inner = labels?.shape.slice(1) ?? [];
     const width = labels ? elementCount(inner) : 0;
     const labelBytes = labels ? width * elementBytes(labels.dtype as NumericType) : 0;
@@ -314,14 +336,17 @@ export class Windows extends WindowView {
     };
     return {
       // decoded halves are twice as wide
-      heldBytes: labels && !labels.values ? 2 * labels.shape[0]! * labelBytes : 0,
+      heldBytes: (labels && !labels.values ? 2 * labels.shape[0]! * labelBytes : 0) +
+        keys.reduce((sum, [, key]) => sum + key.heldBytes, 0),
       windowBytes: 2 * labelBytes * (previous ? 2 : 1) + (weights ? 4 : 0) +
-        (this.padding ? this.size : 0),
+        (this.padding ? this.size : 0) + keys.reduce((sum, [, key]) => sum + key.windowBytes, 0),
       async load(signal) {
         if (labels) values = labels.values ?? await readAll(labels, { signal });
+        for (const [, key] of keys) await key.load(signal);
       },
       of: (windows) => ({
         ...(this.padding && { mask: this.maskOf(windows) }),
+        ...(keys.length > 0 && { keys: this.#keysOf(windows) }),
         ...(labels && { labels: pick(windows, 0) }),
         ...(labels && previous && { previous: pick(windows, -1) }),
         ...(weights && {

@@ -44,6 +44,7 @@ import { exportOptions } from "../../src/io/netcdf_export.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
+import { keyOptions } from "../../src/windows/keys.ts";
 import { paddingOptions, windowOptions } from "../../src/windows/windows.ts";
 import { checkOptions } from "../../src/zarr/check.ts";
 
@@ -75,6 +76,7 @@ export const DECLARATIONS = {
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,
   "windows(), pad": paddingOptions,
+  "windows(), a key": keyOptions,
   "Windows.batches(), on a GPU": batchOptions,
   "Windows.batches(), on the host": hostBatchOptions,
   "shuffle, on two levels": twoLevelOptions,

@@ -19,6 +19,9 @@ import { hidden, readBackBeside, someFrames } from "./window_frames.ts";
 interface Cut {
   frames: number[];
   label: number;
+  /** Of its segment. */
+  start: number;
+  end: number;
 }
 
 /** What one case is made of. */
@@ -168,6 +171,16 @@ function randomCase(
       }),
     ])(),
     ...isPadded && { pad },
+    ...whole(3) === 0 && {
+      keys: {
+        action: {
+          values: Int16Array.from({ length: 3 * frames }, (_, i) => i),
+          offsets: Array.from({ length: 1 + whole(6) }, () => whole(20) - 8),
+          outside: oneOf(["edge", "zero"] as const),
+        },
+        reward: { values: new Float64Array(frames).map((_, i) => i), offsets: [-0.5, 0], rate: 4 },
+      },
+    },
     ...labelled && {
       labels: Float64Array.from({ length: 2 * frames }, (_, i) => i),
       weights: Float32Array.from({ length: frames }, (_, i) => i / 2),
@@ -192,7 +205,7 @@ function cutByHand({ options, segments }: Case): Cut[] {
         const frame = first + i;
         return frame >= start && frame < end ? frame : -1;
       });
-      cuts.push({ frames, label: Math.min(first + size - 1 + delay, end - 1) });
+      cuts.push({ frames, label: Math.min(first + size - 1 + delay, end - 1), start, end });
     }
   }
   return cuts;
@@ -254,6 +267,22 @@ function wrongIn(
           : table[edge * features + e]!;
         if (!Object.is(values[i * elements + w * features + e], wanted)) {
           return `window ${window}, frame ${w}, element ${e}`;
+        }
+      }
+    }
+    const anchor = real.at(-1)!;
+    for (const [name, key] of Object.entries(options.keys ?? {})) {
+      const { values: got, mask } = batch.keys![name]!;
+      const width = (key.values as Int16Array).length * features / table.length;
+      for (const [k, offset] of Array.from(key.offsets).entries()) {
+        const row = anchor + offset * (key.rate ?? 1);
+        const isThere = row >= cuts[window]!.start && row < cuts[window]!.end;
+        const at = i * key.offsets.length + k;
+        if (mask[at] !== Number(isThere)) return `mask of ${name} of window ${window}`;
+        const edge = row < cuts[window]!.start ? cuts[window]!.start : cuts[window]!.end - 1;
+        for (let e = 0; e < width; e++) {
+          const wanted = isThere || key.outside !== "zero" ? (isThere ? row : edge) * width + e : 0;
+          if (got[at * width + e] !== wanted) return `${name} of window ${window} at ${offset}`;
         }
       }
     }
