@@ -4,8 +4,13 @@
 //        1: half floats, widened to f32 exactly, small ones too; NaN becomes the quiet one
 //        2: half floats, as they are, two a word; a window has an even number of them
 //
-// params           first entry of window_table; words of a window in the batch
-// window_table     [entries] (first element in frame_table, slot in batch) u32
+// PADDED 0: windows lie within their frames
+//        1: frames beyond them are the first or the last of them again
+//        2: frames beyond them are 0
+//
+// params           first entry of window_table; words of a window in the batch; features, where padded
+// window_table     [entries] (first element in frame_table, slot in batch) u32; where padded,
+//                  [entries, 2], and (frames of padding before the first, frames of the table)
 // frame_table      [rows, features] f32, or f16 two a word, the first in the lower half
 // batch            [slots, size, features] f32 or f16, written
 //
@@ -15,10 +20,14 @@
 override WORKGROUP: u32;
 override WORDS_PER_THREAD: u32;
 override FORMAT: u32;
+override PADDED: u32;
+
+const NO_ELEMENT = 0xffffffffu;
 
 struct Params {
   first_entry: u32,
   window_words: u32,
+  features: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,7 +35,31 @@ struct Params {
 @group(0) @binding(2) var<storage, read> frame_table: array<u32>;
 @group(0) @binding(3) var<storage, read_write> batch: array<u32>;
 
+// Where an element of a window lies in the table: `first` is that of its first frame there.
+fn element_of(element: u32, first: u32, real: vec2u) -> u32 {
+  if (PADDED == 0u) {
+    return first + element;
+  }
+  let frame = element / params.features;
+  let place = i32(frame) - i32(real.x);
+  let last = i32(real.y) - 1;
+  if (PADDED == 2u && (place < 0 || place > last)) {
+    return NO_ELEMENT;
+  }
+  return first + u32(clamp(place, 0, last)) * params.features + element % params.features;
+}
+
+fn word_at(element: u32) -> u32 {
+  if (PADDED == 2u && element == NO_ELEMENT) {
+    return 0u;
+  }
+  return frame_table[element];
+}
+
 fn half_at(element: u32) -> u32 {
+  if (PADDED == 2u && element == NO_ELEMENT) {
+    return 0u;
+  }
   return (frame_table[element / 2u] >> (16u * (element & 1u))) & 0xffffu;
 }
 
@@ -46,18 +79,27 @@ fn gather_windows(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let entry = window_table[params.first_entry + group.y];
+  let number = params.first_entry + group.y;
+  var entry: vec2u;
+  var real = vec2u(0u, 0u);
+  if (PADDED == 0u) {
+    entry = window_table[number];
+  } else {
+    entry = window_table[2u * number];
+    real = window_table[2u * number + 1u];
+  }
   let target_word = entry.y * params.window_words;
   let first = group.x * WORKGROUP * WORDS_PER_THREAD + lane;
   let end = min(params.window_words, first + WORKGROUP * WORDS_PER_THREAD);
   for (var word = first; word < end; word += WORKGROUP) {
     if (FORMAT == 0u) {
-      batch[target_word + word] = frame_table[entry.x + word];
+      batch[target_word + word] = word_at(element_of(word, entry.x, real));
     } else if (FORMAT == 1u) {
-      batch[target_word + word] = widen(half_at(entry.x + word));
+      batch[target_word + word] = widen(half_at(element_of(word, entry.x, real)));
     } else {
-      let element = entry.x + 2u * word;
-      batch[target_word + word] = half_at(element) | (half_at(element + 1u) << 16u);
+      let low = half_at(element_of(2u * word, entry.x, real));
+      let high = half_at(element_of(2u * word + 1u, entry.x, real));
+      batch[target_word + word] = low | (high << 16u);
     }
   }
 }

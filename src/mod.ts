@@ -135,7 +135,9 @@ export * as condition from "./condition/condition.ts";
 export * as cpa from "./cpa/cpa.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";
-export type { WindowOptions } from "./windows/windows.ts";
+export type { PaddingOptions, WindowOptions, WindowSplit } from "./windows/windows.ts";
+export type { KeyBatch, KeyOptions } from "./windows/keys.ts";
+export type { Segments, WantedSegments } from "./windows/segments.ts";
 export { Windows, windows } from "./windows/windows.ts";
 export type {
   BatchCursor,
@@ -147,8 +149,8 @@ export type {
   WindowBatch,
 } from "./windows/batches.ts";
 export type { Shuffle } from "./feed/order.ts";
-export type { Sampler } from "./feed/samplers.ts";
-export { balanced, everyNth, rarityWeights, weighted } from "./feed/samplers.ts";
+export type { PriorityOptions, Sampler } from "./feed/samplers.ts";
+export { balanced, everyNth, prioritized, rarityWeights, weighted } from "./feed/samplers.ts";
 export * from "./errors.ts";
 export type * from "./types.ts";
 export { formatBytes, parseBytes } from "./math/format.ts";

@@ -308,6 +308,9 @@ export function custom<Value, const Own extends Words>(wanted: string, is: Is<Va
 
 const isFunction = (value: unknown) => typeof value === "function";
 export const isObject = (value: unknown) => typeof value === "object" && value !== null;
+/** A typed array, or one that is read. */
+export const isArrayLike = (value: unknown) =>
+  isList(value) || isObject(value) && "read" in (value as object);
 const isNumber = (value: unknown) => typeof value === "number";
 const isText = (value: unknown) => typeof value === "string";
 

@@ -43,6 +43,32 @@ export class Turns {
   }
 }
 
+/** Longest that steps keep others waiting, in milliseconds: a frame of a screen. */
+const MOST_STEPS_MS = 10;
+
+/** Runs work that yields now and then, so that others have their turns. */
+export async function inTurns<Value>(
+  steps: Iterator<unknown, Value>,
+  signal?: AbortSignal,
+): Promise<Value> {
+  for (let began = performance.now();;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (performance.now() - began < MOST_STEPS_MS) continue;
+    await nextTurn();
+    signal?.throwIfAborted();
+    began = performance.now();
+  }
+}
+
+/** Runs such work at once. */
+export function atOnce<Value>(steps: Iterator<unknown, Value>): Value {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
 /** Rejects when the signal does; what was waited for goes on. */
 export async function unlessAborted<Value>(
   signal: AbortSignal | undefined,

@@ -61,6 +61,7 @@ describe("the public API", () => {
       "parseBytes",
       "patches",
       "persistStorage",
+      "prioritized",
       "rarityWeights",
       "readAll",
       "tokenNorms",

@@ -113,6 +113,11 @@ export function fromTypedArray(
       return Promise.resolve().then(() => {
         signal?.throwIfAborted();
         checkRows(shape, start, end);
+        if (values.length < shape[0]! * rowElements) {
+          throw new TypeError(
+            `Cannot read rows ${start} to ${end}: the array's memory was transferred, hand on a copy of it`,
+          );
+        }
         return values.subarray(start * rowElements, end * rowElements);
       });
     },

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { crc32c } from "../math/crc32c.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
@@ -20,12 +21,34 @@ export interface WindowGrid {
   /** Frames that must lie before and after a window in its segment. Default 0. */
   before?: number;
   after?: number;
+  /** Frames a segment must have. Default 1. */
+  least?: number;
+  /** How far windows reach beyond their segment. */
+  pad?: Padding | undefined;
 }
 
-/** A run of frames, [start, end). */
+/** What stands for frames beyond a segment: its first or last one again, or 0. */
+export type PaddingMode = "edge" | "zero";
+
+/** Frames that windows may have before the first of their segment and after the last. */
+export interface Padding {
+  before: number;
+  after: number;
+  mode: PaddingMode;
+}
+
+/** The frames of a window that are real: so many from the first, behind `lead` of padding. */
+export interface RealFrames {
+  first: number;
+  frames: number;
+  lead: number;
+}
+
+/** A run of frames, [start, end), and what it is called, where it has an id. */
 export interface Segment {
   start: number;
   end: number;
+  id?: number | string;
 }
 
 /**
@@ -45,7 +68,10 @@ export class WindowView implements ChunkedArray {
   readonly segments: readonly Segment[];
   /** Rows of a `float16` view as bits. */
   readonly readBits?: (start: number, end: number, options?: ReadOptions) => Promise<Uint16Array>;
-  readonly #before: number;
+  readonly padding: Padding | undefined;
+  /** Frames that lie before and after each window in its segment. */
+  readonly before: number;
+  readonly after: number;
   /** Windows before each segment, and in all. */
   readonly #counts: Float64Array;
 
@@ -60,7 +86,7 @@ export class WindowView implements ChunkedArray {
     segments?: readonly Segment[],
     name = "window",
   ) {
-    const { size, stride = 1, before = 0, after = 0 } = grid;
+    const { size, stride = 1, before = 0, after = 0, least = 1, pad } = grid;
     const frames = base.shape[0]!;
     if (base.dtype === "string") throw new TypeError(`Cannot make ${name}s: frames are strings`);
     for (const [name, value, least] of [["size", size, 1], ["stride", stride, 1]] as const) {
@@ -78,11 +104,13 @@ export class WindowView implements ChunkedArray {
     this.size = size;
     this.stride = stride;
     this.segments = segments ?? segmentsOf(grid.segments ?? [0], frames, name);
-    this.#before = before;
+    this.padding = pad;
+    this.before = before;
+    this.after = after;
     this.#counts = new Float64Array(this.segments.length + 1);
     this.segments.forEach(({ start, end }, i) => {
-      const room = end - start - before - after - size;
-      const own = room < 0 ? 0 : Math.floor(room / stride) + 1;
+      const room = end - start - before - after - size + (pad ? pad.before + pad.after : 0);
+      const own = room < 0 || end - start < least ? 0 : Math.floor(room / stride) + 1;
       this.#counts[i + 1] = this.#counts[i]! + own;
     });
     const count = this.#counts.at(-1)!;
@@ -112,6 +140,24 @@ export class WindowView implements ChunkedArray {
     return this.segments.filter((_, i) => this.#counts[i] === this.#counts[i + 1]).length;
   }
 
+  /** Windows of a segment, by its number. */
+  windowsOf(segment: number): number {
+    return this.#counts[segment + 1]! - this.#counts[segment]!;
+  }
+
+  /** A checksum of which frames each window has. */
+  get gridChecksum(): number {
+    const { size, stride, before, after, padding, segments } = this;
+    const { before: lead = 0, after: tail = 0, mode } = padding ?? {};
+    const modes = Number(mode === "edge") + 2 * Number(mode === "zero");
+    const grid = Float64Array.of(this.shape[0]!, size, stride, before, after, lead, tail, modes);
+    let checksum = crc32c(new Uint8Array(grid.buffer));
+    for (const { start, end } of segments) {
+      checksum = crc32c(new Uint8Array(Float64Array.of(start, end).buffer), checksum);
+    }
+    return checksum;
+  }
+
   /** Number among {@link segments} of the one a window lies in. */
   segmentOf(window: number): number {
     if (!(Number.isInteger(window) && window >= 0 && window < this.shape[0]!)) {
@@ -129,18 +175,37 @@ export class WindowView implements ChunkedArray {
   }
 
   /**
-   * First frame of a window.
+   * First frame of a window; where it begins with padding, that many before the first of its segment.
    *
    * @throws {RangeError} If there is no such window.
    */
   startOf(window: number): number {
     const segment = this.segmentOf(window);
-    return this.segments[segment]!.start + this.#before +
+    return this.segments[segment]!.start + this.before - (this.padding?.before ?? 0) +
       (window - this.#counts[segment]!) * this.stride;
   }
 
-  /** First frames of windows [from, to): with {@link base} all that a kernel needs to index into it. */
+  /** The frames of a window that lie in its segment. */
+  realOf(window: number): RealFrames {
+    const start = this.startOf(window);
+    if (!this.padding) return { first: start, frames: this.size, lead: 0 };
+    const segment = this.segments[this.segmentOf(window)]!;
+    const first = Math.max(start, segment.start);
+    const frames = Math.min(start + this.size, segment.end) - first;
+    return { first, frames, lead: first - start };
+  }
+
+  /**
+   * First frames of windows [from, to): with {@link base} all that a kernel needs to index into it.
+   *
+   * @throws {RangeError} If windows are padded: {@link realOf} tells of each what is real.
+   */
   starts(from = 0, to: number = this.shape[0]!): Uint32Array<ArrayBuffer> {
+    if (this.padding) {
+      throw new RangeError(
+        "Cannot list the starts of windows: padded ones begin before their frames, wanted realOf()",
+      );
+    }
     checkRows(this.shape, from, to);
     const starts = new Uint32Array(to - from);
     for (let window = from; window < to;) {
@@ -162,6 +227,7 @@ export class WindowView implements ChunkedArray {
     start: number,
     end: number,
   ): Promise<Values> {
+    if (this.padding) return await this.#readPadded(readBase, start, end, this.padding.mode);
     const starts = this.starts(start, end);
     const { base, size, stride } = this;
     const width = elementCount(base.shape.slice(1));
@@ -188,6 +254,41 @@ export class WindowView implements ChunkedArray {
     return windows ?? await readBase(0, 0);
   }
 
+  async #readPadded<Values extends NumericArray>(
+    readBase: (from: number, to: number) => Promise<Values>,
+    start: number,
+    end: number,
+    mode: PaddingMode,
+  ): Promise<Values> {
+    checkRows(this.shape, start, end);
+    const { base, size, stride } = this;
+    const width = elementCount(base.shape.slice(1));
+    const reals = Array.from({ length: end - start }, (_, i) => this.realOf(start + i));
+    let windows: Values | undefined;
+    for (let i = 0; i < reals.length;) {
+      // as far as frames overlap or adjoin
+      const from = reals[i]!.first;
+      let [next, to] = [i, from];
+      while (next < reals.length && stride <= size && reals[next]!.first <= to || next === i) {
+        const { first, frames } = reals[next++]!;
+        to = Math.max(to, first + frames);
+      }
+      const frames = await readBase(from, to);
+      windows ??= new (frames.constructor as new (length: number) => Values)(
+        (end - start) * size * width,
+      );
+      for (; i < next; i++) {
+        const real = reals[i]!;
+        const at = (real.first - from) * width;
+        const own = frames.subarray(at, at + real.frames * width) as Float32Array;
+        const window = windows.subarray(i * size * width, (i + 1) * size * width) as Float32Array;
+        window.set(own, real.lead * width);
+        padWindow(window, real, width, mode);
+      }
+    }
+    return windows ?? await readBase(0, 0);
+  }
+
   /** The same windows as rows [windows, size * features]. */
   flatten(): ChunkedArray {
     const { shape, dtype, chunkRows } = this;
@@ -208,6 +309,23 @@ export class WindowView implements ChunkedArray {
   }
 }
 
+/** Fills a window, [frames, width], around its real frames, which are there already. */
+export function padWindow(
+  window: Float32Array | Uint16Array,
+  { frames, lead }: Omit<RealFrames, "first">,
+  width: number,
+  mode: PaddingMode,
+): void {
+  const [first, tail] = [lead * width, (lead + frames) * width];
+  if (mode === "zero") {
+    window.fill(0, 0, first);
+    window.fill(0, tail);
+    return;
+  }
+  for (let at = 0; at < first; at += width) window.copyWithin(at, first, first + width);
+  for (let at = tail; at < window.length; at += width) window.copyWithin(at, tail - width, tail);
+}
+
 /** @param name What lies in segments, for errors. */
 export function segmentsOf(
   firsts: ArrayLike<number>,
@@ -215,6 +333,11 @@ export function segmentsOf(
   name = "window",
 ): Segment[] {
   const starts = Array.from(firsts, Number);
+  if (starts.length === 0) {
+    throw new RangeError(
+      `Cannot make ${name}s: segments is empty, wanted the first frame of each, from 0`,
+    );
+  }
   if (starts[0] !== 0) {
     throw new RangeError(
       `Cannot make ${name}s: the first segment starts at frame ${starts[0]}, wanted 0`,

@@ -31,7 +31,7 @@ const { size, stride, segments } = windowOptions.options;
 const gridOptions = {
   size,
   stride,
-  segments: { ...segments, helps: `.npy: ${segments.says}` },
+  segments: { ...segments, helps: `.npy: ${segments.helps}` },
 };
 
 const holdOption = {

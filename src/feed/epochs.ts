@@ -6,8 +6,9 @@
 
 import type { WindowView } from "../array/window_view.ts";
 import { crc32c } from "../math/crc32c.ts";
+import { atOnce, inTurns } from "../turns.ts";
 import type { Order, Shuffle } from "./order.ts";
-import { orderOf } from "./order.ts";
+import { fullShuffle, orderOf } from "./order.ts";
 import type { Sampler } from "./samplers.ts";
 
 /** One epoch. */
@@ -22,33 +23,122 @@ export interface Epoch {
   checksum: number;
 }
 
-/** Host bytes of two epochs: one may be read for while the one before is not over. */
+/** What a sampler drew for an epoch. */
+export interface Draw {
+  name: string;
+  windows: Uint32Array;
+  checksum: number;
+}
+
+/** Host bytes of an epoch's windows and those of the one before, and of drawing them. */
 export function epochBytes(windows: number, sampler: Sampler | undefined): number {
-  return sampler ? 2 * 4 * sampler.most(windows) : 0;
+  return sampler ? 2 * 4 * sampler.most(windows) + 8 * windows : 0;
+}
+
+/** @throws {RangeError} If a sampler promises no number of windows. */
+export function checkSampler(sampler: Sampler, windows: number): void {
+  const { name } = sampler;
+  const promised = sampler.most(windows);
+  if (Number.isSafeInteger(promised) && promised >= 0) return;
+  throw new RangeError(
+    `Cannot make batches: the sampler (${name}) draws at most ${promised} windows, wanted a whole number`,
+  );
 }
 
 /**
- * Makes an epoch.
+ * Draws the windows of an epoch, and gives others their turns meanwhile.
  *
- * @throws {RangeError} If the sampler draws nothing, or a window that is not there.
+ * @throws {TypeError} If the sampler draws no windows.
+ * @throws {RangeError} If it draws none, one that is not there, or more than it said.
  */
+export async function drawEpoch(
+  sampler: Sampler | undefined,
+  windows: number,
+  epoch: number,
+  signal: AbortSignal,
+): Promise<Draw | undefined> {
+  if (!sampler) return undefined;
+  const drawn = sampler.steps
+    ? await inTurns(sampler.steps(windows, epoch), signal)
+    : await sampler.draw(windows, epoch);
+  return await inTurns(checkDraw(drawn, windows, sampler, epoch), signal);
+}
+
+/** The same at once, for those who want to know beforehand. */
+export function drawAtOnce(
+  sampler: Sampler | undefined,
+  windows: number,
+  epoch: number,
+): Draw | undefined {
+  if (!sampler) return undefined;
+  const drawn = sampler.draw(windows, epoch);
+  if (drawn instanceof Promise) {
+    // whoever makes batches of it sees the failure
+    drawn.catch(() => {});
+    throw new TypeError(
+      `Cannot look ahead: the sampler (${sampler.name}) draws by a promise, wanted one that draws ` +
+        "at once",
+    );
+  }
+  return atOnce(checkDraw(drawn, windows, sampler, epoch));
+}
+
+/** Windows that are checked at once. */
+const STEP = 2 ** 16;
+
+function* checkDraw(
+  drawn: unknown,
+  windows: number,
+  sampler: Sampler,
+  epoch: number,
+): Generator<undefined, Draw> {
+  const { name } = sampler;
+  const refuse = (reason: string) => `Cannot make batches: the sampler (${name}) drew ${reason}`;
+  if (!(drawn instanceof Uint32Array)) {
+    throw new TypeError(refuse(`${describeKind(drawn)} in epoch ${epoch}, wanted a Uint32Array`));
+  }
+  if (drawn.length === 0) throw new RangeError(refuse(`none in epoch ${epoch}`));
+  const most = sampler.most(windows);
+  if (drawn.length > most) {
+    throw new RangeError(
+      refuse(`${drawn.length} windows in epoch ${epoch}, it said at most ${most}`),
+    );
+  }
+  let checksum = 0;
+  for (let from = 0; from < drawn.length; from += STEP) {
+    yield;
+    const some = drawn.subarray(from, from + STEP);
+    for (const window of some) {
+      if (window < windows) continue;
+      throw new RangeError(
+        refuse(`window ${window}, there are ${windows}, numbered from 0`),
+      );
+    }
+    checksum = crc32c(new Uint8Array(some.buffer, some.byteOffset, some.byteLength), checksum);
+  }
+  return { name, windows: drawn, checksum };
+}
+
+function describeKind(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  return `a value of the kind ${value.constructor?.name ?? "object"}`;
+}
+
+/** Makes an epoch. Its checksum is that of all that decides it, however it was written down. */
 export function createEpoch(
   view: WindowView,
   shuffle: Shuffle,
-  sampler: Sampler | undefined,
   number: number,
+  draw: Draw | undefined,
 ): Epoch {
-  const windows = view.shape[0]!;
-  const drawn = sampler?.draw(windows, number);
-  if (drawn) checkDrawn(drawn, windows, sampler!, number);
-  const length = drawn ? drawn.length : windows;
+  const length = draw ? draw.windows.length : view.shape[0]!;
   const order = orderOf(shuffle, length, number);
-  const { size, stride, segments } = view;
-  const bounds = new Float64Array(segments.flatMap(({ start, end }) => [start, end]));
+  const drawn = draw?.windows;
   const settings = JSON.stringify([
-    ...[windows, size, stride, shuffle, sampler?.name],
-    crc32c(new Uint8Array(bounds.buffer)),
-    drawn && crc32c(new Uint8Array(drawn.buffer, drawn.byteOffset, drawn.byteLength)),
+    view.gridChecksum,
+    fullShuffle(shuffle),
+    draw?.name,
+    draw?.checksum,
   ]);
   return {
     number,
@@ -57,17 +147,4 @@ export function createEpoch(
     windowAt: drawn ? (position) => drawn[order.at(position)]! : order.at,
     checksum: crc32c(new TextEncoder().encode(settings)),
   };
-}
-
-function checkDrawn(drawn: Uint32Array, windows: number, { name }: Sampler, epoch: number): void {
-  if (drawn.length === 0) {
-    throw new RangeError(`Cannot make batches: the sampler (${name}) drew none in epoch ${epoch}`);
-  }
-  const bad = drawn.find((window) => window >= windows);
-  if (bad !== undefined) {
-    throw new RangeError(
-      `Cannot make batches: the sampler (${name}) drew window ${bad}, there are ${windows}, ` +
-        "numbered from 0",
-    );
-  }
 }

@@ -5,12 +5,14 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import type { WindowView } from "../array/window_view.ts";
+import type { PaddingMode, RealFrames, WindowView } from "../array/window_view.ts";
+import { toNumbers } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
-import { encodeFloat16 } from "../math/half.ts";
+import { encodeFloat16, float16BitsToFloat32 } from "../math/half.ts";
+import type { NumericArray } from "../types.ts";
 import type { NumericType } from "../zarr/data_types.ts";
-import { elementBytes } from "../zarr/data_types.ts";
+import { elementBytes, elementCount } from "../zarr/data_types.ts";
 
 /** How elements are held and handed out. */
 export type FrameType = "float32" | "float16";
@@ -34,8 +36,15 @@ export interface FrameTable {
   held: FrameType;
   /** Rows of a window. */
   windowRows: number;
-  /** First row of a window. */
+  /** First of the rows that are read for a window: {@link spanRows} of them. */
   rowOf(window: number): number;
+  /** Where windows are padded: what stands for rows they lack, and which of a window's are real. */
+  padding?: { mode: PaddingMode; realOf(window: number): RealFrames };
+}
+
+/** Rows that are read for a window: there may be fewer than it has. */
+export function spanRows({ rows, windowRows }: FrameTable): number {
+  return Math.min(rows, windowRows);
 }
 
 /** Frames of a view, each kept once. */
@@ -47,8 +56,18 @@ export function lazyTable(view: WindowView, held: FrameType): FrameTable {
     width: inner.reduce((product, size) => product * size, 1),
     held,
     windowRows: view.size,
-    rowOf: (window) => view.startOf(window),
+    rowOf: view.padding ? (window) => paddedRow(view, window) : (window) => view.startOf(window),
+    ...view.padding && {
+      padding: { mode: view.padding.mode, realOf: (window: number) => view.realOf(window) },
+    },
   };
+}
+
+/** Where as many rows as a window has begin that have its real ones, within its segment if that is as long. */
+function paddedRow(view: WindowView, window: number): number {
+  const { start, end } = view.segments[view.segmentOf(window)]!;
+  const inside = Math.max(start, Math.min(view.startOf(window), end - view.size));
+  return Math.max(0, Math.min(inside, view.base.shape[0]! - view.size));
 }
 
 /** Windows of a view, each kept whole. */
@@ -82,9 +101,6 @@ const READ_BYTES = 4 * 2 ** 20;
 const READS_AT_ONCE = 4;
 /** Small reads, of as many rows in all, under way at once: each may keep a file open. */
 const SMALL_READS_AT_ONCE = 128;
-/** Elements of a row that are looked at to see whether it changed. */
-const WATCHED = 8;
-
 /** Rows one read asks for at most. */
 function readRows(table: FrameTable): number {
   const { array } = table;
@@ -159,6 +175,100 @@ export function bytesOfRead(table: FrameTable, { start, end }: Read): number {
   return (Math.min(table.rows, first + chunkRows) - first) * rowBytes;
 }
 
+/**
+ * What is there of values that were there.
+ *
+ * @throws {ChunkError} If it is less: memory that is handed on to another thread is lost.
+ */
+export function checkLength(values: ArrayLike<unknown>, wanted: number, what: string): void {
+  if (values.length >= wanted) return;
+  throw new ChunkError(
+    `Cannot go on with windows: ${what} have ${values.length} elements, wanted ${wanted}; memory that ` +
+      "is transferred is lost, hand on a copy of it",
+    what,
+  );
+}
+
+/**
+ * Values as they are held.
+ *
+ * @param rowOf The row of an element, for errors.
+ * @throws {RangeError} If a value becomes infinite, or a whole number another one.
+ */
+function narrow(
+  values: NumericArray,
+  held: FrameType,
+  rowOf: (element: number) => number,
+): FrameValues {
+  const refuse = (i: number, why: string): never => {
+    throw new RangeError(
+      `Cannot hold frame ${rowOf(i)} as ${held}: it has ${values[i]}, ${why}`,
+    );
+  };
+  const inexact =
+    `a whole number that ${held} does not hold exactly; wanted smaller ones, less an offset`;
+  let floats: Float32Array;
+  if (values instanceof Float32Array) floats = values;
+  else {
+    floats = Float32Array.from(values as Float64Array);
+    const isWide = values.BYTES_PER_ELEMENT > 2;
+    for (let i = 0; isWide && i < floats.length; i++) {
+      const value = values[i] as number;
+      if (floats[i] === value || !Number.isFinite(value)) continue;
+      if (!Number.isFinite(floats[i]!)) refuse(i, "wanted at most 3.4e38");
+      if (Number.isSafeInteger(value)) refuse(i, inexact);
+    }
+  }
+  if (held === "float32") return floats;
+  const bits = encodeFloat16(floats);
+  const isWhole = !(values instanceof Float32Array || values instanceof Float64Array);
+  for (let i = 0; i < bits.length; i++) {
+    const isInfinite = (bits[i]! & 0x7fff) === 0x7c00;
+    if (isInfinite && Number.isFinite(floats[i]!)) refuse(i, "wanted at most 65504, or float32");
+    if (isWhole && float16BitsToFloat32(bits[i]!) !== floats[i]) refuse(i, inexact);
+  }
+  return bits;
+}
+
+/** A checksum of words, not 0. Four at a time: each of them waits for the one four before alone. */
+function markOf(words: Uint16Array | Uint32Array, from: number, to: number): number {
+  let [a, b, c, d] = [1, 2, 3, 4];
+  let i = from;
+  for (; i + 3 < to; i += 4) {
+    a = (Math.imul(a ^ words[i]!, 0x85ebca6b) + 1) | 0;
+    b = (Math.imul(b ^ words[i + 1]!, 0x85ebca6b) + 1) | 0;
+    c = (Math.imul(c ^ words[i + 2]!, 0x85ebca6b) + 1) | 0;
+    d = (Math.imul(d ^ words[i + 3]!, 0x85ebca6b) + 1) | 0;
+  }
+  for (; i < to; i++) a = (Math.imul(a ^ words[i]!, 0x85ebca6b) + 1) | 0;
+  // turned apart, so that equal changes of two of them do not cancel
+  const mark = a ^ (b << 8 | b >>> 24) ^ (c << 16 | c >>> 16) ^ (d << 24 | d >>> 8);
+  return mark >>> 0 || 1;
+}
+
+/**
+ * A checksum of a few frames, by which they are known again, however they are held: of their shape, and
+ * of the first, the last and two between.
+ */
+export async function fingerprint(frames: ChunkedArray, signal: AbortSignal): Promise<number> {
+  const [rows, ...inner] = frames.shape as [number, ...number[]];
+  let checksum = crc32c(new Uint8Array(Float64Array.of(rows, ...inner).buffer));
+  const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
+  for (const row of probes) {
+    const values = toNumbers(await frames.read(row, row + 1, { signal }));
+    checkLength(values, elementCount(inner), `frame ${row}`);
+    checksum = crc32c(new Uint8Array(Float64Array.from(values).buffer), checksum);
+  }
+  return checksum;
+}
+
+/** Rows that were read, and the row of the pool they begin at. */
+interface FrameRows {
+  at: number;
+  rows: number;
+  values: FrameValues;
+}
+
 /** Reads rows of a table, a few at once, and notices when they are not what they were. */
 export class FrameReader {
   readonly #table: FrameTable;
@@ -189,7 +299,7 @@ export class FrameReader {
    *
    * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
    */
-  async *stream(runs: readonly Run[]): AsyncGenerator<{ at: number; values: FrameValues }> {
+  async *stream(runs: readonly Run[]): AsyncGenerator<FrameRows> {
     const { width } = this.#table;
     const groups = groupReads(this.#table, readsOf(this.#table, runs));
     const begin = (group: readonly Read[] = []) => {
@@ -207,10 +317,12 @@ export class FrameReader {
           this.reads++;
           this.bytesRead += bytesOfRead(this.#table, read);
           for (const { row, rows, at } of read.runs) {
+            // memory of others that was read before may have gone meanwhile
+            checkLength(values, (read.end - read.start) * width, `frames from ${read.start}`);
             const from = (row - read.start) * width;
             const part = values.subarray(from, from + rows * width);
             if (this.#marks) this.#watch(row, part);
-            yield { at, values: part };
+            yield { at, rows, values: part };
           }
         }
       }
@@ -221,16 +333,11 @@ export class FrameReader {
 
   /** Puts runs into `pool`, [rows, width]. */
   async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
-    for await (const { at, values } of this.stream(runs)) pool.set(values, at * this.#table.width);
-  }
-
-  /** A checksum of a few rows, by which frames are known again. */
-  async fingerprint(): Promise<number> {
-    const { rows, width } = this.#table;
-    const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
-    const seen = createFrames(this.#table.held, probes.length * width);
-    for (const [i, row] of probes.entries()) seen.set(await this.#read(row, row + 1), i * width);
-    return crc32c(new Uint8Array(seen.buffer));
+    const { width } = this.#table;
+    for await (const { at, rows, values } of this.stream(runs)) {
+      checkLength(values, rows * width, "frames that were read");
+      pool.set(values, at * width);
+    }
   }
 
   async #read(start: number, end: number): Promise<FrameValues> {
@@ -249,10 +356,7 @@ export class FrameReader {
     const options = { signal: this.#signal };
     if (held === "float16" && array.readBits) return await array.readBits(start, end, options);
     const values = await array.read(start, end, options);
-    const floats = values instanceof Float32Array
-      ? values
-      : Float32Array.from(values as ArrayLike<number>);
-    return held === "float16" ? encodeFloat16(floats) : floats;
+    return narrow(values, held, (element) => start + Math.floor(element / this.#table.width));
   }
 
   #watch(row: number, values: FrameValues): void {
@@ -260,15 +364,8 @@ export class FrameReader {
     const words = values instanceof Uint16Array
       ? values
       : new Uint32Array(values.buffer, values.byteOffset, values.length);
-    const step = Math.max(1, Math.floor(width / WATCHED));
     for (let i = 0; i < values.length / width; i++) {
-      let mark = 0;
-      // others in each row, so that a feature that changes is seen in some
-      const first = (row + i) % step;
-      for (let element = i * width + first; element < (i + 1) * width; element += step) {
-        mark = Math.imul(mark ^ words[element]!, 0x85ebca6b) + 1;
-      }
-      mark = mark >>> 0 || 1;
+      const mark = markOf(words, i * width, (i + 1) * width);
       const before = this.#marks![row + i]!;
       if (before !== 0 && before !== mark) {
         throw new ChunkError(

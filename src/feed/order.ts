@@ -112,6 +112,10 @@ function twoLevelOrder(
   const missing = blockCount * block - length;
   let short = 0;
   while (blocks.at(short) !== blockCount - 1) short++;
+  // every pool has as many blocks as any other, or one less
+  const poolCount = Math.ceil(blockCount / pool);
+  const poolStart = (own: number) => firstOf(Math.ceil(own * blockCount / poolCount));
+  const poolOf = (place: number) => Math.floor(place * poolCount / blockCount);
   const firstOf = (place: number) => place * block - (place > short ? missing : 0);
   /** The place of the block that a position is in. */
   const placeOf = (position: number) => {
@@ -121,13 +125,12 @@ function twoLevelOrder(
   let [known, inside]: [number, Order | undefined] = [-1, undefined];
   return {
     length,
-    poolBefore: (position) =>
-      position >= length ? length : firstOf(Math.floor(placeOf(position) / pool) * pool),
+    poolBefore: (position) => position >= length ? length : poolStart(poolOf(placeOf(position))),
     at(position) {
-      const own = Math.floor(placeOf(position) / pool);
-      const first = firstOf(own * pool);
+      const own = poolOf(placeOf(position));
+      const first = poolStart(own);
       if (own !== known) {
-        const end = firstOf(Math.min(blockCount, (own + 1) * pool));
+        const end = poolStart(own + 1);
         inside = permutation(end - first, seed, epoch, STREAMS.pools + (own + 1) * 16);
         known = own;
       }
@@ -137,6 +140,13 @@ function twoLevelOrder(
       return blocks.at(place) * block + plain - firstOf(place);
     },
   };
+}
+
+/** The same shuffle with all that is left to defaults. */
+export function fullShuffle(shuffle: Shuffle): Shuffle {
+  if (typeof shuffle !== "object") return shuffle;
+  const { seed, block, pool } = twoLevelOptions.check(shuffle);
+  return { seed, block, pool };
 }
 
 /**

@@ -8,7 +8,7 @@
 
 import type { Epoch } from "./epochs.ts";
 import type { FrameTable, Run } from "./frame_table.ts";
-import { bytesOfRead, readsOf, storedRowBytes } from "./frame_table.ts";
+import { bytesOfRead, readsOf, spanRows, storedRowBytes } from "./frame_table.ts";
 
 /** A stretch of an epoch and the rows it needs, packed. */
 export interface Round {
@@ -61,7 +61,7 @@ export function* cutRounds(
   batchSize: number,
   capacity: number,
 ): Generator<Round> {
-  const { windowRows } = table;
+  const span = spanRows(table);
   const firsts = new Uint32Array(Math.min(to - from, mostWindows(batchSize, capacity)));
   // the round a row was last wanted in, so that nothing has to be cleared between rounds
   const wantedIn = new Uint8Array(table.rows);
@@ -79,7 +79,7 @@ export function* cutRounds(
       for (let position = end; position < next; position++) {
         const first = table.rowOf(windowAt(position));
         firsts[position - from] = first;
-        for (let row = first; row < first + windowRows; row++) {
+        for (let row = first; row < first + span; row++) {
           if (wantedIn[row] === round) continue;
           wantedIn[row] = round;
           rows++;
@@ -92,7 +92,7 @@ export function* cutRounds(
     if (boundary > from) {
       end = Math.min(end, from + Math.ceil((boundary - from) / batchSize) * batchSize);
     }
-    const runs = mergeRuns(firsts.slice(0, end - from).sort(), windowRows);
+    const runs = mergeRuns(firsts.slice(0, end - from).sort(), span);
     const last = runs.at(-1)!;
     yield { from, to: end, runs, rows: last.at + last.rows };
     from = end;

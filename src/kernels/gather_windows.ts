@@ -21,6 +21,9 @@ export const gatherWindows: KernelSpec = {
 /** Values of the shader's `FORMAT`: how frames are held, and what a batch has. */
 export const GATHER_FORMATS = { float32: 0, widened: 1, float16: 2 } as const;
 
+/** Values of the shader's `PADDED`: what frames beyond those of a window's segment are. */
+export const GATHER_PADDING = { none: 0, edge: 1, zero: 2 } as const;
+
 /** A row of workgroups has a window each: as many as one dimension of a dispatch takes. */
 export const MOST_WINDOWS = 65535;
 
@@ -29,15 +32,18 @@ const WORDS_PER_THREAD = 8;
 
 export function gatherWindowsConstants(
   format: keyof typeof GATHER_FORMATS,
+  padding: keyof typeof GATHER_PADDING = "none",
 ): Record<string, number> {
-  return { WORKGROUP, WORDS_PER_THREAD, FORMAT: GATHER_FORMATS[format] };
+  const FORMAT = GATHER_FORMATS[format];
+  return { WORKGROUP, WORDS_PER_THREAD, FORMAT, PADDED: GATHER_PADDING[padding] };
 }
 
 export function gatherWindowsParams(
   firstEntry: number,
   windowWords: number,
+  features = 0,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(firstEntry, windowWords, 0, 0);
+  return Uint32Array.of(firstEntry, windowWords, features, 0);
 }
 
 /** A thread 8 words of a window. */

@@ -4,16 +4,18 @@
  * @module
  */
 
+import type { RealFrames } from "../array/window_view.ts";
 import type { Epoch } from "../feed/epochs.ts";
 import type { FrameValues } from "../feed/frame_table.ts";
-import { FrameReader } from "../feed/frame_table.ts";
+import { fingerprint, FrameReader } from "../feed/frame_table.ts";
 import type { Round } from "../feed/rounds.ts";
 import { cutRounds, poolRow } from "../feed/rounds.ts";
 import type { Account } from "../gpu/ledger.ts";
 import { Channel } from "../stream/channel.ts";
 import { nextTurn } from "../turns.ts";
 import { elementCount } from "../zarr/data_types.ts";
-import type { BatchEpochs } from "./batch_epochs.ts";
+import type { BatchEpochs, EpochPart } from "./batch_epochs.ts";
+import type { BatchCursor } from "./batch_options.ts";
 import type { Choice, Wish } from "./choose.ts";
 import type { GatherSide } from "./gather_side.ts";
 import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
@@ -29,11 +31,20 @@ export interface Making {
   stats: BatchStats;
 }
 
+/** Epochs that a loop goes through, [first, end), and where in them it begins. */
+export interface EpochRange {
+  first: number;
+  end: number;
+  from: BatchCursor | undefined;
+}
+
 /** A stretch of an epoch whose frames are there. */
 interface Stretch {
   epoch: Epoch;
   round: Round;
   pool: number;
+  /** Whether none of its epoch comes after it. */
+  isLast: boolean;
 }
 
 /** A batch, and the slot it lies in. */
@@ -44,9 +55,11 @@ interface Made<Batch> {
 
 interface Channels<Batch> {
   pools: Channel<number>;
-  stretches: Channel<Stretch | undefined>;
+  stretches: Channel<Stretch | "epoch over" | undefined>;
   slots: Channel<number>;
-  made: Channel<Made<Batch> | undefined>;
+  made: Channel<Made<Batch> | "epoch over" | undefined>;
+  /** Told when a batch is asked for beyond the epoch that has begun. */
+  begins: Channel<void>;
 }
 
 /** Makes the batches of one iteration, as many ahead as there are slots. */
@@ -61,6 +74,7 @@ export class BatchLoops<Batch extends WindowBatch> {
     stretches: new Channel(),
     slots: new Channel(),
     made: new Channel(),
+    begins: new Channel(),
   };
   #loops: Promise<void>[] = [];
 
@@ -76,22 +90,26 @@ export class BatchLoops<Batch extends WindowBatch> {
   }
 
   /** Reads what is kept, and sets the loops going. */
-  async start(): Promise<void> {
+  async start(range: EpochRange): Promise<void> {
     const { wish, choice, epochs, companions } = this.#making;
     this.#account.take("host", choice.otherBytes, "labels and reads");
     await companions.load(this.#stop);
-    const frames = await this.#reader.fingerprint();
-    const begin = epochs.begin(frames);
+    const frames = await fingerprint(wish.view.base, this.#stop);
+    const begin = range.from && await epochs.goOn(range.from, frames, this.#stop);
     await this.#side.open(this.#reader);
     for (let pool = 0; pool < this.#side.pools; pool++) this.#channels.pools.put(pool);
     for (let slot = 0; slot < wish.slots; slot++) this.#channels.slots.put(slot);
-    this.#loops = [this.#readStretches(begin), this.#makeBatches(frames)];
+    this.#loops = [this.#readStretches(range, begin), this.#makeBatches(frames)];
     for (const loop of this.#loops) loop.catch((reason) => this.#fail(reason));
   }
 
   /** The next batch; `undefined` once the epochs are over. */
-  next(): Promise<Made<Batch> | undefined> {
-    return this.#channels.made.take();
+  async next(): Promise<Made<Batch> | undefined> {
+    for (;;) {
+      const made = await this.#channels.made.take();
+      if (made !== "epoch over") return made;
+      this.#channels.begins.put();
+    }
   }
 
   /** Takes the slot of a batch back, which cannot be used any more. */
@@ -114,25 +132,30 @@ export class BatchLoops<Batch extends WindowBatch> {
     await this.#side.close();
   }
 
-  /** Reads what stretches need, a pool ahead of those that batches are made of. */
-  async #readStretches(begin: { epoch: number; position: number }): Promise<void> {
+  /**
+   * Reads what stretches need, a pool ahead of those that batches are made of. An epoch that is drawn
+   * begins when a batch of it is wanted: what it is drawn by may change up to then.
+   */
+  async #readStretches({ first, end }: EpochRange, begun: EpochPart | undefined): Promise<void> {
     const { epochs, choice, stats } = this.#making;
     const { table, poolRows, whole, batchSize } = choice.plan;
-    const { pools, stretches } = this.#channels;
-    for (let number = begin.epoch; number < epochs.end; number++) {
-      const epoch = epochs.at(number);
-      const from = number === begin.epoch ? begin.position : 0;
-      const to = epochs.endOf(epoch);
-      if (from >= to) continue;
+    const { pools, stretches, begins } = this.#channels;
+    for (let number = begun?.epoch.number ?? first; number < end; number++) {
+      const { epoch, from, to } = begun ??
+        epochs.partOf(await epochs.begin(number, this.#stop));
+      begun = undefined;
       const rounds = whole
         ? [{ from, to, runs: [], rows: 0 }]
         : cutRounds(table, epoch, [from, to], batchSize, poolRows);
-      for (const round of rounds) {
+      for (const round of from < to ? rounds : []) {
         const pool = await pools.take();
         await this.#side.fill(round, pool, this.#reader);
         if (!whole) stats.rounds++;
-        stretches.put({ epoch, round, pool });
+        stretches.put({ epoch, round, pool, isLast: round.to === to });
       }
+      if (!epochs.isDrawn || number + 1 === end) continue;
+      stretches.put("epoch over");
+      await begins.take();
     }
     stretches.put(undefined);
   }
@@ -147,7 +170,11 @@ export class BatchLoops<Batch extends WindowBatch> {
     for (;;) {
       const stretch = await stretches.take();
       if (!stretch) break;
-      const { epoch, round, pool } = stretch;
+      if (stretch === "epoch over") {
+        made.put(stretch);
+        continue;
+      }
+      const { epoch, round, pool, isLast } = stretch;
       const freed = await this.#side.turnTo(round, pool);
       if (freed !== undefined && !whole) pools.put(freed);
       for (let from = round.from; from < round.to; from += batchSize) {
@@ -158,17 +185,22 @@ export class BatchLoops<Batch extends WindowBatch> {
         await nextTurn();
         const windows = new Uint32Array(to - from);
         const rows = new Uint32Array(to - from);
+        const real: RealFrames[] = [];
         for (let i = 0; i < windows.length; i++) {
           windows[i] = epoch.windowAt(from + i);
           const row = table.rowOf(windows[i]!);
           rows[i] = whole ? row : poolRow(round, row);
+          if (!table.padding) continue;
+          const own = table.padding.realOf(windows[i]!);
+          real.push({ ...own, first: rows[i]! + own.first - row });
         }
-        const gathered = await this.#side.gather(rows, slot);
+        const gathered = await this.#side.gather(rows, slot, table.padding && real);
         const batch = {
           shape: [windows.length, ...inner],
           strides,
           dtype,
           epoch: epoch.number,
+          isLast: isLast && to === round.to,
           windows,
           ...companions.of(windows),
           cursor: { epoch: epoch.number, position: to, order: epoch.checksum, frames },

@@ -5,18 +5,19 @@
  */
 
 import type { WindowView } from "../array/window_view.ts";
+import type { Draw } from "../feed/epochs.ts";
 import { epochBytes } from "../feed/epochs.ts";
 import { lazyTable } from "../feed/frame_table.ts";
-import type { Shuffle } from "../feed/order.ts";
-import { checkShuffle, describeShuffle } from "../feed/order.ts";
+import type { Order, Shuffle, TwoLevelShuffle } from "../feed/order.ts";
+import { checkShuffle, describeShuffle, fullShuffle } from "../feed/order.ts";
 import type { EpochCost } from "../feed/rounds.ts";
 import { costOf, cutRounds } from "../feed/rounds.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Ledger } from "../gpu/ledger.ts";
 import { formatBytes, formatTable, parseBytes } from "../math/format.ts";
 import type { MemoryBytes } from "../types.ts";
-import { BatchEpochs } from "./batch_epochs.ts";
-import type { Making } from "./batch_loops.ts";
+import { BatchEpochs, checkCursor } from "./batch_epochs.ts";
+import type { EpochRange, Making } from "./batch_loops.ts";
 import { BatchLoops } from "./batch_loops.ts";
 import type { CheckedBatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { batchOptions, hostBatchOptions } from "./batch_options.ts";
@@ -30,8 +31,11 @@ import type { BatchStats, Companions, WindowBatch } from "./window_batch.ts";
 export type { BatchCursor, BatchOptions, HostBatchOptions } from "./batch_options.ts";
 export type { BatchStats, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
 
-/** The cost of an epoch is counted for so many windows at most, and scaled up beyond. */
-const COUNTED_WINDOWS = 4e6;
+/** The cost of an epoch is counted for windows of so many frames at most, and scaled up beyond. */
+const COUNTED_FRAMES = 4e7;
+
+/** Tables that orders on two levels read without a word. */
+const FEW_PASSES = 1.5;
 
 /** Places in words. */
 export const PLACES: Record<FramesIn, string> = {
@@ -40,9 +44,16 @@ export const PLACES: Record<FramesIn, string> = {
   disk: "left on disk",
 };
 
+/** The batches of one epoch. */
+export interface EpochBatches<Batch> {
+  epoch: number;
+  batches: AsyncIterable<Batch>;
+}
+
 /**
- * Batches of windows, planned: iterate over them. Iterating again begins again. Each iteration has
- * memory of its own, which is let go when it ends, is broken off, or fails.
+ * Batches of windows, planned: iterate over them. Another loop goes on with the next epoch. Each loop has
+ * memory of its own, which is let go when it ends, is broken off, or fails, so that it reads frames again
+ * from where they are stored: for many epochs ask for `epochs`, and take them {@link byEpoch}.
  */
 export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> {
   /** Bytes an iteration holds at most. */
@@ -63,6 +74,8 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
   readonly #making: Making;
   readonly #ledger: Ledger;
   readonly #signal: AbortSignal | undefined;
+  /** Epochs that the next loop goes through, and where it begins. */
+  #range: EpochRange;
 
   /**
    * @throws {RangeError} If an option is out of its range.
@@ -87,37 +100,54 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       gpu: gpu ? gpu.budgetBytes.gpu - reserved.gpu : 0,
       host: host - reserved.host,
     };
+    const epochs = new BatchEpochs(view, options);
+    const { epoch, from } = options;
+    this.#range = { first: epoch, end: epoch + options.epochs, from };
+    if (from) checkCursor(from, this.#range.first, this.#range.end);
     const wish = wishOf(view, gpu, options, companions, free);
     const choice = choose(wish);
-    const epochs = new BatchEpochs(view, options);
     this.#making = { wish, choice, epochs, companions, stats: this.stats };
     this.framesIn = choice.framesIn;
     this.eager = choice.eager;
     this.projected = { ...totalOf(choice.memory), disk: 0 };
   }
 
-  /** Batches of the first epoch. */
+  /**
+   * Batches of the first epoch.
+   *
+   * @throws {TypeError} If the sampler draws by a promise.
+   */
   get length(): number {
+    return this.#countBatches(this.#making.epochs.lookAhead());
+  }
+
+  #countBatches(draw: Draw | undefined): number {
     const { epochs, wish } = this.#making;
-    return Math.ceil(epochs.endOf(epochs.at(epochs.first)) / wish.batchSize);
+    return Math.ceil(epochs.partOf(epochs.preview(draw)).to / wish.batchSize);
   }
 
   /**
    * What the first epoch costs in this order, or in another one, with frames on disk. Counted for
-   * 4 million windows, and scaled where there are more.
+   * windows of 40 million frames, and scaled where there are more.
+   *
+   * @throws {TypeError} If the sampler draws by a promise.
    */
   cost(shuffle: Shuffle = this.#making.epochs.shuffle): EpochCost {
     checkShuffle(shuffle);
+    return this.#costOf(shuffle, this.#making.epochs.lookAhead());
+  }
+
+  #costOf(shuffle: Shuffle, draw: Draw | undefined): EpochCost {
     const { wish, choice, epochs } = this.#making;
     const { view, held, batchSize } = wish;
     const { plan } = this.framesIn === "disk" ? choice : paged(wish, lazyTable(view, held));
-    const epoch = epochs.at(epochs.first, shuffle);
-    const end = epochs.endOf(epoch);
-    const counted = Math.min(end, COUNTED_WINDOWS);
     const { table, poolRows } = plan;
+    const { epoch, to } = epochs.partOf(epochs.preview(draw, shuffle));
+    const some = Math.max(1, Math.floor(COUNTED_FRAMES / table.windowRows / batchSize)) * batchSize;
+    const counted = Math.min(to, some);
     const rounds = cutRounds(table, epoch, [0, counted], batchSize, poolRows);
     const cost = costOf(table, rounds);
-    const scale = end / counted;
+    const scale = to / counted;
     return {
       rounds: Math.ceil(cost.rounds * scale),
       reads: Math.ceil(cost.reads * scale),
@@ -129,17 +159,19 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
   /**
    * How well an order mixes, this one when not given, beside a random permutation.
    *
+   * @throws {TypeError} If the sampler draws by a promise.
    * @throws {RangeError} If there are fewer than 32 windows.
    */
   mixing(shuffle: Shuffle = this.#making.epochs.shuffle): Mixing {
     checkShuffle(shuffle);
     const { epochs } = this.#making;
-    return measureMixing(epochs.at(epochs.first, shuffle).order);
+    return measureMixing(epochs.preview(epochs.lookAhead(), shuffle).order);
   }
 
   /** Tables for people: what is held where, and what shuffling costs, by its kind. */
   explain(): string {
-    const { wish, choice: { memory, why }, epochs: { shuffle } } = this.#making;
+    const { wish, choice: { memory, why }, epochs } = this.#making;
+    const { shuffle } = epochs;
     const { view, gpu, batchSize, dtype } = wish;
     const cell = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
     const row = (what: string, { gpu, host }: { gpu: number; host: number }) => [
@@ -152,41 +184,81 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     held.push(row("in all", this.projected));
     held.push(row("all windows, made beforehand", { gpu: 0, host: eagerBytes(wish) }));
 
+    let draw: Draw | undefined;
+    let unknown = "";
+    try {
+      draw = epochs.lookAhead();
+    } catch (error) {
+      // a sampler may not know yet; batches say it, should it fail in earnest
+      unknown = (error as Error).message;
+    }
     const seed = typeof shuffle === "object" ? shuffle.seed : shuffle || 0;
+    let advice = "";
     const orders = [["", "sweeps", "tables read", "bytes read", "reads", "mixing"]];
-    for (const kind of [false, { seed }, seed] as Shuffle[]) {
+    for (const kind of unknown ? [] : [false, { seed }, seed] as Shuffle[]) {
       const own = typeof kind === typeof shuffle ? shuffle : kind;
-      const { rounds, passes, bytesRead, reads } = this.cost(own);
+      const { rounds, passes, bytesRead, reads } = this.#costOf(own, draw);
+      if (typeof own === "object" && passes > FEW_PASSES) advice = adviceOn(own, passes, wish);
       orders.push([
         describeShuffle(own) + (own === shuffle ? " (this one)" : ""),
         String(rounds),
         passes.toFixed(2),
         formatBytes(Math.round(bytesRead)),
         String(reads),
-        this.#describeMixing(own),
+        describeMixing(epochs.preview(draw, own).order, own),
       ]);
     }
+    const count = unknown ? "" : `, ${this.#countBatches(draw)} batches an epoch`;
+    const where = this.framesIn === "disk"
+      ? "An epoch from disk, by order:"
+      : "An epoch would cost, by order, were frames left on disk:";
+    const costs = [
+      where,
+      formatTable(orders),
+      "mixing: chi-square / degrees of freedom of places and of neighbours, 1 for a random order",
+      ...advice ? [advice] : [],
+    ];
     return [
       `Batches of ${batchSize} windows [${[batchSize, ...view.shape.slice(1)]}] ${dtype} on ` +
       `${gpu ? gpu.adapter.name : "the host"}: ${view.shape[0]} windows of ` +
-      `${view.segments.length} segments, ${this.length} batches an epoch`,
+      `${view.segments.length} segments${count}`,
       `${this.eager ? "eager" : "lazy"}, frames ${PLACES[this.framesIn]}: ${why}`,
       formatTable(held),
-      this.framesIn === "disk"
-        ? "An epoch from disk, by order:"
-        : "An epoch would cost, by order, were frames left on disk:",
-      formatTable(orders),
-      "mixing: chi-square / degrees of freedom of places and of neighbours, 1 for a random order",
+      ...unknown ? [unknown] : costs,
     ].join("\n");
   }
 
-  #describeMixing(shuffle: Shuffle): string {
-    const { epochs } = this.#making;
-    const { order } = epochs.at(epochs.first, shuffle);
-    if (order.length < 32 || shuffle === false) return "none";
-    const { positions, neighbours } = measureMixing(order);
-    return [positions, neighbours].map(({ chiSquare, degrees }) => (chiSquare / degrees).toFixed(1))
-      .join(" / ");
+  /**
+   * The batches of each epoch, in a loop of its own; frames are read for all of them together. What an
+   * inner loop leaves is passed over. An epoch that a sampler draws is drawn when its loop begins.
+   *
+   * ```ts
+   * for await (const { epoch, batches } of train.batches({ epochs: 10 }).byEpoch()) {
+   *   for await (const batch of batches) step(batch);
+   *   validate(epoch);
+   * }
+   * ```
+   */
+  async *byEpoch(): AsyncGenerator<EpochBatches<Batch>, void, undefined> {
+    const all = this[Symbol.asyncIterator]();
+    let next = await all.next();
+    async function* ofEpoch(): AsyncGenerator<Batch, void, undefined> {
+      while (!next.done) {
+        const { isLast } = next.value;
+        yield next.value;
+        if (isLast) return;
+        next = await all.next();
+      }
+    }
+    try {
+      while (!next.done) {
+        const { epoch } = next.value;
+        yield { epoch, batches: ofEpoch() };
+        while (!next.done && next.value.epoch === epoch) next = await all.next();
+      }
+    } finally {
+      await all.return();
+    }
   }
 
   /**
@@ -206,8 +278,10 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     const stop = signal ? AbortSignal.any([ended.signal, signal]) : ended.signal;
     const account = this.#ledger.open("windows", this.projected);
     const loops = new BatchLoops<Batch>(this.#making, account, stop);
+    const range = this.#range;
+    const epochs = range.end - range.first;
     try {
-      await loops.start();
+      await loops.start(range);
       for (;;) {
         const waited = performance.now();
         const next = await loops.next();
@@ -215,6 +289,8 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
         gpu?.throwIfFailed();
         if (!next) break;
         this.stats.batches++;
+        const begun = next.batch.epoch + 1;
+        this.#range = { first: begun, end: begun + epochs, from: undefined };
         yield next.batch;
         stop.throwIfAborted();
         loops.recycle(next.slot);
@@ -223,13 +299,37 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
       account.close();
     } catch (error) {
       signal?.throwIfAborted();
-      throw await gpu?.loss() ?? error;
+      const loss = await gpu?.loss();
+      if (loss) throw loss;
+      // what a closed device refuses has no message of its own
+      gpu?.throwIfFailed();
+      throw error;
     } finally {
       ended.abort();
       await loops.end();
       account.abandon();
     }
   }
+}
+
+/** Why an order on two levels reads a table more than once. */
+function adviceOn(shuffle: TwoLevelShuffle, passes: number, { view }: Wish): string {
+  const { wholeChunks, chunkRows } = view.base;
+  const { block } = fullShuffle(shuffle) as Required<TwoLevelShuffle>;
+  const frames = (block - 1) * view.stride + view.size;
+  const words = `On two levels the table is read ${
+    passes.toFixed(1)
+  } times: a block has ${frames} frames`;
+  return wholeChunks && frames < 4 * chunkRows
+    ? `${words}, a stored chunk ${chunkRows}; blocks of several chunks read it about once`
+    : `${words}; larger blocks, or more memory for a pool of them, read it about once`;
+}
+
+function describeMixing(order: Order, shuffle: Shuffle): string {
+  if (order.length < 32 || shuffle === false) return "none";
+  const { positions, neighbours } = measureMixing(order);
+  return [positions, neighbours].map(({ chiSquare, degrees }) => (chiSquare / degrees).toFixed(1))
+    .join(" / ");
 }
 
 /** @param budget Bytes that are free. */

@@ -5,7 +5,7 @@
  */
 
 import type { FrameReader, FrameTable, FrameValues } from "../feed/frame_table.ts";
-import { rowBytes } from "../feed/frame_table.ts";
+import { checkLength, rowBytes } from "../feed/frame_table.ts";
 import type { Round } from "../feed/rounds.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { BufferRequest } from "../gpu/ledger.ts";
@@ -67,9 +67,10 @@ export class FrameStaging {
       first = end;
       staged = undefined;
     };
-    for await (const { values } of reader.stream(runs)) {
-      for (let from = 0; from < values.length;) {
+    for await (const { rows, values } of reader.stream(runs)) {
+      for (let from = 0; from < rows * width;) {
         staged ??= await this.#mapping(number);
+        checkLength(values, rows * width, "frames that were read");
         const some = Math.min(values.length - from, (first + this.#rows - end) * width);
         staged.set(values.subarray(from, from + some), (end - first) * width);
         from += some;

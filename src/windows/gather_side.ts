@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { RealFrames } from "../array/window_view.ts";
+import { padWindow } from "../array/window_view.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account, BufferRequest } from "../gpu/ledger.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
@@ -12,7 +14,13 @@ import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
 import * as kernel from "../kernels/gather_windows.ts";
 import { decodeFloat16 } from "../math/half.ts";
 import type { FrameReader, FrameTable, FrameType, FrameValues } from "../feed/frame_table.ts";
-import { createFrames, elementBytesOf, rowBytes } from "../feed/frame_table.ts";
+import {
+  checkLength,
+  createFrames,
+  elementBytesOf,
+  rowBytes,
+  spanRows,
+} from "../feed/frame_table.ts";
 import type { Round } from "../feed/rounds.ts";
 import { FrameStaging, stagingRequests, wholeWords } from "./frame_staging.ts";
 
@@ -51,8 +59,11 @@ export interface GatherSide<Frames> {
   fill(round: Round, pool: number, reader: FrameReader): Promise<void>;
   /** Makes a filled pool the one to gather from. Tells which may be filled from now on. */
   turnTo(round: Round, pool: number): Promise<number | undefined>;
-  /** Puts windows, by their first rows, side by side into the batch of a slot. */
-  gather(rows: Uint32Array, slot: number): Promise<Frames>;
+  /**
+   * Puts windows, by their first rows, side by side into the batch of a slot. Of padded ones `real` says
+   * which rows, as `rows` count them, they are made of.
+   */
+  gather(rows: Uint32Array, slot: number, real?: readonly RealFrames[]): Promise<Frames>;
   /** Makes what was handed out of a slot unusable, so that a stale batch shows. */
   recycle(slot: number): void;
   /** Waits for what was gathered; rejects if the device refused any of it, or was lost. */
@@ -74,14 +85,23 @@ function copyWindows(
   frames: FrameValues,
   rows: Uint32Array,
   batch: FrameValues,
+  real?: readonly RealFrames[],
 ): void {
-  const elements = table.windowRows * table.width;
+  const { width, padding } = table;
+  const elements = table.windowRows * width;
+  checkLength(frames, spanRows(table) * width, "frames in memory");
   const widened = table.held === "float16" && dtype === "float32";
+  const copy = (from: FrameValues, to: FrameValues) => {
+    if (widened) decodeFloat16(from as Uint16Array, to as Float32Array);
+    else to.set(from);
+  };
   rows.forEach((row, slot) => {
-    const window = frames.subarray(row * table.width, row * table.width + elements);
     const target = batch.subarray(slot * elements, (slot + 1) * elements);
-    if (widened) decodeFloat16(window as Uint16Array, target as Float32Array);
-    else target.set(window);
+    const { first, frames: count, lead } = real?.[slot] ??
+      { first: row, frames: table.windowRows, lead: 0 };
+    const own = frames.subarray(first * width, (first + count) * width);
+    copy(own, target.subarray(lead * width, (lead + count) * width));
+    if (padding) padWindow(target, { frames: count, lead }, width, padding.mode);
   });
 }
 
@@ -134,9 +154,13 @@ export class HostSide implements GatherSide<FrameValues> {
     return Promise.resolve(this.#plan.whole ? pool : before);
   }
 
-  gather(rows: Uint32Array, slot: number): Promise<FrameValues> {
+  gather(
+    rows: Uint32Array,
+    slot: number,
+    real?: readonly RealFrames[],
+  ): Promise<FrameValues> {
     const batch = this.#slots[slot]!.subarray(0, rows.length * windowElements(this.#plan));
-    copyWindows(this.#plan, this.#tables[this.#current!]!, rows, batch);
+    copyWindows(this.#plan, this.#tables[this.#current!]!, rows, batch, real);
     return Promise.resolve(batch);
   }
 
@@ -187,7 +211,8 @@ interface Parts {
 function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
   // two pools, of which one is being filled
   if (!whole) return { rows: poolRows, step: 0, count: 2 };
-  const { rows, windowRows } = table;
+  const { rows } = table;
+  const windowRows = spanRows(table);
   const some = Math.min(rows, wholeWords(table, Math.floor(bindingBytes / rowBytes(table))));
   const step = some - (windowRows - 1);
   return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
@@ -252,7 +277,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     const gpu = this.#gpu;
     this.#kernel = await gpu.kernel(
       kernel.gatherWindows,
-      kernel.gatherWindowsConstants(formatOf(this.#plan)),
+      kernel.gatherWindowsConstants(formatOf(this.#plan), table.padding?.mode),
     );
     const wanted = requestsOf(this.#plan, this.#parts);
     this.#buffers = await this.#account.createBuffers([
@@ -297,9 +322,13 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     return Promise.resolve(before);
   }
 
-  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+  async gather(
+    rows: Uint32Array,
+    slot: number,
+    real?: readonly RealFrames[],
+  ): Promise<GPUBuffer> {
     await this.#pending[slot];
-    const done = this.#copies ? this.#copyWindows(rows, slot) : this.#runKernel(rows, slot);
+    const done = this.#copies ? this.#copyWindows(rows, slot) : this.#runKernel(rows, slot, real);
     // whoever uses the slot next sees the failure
     done.catch(() => {});
     this.#pending[slot] = done;
@@ -312,32 +341,40 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     return Math.min(this.#parts.count - 1, Math.floor(row / this.#parts.step));
   }
 
-  #runKernel(rows: Uint32Array, slot: number): Promise<void> {
+  #runKernel(rows: Uint32Array, slot: number, real?: readonly RealFrames[]): Promise<void> {
     const { table, dtype } = this.#plan;
+    const { width, windowRows, padding } = table;
     const { step, count } = this.#parts;
     const sizes = new Uint32Array(count);
     for (const row of rows) sizes[this.#partOf(row)]!++;
     const firsts = sizes.map((_, part) => sizes.subarray(0, part).reduce((sum, n) => sum + n, 0));
     const next = firsts.slice();
-    const entries = new Uint32Array(2 * rows.length);
+    const words = entryWords(table);
+    const entries = new Uint32Array(words * rows.length);
     rows.forEach((row, place) => {
       const part = this.#partOf(row);
-      const entry = next[part]!++;
-      entries[2 * entry] = (row - part * step) * table.width;
-      entries[2 * entry + 1] = place;
+      const entry = words * next[part]!++;
+      const { first, frames, lead } = real?.[place] ?? { first: row, frames: windowRows, lead: 0 };
+      entries[entry] = (first - part * step) * width;
+      entries[entry + 1] = place;
+      if (padding) entries.set([lead, frames], entry + 2);
     });
-    const words = windowElements(this.#plan) * elementBytesOf(dtype) / 4;
+    const windowWords = windowElements(this.#plan) * elementBytesOf(dtype) / 4;
     const { queue } = this.#gpu.device;
     const { windowTable, params, groups } = this.#slots[slot]!;
     queue.writeBuffer(windowTable, 0, entries);
     const used = [...sizes.keys()].filter((part) => sizes[part]! > 0);
     for (const part of used) {
-      queue.writeBuffer(params[part]!, 0, kernel.gatherWindowsParams(firsts[part]!, words));
+      queue.writeBuffer(
+        params[part]!,
+        0,
+        kernel.gatherWindowsParams(firsts[part]!, windowWords, width),
+      );
     }
     return this.#gpu.submit(kernel.gatherWindows.name, (encoder) => {
       const pass = encoder.beginComputePass({ label: kernel.gatherWindows.name });
       for (const part of used) {
-        const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, words);
+        const workgroups = kernel.gatherWindowsWorkgroups(sizes[part]!, windowWords);
         this.#kernel.encode(pass, groups[part]!, workgroups);
       }
       pass.end();
@@ -364,7 +401,7 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
    */
   async #copyingIsFaster(): Promise<boolean> {
     const { table, dtype, batchSize } = this.#plan;
-    if (table.held !== dtype || rowBytes(table) % 4 !== 0) return false;
+    if (table.held !== dtype || rowBytes(table) % 4 !== 0 || table.padding) return false;
     const name = this.#gpu.adapter.name;
     const windowBytes = table.windowRows * rowBytes(table);
     const key = [name, dtype, Math.round(Math.log2(windowBytes)), Math.round(Math.log2(batchSize))]
@@ -408,6 +445,11 @@ function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
   return table.held === dtype ? dtype : "widened";
 }
 
+/** Words of an entry of the window table: where a window lies and where it goes, and what of it is real. */
+function entryWords({ padding }: FrameTable): number {
+  return padding ? 4 : 2;
+}
+
 /** The buffers of a device side: of the table, and of each slot. */
 function requestsOf(plan: SidePlan, parts: Parts) {
   const { table, whole, batchSize, stagingRows } = plan;
@@ -423,7 +465,7 @@ function requestsOf(plan: SidePlan, parts: Parts) {
     stagings: stagingRequests(table, stagingRows),
     slots: [
       { label: "batch", bytes: batchBytes(plan), usage: target },
-      { label: "window table", bytes: 8 * batchSize, usage: target },
+      { label: "window table", bytes: 4 * entryWords(table) * batchSize, usage: target },
       ...Array.from({ length: parts.count }, () => ({
         label: "gather_windows params",
         bytes: 16,
@@ -491,14 +533,18 @@ export class UploadSide implements GatherSide<GPUBuffer> {
     return Promise.resolve(pool);
   }
 
-  async gather(rows: Uint32Array, slot: number): Promise<GPUBuffer> {
+  async gather(
+    rows: Uint32Array,
+    slot: number,
+    real?: readonly RealFrames[],
+  ): Promise<GPUBuffer> {
     await this.#pending[slot];
     await this.#mapped[slot];
     const staging = this.#staging[slot]!;
     const [bytes, batch] = [staging.getMappedRange(), this.#batches[slot]!];
     const { dtype } = this.#plan;
     const values = dtype === "float32" ? new Float32Array(bytes) : new Uint16Array(bytes);
-    copyWindows(this.#plan, this.#frames, rows, values);
+    copyWindows(this.#plan, this.#frames, rows, values, real);
     staging.unmap();
     const used = rows.length * windowElements(this.#plan) * elementBytesOf(dtype);
     const done = this.#gpu.submit("upload windows", (encoder) => {

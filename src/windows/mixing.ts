@@ -17,10 +17,14 @@ export interface Mixing {
 // fewer than 5 in a cell, and chi-square's distribution is not that of the tables
 const LEAST_IN_CELL = 8;
 const MOST_PARTS = 32;
+/** Longer orders are measured in so many stretches of as many windows, spread evenly over them. */
+const STRETCHES = 256;
+const STRETCH = 2 ** 12;
 
 /**
  * Measures an order of at least 32 windows. Parts of the table and of the epoch are equal, at most 32
- * of each; distances are cut where a random permutation has equally many.
+ * of each; distances are cut where a random permutation has equally many. Of more than a million windows
+ * a million are looked at.
  */
 export function measureMixing(order: Order): Mixing {
   const { length } = order;
@@ -29,34 +33,52 @@ export function measureMixing(order: Order): Mixing {
     throw new RangeError(`Cannot measure mixing: got ${length} windows, wanted at least 32`);
   }
   const partOf = (item: number) => Math.floor(item * parts / length);
-  const sizes = new Float64Array(parts);
-  for (let item = 0; item < length; item++) sizes[partOf(item)]!++;
+  const sizes = Float64Array.from(
+    { length: parts },
+    (_, part) => Math.ceil((part + 1) * length / parts) - Math.ceil(part * length / parts),
+  );
+  const seen = new Float64Array(parts);
   const cells = new Float64Array(parts * parts);
   const bins = parts;
   const distances = new Float64Array(bins);
   // of n (n - 1) ordered pairs, 2 (n - d) are d apart
   const share = (distance: number) =>
     distance * (2 * length - distance - 1) / (length * (length - 1));
-  let before = -1;
-  for (let position = 0; position < length; position++) {
-    const item = order.at(position);
-    cells[partOf(position) * parts + partOf(item)]!++;
-    if (position > 0) {
-      const bin = Math.floor(share(Math.abs(item - before) - 1) * bins);
-      distances[Math.min(bins - 1, bin)]!++;
+  const binOf = (distance: number) => Math.min(bins - 1, Math.floor(share(distance - 1) * bins));
+  const whole = length <= STRETCHES * STRETCH;
+  let pairs = 0;
+  for (let stretch = 0; stretch < (whole ? 1 : STRETCHES); stretch++) {
+    const from = whole ? 0 : Math.floor(stretch * (length - STRETCH) / (STRETCHES - 1));
+    const to = whole ? length : from + STRETCH;
+    let before = -1;
+    for (let position = from; position < to; position++) {
+      const item = order.at(position);
+      const part = partOf(position);
+      seen[part]!++;
+      cells[part * parts + partOf(item)]!++;
+      if (before >= 0) {
+        distances[binOf(Math.abs(item - before))]!++;
+        pairs++;
+      }
+      before = item;
     }
-    before = item;
   }
   let positions = 0;
   for (let i = 0; i < cells.length; i++) {
-    const wanted = sizes[Math.floor(i / parts)]! * sizes[i % parts]! / length;
+    const wanted = seen[Math.floor(i / parts)]! * sizes[i % parts]! / length;
     positions += (cells[i]! - wanted) ** 2 / wanted;
   }
-  const wantedDistances = new Float64Array(bins);
-  for (let distance = 1; distance < length; distance++) {
-    const bin = Math.min(bins - 1, Math.floor(share(distance - 1) * bins));
-    wantedDistances[bin]! += (share(distance) - share(distance - 1)) * (length - 1);
-  }
+  // bins end where their share does: the distance is looked for by halves
+  const upTo = Array.from({ length: bins + 1 }, (_, bin) => {
+    let [low, high] = [0, length - 1];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (binOf(middle + 1) >= bin) high = middle;
+      else low = middle + 1;
+    }
+    return bin === bins ? 1 : share(low);
+  });
+  const wantedDistances = distances.map((_, bin) => (upTo[bin + 1]! - upTo[bin]!) * pairs);
   let neighbours = 0;
   distances.forEach((got, bin) => {
     neighbours += (got - wantedDistances[bin]!) ** 2 / wantedDistances[bin]!;

@@ -6,6 +6,7 @@
 
 import type { FrameType, FrameValues } from "../feed/frame_table.ts";
 import type { MemoryBytes, NumericArray } from "../types.ts";
+import type { KeyBatch } from "./keys.ts";
 import type { BatchCursor } from "./batch_options.ts";
 
 /** What every batch has. It is valid until the next one is asked for. */
@@ -16,14 +17,20 @@ export interface WindowBatch {
   strides: readonly number[];
   dtype: FrameType;
   epoch: number;
+  /** Whether it is the last of its epoch. */
+  isLast: boolean;
   /** Numbers of the windows, [windows]. */
   windows: Uint32Array;
+  /** Where windows are padded: 1 for a frame that is real, 0 for one that is not, [windows, size]. */
+  mask?: Uint8Array;
   /** Label of each window: [windows, ...], as labels are. */
   labels?: NumericArray;
   /** Label of the frame before the labelled one, where asked for. */
   previous?: NumericArray;
   /** Weight of each window's labelled frame, [windows]. */
   weights?: Float32Array;
+  /** Other values of frames, by name, where asked for. */
+  keys?: Readonly<Record<string, KeyBatch>>;
   /** Goes on after this batch. */
   cursor: BatchCursor;
 }
@@ -47,7 +54,7 @@ export interface Companions {
   heldBytes: number;
   windowBytes: number;
   load(signal: AbortSignal): Promise<void>;
-  of(windows: Uint32Array): Pick<WindowBatch, "labels" | "previous" | "weights">;
+  of(windows: Uint32Array): Pick<WindowBatch, "mask" | "keys" | "labels" | "previous" | "weights">;
 }
 
 /** What making batches took so far. */

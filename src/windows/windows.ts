@@ -6,7 +6,7 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { fromTypedArray, readAll } from "../array/array.ts";
-import type { Segment, WindowGrid } from "../array/window_view.ts";
+import type { Padding, Segment, WindowGrid } from "../array/window_view.ts";
 import { WindowView } from "../array/window_view.ts";
 import { Gpu } from "../gpu/device.ts";
 import type { NumericType } from "../zarr/data_types.ts";
@@ -14,24 +14,55 @@ import { elementBytes, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { BatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { Batches } from "./batches.ts";
-import { checkSeed, permutation } from "../feed/order.ts";
+import { checkLength } from "../feed/frame_table.ts";
+import type { Anchor, KeyBatch, KeyOptions } from "./keys.ts";
+import { Key } from "./keys.ts";
+import type { Segments, WantedSegments } from "./segments.ts";
+import { chooseSegments, isSegments, readSegments } from "./segments.ts";
+import { splitCounts } from "./split.ts";
 import type { Is, OptionsOf } from "../options.ts";
-import { custom, declare, flag, isList, isObject, numbers, whole } from "../options.ts";
+import { custom, declare, flag, isArrayLike, isObject, numbers, oneOf, whole } from "../options.ts";
 import type { Companions, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
 
-const isArrayLike = (value: unknown) =>
-  isList(value) || isObject(value) && "read" in (value as object);
+export const paddingOptions = declare("pad windows", {
+  /** Frames before the first of a segment, fewer than a window has. Default 0. */
+  before: whole({ default: 0, from: 0, says: "frames before the first of a segment" }),
+  /** Frames after the last, fewer than a window has. Default 0. */
+  after: whole({ default: 0, from: 0, says: "frames after the last" }),
+  /** The first or the last frame again, or 0. Default `"edge"`. */
+  mode: oneOf(["edge", "zero"], {
+    default: "edge",
+    says: "the first or the last frame again, or 0",
+  }),
+});
+
+/** How windows are padded. */
+export type PaddingOptions = OptionsOf<typeof paddingOptions>;
 
 export const windowOptions = declare("make windows", {
   /** Frames of a window. */
   size: whole({ required: true, from: 1, says: "frames of a window" }),
   /** Frames from the start of one window to that of the next. Default 1. */
   stride: whole({ default: 1, from: 1, says: "frames from one window to the next" }),
-  /** First frame of every segment, ascending from 0; no window crosses into another segment. */
-  segments: numbers({
+  /**
+   * First frame of every segment, ascending from 0; `[from, to]` of each; `{ ends }`, one past the last
+   * frame of each; or `{ ids }`, the id of the segment that each frame is of. No window crosses into
+   * another segment.
+   */
+  segments: custom("an array, { ends } or { ids }", isSegments as Is<Segments>, {
     takes: "S",
     otherwise: "one of all frames",
-    says: "first frame of every segment, from 0; windows do not cross",
+    says:
+      "first frame of every segment, from 0; or [from, to] of each, { ends }, or { ids } of frames. Windows do not cross",
+    helps: "first frame of every segment, from 0; windows do not cross",
+  }),
+  /**
+   * Frames that windows may have before the first of their segment and after its last: `{ before, after,
+   * mode }`. Batches have a mask then. Default: none.
+   */
+  pad: custom("{ before, after, mode }", isObject as Is<PaddingOptions>, {
+    otherwise: "none",
+    says: "frames that windows may have beyond their segment",
   }),
   /** A label per frame: [frames] or [frames, ...]. A window has that of its last frame. */
   labels: custom(
@@ -52,6 +83,13 @@ export const windowOptions = declare("make windows", {
    * before, as on a change of action, is to be worked out from the frame before.
    */
   weights: numbers({ says: "a weight for each frame; a window has that of its labelled frame" }),
+  /**
+   * Other values of frames, by name, each at offsets from a window's last frame: `{ action: { values,
+   * offsets: [0, 1, 2] } }`. They are held in memory.
+   */
+  keys: custom("keys by name", isObject as Is<Readonly<Record<string, KeyOptions>>>, {
+    says: "other values of frames, each at offsets from a window's last frame",
+  }),
 });
 
 /** Options of {@link windows}. */
@@ -81,18 +119,47 @@ export type WindowOptions = OptionsOf<typeof windowOptions>;
  */
 export function windows(frames: ChunkedArray | NumericArray, options: WindowOptions): Windows {
   const base = isArray(frames) ? frames : fromTypedArray(frames);
-  const { labels, weights, delay, previous, ...grid } = windowOptions.check(options);
+  const { labels, weights, delay, previous, keys = {}, pad: given, segments, ...grid } =
+    windowOptions
+      .check(options);
+  const pad = given && paddingOf(given, grid.size, delay);
   if ((previous || delay > 0) && !labels && !weights) {
     throw new TypeError("Cannot make windows: previous and delay want labels, none were given");
   }
   const count = base.shape[0]!;
-  const told = { labels: labels && labelsOf(labels, count), weights, delay, previous };
+  const told = {
+    labels: labels && labelsOf(labels, count),
+    weights,
+    delay,
+    previous,
+    keys: Object.entries(keys).map(([name, key]) => [name, new Key(name, key, count)] as const),
+  };
   if (weights && weights.length !== count) {
     throw new RangeError(
       `Cannot make windows: got ${weights.length} weights, there are ${count} frames`,
     );
   }
-  return new Windows(base, grid, told);
+  return new Windows(base, { ...grid, pad }, told, segments && readSegments(segments, count));
+}
+
+function paddingOf(given: PaddingOptions, size: number, delay: number): Padding | undefined {
+  const pad = paddingOptions.check(given);
+  for (const side of ["before", "after"] as const) {
+    if (pad[side] < size) continue;
+    throw new RangeError(
+      `Cannot pad windows: ${side} is ${
+        pad[side]
+      }, windows of ${size} frames want at least one real, ` +
+        `so at most ${size - 1}`,
+    );
+  }
+  if (pad.after > 0 && delay > 0) {
+    throw new RangeError(
+      `Cannot pad windows: after is ${pad.after} and labels come ${delay} frames later, where there ` +
+        "are none; wanted one of both to be 0",
+    );
+  }
+  return pad.before + pad.after > 0 ? pad : undefined;
 }
 
 /** What windows know of frames besides the frames. */
@@ -101,7 +168,11 @@ interface Told {
   weights: ArrayLike<number> | undefined;
   delay: number;
   previous: boolean;
+  keys: readonly (readonly [name: string, key: Key])[];
 }
+
+/** Two parts of windows, and the share that the first has. */
+export type WindowSplit = [first: Windows, second: Windows] & { readonly ratio: number };
 
 /** What {@link windows} makes. */
 export class Windows extends WindowView {
@@ -114,10 +185,11 @@ export class Windows extends WindowView {
     told: Told,
     segments?: readonly Segment[],
   ) {
-    const { size } = grid;
-    // only a window of one frame may have no frame before the one it is labelled by
-    const before = told.previous && size + told.delay === 1 ? 1 : 0;
-    super(base, { ...grid, before, after: told.delay }, segments);
+    // what comes before the labelled frame of the first window has to be there
+    const lead = grid.pad?.before ?? 0;
+    const before = told.previous ? Math.max(0, lead + 2 - grid.size - told.delay) : 0;
+    const least = told.previous ? 2 : 1;
+    super(base, { ...grid, before, after: told.delay, least }, segments);
     this.#grid = grid;
     this.#told = told;
   }
@@ -138,9 +210,24 @@ export class Windows extends WindowView {
     return new Batches<WindowBatch>(this, gpu, options, this.#companions());
   }
 
-  /** The frame each window is labelled by, or another one: `shift` frames from it. */
+  /**
+   * The frame each window is labelled by, or another one: `shift` frames from it. That of a window whose
+   * last frames are padding is the last real one.
+   */
   labelledFrame(window: number, shift = 0): number {
-    return this.startOf(window) + this.size - 1 + this.#told.delay + shift;
+    const frame = this.startOf(window) + this.size - 1 + this.#told.delay;
+    if (!this.padding) return frame + shift;
+    return Math.min(frame, this.segments[this.segmentOf(window)]!.end - 1) + shift;
+  }
+
+  /** Which frames of some windows are real, [windows, size]: 1, or 0 for padding. */
+  maskOf(windows: ArrayLike<number>): Uint8Array {
+    const mask = new Uint8Array(windows.length * this.size);
+    for (let i = 0; i < windows.length; i++) {
+      const { lead, frames } = this.realOf(windows[i]!);
+      mask.fill(1, i * this.size + lead, i * this.size + lead + frames);
+    }
+    return mask;
   }
 
   /**
@@ -161,63 +248,83 @@ export class Windows extends WindowView {
     );
   }
 
+  /** Number among {@link segments} of the one each window lies in, [windows]: classes for {@link balanced}. */
+  segmentNumbers(): Uint32Array {
+    const numbers = new Uint32Array(this.shape[0]!);
+    let window = 0;
+    this.segments.forEach((_, number) => {
+      const end = window + this.windowsOf(number);
+      numbers.fill(number, window, window = end);
+    });
+    return numbers;
+  }
+
   /**
-   * Splits whole segments, in an order drawn by the seed, so that the first part has about `ratio` of
-   * the windows. No frame is in both.
+   * Windows of some segments, in the order those lie in.
    *
+   * @param wanted Ids, numbers among {@link segments} where they have none, or whether each is wanted.
+   * @throws {RangeError} If there is no such segment, one is named twice, or none has a window.
+   */
+  select(wanted: WantedSegments): Windows {
+    const taken = chooseSegments(wanted, this.segments);
+    return this.#part(this.segments.filter((_, number) => taken[number]));
+  }
+
+  /**
+   * Splits whole segments: those that are listed and the others, or so that the first part has as near
+   * to `ratio` of the windows as segments allow. Which ones these are, of many ways that are as near, the
+   * seed says. No frame is in both.
+   *
+   * Up to 32 segments that is the nearest there is, or nearer than 1 in 2,000 windows; of more, one from
+   * which no segment that is moved, and no two that change places, lead nearer.
+   *
+   * @param ratio Or the segments of the first part, as {@link select} takes them.
+   * @returns Both parts, and `ratio`, what share of the windows the first has.
    * @throws {RangeError} If a part would have no window: with a single segment there is no split that
    * keeps frames apart.
    */
-  split(ratio: number, seed = 0): [Windows, Windows] {
-    if (!(ratio > 0 && ratio < 1)) {
+  split(ratio: number | WantedSegments, seed = 0): WindowSplit {
+    const counts = this.segments.map((_, number) => this.windowsOf(number));
+    const taken = typeof ratio === "number"
+      ? splitCounts(counts, ratio, seed)
+      : chooseSegments(ratio, this.segments);
+    for (const [isFirst, part] of [[true, "first"], [false, "second"]] as const) {
+      if (counts.some((count, number) => count > 0 && Boolean(taken[number]) === isFirst)) continue;
       throw new RangeError(
-        `Cannot split windows: the ratio is ${ratio}, wanted one between 0 and 1`,
+        `Cannot split windows: the ${part} part would have none, wanted segments with windows in both`,
       );
     }
-    checkSeed(seed, "split windows");
-    const counted = this.segments.map((segment) => ({ segment, windows: this.#count(segment) }))
-      .filter(({ windows }) => windows > 0);
-    if (counted.length < 2) {
-      throw new RangeError(
-        `Cannot split windows: ${counted.length} segment has any, wanted at least 2 to keep frames ` +
-          "of one apart from those of the other",
+    const part = (isFirst: boolean) =>
+      this.#part(
+        this.segments.filter((_, i) => counts[i]! > 0 && Boolean(taken[i]) === isFirst),
       );
-    }
-    const order = permutation(counted.length, seed, 0);
-    const wanted = ratio * this.shape[0]!;
-    let taken = 0;
-    const first = new Set<Segment>();
-    for (let i = 0; i < counted.length - 1; i++) {
-      const { segment, windows } = counted[order.at(i)]!;
-      // the nearest that whole segments come
-      if (first.size > 0 && Math.abs(taken + windows - wanted) >= Math.abs(taken - wanted)) break;
-      first.add(segment);
-      taken += windows;
-    }
-    const part = (inFirst: boolean) =>
-      new Windows(
-        this.base,
-        this.#grid,
-        this.#told,
-        counted.map(({ segment }) => segment).filter((segment) => first.has(segment) === inFirst),
-      );
-    return [part(true), part(false)];
+    const [first, second] = [part(true), part(false)];
+    return Object.assign([first, second] as [Windows, Windows], {
+      ratio: first.shape[0]! / this.shape[0]!,
+    });
   }
 
-  #count({ start, end }: Segment): number {
-    const { delay, previous } = this.#told;
-    const around = delay + (previous && this.size + delay === 1 ? 1 : 0);
-    return Math.max(0, Math.floor((end - start - around - this.size) / this.stride) + 1);
+  #part(segments: readonly Segment[]): Windows {
+    return new Windows(this.base, this.#grid, this.#told, segments);
+  }
+
+  #keysOf(windows: Uint32Array): Record<string, KeyBatch> {
+    const anchors = Array.from(windows, (window): Anchor => {
+      const { start, end } = this.segments[this.segmentOf(window)]!;
+      return { frame: Math.min(this.startOf(window) + this.size, end) - 1, start, end };
+    });
+    return Object.fromEntries(this.#told.keys.map(([name, key]) => [name, key.of(anchors)]));
   }
 
   #companions(): Companions {
-    const { labels, weights, previous } = this.#told;
+    const { labels, weights, previous, keys } = this.#told;
     const inner = labels?.shape.slice(1) ?? [];
     const width = labels ? elementCount(inner) : 0;
     const labelBytes = labels ? width * elementBytes(labels.dtype as NumericType) : 0;
     let values: NumericArray | undefined;
     const pick = (windows: Uint32Array, shift: number): NumericArray => {
       const all = values!;
+      checkLength(all, this.base.shape[0]! * width, "labels");
       const picked = new (all.constructor as new (length: number) => NumericArray)(
         windows.length * width,
       );
@@ -229,20 +336,36 @@ export class Windows extends WindowView {
     };
     return {
       // decoded halves are twice as wide
-      heldBytes: labels && !labels.values ? 2 * labels.shape[0]! * labelBytes : 0,
-      windowBytes: 2 * labelBytes * (previous ? 2 : 1) + (weights ? 4 : 0),
+      heldBytes: (labels && !labels.values ? 2 * labels.shape[0]! * labelBytes : 0) +
+        keys.reduce((sum, [, key]) => sum + key.heldBytes, 0),
+      windowBytes: 2 * labelBytes * (previous ? 2 : 1) + (weights ? 4 : 0) +
+        (this.padding ? this.size : 0) + keys.reduce((sum, [, key]) => sum + key.windowBytes, 0),
       async load(signal) {
         if (labels) values = labels.values ?? await readAll(labels, { signal });
+        for (const [, key] of keys) await key.load(signal);
       },
       of: (windows) => ({
+        ...(this.padding && { mask: this.maskOf(windows) }),
+        ...(keys.length > 0 && { keys: this.#keysOf(windows) }),
         ...(labels && { labels: pick(windows, 0) }),
         ...(labels && previous && { previous: pick(windows, -1) }),
         ...(weights && {
-          weights: Float32Array.from(windows, (window) => weights[this.labelledFrame(window)]!),
+          weights: Float32Array.from(
+            windows,
+            (window) => weightOf(weights, this.labelledFrame(window)),
+          ),
         }),
       }),
     };
   }
+}
+
+function weightOf(weights: ArrayLike<number>, frame: number): number {
+  const weight = weights[frame]!;
+  if (Number.isFinite(Math.fround(weight))) return weight;
+  throw new RangeError(
+    `Cannot weigh windows: the weight of frame ${frame} is ${weight}, wanted a number of at most 3.4e38`,
+  );
 }
 
 function isArray(values: ChunkedArray | NumericArray): values is ChunkedArray {

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import type { FrameTable } from "../../src/feed/frame_table.ts";
-import { bytesOfRead, FrameReader, readsOf } from "../../src/feed/frame_table.ts";
+import {
+  bytesOfRead,
+  fingerprint as fingerprintOf,
+  FrameReader,
+  readsOf,
+} from "../../src/feed/frame_table.ts";
 
 /** Rows of two elements, each row its number and a half. */
 function tableOf(rows: number, change?: (values: Float32Array) => void): FrameTable {
@@ -12,8 +17,7 @@ function tableOf(rows: number, change?: (values: Float32Array) => void): FrameTa
 }
 
 const { signal } = new AbortController();
-const fingerprint = (table: FrameTable) =>
-  new FrameReader(table, signal, { readsAgain: false }).fingerprint();
+const fingerprint = ({ array }: FrameTable) => fingerprintOf(array, signal);
 
 describe("frames", () => {
   it("are known again by their first row, their last, and two between", async () => {

@@ -89,6 +89,25 @@ describe("orders", () => {
     expect([...seen.values()].every((where) => where.size === 1)).toBe(true);
   });
 
+  it("spread blocks evenly over pools on two levels: none has two more than another", () => {
+    for (
+      const [length, block, pool] of [[379_971, 1024, 10], [1000, 10, 7], [1001, 10, 99]] as const
+    ) {
+      const order = orderOf({ seed: 5, block, pool }, length, 1);
+      const sizes: number[] = [];
+      for (let end: number = length; end > 0;) {
+        const first = order.poolBefore!(end - 1);
+        const blocks = new Set<number>();
+        for (let at = first; at < end; at++) blocks.add(Math.floor(order.at(at) / block));
+        sizes.push(blocks.size);
+        end = first;
+      }
+      expect(sizes.length).toBe(Math.ceil(Math.ceil(length / block) / pool));
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(pool);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+    }
+  });
+
   it("are another within a pool, too, each epoch", () => {
     // one block in one pool: nothing else can differ
     const items = (epoch: number) => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { balanced, everyNth, rarityWeights, weighted } from "../../src/feed/samplers.ts";
+import {
+  balanced,
+  everyNth,
+  prioritized,
+  rarityWeights,
+  weighted,
+} from "../../src/feed/samplers.ts";
 import { recordNumbers } from "../support/record.ts";
 
 const counts = (drawn: Uint32Array, windows: number) => {
@@ -66,6 +72,67 @@ describe("weighted", () => {
   });
 });
 
+describe("prioritized", () => {
+  const priorities = [0, 1, 2.5, 0.25, 0, 6.25, 0];
+
+  it("draws a fixed number, each window as often as its priority says, to within one", () => {
+    const [count, epochs] = [30, 2000];
+    const sampler = prioritized(priorities, { count, seed: 2 });
+    const total = new Float64Array(priorities.length);
+    let wrong = 0;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const drawn = sampler.draw(priorities.length, epoch);
+      if (drawn.length !== count) wrong++;
+      if (drawn.some((window, i) => i > 0 && drawn[i - 1]! > window)) wrong++;
+      counts(drawn, priorities.length).forEach((times, window) => {
+        // a window ends within two of the parts that draw one each
+        if (Math.abs(times - priorities[window]! * count / 10) > 2) wrong++;
+        if (priorities[window] === 0 && times > 0) wrong++;
+        total[window]! += times;
+      });
+    }
+    expect(wrong).toBe(0);
+    // at each end of a window there is one draw that may go either way
+    priorities.forEach((priority, window) => {
+      expect(Math.abs(total[window]! - priority * count / 10 * epochs))
+        .toBeLessThanOrEqual(4.2 * Math.sqrt(epochs / 2));
+    });
+  });
+
+  it("reads priorities anew each epoch, and draws the same of the same in every runtime", async () => {
+    const own = Float32Array.from({ length: 100 }, (_, i) => i % 7);
+    const sampler = prioritized(own, { count: 40 });
+    const drawn = [...sampler.draw(100, 3)];
+    expect([...sampler.draw(100, 3)]).toEqual(drawn);
+    expect([...sampler.draw(100, 4)]).not.toEqual(drawn);
+    own.fill(0, 0, 99);
+    expect([...sampler.draw(100, 3)]).toEqual(Array.from({ length: 40 }, () => 99));
+    await recordNumbers("window_priorities", drawn);
+  });
+
+  it("refuses priorities that are negative, no numbers, all 0 or of another count", () => {
+    expect(() => prioritized([1, -1]).draw(2, 0)).toThrow(/window 1 has -1, wanted 0 or more/);
+    expect(() => prioritized([1, NaN]).draw(2, 0)).toThrow(/window 1 has NaN/);
+    expect(() => prioritized([0, 0]).draw(2, 0)).toThrow(/add up to 0/);
+    expect(() => prioritized([1, Infinity]).draw(2, 0)).toThrow(/add up to Infinity/);
+    expect(() => prioritized([1]).draw(2, 0)).toThrow(/got 1 priorities, there are 2 windows/);
+    expect(() => prioritized([1], { count: 0 })).toThrow(/count is 0/);
+  });
+});
+
+describe("weights that change", () => {
+  it("are read each epoch, and refused once they are wrong or more than was promised", () => {
+    const weights = Float32Array.of(1, 2, 0);
+    const sampler = weighted(weights);
+    weights.set([0, 0, 3]);
+    expect([...sampler.draw(3, 0)]).toEqual([2, 2, 2]);
+    weights[0] = 1;
+    expect(() => sampler.draw(3, 0)).toThrow(/weights were raised, windows up to 2 come 4 times/);
+    weights[0] = NaN;
+    expect(() => sampler.draw(3, 0)).toThrow(/window 0 has NaN/);
+  });
+});
+
 describe("balanced", () => {
   // 90, 9 and 1 windows of three classes
   const classes = Array.from({ length: 100 }, (_, i) => i < 90 ? 5 : i < 99 ? 2 : 8);
@@ -106,6 +173,41 @@ describe("balanced", () => {
       expect(new Set(more.map((names) => names.join())).size).toBe(3);
       expect([...totals.values()]).toEqual([count, count, count]);
     }
+  });
+
+  it("takes classes as often as their weights say, to within one, and right in the mean", () => {
+    const classWeights = { 2: 1, 5: 0, 8: 2.5 };
+    for (const count of [7, 100, 301]) {
+      const sampler = balanced(classes, { count, seed: 3, classWeights });
+      const totals = new Map([[2, 0], [5, 0], [8, 0]]);
+      for (let epoch = 0; epoch < 400; epoch++) {
+        const own = new Map([[2, 0], [5, 0], [8, 0]]);
+        const drawn = sampler.draw(100, epoch);
+        expect(drawn.length).toBe(count);
+        for (const window of drawn) own.set(classes[window]!, own.get(classes[window]!)! + 1);
+        for (const [name, times] of own) {
+          const wanted = count * classWeights[name as 2] / 3.5;
+          expect(Math.abs(times - wanted)).toBeLessThan(1);
+          totals.set(name, totals.get(name)! + times);
+        }
+      }
+      for (const [name, times] of totals) {
+        const wanted = 400 * count * classWeights[name as 2] / 3.5;
+        expect(Math.abs(times - wanted)).toBeLessThanOrEqual(4.2 * Math.sqrt(400) / 2);
+      }
+    }
+    expect(() => balanced(classes, { classWeights: { 2: 1, 5: 1 } }))
+      .toThrow(/the weight of class 8 is undefined, wanted 0 or more/);
+    expect(() => balanced(classes, { classWeights: { 2: 0, 5: 0, 8: 0 } })).toThrow(/all weights/);
+  });
+
+  it("refuses counts and classes that are no numbers, by name", () => {
+    for (const count of [NaN, -1, 1.5]) {
+      expect(() => balanced(classes, { count })).toThrow(
+        /Cannot balance classes: count is (NaN|-1|1.5), wanted a whole number from 0/,
+      );
+    }
+    expect(() => balanced([1, NaN])).toThrow(/window 1 has the class NaN/);
   });
 
   it("takes other windows of a large class each epoch", () => {

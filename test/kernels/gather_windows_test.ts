@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as gather from "../../src/kernels/gather_windows.ts";
-import { gatherWindows, widen } from "../reference/gather_windows.ts";
+import type { PaddedEntry } from "../reference/gather_windows.ts";
+import { gatherPadded, gatherWindows, widen } from "../reference/gather_windows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { seeded } from "../support/random.ts";
 import { runKernel } from "../support/run_kernel.ts";
@@ -106,4 +107,45 @@ describe("gather_windows", () => {
     const wanted = gatherWindows(frames, 2, 3, entries);
     expect([...got]).toEqual([...wanted].map((value, i) => i < 12 ? 0 : value));
   });
+
+  for (const padding of ["edge", "zero"] as const) {
+    for (const [features, size, windows] of [[1, 4, 7], [3, 6, 300], [287, 30, 5]] as const) {
+      it(`pads ${windows} windows of ${size} x ${features} by ${padding}`, async () => {
+        const random = seeded(features);
+        const whole = (end: number) => Math.floor(random() * end);
+        const frames = 40;
+        const entries = Array.from({ length: windows }, (_, i): PaddedEntry => {
+          // all real, one real frame at either end, and others
+          const lead = i === 0 ? 0 : i === 1 ? size - 1 : whole(size);
+          const count = i === 0 ? size : i === 2 ? 1 : 1 + whole(size - lead);
+          return { start: whole(frames - count + 1), lead, count };
+        });
+        const table = Uint32Array.from(
+          entries.flatMap(({ start, lead, count }, slot) => [start * features, slot, lead, count]),
+        );
+        const halves = Uint16Array.from({ length: frames * features }, () => 1 + whole(0x7bff));
+        const floats = widen(halves);
+        for (const format of ["float32", "widened", "float16"] as const) {
+          if (format === "float16" && size * features % 2 === 1) continue;
+          const words = size * features / (format === "float16" ? 2 : 1);
+          const { outputs } = await runKernel(gpu(), {
+            spec: gather.gatherWindows,
+            constants: gather.gatherWindowsConstants(format, padding),
+            buffers: {
+              params: gather.gatherWindowsParams(0, words, features),
+              window_table: table,
+              frame_table: format === "float32" ? floats : halves,
+              batch: 4 * words * windows,
+            },
+            workgroups: gather.gatherWindowsWorkgroups(windows, words),
+            outputs: ["batch"],
+          });
+          const got = outputs.batch!.buffer;
+          const wanted = gatherPadded(halves, features, size, entries, padding);
+          if (format === "float16") expect(new Uint16Array(got)).toEqual(wanted);
+          else expect(new Float32Array(got)).toEqual(widen(wanted));
+        }
+      });
+    }
+  }
 });

@@ -8,6 +8,7 @@ import type { BatchStats } from "../../src/windows/batches.ts";
 import type { Shuffle } from "../../src/feed/order.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { runtime } from "../support/runtime.ts";
+import { tryRandomWindows } from "../support/random_windows.ts";
 import { npyHeader, readBackBeside } from "../support/window_frames.ts";
 
 const [FRAMES, FEATURES, SIZE, BATCH] = [380_000, 287, 30, 256];
@@ -78,6 +79,23 @@ describe("380,000 frames of 287 features on disk, under 128 MiB", () => {
       await store.deleteAll();
       await store.close();
     }
+  });
+});
+
+describe("random windows", () => {
+  it("are slices that are cut by hand, in 100,000 cases", async () => {
+    const gpu = await openGpu({ budget: "16 MiB" });
+    let looked = 0;
+    try {
+      for (let number = 0; number < 100_000; number++) {
+        // one in a hundred on the device
+        looked += await tryRandomWindows(2e6 + number, number % 100 === 0 ? gpu : undefined);
+      }
+    } finally {
+      gpu.close();
+    }
+    console.log(`${runtime}: ${looked} windows of 100,000 cases`);
+    expect(looked).toBeGreaterThan(1e6);
   });
 });
 

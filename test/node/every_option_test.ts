@@ -181,10 +181,18 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { size: 2 },
     call: (options) => sluice.windows(new Float32Array(20), options),
   },
+  "windows(), pad": {
+    call: (pad) => sluice.windows(new Float32Array(20), { size: 9, pad }),
+  },
+  "windows(), a key": {
+    good: { values: new Float32Array(20), offsets: [0] },
+    call: (key) => sluice.windows(new Float32Array(20), { size: 2, keys: { key } }),
+  },
   "Windows.batches(), on a GPU": { call: (options) => view().batches(gpu(), options) },
   "Windows.batches(), on the host": { call: (options) => view().batches(options) },
   "shuffle, on two levels": { good: { seed: 1 }, call: (shuffle) => checkShuffle(shuffle) },
   "balanced()": { call: (options) => sluice.balanced([0, 1], options) },
+  "prioritized()": { call: (options) => sluice.prioritized([0, 1], options) },
   "rarityWeights()": {
     good: { buttons: 2, factor: 3 },
     call: (options) => sluice.rarityWeights([0, 1], options),

@@ -24,6 +24,37 @@ export function gatherWindows<Frames extends Float32Array | Uint16Array>(
   return batch;
 }
 
+/** Frames of a window that are real: from `start` on, behind `lead` of padding. */
+export interface PaddedEntry {
+  start: number;
+  lead: number;
+  count: number;
+}
+
+/** Windows one after the other, of frames that are repeated or 0 where there are none. */
+export function gatherPadded<Frames extends Float32Array | Uint16Array>(
+  frames: Frames,
+  features: number,
+  size: number,
+  entries: readonly PaddedEntry[],
+  padding: "edge" | "zero",
+): Frames {
+  const batch = new (frames.constructor as new (length: number) => Frames)(
+    entries.length * size * features,
+  );
+  entries.forEach(({ start, lead, count }, slot) => {
+    for (let w = 0; w < size; w++) {
+      const inside = w >= lead && w < lead + count;
+      if (!inside && padding === "zero") continue;
+      const frame = start + (w < lead ? 0 : inside ? w - lead : count - 1);
+      for (let e = 0; e < features; e++) {
+        batch[(slot * size + w) * features + e] = frames[frame * features + e]!;
+      }
+    }
+  });
+  return batch;
+}
+
 export function widen(bits: Uint16Array): Float32Array {
   return Float32Array.from(bits, float16BitsToFloat32);
 }

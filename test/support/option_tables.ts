@@ -50,7 +50,7 @@ import {
   stepOptions,
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
-import { balanceOptions, rarityOptions } from "../../src/feed/samplers.ts";
+import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
 import { decodeOptions, sortedSpikesOptions } from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
@@ -79,7 +79,8 @@ import {
 } from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
-import { windowOptions } from "../../src/windows/windows.ts";
+import { keyOptions } from "../../src/windows/keys.ts";
+import { paddingOptions, windowOptions } from "../../src/windows/windows.ts";
 import { checkOptions } from "../../src/zarr/check.ts";
 
 /** By what is called. */
@@ -133,10 +134,13 @@ export const DECLARATIONS = {
   "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,
+  "windows(), pad": paddingOptions,
+  "windows(), a key": keyOptions,
   "Windows.batches(), on a GPU": batchOptions,
   "Windows.batches(), on the host": hostBatchOptions,
   "shuffle, on two levels": twoLevelOptions,
   "balanced()": balanceOptions,
+  "prioritized()": priorityOptions,
   "rarityWeights()": rarityOptions,
   "condition.run(), the configuration": conditionConfig,
   "condition.run()": conditionOptions,

@@ -311,8 +311,9 @@ describe("a cursor", () => {
   it("of another order, other frames or an epoch that is not asked for is refused", async () => {
     const view = windows(framesOf(values, FEATURES), GRID);
     const [{ cursor }] = await first(view, { size: 8, shuffle: 1 });
-    const go = (other: Windows, options: Partial<HostBatchOptions>) =>
-      keepHost(other.batches({ size: 8, shuffle: 1, from: cursor, ...options }));
+    // some at once, some where frames have been read
+    const go = async (other: Windows, options: Partial<HostBatchOptions>) =>
+      await keepHost(other.batches({ size: 8, shuffle: 1, from: cursor, ...options }));
     await expect(go(view, { shuffle: 2 })).rejects.toThrow(/another sampler or another shuffle/);
     await expect(go(view, { sampler: everyNth(2) })).rejects.toThrow(/another sampler/);
     await expect(go(windows(framesOf(values, FEATURES), { size: 6 }), {})).rejects
