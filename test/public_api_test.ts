@@ -73,11 +73,12 @@ describe("the public API", () => {
       "svgFile",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
+      "LogLikelihoodDecoder",
       "SortedSpikesDecoder",
       "contFrag",
       "continuous",
       "fromUint16",
-
+      "logLikelihoods",
       "posteriorMean",
       "simulateSession",
       "sortedSpikes",

@@ -5,25 +5,29 @@
  */
 
 import process from "node:process";
+import { openArray } from "../array/array.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
-import type { DecodeResult, SortedSpikesDecoder } from "../hmm/decoder.ts";
-import { contFrag, continuous, sortedSpikes } from "../hmm/decoder.ts";
+import type { DecodeResult } from "../hmm/decoder.ts";
+import { contFrag, continuous, logLikelihoods, sortedSpikes, stateModel } from "../hmm/decoder.ts";
 import { clockOptions } from "../hmm/clocks.ts";
 import {
   decodeOptions,
   decodeOutput,
   encodingOptions,
+  logLikelihoodDecodeOptions,
   timeOptions,
 } from "../hmm/decode_options.ts";
 import { continuousOptions } from "../hmm/states.ts";
 import { declare, oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds, printable } from "../math/format.ts";
+import type { Plan } from "../stream/plan.ts";
 import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { UnitChoice } from "./recording.ts";
-import { readRecording } from "./recording.ts";
-import { CommandLine, common, helpOf, inputChoices } from "./usage.ts";
+import { readNumbers, readRecording } from "./recording.ts";
+import { CommandLine, common, helpOf, inputChoices, UsageError } from "./usage.ts";
 
 const PRESETS = { continuous, contFrag };
 const PRESET_NAMES = ["continuous", "contFrag"] as const;
@@ -50,7 +54,25 @@ const presetOptions = declare("decode", {
   states: oneOf(PRESET_NAMES, { default: "continuous", says: PRESET_NAMES.join(" or ") }),
 });
 
+const ownOptions = {
+  logLikelihoods: place({
+    takes: "LL",
+    says: "[rows, bins] log-likelihoods of your own, natural, instead of a recording",
+  }),
+  transitionMatrix: place({
+    takes: "M",
+    otherwise: "that of --states",
+    says: "[bins, bins] with --log-likelihoods: row i has the probabilities of what follows bin i",
+  }),
+  initialProbs: place({
+    takes: "I",
+    otherwise: "all bins alike",
+    says: "[bins] with --log-likelihoods: p(bin) before the first row",
+  }),
+};
+
 export const decodeSections = {
+  "Log-likelihoods of your own": ownOptions,
   Inputs: { ...recordingOptions, ...clockOptions },
   Model: { ...presetOptions.options, ...continuousOptions.options, ...encodingOptions },
   Time: timeOptions,
@@ -61,17 +83,69 @@ export const decodeHelp =
   `Usage: sluice decode --spike-times T --spike-units U --position-times PT --position P
          --bin-size S --out PLACE [options]
        sluice decode RECORDING --bin-size S --out PLACE [options]
+       sluice decode --log-likelihoods LL --transition-matrix M --out PLACE [options]
 
 Decodes position from sorted spikes with a hidden Markov model, out of core. Inputs are arrays: .npy
 files, arrays in zarr stores, or in files, as a.npz/times or b.h5/tracking/position (sluice info FILE
 lists them). RECORDING is an NWB file with units and a position, or a folder of Kilosort or phy, which has
-no position; flags go before what it has. The output is a zarr store that xarray opens.
+no position; flags go before what it has. With --log-likelihoods bins lie on a line, 1 apart. The output is a zarr store that xarray opens.
 
 ${helpOf(decodeSections)}`;
 
 export async function decode({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, decodeSections, { positionals: 1 });
   const { json, quiet = false } = line.read(common);
+  const model = line.text("log-likelihoods") === undefined
+    ? await fromRecording(line, signal, quiet)
+    : await fromLogLikelihoods(line, signal);
+  try {
+    // the plan's table has them too
+    if (quiet) {
+      for (const warning of model.warnings) {
+        process.stderr.write(`warning: ${warning}\n`);
+      }
+    }
+    const gpu = await openGpu(line.read(gpuOptions.options));
+    const printer = new ProgressPrinter(quiet);
+    try {
+      const plan = model.plan(gpu);
+      if (!quiet) process.stderr.write(`${plan.explain()}\n`);
+      const result = await plan.run({ signal, onProgress: printer.show });
+      printer.end();
+      const told = json
+        ? JSON.stringify(summary(result, model, gpu.adapter.name))
+        : describe(result, line.text("out")!);
+      console.log(told);
+      await result.close();
+    } finally {
+      printer.end();
+      gpu.close();
+    }
+  } finally {
+    await model.close?.();
+  }
+}
+
+/** A decode that has its inputs. */
+interface Prepared {
+  plan(gpu: Gpu): Plan<DecodeResult>;
+  warnings: readonly string[];
+  /** Of place fields, and what units are called, for `--json`. */
+  facts: Record<string, unknown>;
+  close?(): Promise<void>;
+}
+
+async function fromRecording(
+  line: CommandLine,
+  signal: AbortSignal,
+  quiet: boolean,
+): Promise<Prepared> {
+  const own = line.given(ownOptions)[0];
+  if (own !== undefined) {
+    throw new UsageError(
+      `Cannot run: --${own} is for log-likelihoods, --log-likelihoods is missing`,
+    );
+  }
   const told = line.read(decodeOptions.options);
   const { states } = presetOptions.check(line.read(presetOptions.options));
   const { binSize, ...encoding } = line.read({ ...clockOptions, ...encodingOptions });
@@ -91,31 +165,84 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
     ...(spikeRate !== undefined && { spikeRate }),
     ...encoding,
   });
-  // the plan's table has them too
-  if (quiet) {
-    for (const warning of model.warnings) {
-      process.stderr.write(`warning: ${warning}\n`);
-    }
-  }
-  const gpu = await openGpu(line.read(gpuOptions.options));
-  const printer = new ProgressPrinter(quiet);
-  try {
-    const plan = model.smooth(gpu, told);
-    if (!quiet) process.stderr.write(`${plan.explain()}\n`);
-    const result = await plan.run({ signal, onProgress: printer.show });
-    printer.end();
-    console.log(
-      json ? JSON.stringify(summary(result, model, gpu.adapter.name)) : describe(result, told.out),
+  const { encoding: fields, unitIds, warnings } = model;
+  return {
+    plan: (gpu) => model.smooth(gpu, told),
+    warnings,
+    facts: {
+      encoding: {
+        exposureSeconds: fields.exposureSeconds,
+        intervals: fields.intervals,
+        mergedStamps: fields.mergedStamps,
+        spikes: fields.encodingSpikes,
+      },
+      unitIds,
+    },
+  };
+}
+
+async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promise<Prepared> {
+  const { timeGrid, time } = timeOptions;
+  const stray = [
+    ...line.given({ ...recordingOptions, ...clockOptions, ...encodingOptions, timeGrid }),
+    ...line.given({ time }).filter((name) => name === "stop"),
+    ...line.positionals.slice(0, 1),
+  ][0];
+  if (stray !== undefined) {
+    throw new UsageError(
+      `Cannot run: ${
+        line.positionals[0] === stray ? `"${stray}"` : `--${stray}`
+      } is for recordings, ` +
+        "wanted no such thing beside --log-likelihoods",
     );
-    await result.close();
-  } finally {
-    printer.end();
-    gpu.close();
+  }
+  const told = line.read(logLikelihoodDecodeOptions.options);
+  const { states: preset } = presetOptions.check(line.read(presetOptions.options));
+  const places = line.read(ownOptions);
+  const reading = inputChoices(line, signal);
+  const matrix = places.transitionMatrix === undefined
+    ? undefined
+    : await readNumbers(places.transitionMatrix, reading);
+  if (matrix && line.given({ ...presetOptions.options, ...continuousOptions.options }).length > 0) {
+    throw new UsageError(
+      "Cannot run: --transition-matrix says it all, wanted no --states beside it",
+    );
+  }
+  const initial = places.initialProbs === undefined
+    ? undefined
+    : await readNumbers(places.initialProbs, reading);
+  const array = await openArray(places.logLikelihoods!, reading);
+  try {
+    const model = logLikelihoods({
+      logLikelihoods: array,
+      states: matrix
+        ? markovChain(matrix.values)
+        : PRESETS[preset](line.read(continuousOptions.options)),
+      ...(initial && { initialProbs: initial.values }),
+    });
+    return {
+      plan: (gpu) => model.smooth(gpu, told),
+      warnings: model.warnings,
+      facts: {},
+      close: () => array.close(),
+    };
+  } catch (error) {
+    await array.close();
+    throw error;
   }
 }
 
-function summary(result: DecodeResult, model: SortedSpikesDecoder, adapter: string) {
-  const { encoding, unitIds, warnings } = model;
+/** A state in whose bins a matrix moves. */
+function markovChain(values: ArrayLike<number>) {
+  return stateModel({
+    names: ["all"],
+    initial: [1],
+    discreteTransition: [[1]],
+    transitions: [[{ kind: "matrix", values }]],
+  });
+}
+
+function summary(result: DecodeResult, { warnings, facts }: Prepared, adapter: string) {
   return {
     rows: result.posterior.shape[0],
     states: result.posterior.shape[1],
@@ -126,13 +253,7 @@ function summary(result: DecodeResult, model: SortedSpikesDecoder, adapter: stri
       : String(result.marginalLogLikelihood),
     impossibleRows: result.impossibleRows,
     droppedSpikes: result.droppedSpikes,
-    encoding: {
-      exposureSeconds: encoding.exposureSeconds,
-      intervals: encoding.intervals,
-      mergedStamps: encoding.mergedStamps,
-      spikes: encoding.encodingSpikes,
-    },
-    unitIds,
+    ...facts,
     warnings,
     projectedBytes: result.projectedBytes,
     peakBytes: result.peakBytes,

@@ -305,7 +305,7 @@ export async function digestRows(
  * Reads all rows, whole chunks where a part costs as much, and hands them on as numbers, too, in blocks
  * that are the same however they are stored: what is summed by block is the same then.
  */
-async function readBlocks(
+export async function readBlocks(
   array: ChunkedArray,
   onRead: (read: NumericArray, start: number) => Promise<void> | undefined,
   onBlock: ((start: number, values: ArrayLike<number>) => void) | undefined,

@@ -4,43 +4,44 @@
  * @module
  */
 
-import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { Plan } from "../stream/plan.ts";
-import type { OperatorKind } from "./transition/choose_operator.ts";
-import { chooseOperator } from "./transition/choose_operator.ts";
+import type { Plan } from "../stream/plan.ts";
 import type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
 import { decodeOptions, sortedSpikesOptions } from "./decode_options.ts";
-import type { Operator } from "./decode_task.ts";
-import { DecodeTask } from "./decode_task.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { untrackedSpans } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
-import type { LaneCuts } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
-import { matrixRecursion } from "./transition/matrix_recursion.ts";
-import type { Recursion } from "./transition/recursion.ts";
-import { convolutionRecursion } from "./transition/recursion.ts";
 import { poissonObservation } from "./observation/poisson.ts";
+import { planSmooth } from "./plan_decode.ts";
 import type { Recording } from "./recording.ts";
 import { checkSpikePrecision, validateRecording } from "./recording.ts";
 import type { Encoding } from "./sorted_spikes.ts";
 import { encodeSortedSpikes, knownSamples, mergeStamps, rateTable } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
-import { continuous } from "./states.ts";
+import { continuous, walkWarnings } from "./states.ts";
 import type { Interval, TimeGrid } from "./time_grid.ts";
 import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
-export type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
+export type {
+  DecodeOptions,
+  LogLikelihoodDecodeOptions,
+  LogLikelihoodOptions,
+  SortedSpikesOptions,
+} from "./decode_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
+export type { GridEdges } from "./grid.ts";
+export { LogLikelihoodDecoder, logLikelihoods } from "./log_likelihood_decoder.ts";
+export type { LogLikelihoodSource } from "./observation/log_likelihoods.ts";
 export type { OperatorKind } from "./transition/choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
 export type { Interval, TimeGridKind } from "./time_grid.ts";
 export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
+export type { ContinuousTransition, StateModel } from "./states.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
 export { simulateSession } from "./simulate.ts";
 
@@ -93,7 +94,7 @@ export class SortedSpikesDecoder {
     this.warnings = [
       ...recording.warnings,
       ...encodingWarnings(recording, encoding),
-      ...walkWarnings(grid, states),
+      ...walkWarnings(grid.binSize, states),
     ];
   }
 
@@ -121,45 +122,26 @@ export class SortedSpikesDecoder {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
-    const operators = this.#operators(lanes, options.operator);
-    const taskWith = (operator: Operator): DecodeTask => {
-      const recursion = this.#recursion(gpu, operator.kind);
-      const bins = this.grid.interiorIndex.length;
-      return new DecodeTask({
-        grid: this.grid,
-        model: this.states,
-        time,
-        lanes,
-        recursion,
-        observation: poissonObservation(rates, { spikes, time, lanes, recursion, bins }),
-        operator,
-        encoding: {
-          exposureSeconds: this.encoding.exposureSeconds,
-          ...(this.unitIds.some((id, unit) => id !== unit) && { unitIds: this.unitIds }),
-        },
-        droppedSpikes: spikes.dropped,
-        missing: spikes.missing,
-        warnings: this.warnings,
-        adapter: gpu.adapter.name,
-        withOperator(kind) {
-          const other = operators.find((operator) => operator.kind === kind);
-          return other && taskWith({ kind: other.kind, reason: `${kind}, as it was begun` });
-        },
-      }, options);
-    };
-    let refusal: BudgetError | undefined;
-    for (const operator of operators) {
-      const task = taskWith(operator);
-      try {
-        return new Plan(gpu, task, options);
-      } catch (error) {
-        if (!(error instanceof BudgetError)) throw error;
-        // a smaller table may fit
-        const { smallestBudgetBytes = Infinity } = refusal ?? {};
-        if (error.smallestBudgetBytes < smallestBudgetBytes) refusal = error;
-      }
-    }
-    throw refusal;
+    const { unitIds } = this;
+    return planSmooth(gpu, {
+      grid: this.grid,
+      model: this.states,
+      time,
+      lanes,
+      observationOf: (recursion) =>
+        poissonObservation(rates, {
+          ...{ spikes, time, lanes, recursion },
+          bins: this.grid.interiorIndex.length,
+        }),
+      encoding: {
+        exposureSeconds: this.encoding.exposureSeconds,
+        ...(unitIds.some((id, unit) => id !== unit) && { unitIds }),
+      },
+      droppedSpikes: spikes.dropped,
+      missing: spikes.missing,
+      warnings: this.warnings,
+      positions: this.#recording.position.values,
+    }, options);
   }
 
   /** The rows of a decode, and a look at whether they can be meant. */
@@ -205,28 +187,6 @@ export class SortedSpikesDecoder {
     });
     return missingRows(grid, spans, isMissing);
   }
-
-  /** Ways to apply the transition, the best first. */
-  #operators(lanes: LaneCuts, wanted: "auto" | OperatorKind): Operator[] {
-    if (wanted !== "auto") return [{ kind: wanted, reason: `${wanted}, as was asked for` }];
-    const { reason, costs } = chooseOperator(this.grid, this.states, {
-      lanes: lanes.count,
-      positions: this.#recording.position.values,
-    });
-    return costs.map(({ kind }, i) => ({
-      kind,
-      reason: i === 0 ? reason : `${kind}, since others do not fit the budget`,
-    }));
-  }
-
-  #recursion(gpu: Gpu, kind: OperatorKind): Recursion {
-    if (kind === "convolution") return convolutionRecursion(this.grid, this.states);
-    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
-    return matrixRecursion(this.grid, this.states, kind, {
-      bindingBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize),
-      positions: this.#recording.position.values,
-    });
-  }
 }
 
 function encodingWarnings({ spikes }: Recording, encoding: Encoding): string[] {
@@ -241,19 +201,5 @@ function encodingWarnings({ spikes }: Recording, encoding: Encoding): string[] {
         "say nothing",
       ]
       : []),
-  ];
-}
-
-/** A walk of less than half a bin a row stays where it is: its neighbours' share is lost to rounding. */
-function walkWarnings(grid: Grid, { transitions }: StateModel): string[] {
-  const least = (grid.binSize / 2) ** 2;
-  const small = transitions.flat().flatMap((block) =>
-    "movementVar" in block && block.movementVar < least ? [block.movementVar] : []
-  );
-  return small.length === 0 ? [] : [
-    `a movement variance of ${
-      Math.min(...small)
-    } hardly leaves bins of ${grid.binSize}: the smallest that ` +
-    `makes sense is ${least}, (bin / 2)^2, or use smaller bins`,
   ];
 }

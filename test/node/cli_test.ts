@@ -120,6 +120,50 @@ describe("sluice decode", () => {
     await result.close();
   });
 
+  it("decodes log-likelihoods by a matrix, without a recording", async () => {
+    const own = join(folder, "own");
+    await mkdir(own, { recursive: true });
+    const write = async (name: string, values: number[], shape: number[]) => {
+      const file = join(own, `${name}.npy`);
+      await writeFile(file, encodeNpy(Float64Array.from(values), shape));
+      return file;
+    };
+    const ll = await write("ll", [0, -1, -2, -Infinity, 0, -1], [3, 2]);
+    const matrix = await write("matrix", [0.9, 0.1, 0.2, 0.8], [2, 2]);
+    const initial = await write("initial", [0.25, 0.75], [2]);
+    const out = fresh();
+    const ours = ["decode", "--log-likelihoods", ll, "--json", "--quiet"];
+    const run = await runCli([
+      ...[...ours, "--transition-matrix", matrix, "--initial-probs", initial],
+      ...["--rate", "10", "--out", out],
+    ]);
+    expect(run.stderr).toBe("");
+    const e = Math.exp;
+    const first = [0.25, 0.75 * e(-1)];
+    const second = (first[0]! * 0.9 + first[1]! * 0.2) * e(-2);
+    const evidence = second * (0.9 + 0.1 * e(-1));
+    expect(JSON.parse(run.stdout).marginalLogLikelihood).toBeCloseTo(Math.log(evidence), 6);
+    const result = await openResult(out);
+    const smoothed = await result.posterior.read(2, 3) as Float32Array;
+    expect(smoothed[0]).toBeCloseTo(0.9 / (0.9 + 0.1 * e(-1)), 6);
+    await result.close();
+    for (
+      const [extra, told] of [
+        [["--bin-size", "3"], /--bin-size is for recordings/],
+        [
+          ["--transition-matrix", matrix, "--states", "contFrag"],
+          /--transition-matrix says it all/,
+        ],
+      ] as const
+    ) {
+      const wrong = await runCli([...ours, "--out", fresh(), ...extra]);
+      expect(wrong.code).toBe(2);
+      expect(JSON.parse(wrong.stdout).error.message).toMatch(told);
+    }
+    expect((await decode("--out", fresh(), "--transition-matrix", matrix)).stdout)
+      .toMatch(/--log-likelihoods is missing/);
+  });
+
   it("returns a finished decode, refuses another plan's place (5), overwrites when told", async () => {
     const out = fresh();
     expect((await decode("--out", out)).code).toBe(0);

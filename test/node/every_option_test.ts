@@ -35,6 +35,10 @@ const rows = fromTypedArray(Float32Array.from({ length: 60 }, (_, i) => i * i % 
 const recording = smallRecording({ seconds: 2 });
 const model = () =>
   sluice.KMeans.from(Float32Array.from({ length: 6 }, (_, i) => i), { k: 2, inits: 1 });
+const ownLikelihoods = {
+  logLikelihoods: sluice.fromTypedArray(new Float32Array(20), [4, 5]),
+  states: sluice.decoder.continuous(),
+};
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
@@ -97,6 +101,14 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "SortedSpikesDecoder.smooth()": {
     good: { out: "memory:every option" },
     call: (options) => decoder().smooth(gpu(), options),
+  },
+  "decoder.logLikelihoods()": {
+    good: ownLikelihoods,
+    call: (options) => sluice.decoder.logLikelihoods(options),
+  },
+  "LogLikelihoodDecoder.smooth()": {
+    good: { out: "memory:every option" },
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).smooth(gpu(), options),
   },
   "open()": {
     call: (options) => sluice.open("memory:nothing", options),
@@ -174,6 +186,7 @@ const MADE_BY_OTHERS = [
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
+  "decoder.LogLikelihoodDecoder",
   "decoder.SortedSpikesDecoder",
 ];
 

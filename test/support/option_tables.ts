@@ -36,7 +36,12 @@ import {
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, rarityOptions } from "../../src/feed/samplers.ts";
-import { decodeOptions, sortedSpikesOptions } from "../../src/hmm/decode_options.ts";
+import {
+  decodeOptions,
+  logLikelihoodDecodeOptions,
+  logLikelihoodOptions,
+  sortedSpikesOptions,
+} from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
 import { contFragOptions, continuousOptions, stateModelOptions } from "../../src/hmm/states.ts";
@@ -71,6 +76,8 @@ export const DECLARATIONS = {
   "decoder.contFrag()": contFragOptions,
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
+  "decoder.logLikelihoods()": logLikelihoodOptions,
+  "LogLikelihoodDecoder.smooth()": logLikelihoodDecodeOptions,
   "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,

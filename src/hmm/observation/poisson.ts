@@ -61,6 +61,7 @@ export function poissonObservation(
 
   return {
     inputs,
+    feeds: [],
     hostBytes: [...inputs, logRates, silence].reduce((sum, { byteLength }) => sum + byteLength, 0),
     shared: () => [tableBuffer("log_rates", logRates), tableBuffer("silence", silence)],
     rowMaximumBytes: poisson.ROW_MAXIMUM_BYTES,
@@ -77,7 +78,7 @@ export function poissonObservation(
     }],
 
     // lane after lane, as offsets into the tile's own list
-    read({ start, end, firstLane, lanes: own }: Tile) {
+    async read({ start, end, firstLane, lanes: own }: Tile) {
       const rows = end - start;
       const starts = new Uint32Array(own * rows + 1);
       const lists: Uint32Array[] = [];
@@ -103,13 +104,20 @@ export function poissonObservation(
       return { spike_starts: starts, spike_units: list };
     },
 
-    logEvidence(logSum, row, maxima) {
-      // what centring took out of the rates
-      let constant = missing?.[row] ? 0 : silenceConstant;
-      for (let spike = rowStarts[row]!; !missing?.[row] && spike < rowStarts[row + 1]!; spike++) {
-        constant += unitConstants[units[spike]!]!;
-      }
-      return logSum + poisson.fromFixed(maxima[0]!, maxima[1]!) + constant;
+    evidence(rowMaximum) {
+      const maxima = new Int32Array(rowMaximum!);
+      return (logSum, row, at) => {
+        // what centring took out of the rates
+        let constant = missing?.[row] ? 0 : silenceConstant;
+        for (
+          let spike = rowStarts[row]!;
+          !missing?.[row] && spike < rowStarts[row + 1]!;
+          spike++
+        ) {
+          constant += unitConstants[units[spike]!]!;
+        }
+        return logSum + poisson.fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) + constant;
+      };
     },
   };
 }
