@@ -321,3 +321,25 @@ export const logLikelihoodDecodeOptions = declare("plan a decode", {
 
 /** Options of `LogLikelihoodDecoder.smooth()`. */
 export type LogLikelihoodDecodeOptions = OptionsOf<typeof logLikelihoodDecodeOptions>;
+
+const pathOutput = {
+  /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. Returned alone when not given. */
+  out: outputChoices.out,
+  overwrite: outputChoices.overwrite,
+  ...planChoices,
+};
+
+export const viterbiOptions = declare("plan a path", { ...timeOptions, ...pathOutput });
+
+/** Options of `SortedSpikesDecoder.viterbi()`. */
+export type ViterbiOptions = OptionsOf<typeof viterbiOptions>;
+
+const { time, missing, isMissing } = logLikelihoodDecodeOptions.options;
+
+export const logLikelihoodViterbiOptions = declare("plan a path", {
+  ...{ time, missing, isMissing },
+  ...pathOutput,
+});
+
+/** Options of `LogLikelihoodDecoder.viterbi()`. */
+export type LogLikelihoodViterbiOptions = OptionsOf<typeof logLikelihoodViterbiOptions>;

@@ -98,10 +98,10 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     const { grid, model, time, lanes, recursion, observation, adapter, missing } = parts;
     const bins = new StateBins(grid, model);
     this.feeds = observation.feeds;
-    this.#initial = toWideRow(recursion.toRow((state, bin) => {
-      const { [state]: start, [state + 1]: end } = bins.starts;
-      return parts.initialProbs?.[start! + bin] ?? model.initial[state]! / (end! - start!);
-    }));
+    const initial = bins.initialProbs(model, parts.initialProbs);
+    this.#initial = toWideRow(
+      recursion.toRow((state, bin) => initial[bins.starts[state]! + bin]!),
+    );
     this.held = {
       logLikelihoods: { dtype: "float64", length: lanes.count },
       impossibleRows: { dtype: "float64", length: 1 },

@@ -6,15 +6,16 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
-import type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
-import { decodeOptions, sortedSpikesOptions } from "./decode_options.ts";
+import type { DecodeOptions, SortedSpikesOptions, ViterbiOptions } from "./decode_options.ts";
+import type { timeOptions } from "./decode_options.ts";
+import { decodeOptions, sortedSpikesOptions, viterbiOptions } from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { untrackedSpans } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromPosition } from "./grid.ts";
 import { cutLanes } from "./lane_cuts.ts";
-import { poissonObservation } from "./observation/poisson.ts";
-import { planSmooth } from "./plan_decode.ts";
+import { poissonObservation, poissonRows } from "./observation/poisson.ts";
+import { planPath, planSmooth } from "./plan_decode.ts";
 import type { Recording } from "./recording.ts";
 import { checkSpikePrecision, validateRecording } from "./recording.ts";
 import type { Encoding } from "./sorted_spikes.ts";
@@ -22,13 +23,16 @@ import { encodeSortedSpikes, knownSamples, mergeStamps, rateTable } from "./sort
 import type { StateModel } from "./states.ts";
 import { continuous, walkWarnings } from "./states.ts";
 import type { Interval, TimeGrid } from "./time_grid.ts";
+import type { ViterbiResult } from "./viterbi_task.ts";
 import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 
 export type {
   DecodeOptions,
   LogLikelihoodDecodeOptions,
   LogLikelihoodOptions,
+  LogLikelihoodViterbiOptions,
   SortedSpikesOptions,
+  ViterbiOptions,
 } from "./decode_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
@@ -43,7 +47,11 @@ export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
 export type { ContinuousTransition, StateModel } from "./states.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
+export type { ViterbiResult } from "./viterbi_task.ts";
 export { simulateSession } from "./simulate.ts";
+
+/** What a decode and a path are told of their rows. */
+type RowChoices = Pick<DecodeOptions, keyof typeof timeOptions>;
 
 /** Rows for a sample of position: more are a step in the wrong unit. */
 const MOST_ROWS_A_SAMPLE = 10_000;
@@ -107,13 +115,7 @@ export class SortedSpikesDecoder {
    */
   smooth(gpu: Gpu, given: DecodeOptions): Plan<DecodeResult> {
     const options = decodeOptions.check(given);
-    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
-    if (oneBin !== undefined) {
-      throw new RangeError(
-        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: sorted ` +
-          "spikes say how likely they are in a position",
-      );
-    }
+    this.#refuseOneBin();
     const time = this.#timeGrid(options);
     const rates = rateTable(this.encoding, rowSeconds(time));
     const missing = this.#missing(time, options);
@@ -144,8 +146,44 @@ export class SortedSpikesDecoder {
     }, options);
   }
 
+  /**
+   * Plans the search for the likeliest path of all rows together, exactly: scores are whole numbers of
+   * 2^-32 nat. Of paths that are as likely the one whose first bin is lowest wins, then its second, and so on.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if the transition has more entries than a binding holds.
+   */
+  viterbi(gpu: Gpu, given: ViterbiOptions = {}): Plan<ViterbiResult> {
+    const options = viterbiOptions.check(given);
+    this.#refuseOneBin();
+    const time = this.#timeGrid(options);
+    const missing = this.#missing(time, options);
+    const spikes = binSpikes(this.#recording.spikes, time, missing);
+    const bins = this.grid.interiorIndex.length;
+    return planPath(gpu, {
+      grid: this.grid,
+      model: this.states,
+      time,
+      rows: poissonRows(rateTable(this.encoding, rowSeconds(time)), spikes, bins),
+      perState: false,
+      missing,
+      warnings: this.warnings,
+      positions: this.#recording.position.values,
+    }, options);
+  }
+
+  #refuseOneBin(): void {
+    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
+    if (oneBin !== undefined) {
+      throw new RangeError(
+        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: sorted ` +
+          "spikes say how likely they are in a position",
+      );
+    }
+  }
+
   /** The rows of a decode, and a look at whether they can be meant. */
-  #timeGrid({ time = {}, timeGrid: kind }: DecodeOptions): TimeGrid {
+  #timeGrid({ time = {}, timeGrid: kind }: RowChoices): TimeGrid {
     const { position: { times }, spikes } = this.#recording;
     const [from, to] = [times[0]!, times[times.length - 1]!];
     const { start = from, stop = to, ...rate } = time;
@@ -176,7 +214,7 @@ export class SortedSpikesDecoder {
   }
 
   /** [rows] 1 for rows that carry no evidence; `undefined` where all do. */
-  #missing(grid: TimeGrid, { missing = [], isMissing }: DecodeOptions): Uint8Array | undefined {
+  #missing(grid: TimeGrid, { missing = [], isMissing }: RowChoices): Uint8Array | undefined {
     const spans = missing.flatMap((span): readonly Interval[] => {
       if (span === "untracked") {
         const { position, dimensions } = this.#recording;

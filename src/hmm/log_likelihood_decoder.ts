@@ -6,19 +6,28 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
-import type { LogLikelihoodDecodeOptions, LogLikelihoodOptions } from "./decode_options.ts";
-import { logLikelihoodDecodeOptions, logLikelihoodOptions } from "./decode_options.ts";
+import type {
+  LogLikelihoodDecodeOptions,
+  LogLikelihoodOptions,
+  LogLikelihoodViterbiOptions,
+} from "./decode_options.ts";
+import {
+  logLikelihoodDecodeOptions,
+  logLikelihoodOptions,
+  logLikelihoodViterbiOptions,
+} from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromEdges } from "./grid.ts";
 import { cutLanes } from "./lane_cuts.ts";
 import { logLikelihoodObservation, LogLikelihoodRows } from "./observation/log_likelihoods.ts";
-import { planSmooth } from "./plan_decode.ts";
+import { planPath, planSmooth } from "./plan_decode.ts";
 import { StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import { SUM_TOLERANCE, walkWarnings } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import { DEFAULT_RATE, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
+import type { ViterbiResult } from "./viterbi_task.ts";
 
 /**
  * Builds a decoder for log-likelihoods that were computed elsewhere. Nothing is read yet.
@@ -122,7 +131,29 @@ export class LogLikelihoodDecoder {
     }, options);
   }
 
-  #timeGrid({ time = {} }: LogLikelihoodDecodeOptions): TimeGrid {
+  /**
+   * Plans the search for the likeliest path of all rows together, exactly: scores are whole numbers of
+   * 2^-32 nat. Of paths that are as likely the one whose first bin is lowest wins, then its second, and so on.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} If times make no sense, or the transition has more entries than a binding holds.
+   */
+  viterbi(gpu: Gpu, given: LogLikelihoodViterbiOptions = {}): Plan<ViterbiResult> {
+    const options = logLikelihoodViterbiOptions.check(given);
+    const time = this.#timeGrid(options);
+    return planPath(gpu, {
+      grid: this.grid,
+      model: this.states,
+      time,
+      rows: this.#rows,
+      perState: this.#perState,
+      missing: missingRows(time, options.missing, options.isMissing),
+      initialProbs: this.#initialProbs,
+      warnings: this.warnings,
+    }, options);
+  }
+
+  #timeGrid({ time = {} }: Pick<LogLikelihoodDecodeOptions, "time">): TimeGrid {
     const { rows } = this.#rows;
     const { start = 0, rate = DEFAULT_RATE, step } = time;
     const stop = start + rows * (step ?? 1 / rate);

@@ -7,19 +7,24 @@
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Plan } from "../stream/plan.ts";
-import type { DecodeOptions } from "./decode_options.ts";
+import type { planChoices } from "../stream/choices.ts";
+import type { DecodeOptions, ViterbiOptions } from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import type { DecodeParts, Operator } from "./decode_task.ts";
 import { DecodeTask } from "./decode_task.ts";
 import type { Grid } from "./grid.ts";
 import type { Observation } from "./observation/observation.ts";
+import { StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import { chooseOperator } from "./transition/choose_operator.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
 import type { GeneralTransitionOptions } from "./transition/general_transition.ts";
 import { matrixRecursion } from "./transition/matrix_recursion.ts";
+import { pathTransition } from "./transition/path_transition.ts";
 import type { Recursion } from "./transition/recursion.ts";
 import { convolutionRecursion } from "./transition/recursion.ts";
+import type { ViterbiParts, ViterbiResult } from "./viterbi_task.ts";
+import { ViterbiTask } from "./viterbi_task.ts";
 
 /** What a decode works on, whichever way its transition is applied. */
 export interface SmoothParts
@@ -72,6 +77,43 @@ export function planSmooth(
     }
   }
   throw refusal;
+}
+
+/** What a path is sought in. */
+export interface PathParts
+  extends
+    Omit<ViterbiParts, "bins" | "transition" | "adapter" | "out" | "overwrite">,
+    Pick<GeneralTransitionOptions, "positions"> {
+  grid: Grid;
+  initialProbs?: ArrayLike<number> | undefined;
+}
+
+/**
+ * Plans the search for the likeliest path.
+ *
+ * @throws {BudgetError} If no tile fits the budget.
+ * @throws {RangeError} If the transition has more entries than a binding holds.
+ */
+export function planPath(
+  gpu: Gpu,
+  { grid, initialProbs, positions, ...parts }: PathParts,
+  options: Pick<ViterbiOptions, "out" | "overwrite" | keyof typeof planChoices>,
+): Plan<ViterbiResult> {
+  const { model } = parts;
+  const bins = new StateBins(grid, model);
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+  const transition = pathTransition(grid, model, bins, bins.initialProbs(model, initialProbs), {
+    bindingBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize),
+    ...(positions && { positions }),
+  });
+  const task = new ViterbiTask({
+    ...parts,
+    ...{ bins, transition },
+    adapter: gpu.adapter.name,
+    out: options.out,
+    overwrite: options.overwrite,
+  });
+  return new Plan(gpu, task, options);
 }
 
 /** Ways to apply the transition, the best first. */

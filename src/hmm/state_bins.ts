@@ -50,6 +50,14 @@ export class StateBins {
     return this.grid.interiorIndex[bin - this.starts[state]!]!;
   }
 
+  /** Probability of every bin before the first row; those of a state are alike where they are not `given`. */
+  initialProbs({ initial }: Pick<StateModel, "initial">, given?: ArrayLike<number>): Float64Array {
+    return Float64Array.from({ length: this.count }, (_, bin) => {
+      const state = this.stateOf(bin);
+      return given?.[bin] ?? initial[state]! / (this.starts[state + 1]! - this.starts[state]!);
+    });
+  }
+
   /** Centre of a bin along a dimension, position units; NaN for one that is nowhere. */
   centerOf(bin: number, dimension: number): number {
     const boxBin = this.boxBinOf(bin);

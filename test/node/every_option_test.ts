@@ -102,6 +102,10 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { out: "memory:every option" },
     call: (options) => decoder().smooth(gpu(), options),
   },
+  "SortedSpikesDecoder.viterbi()": { call: (options) => decoder().viterbi(gpu(), options) },
+  "LogLikelihoodDecoder.viterbi()": {
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).viterbi(gpu(), options),
+  },
   "decoder.logLikelihoods()": {
     good: ownLikelihoods,
     call: (options) => sluice.decoder.logLikelihoods(options),

@@ -40,7 +40,9 @@ import {
   decodeOptions,
   logLikelihoodDecodeOptions,
   logLikelihoodOptions,
+  logLikelihoodViterbiOptions,
   sortedSpikesOptions,
+  viterbiOptions,
 } from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
@@ -76,8 +78,10 @@ export const DECLARATIONS = {
   "decoder.contFrag()": contFragOptions,
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
+  "SortedSpikesDecoder.viterbi()": viterbiOptions,
   "decoder.logLikelihoods()": logLikelihoodOptions,
   "LogLikelihoodDecoder.smooth()": logLikelihoodDecodeOptions,
+  "LogLikelihoodDecoder.viterbi()": logLikelihoodViterbiOptions,
   "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,

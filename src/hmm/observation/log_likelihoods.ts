@@ -37,10 +37,30 @@ export interface LogLikelihoodSource {
   ): Promise<ArrayLike<number> | BigInt64Array | BigUint64Array>;
 }
 
-/** Log-likelihoods as a task reads them: every number is looked at. */
-export class LogLikelihoodRows implements Feed {
+/** Is handed where each row begins among the values that were read, and the largest of it. */
+export type OnRow = (values: ArrayLike<number>, row: number, at: number, largest: number) => void;
+
+/** Rows of log-likelihoods as tasks read them, of the caller's own or of what was recorded. */
+export interface LogRows {
+  readonly columns: number;
+  /** What decides the numbers and is not read. */
+  readonly inputs: readonly ArrayBufferView[];
+  readonly feeds: readonly Feed[];
+  /** Bytes of tables the host holds. */
+  readonly hostBytes: number;
+  /** Host bytes that reading so many rows in a piece takes, at most. */
+  readBytes(rows: number): number;
+  /** Rows [start, end), f64 natural logarithms [columns] each. */
+  read(start: number, end: number, signal: AbortSignal, onRow: OnRow): Promise<void>;
+}
+
+/** Log-likelihoods of the caller's own: every number is looked at. */
+export class LogLikelihoodRows implements Feed, LogRows {
   readonly rows: number;
   readonly columns: number;
+  readonly inputs: readonly ArrayBufferView[];
+  readonly feeds: readonly Feed[] = [this];
+  readonly hostBytes = 0;
   readonly #array: ChunkedArray;
 
   /**
@@ -62,6 +82,7 @@ export class LogLikelihoodRows implements Feed {
       );
     }
     [this.rows, this.columns] = shape as [number, number];
+    this.inputs = [Uint32Array.of(this.rows, this.columns)];
     this.#array = {
       ...{ chunkRows: 1, dims: undefined },
       ...{ dtype, shape, wholeChunks: (source as ChunkedArray).wholeChunks ?? false },
@@ -99,25 +120,14 @@ export class LogLikelihoodRows implements Feed {
     return { digest: await bytes?.finish() };
   }
 
-  /** Host bytes that reading so many rows in a piece takes, at most. */
   readBytes(rows: number): number {
     const { dtype, wholeChunks, chunkRows } = this.#array;
     const rowBytes = Math.max(8, elementBytes(dtype as NumericType)) * this.columns;
     return rowBytes * (rows + (wholeChunks ? 2 * chunkRows : 0));
   }
 
-  /**
-   * Rows [start, end), as they are.
-   *
-   * @param onRow Is handed where each row begins among the values, and the largest of it.
-   * @throws {RangeError} If a value is NaN or +Infinity.
-   */
-  async read(
-    start: number,
-    end: number,
-    signal: AbortSignal,
-    onRow: (values: ArrayLike<number>, row: number, at: number, largest: number) => void,
-  ): Promise<void> {
+  /** @throws {RangeError} If a value is NaN or +Infinity. */
+  async read(start: number, end: number, signal: AbortSignal, onRow: OnRow): Promise<void> {
     const read = await unlessAborted(signal, this.#array.read(start, end, { signal }));
     const values = toNumbers(read);
     for (let row = start; row < end; row++) {
@@ -180,10 +190,9 @@ export function logLikelihoodObservation(
       columnOf[recursion.likelihoodAt(state, bin)] = perState ? start + bin : bin;
     }
   });
-  const inputs = [Uint32Array.of(rows.rows, rows.columns), ...(missing ? [missing] : [])];
   return {
-    inputs,
-    feeds: [rows],
+    inputs: [...rows.inputs, ...(missing ? [missing] : [])],
+    feeds: rows.feeds,
     hostBytes: columnOf.byteLength + (missing?.byteLength ?? 0),
     shared: () => [],
     rowMaximumBytes: 0,

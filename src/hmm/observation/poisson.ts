@@ -10,6 +10,7 @@ import type { LaneCuts } from "../lane_cuts.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
 import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
+import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
 
 /** What spikes are counted in, and how the rows are cut. */
@@ -118,6 +119,40 @@ export function poissonObservation(
         }
         return logSum + poisson.fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) + constant;
       };
+    },
+  };
+}
+
+/**
+ * Log-likelihoods of the same spikes on the host, f64, for what needs them to the last digit.
+ *
+ * @param rates `[units, interior]` f64, spikes a row.
+ */
+export function poissonRows(
+  rates: Float64Array,
+  { rowStarts, units }: SpikeBins,
+  bins: number,
+): LogRows {
+  const logRates = rates.map(Math.log);
+  const silence = new Float64Array(bins);
+  rates.forEach((rate, i) => silence[i % bins]! -= rate);
+  const inputs = [rates, rowStarts, units];
+  return {
+    columns: bins,
+    inputs,
+    feeds: [],
+    hostBytes: [...inputs, logRates, silence].reduce((sum, table) => sum + table.byteLength, 0),
+    readBytes: () => silence.byteLength,
+    read(start, end, _signal, onRow) {
+      for (let row = start; row < end; row++) {
+        const logs = silence.slice();
+        for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+          const first = units[spike]! * bins;
+          for (let bin = 0; bin < bins; bin++) logs[bin]! += logRates[first + bin]!;
+        }
+        onRow(logs, row, 0, logs.reduce((most, log) => Math.max(most, log), -Infinity));
+      }
+      return Promise.resolve();
     },
   };
 }
