@@ -73,8 +73,10 @@ describe("the public API", () => {
       "svgFile",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
+      "ClusterlessDecoder",
       "LogLikelihoodDecoder",
       "SortedSpikesDecoder",
+      "clusterless",
       "contFrag",
       "continuous",
       "fromUint16",

@@ -9,9 +9,17 @@ import { openArray } from "../array/array.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
 import type { DecodeResult } from "../hmm/decoder.ts";
-import { contFrag, continuous, logLikelihoods, sortedSpikes, stateModel } from "../hmm/decoder.ts";
+import {
+  clusterless,
+  contFrag,
+  continuous,
+  logLikelihoods,
+  sortedSpikes,
+  stateModel,
+} from "../hmm/decoder.ts";
 import { clockOptions } from "../hmm/clocks.ts";
 import {
+  clusterlessOptions,
   decodeOptions,
   decodeOutput,
   encodingOptions,
@@ -37,7 +45,14 @@ const array = (takes: string, says: string) =>
 
 const recordingOptions = {
   spikeTimes: array("T", "[spikes] seconds, in any order"),
-  spikeUnits: array("U", "[spikes] unit of each spike, any whole number from 0"),
+  spikeUnits: array(
+    "U",
+    "[spikes] unit of each spike, any whole number from 0; with --marks its electrode",
+  ),
+  marks: place({
+    takes: "F",
+    says: "[spikes, features] of spikes that are not sorted, instead of units",
+  }),
   positionTimes: array("PT", "[samples] seconds, ascending"),
   position: array(
     "P",
@@ -53,6 +68,8 @@ const recordingOptions = {
 const presetOptions = declare("decode", {
   states: oneOf(PRESET_NAMES, { default: "continuous", says: PRESET_NAMES.join(" or ") }),
 });
+
+const waveform = { waveformStd: clusterlessOptions.options.waveformStd };
 
 const ownOptions = {
   logLikelihoods: place({
@@ -74,7 +91,10 @@ const ownOptions = {
 export const decodeSections = {
   "Log-likelihoods of your own": ownOptions,
   Inputs: { ...recordingOptions, ...clockOptions },
-  Model: { ...presetOptions.options, ...continuousOptions.options, ...encodingOptions },
+  Model: {
+    ...{ ...presetOptions.options, ...continuousOptions.options, ...encodingOptions },
+    ...waveform,
+  },
   Time: timeOptions,
   "Output and memory": { ...decodeOutput, budget: gpuOptions.options.budget },
 };
@@ -149,7 +169,16 @@ async function fromRecording(
   const told = line.read(decodeOptions.options);
   const { states } = presetOptions.check(line.read(presetOptions.options));
   const { binSize, ...encoding } = line.read({ ...clockOptions, ...encodingOptions });
-  const { units, ...places } = line.read(recordingOptions);
+  const { units, marks, ...places } = line.read(recordingOptions);
+  const { waveformStd } = line.read(waveform);
+  if (marks === undefined && waveformStd !== undefined) {
+    throw new UsageError("Cannot run: --waveform-std is for features, --marks is missing");
+  }
+  if (marks !== undefined && (places.spikeTimes === undefined || places.spikeUnits === undefined)) {
+    throw new UsageError(
+      "Cannot run: --marks goes with --spike-times and --spike-units, in their order",
+    );
+  }
   const { position, spikes, spikeRate, notes } = await readRecording(
     line.positionals[0],
     places,
@@ -157,13 +186,21 @@ async function fromRecording(
     inputChoices(line, signal),
   );
   if (!quiet) { for (const note of notes) process.stderr.write(`${printable(note)}\n`); }
-  const model = sortedSpikes({
+  const shared = {
     position,
-    spikes,
     states: PRESETS[states](line.read(continuousOptions.options)),
     binSize,
     ...(spikeRate !== undefined && { spikeRate }),
     ...encoding,
+  };
+  const model = marks === undefined ? sortedSpikes({ ...shared, spikes }) : clusterless({
+    ...shared,
+    spikes: {
+      times: spikes.times,
+      electrodes: spikes.units,
+      features: (await readNumbers(marks, inputChoices(line, signal))).values,
+    },
+    ...(waveformStd !== undefined && { waveformStd }),
   });
   const { encoding: fields, unitIds, warnings } = model;
   return {
@@ -184,7 +221,10 @@ async function fromRecording(
 async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promise<Prepared> {
   const { timeGrid, time } = timeOptions;
   const stray = [
-    ...line.given({ ...recordingOptions, ...clockOptions, ...encodingOptions, timeGrid }),
+    ...line.given({
+      ...{ ...recordingOptions, ...clockOptions, ...encodingOptions, ...waveform },
+      timeGrid,
+    }),
     ...line.given({ time }).filter((name) => name === "stop"),
     ...line.positionals.slice(0, 1),
   ][0];

@@ -27,7 +27,7 @@ import type { ZarrFormat } from "../zarr/metadata.ts";
 import type { GridEdges } from "./grid.ts";
 import type { LogLikelihoodSource } from "./observation/log_likelihoods.ts";
 import { POSTERIOR_TYPES } from "./posterior_types.ts";
-import type { PositionInput, SpikeInput } from "./recording.ts";
+import type { MarkInput, PositionInput, SpikeInput } from "./recording.ts";
 import { SUMMARIES } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGridKind } from "./time_grid.ts";
@@ -92,6 +92,31 @@ export const sortedSpikesOptions = declare("make a decoder", {
   ),
   ...encodingOptions,
 });
+
+export const clusterlessOptions = declare("make a decoder", {
+  position: sortedSpikesOptions.options.position,
+  /**
+   * Flat `{ times, electrodes, features }`: features [spikes, features] in C order, as many of each spike. Times
+   * as those of sorted spikes; electrodes are whole numbers from 0.
+   */
+  spikes: custom(
+    "{ times, electrodes, features }",
+    isObject as Is<MarkInput>,
+    { required: true, says: "spikes, as { times, electrodes, features }" },
+  ),
+  ...clockOptions,
+  states: sortedSpikesOptions.options.states,
+  ...encodingOptions,
+  /** Standard deviation of the kernel over features, in their unit. Default 24. */
+  waveformStd: number({
+    default: 24,
+    above: 0,
+    says: "standard deviation of the kernel over features, in their unit",
+  }),
+});
+
+/** What {@link clusterless} decodes from. */
+export type ClusterlessOptions = OptionsOf<typeof clusterlessOptions>;
 
 /** What {@link sortedSpikes} decodes from. */
 export type SortedSpikesOptions = OptionsOf<typeof sortedSpikesOptions>;

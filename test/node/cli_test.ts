@@ -120,6 +120,22 @@ describe("sluice decode", () => {
     await result.close();
   });
 
+  it("decodes spikes without sorting by their features", async () => {
+    const { spikes } = smallRecording({ seconds: 4 });
+    const features = Float64Array.from({ length: 2 * spikes.times.length }, (_, i) => i % 17);
+    const marks = join(folder, "marks.npy");
+    await writeFile(marks, encodeNpy(features, [spikes.times.length, 2]));
+    const out = fresh();
+    const run = await decode("--out", out, "--marks", marks, "--waveform-std", "3");
+    expect(run.stderr).toBe("");
+    const { marginalLogLikelihood } = JSON.parse(run.stdout);
+    const plain = JSON.parse((await decode("--out", fresh(), "--marks", marks)).stdout);
+    expect(marginalLogLikelihood).toBeLessThan(0);
+    expect(plain.marginalLogLikelihood).not.toBe(marginalLogLikelihood);
+    expect((await decode("--out", fresh(), "--waveform-std", "3")).stdout)
+      .toMatch(/--marks is missing/);
+  });
+
   it("decodes log-likelihoods by a matrix, without a recording", async () => {
     const own = join(folder, "own");
     await mkdir(own, { recursive: true });

@@ -35,6 +35,11 @@ const rows = fromTypedArray(Float32Array.from({ length: 60 }, (_, i) => i * i % 
 const recording = smallRecording({ seconds: 2 });
 const model = () =>
   sluice.KMeans.from(Float32Array.from({ length: 6 }, (_, i) => i), { k: 2, inits: 1 });
+const marked = {
+  position: recording.position,
+  spikes: { times: [0.5], electrodes: [0], features: [1, 2] },
+  binSize: 10,
+};
 const ownLikelihoods = {
   logLikelihoods: sluice.fromTypedArray(new Float32Array(20), [4, 5]),
   states: sluice.decoder.continuous(),
@@ -101,6 +106,10 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "SortedSpikesDecoder.smooth()": {
     good: { out: "memory:every option" },
     call: (options) => decoder().smooth(gpu(), options),
+  },
+  "decoder.clusterless()": {
+    good: marked,
+    call: (options) => sluice.decoder.clusterless(options),
   },
   "SortedSpikesDecoder.viterbi()": { call: (options) => decoder().viterbi(gpu(), options) },
   "LogLikelihoodDecoder.viterbi()": {
@@ -190,6 +199,7 @@ const MADE_BY_OTHERS = [
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
+  "decoder.ClusterlessDecoder",
   "decoder.LogLikelihoodDecoder",
   "decoder.SortedSpikesDecoder",
 ];

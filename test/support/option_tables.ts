@@ -37,6 +37,7 @@ import {
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, rarityOptions } from "../../src/feed/samplers.ts";
 import {
+  clusterlessOptions,
   decodeOptions,
   logLikelihoodDecodeOptions,
   logLikelihoodOptions,
@@ -79,6 +80,7 @@ export const DECLARATIONS = {
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
   "SortedSpikesDecoder.viterbi()": viterbiOptions,
+  "decoder.clusterless()": clusterlessOptions,
   "decoder.logLikelihoods()": logLikelihoodOptions,
   "LogLikelihoodDecoder.smooth()": logLikelihoodDecodeOptions,
   "LogLikelihoodDecoder.viterbi()": logLikelihoodViterbiOptions,

@@ -12,6 +12,7 @@ import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
 import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
+import { SpikeTiles } from "./spike_tiles.ts";
 
 /** What spikes are counted in, and how the rows are cut. */
 interface PoissonParts {
@@ -42,23 +43,7 @@ export function poissonObservation(
   });
   const { logRates, silence, unitConstants, silenceConstant } = tables;
   const inputs = [rates, rowStarts, units, ...(missing ? [missing] : [])];
-  const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), time.rows)]!;
-  const firstRow = (lane: number, start: number) => lane * lanes.rows + start;
-
-  /** Most spikes that tiles of so many rows have, wherever they lie; 1 at least. */
-  const mostSpikes = remembered((tileRows) => {
-    const { rows, count, burnInRows } = lanes;
-    let most = 1;
-    for (let start = -burnInRows; start < rows + burnInRows; start++) {
-      let own = 0;
-      for (let lane = 0; lane < count; lane++) {
-        const first = firstRow(lane, start);
-        own += spikesBefore(first + tileRows) - spikesBefore(first);
-      }
-      most = Math.max(most, own);
-    }
-    return most;
-  });
+  const tiles = new SpikeTiles(spikes, time, lanes);
 
   return {
     inputs,
@@ -68,7 +53,7 @@ export function poissonObservation(
     rowMaximumBytes: poisson.ROW_MAXIMUM_BYTES,
     uploads: (tileRows) => [
       { name: "spike_starts", bytes: 4 * (lanes.count * tileRows + 1), role: "upload" },
-      { name: "spike_units", bytes: 4 * mostSpikes(tileRows), role: "upload" },
+      { name: "spike_units", bytes: 4 * tiles.most(tileRows), role: "upload" },
     ],
     steps: () => [{
       kernel: poisson.poissonLikelihood,
@@ -78,30 +63,8 @@ export function poissonObservation(
       workgroups: poisson.poissonLikelihoodWorkgroups,
     }],
 
-    // lane after lane, as offsets into the tile's own list
-    async read({ start, end, firstLane, lanes: own }: Tile) {
-      const rows = end - start;
-      const starts = new Uint32Array(own * rows + 1);
-      const lists: Uint32Array[] = [];
-      let count = 0;
-      for (let lane = 0; lane < own; lane++) {
-        const first = firstRow(firstLane + lane, start);
-        const before = spikesBefore(first);
-        for (let row = 0; row <= rows; row++) {
-          starts[lane * rows + row] = count + spikesBefore(first + row) - before;
-        }
-        for (let row = 0; missing && row < rows; row++) {
-          if (missing[first + row]) starts[lane * rows + row]! |= poisson.SILENT_ROW;
-        }
-        lists.push(units.subarray(before, spikesBefore(first + rows)));
-        count = starts[(lane + 1) * rows]!;
-      }
-      const list = new Uint32Array(count);
-      let at = 0;
-      for (const part of lists) {
-        list.set(part, at);
-        at += part.length;
-      }
+    async read(tile: Tile) {
+      const { starts, list } = tiles.read(tile);
       return { spike_starts: starts, spike_units: list };
     },
 
@@ -154,15 +117,5 @@ export function poissonRows(
       }
       return Promise.resolve();
     },
-  };
-}
-
-/** The same function, which works an answer out once. */
-function remembered(work: (input: number) => number): (input: number) => number {
-  const known = new Map<number, number>();
-  return (input) => {
-    const answer = known.get(input) ?? work(input);
-    known.set(input, answer);
-    return answer;
   };
 }
