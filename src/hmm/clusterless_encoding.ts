@@ -64,7 +64,6 @@ export function encodeMarks(
     for (const spike of spikes) sum += features[featureCount * spike + feature]!;
     return spikes.length > 0 ? sum / spikes.length : 0;
   });
-  const electrodeStarts = new Uint32Array(unitCount + 1);
   const own: number[][] = Array.from({ length: unitCount }, () => []);
   order.forEach((i) => own[unitOf(i)]!.push(i));
   let total = 0;
