@@ -8,7 +8,7 @@ import process from "node:process";
 import { openArray } from "../array/array.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { gpuOptions, openGpu } from "../gpu/device.ts";
-import type { DecodeResult } from "../hmm/decoder.ts";
+import type { DecodeResult, ViterbiResult } from "../hmm/decoder.ts";
 import {
   clusterless,
   contFrag,
@@ -24,7 +24,9 @@ import {
   decodeOutput,
   encodingOptions,
   logLikelihoodDecodeOptions,
+  logLikelihoodViterbiOptions,
   timeOptions,
+  viterbiOptions,
 } from "../hmm/decode_options.ts";
 import { continuousOptions } from "../hmm/states.ts";
 import { declare, oneOf, place } from "../options.ts";
@@ -88,7 +90,8 @@ const ownOptions = {
   }),
 };
 
-export const decodeSections = {
+/** What a model is made from. */
+export const modelSections = {
   "Log-likelihoods of your own": ownOptions,
   Inputs: { ...recordingOptions, ...clockOptions },
   Model: {
@@ -96,6 +99,10 @@ export const decodeSections = {
     ...waveform,
   },
   Time: timeOptions,
+};
+
+export const decodeSections = {
+  ...modelSections,
   "Output and memory": { ...decodeOutput, budget: gpuOptions.options.budget },
 };
 
@@ -115,20 +122,13 @@ ${helpOf(decodeSections)}`;
 export async function decode({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, decodeSections, { positionals: 1 });
   const { json, quiet = false } = line.read(common);
-  const model = line.text("log-likelihoods") === undefined
-    ? await fromRecording(line, signal, quiet)
-    : await fromLogLikelihoods(line, signal);
+  line.read({ out: decodeOutput.out });
+  const model = await prepare(line, signal, quiet);
   try {
-    // the plan's table has them too
-    if (quiet) {
-      for (const warning of model.warnings) {
-        process.stderr.write(`warning: ${warning}\n`);
-      }
-    }
     const gpu = await openGpu(line.read(gpuOptions.options));
     const printer = new ProgressPrinter(quiet);
     try {
-      const plan = model.plan(gpu);
+      const plan = model.smooth(gpu);
       if (!quiet) process.stderr.write(`${plan.explain()}\n`);
       const result = await plan.run({ signal, onProgress: printer.show });
       printer.end();
@@ -146,13 +146,31 @@ export async function decode({ args, signal }: CommandContext): Promise<void> {
   }
 }
 
-/** A decode that has its inputs. */
-interface Prepared {
-  plan(gpu: Gpu): Plan<DecodeResult>;
+/** A model that has its inputs. */
+export interface Prepared {
+  smooth(gpu: Gpu): Plan<DecodeResult>;
+  viterbi(gpu: Gpu): Plan<ViterbiResult>;
   warnings: readonly string[];
   /** Of place fields, and what units are called, for `--json`. */
   facts: Record<string, unknown>;
   close?(): Promise<void>;
+}
+
+/** Reads the inputs and the model of a command line; says what is odd about them where no plan will. */
+export async function prepare(
+  line: CommandLine,
+  signal: AbortSignal,
+  quiet: boolean,
+): Promise<Prepared> {
+  const model = line.text("log-likelihoods") === undefined
+    ? await fromRecording(line, signal, quiet)
+    : await fromLogLikelihoods(line, signal);
+  if (quiet) {
+    for (const warning of model.warnings) {
+      process.stderr.write(`warning: ${warning}\n`);
+    }
+  }
+  return model;
 }
 
 async function fromRecording(
@@ -166,7 +184,6 @@ async function fromRecording(
       `Cannot run: --${own} is for log-likelihoods, --log-likelihoods is missing`,
     );
   }
-  const told = line.read(decodeOptions.options);
   const { states } = presetOptions.check(line.read(presetOptions.options));
   const { binSize, ...encoding } = line.read({ ...clockOptions, ...encodingOptions });
   const { units, marks, ...places } = line.read(recordingOptions);
@@ -204,7 +221,13 @@ async function fromRecording(
   });
   const { encoding: fields, unitIds, warnings } = model;
   return {
-    plan: (gpu) => model.smooth(gpu, told),
+    smooth: (gpu) => model.smooth(gpu, line.read(decodeOptions.options)),
+    viterbi(gpu) {
+      if (!("viterbi" in model)) {
+        throw new UsageError("Cannot run: a path is sought among sorted spikes, wanted no --marks");
+      }
+      return model.viterbi(gpu, line.read(viterbiOptions.options));
+    },
     warnings,
     facts: {
       encoding: {
@@ -236,7 +259,6 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
         "wanted no such thing beside --log-likelihoods",
     );
   }
-  const told = line.read(logLikelihoodDecodeOptions.options);
   const { states: preset } = presetOptions.check(line.read(presetOptions.options));
   const places = line.read(ownOptions);
   const reading = inputChoices(line, signal);
@@ -261,7 +283,8 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
       ...(initial && { initialProbs: initial.values }),
     });
     return {
-      plan: (gpu) => model.smooth(gpu, told),
+      smooth: (gpu) => model.smooth(gpu, line.read(logLikelihoodDecodeOptions.options)),
+      viterbi: (gpu) => model.viterbi(gpu, line.read(logLikelihoodViterbiOptions.options)),
       warnings: model.warnings,
       facts: {},
       close: () => array.close(),

@@ -28,6 +28,7 @@ import { kmeans, kmeansHelp } from "./kmeans.ts";
 import { pca, pcaHelp } from "./pca.ts";
 import type { CommandContext } from "./usage.ts";
 import { UsageError } from "./usage.ts";
+import { viterbi, viterbiHelp } from "./viterbi.ts";
 import { windowsCommand, windowsHelp } from "./windows.ts";
 
 const COMMANDS: Record<
@@ -52,6 +53,7 @@ const COMMANDS: Record<
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
   predict: { run: predict, help: predictHelp, summary: "assign rows by a stored k-means" },
   transform: { run: transform, help: transformHelp, summary: "project rows by a stored PCA" },
+  viterbi: { run: viterbi, help: viterbiHelp, summary: "find the likeliest path of a recording" },
   windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };
 

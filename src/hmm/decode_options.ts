@@ -347,7 +347,8 @@ export const logLikelihoodDecodeOptions = declare("plan a decode", {
 /** Options of `LogLikelihoodDecoder.smooth()`. */
 export type LogLikelihoodDecodeOptions = OptionsOf<typeof logLikelihoodDecodeOptions>;
 
-const pathOutput = {
+/** Where a path goes. */
+export const pathOutput = {
   /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. Returned alone when not given. */
   out: outputChoices.out,
   overwrite: outputChoices.overwrite,

@@ -163,6 +163,18 @@ describe("sluice decode", () => {
     const smoothed = await result.posterior.read(2, 3) as Float32Array;
     expect(smoothed[0]).toBeCloseTo(0.9 / (0.9 + 0.1 * e(-1)), 6);
     await result.close();
+    const path = fresh();
+    const found = await runCli([
+      ...["viterbi", "--log-likelihoods", ll, "--transition-matrix", matrix],
+      ...["--initial-probs", initial, "--rate", "10", "--out", path, "--json", "--quiet"],
+    ]);
+    expect(found.stderr).toBe("");
+    const best = Math.log(0.75 * e(-1) * 0.2 * e(-2) * 0.9);
+    const other = Math.log(0.25 * 0.9 * e(-2) * 0.9);
+    expect(JSON.parse(found.stdout).logProbability).toBeCloseTo(Math.max(best, other), 8);
+    const store = await openStore(path);
+    expect(await store.size("/path_state_bin/zarr.json")).toBeGreaterThan(0);
+    await store.close();
     for (
       const [extra, told] of [
         [["--bin-size", "3"], /--bin-size is for recordings/],

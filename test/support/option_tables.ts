@@ -13,6 +13,7 @@ import { predictSections, transformSections } from "../../src/cli/apply.ts";
 import { pcaSections } from "../../src/cli/pca.ts";
 import type { Sections } from "../../src/cli/usage.ts";
 import { common, defaultWords, flagOf } from "../../src/cli/usage.ts";
+import { viterbiSections } from "../../src/cli/viterbi.ts";
 import { windowsSections } from "../../src/cli/windows.ts";
 import {
   distanceOptions,
@@ -112,6 +113,7 @@ export const COMMANDS: Record<string, Sections> = {
   pca: pcaSections,
   predict: predictSections,
   transform: transformSections,
+  viterbi: viterbiSections,
   windows: windowsSections,
 };
 
