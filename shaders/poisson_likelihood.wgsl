@@ -23,7 +23,6 @@ override CELLS: u32;
 
 // far below any sum, and no sum of it and spikes overflows
 const OUTSIDE: i32 = -1073741824;
-const FRACTION: i32 = 0xffffff;
 const SILENT: u32 = 0x80000000u;
 // spikes after which fractions are carried, lest they overflow
 const CARRY: u32 = 64u;
@@ -66,31 +65,6 @@ fn sums_of(cell: u32, first_spike: u32, end_spike: u32) -> Sums {
 
 fn larger(a: vec2i, b: vec2i) -> vec2i {
   return select(a, b, b.x > a.x || (b.x == a.x && b.y > a.y));
-}
-
-struct Power {
-  // in [0.7, 1.42)
-  mantissa: vec4f,
-  exponent: vec4i,
-}
-
-// 2^-(whole + fraction / 2^24) for whole from 0, to a unit in the last place.
-//
-// WGSL's own exp errs by 3 + 2 |x| units, always to the same side on some adapters: over the rows of a
-// recording that adds up in the log-likelihood. Coefficients: Cephes, exp2f.
-fn power_of_two(whole: vec4i, fraction: vec4i) -> Power {
-  let part = vec4f(fraction) * 5.9604645e-8;
-  let up = round(part);
-  let rest = up - part;
-  var sum = vec4f(1.535336188e-4);
-  sum = sum * rest + 1.339887440e-3;
-  sum = sum * rest + 9.618437357e-3;
-  sum = sum * rest + 5.550332471e-2;
-  sum = sum * rest + 2.402264791e-1;
-  sum = sum * rest + 6.931472029e-1;
-  sum = sum * rest + 1.0;
-  // 16384 is beyond what wide numbers hold, and no sum of exponents overflows
-  return Power(sum, -min(whole + vec4i(up), vec4i(16384)));
 }
 
 // Likelihood of a cell, of which the row's largest sum is `highest`.

@@ -132,11 +132,14 @@ describe("the public API", () => {
       "svgFile",
     ]);
     expect(Object.keys(sluice.decoder).sort()).toEqual([
+      "ClusterlessDecoder",
+      "LogLikelihoodDecoder",
       "SortedSpikesDecoder",
+      "clusterless",
       "contFrag",
       "continuous",
       "fromUint16",
-
+      "logLikelihoods",
       "posteriorMean",
       "simulateSession",
       "sortedSpikes",

@@ -30,6 +30,7 @@ import { pca, pcaHelp } from "./pca.ts";
 import { probe, probeHelp } from "./probe.ts";
 import type { CommandContext } from "./usage.ts";
 import { UsageError } from "./usage.ts";
+import { viterbi, viterbiHelp } from "./viterbi.ts";
 import { windowsCommand, windowsHelp } from "./windows.ts";
 
 const COMMANDS: Record<
@@ -60,6 +61,7 @@ const COMMANDS: Record<
     summary: "what activations tell apart: fit, sweep, predict",
   },
   transform: { run: transform, help: transformHelp, summary: "project rows by a stored PCA" },
+  viterbi: { run: viterbi, help: viterbiHelp, summary: "find the likeliest path of a recording" },
   windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };
 

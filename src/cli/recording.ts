@@ -237,7 +237,8 @@ async function readSorting(source: string, choice: UnitChoice): Promise<Found> {
   };
 }
 
-async function readNumbers(
+/** All numbers of an array. */
+export async function readNumbers(
   place: string,
   reading: OpenArrayOptions,
 ): Promise<{ values: Numbers; shape: readonly number[] }> {

@@ -7,9 +7,9 @@
 import type { Coordinate } from "../stream/output.ts";
 import type { NumericArray } from "../types.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
-import type { Grid } from "./grid.ts";
-import { binCenter, positionNames } from "./row_outputs.ts";
-import type { StateModel } from "./states.ts";
+import { positionNames } from "./row_outputs.ts";
+import type { StateBins } from "./state_bins.ts";
+import { binCenter } from "./state_bins.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import { edgeOf, rowTime } from "./time_grid.ts";
 
@@ -53,8 +53,8 @@ export function rowCoordinates(time: TimeGrid, missing: Uint8Array | undefined):
 }
 
 /** Names and positions of state bins, of those inside the track and of all. */
-export function binCoordinates(grid: Grid, model: StateModel): Coordinate[] {
-  const states = model.names.length;
+export function binCoordinates(bins: StateBins): Coordinate[] {
+  const { grid, names } = bins;
   const coordinate = (
     name: string,
     dim: string,
@@ -73,37 +73,40 @@ export function binCoordinates(grid: Grid, model: StateModel): Coordinate[] {
   });
   const interior = grid.interiorIndex;
   const box = Uint32Array.from(grid.interior.keys());
-  /** A value for every bin of every state, `bins` being those of one. */
-  const perBin = <Value>(bins: Uint32Array, value: (state: number, bin: number) => Value) =>
-    Array.from(
-      { length: states * bins.length },
-      (_, i) => value(Math.floor(i / bins.length), bins[i % bins.length]!),
-    );
-  const placed = (prefix: string, dim: string, bins: Uint32Array) => [
-    coordinate(`${prefix}state`, dim, "string", perBin(bins, (state) => model.names[state]!)),
+  // where each state begins on the full axis
+  let next = 0;
+  const firstOf = names.map((_, state) => {
+    const first = next;
+    next += bins.isOneBin(state) ? 1 : box.length;
+    return first;
+  });
+  const placed = (prefix: string, dim: string, own: Uint32Array) => [
+    coordinate(`${prefix}state`, dim, "string", bins.map(own, (state) => names[state]!)),
     coordinate(
       `${prefix}state_ind`,
       dim,
       "int32",
-      Int32Array.from(perBin(bins, (state) => state)),
+      Int32Array.from(bins.map(own, (state) => state)),
     ),
     ...positionNames(grid.dimensions).map((name, dimension) =>
       coordinate(
         prefix + name,
         dim,
         "float64",
-        Float64Array.from(perBin(bins, (_, bin) => binCenter(grid, bin, dimension))),
+        Float64Array.from(
+          bins.map(own, (_, bin) => bin === undefined ? NaN : binCenter(grid, bin, dimension)),
+        ),
       )
     ),
   ];
   return [
-    coordinate("states", "states", "string", model.names),
+    coordinate("states", "states", "string", names),
     ...placed("", "state_bins", interior),
     coordinate(
       "interior_index",
       "state_bins",
       "int32",
-      Int32Array.from(perBin(interior, (state, bin) => state * box.length + bin)),
+      Int32Array.from(bins.map(interior, (state, bin) => firstOf[state]! + (bin ?? 0))),
     ),
     // so that results on all bins of the box have coordinates too
     ...placed("full_", "full_state_bins", box),
@@ -111,7 +114,7 @@ export function binCoordinates(grid: Grid, model: StateModel): Coordinate[] {
       "is_track_interior",
       "full_state_bins",
       "bool",
-      Uint8Array.from(perBin(box, (_, bin) => grid.interior[bin]!)),
+      Uint8Array.from(bins.map(box, (_, bin) => bin === undefined ? 1 : grid.interior[bin]!)),
     ),
   ];
 }

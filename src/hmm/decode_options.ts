@@ -24,8 +24,10 @@ import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Codec } from "../zarr/codecs.ts";
 import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrFormat } from "../zarr/metadata.ts";
+import type { GridEdges } from "./grid.ts";
+import type { LogLikelihoodSource } from "./observation/log_likelihoods.ts";
 import { POSTERIOR_TYPES } from "./posterior_types.ts";
-import type { PositionInput, SpikeInput } from "./recording.ts";
+import type { MarkInput, PositionInput, SpikeInput } from "./recording.ts";
 import { SUMMARIES } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGridKind } from "./time_grid.ts";
@@ -91,12 +93,42 @@ export const sortedSpikesOptions = declare("make a decoder", {
   ...encodingOptions,
 });
 
+export const clusterlessOptions = declare("make a decoder", {
+  position: sortedSpikesOptions.options.position,
+  /**
+   * Flat `{ times, electrodes, features }`: features [spikes, features] in C order, as many of each spike. Times
+   * as those of sorted spikes; electrodes are whole numbers from 0.
+   */
+  spikes: custom(
+    "{ times, electrodes, features }",
+    isObject as Is<MarkInput>,
+    { required: true, says: "spikes, as { times, electrodes, features }" },
+  ),
+  ...clockOptions,
+  states: sortedSpikesOptions.options.states,
+  ...encodingOptions,
+  /** Standard deviation of the kernel over features, in their unit. Default 24. */
+  waveformStd: number({
+    default: 24,
+    above: 0,
+    says: "standard deviation of the kernel over features, in their unit",
+  }),
+});
+
+/** What {@link clusterless} decodes from. */
+export type ClusterlessOptions = OptionsOf<typeof clusterlessOptions>;
+
 /** What {@link sortedSpikes} decodes from. */
 export type SortedSpikesOptions = OptionsOf<typeof sortedSpikesOptions>;
 
 const TIME_GRIDS: readonly TimeGridKind[] = ["edges", "timestamps"];
 const OPERATORS: readonly ("auto" | OperatorKind)[] = ["auto", "convolution", "sparse", "dense"];
 const ZARR_FORMATS: readonly ZarrFormat[] = [3, 2];
+
+const speedOfRows = {
+  rate: number({ above: 0, takes: "HZ", otherwise: "500", says: "rows a second" }),
+  step: number({ above: 0, takes: "S", says: "seconds a row, instead" }),
+};
 
 /** Which rows there are, and which carry evidence. */
 export const timeOptions = {
@@ -105,8 +137,7 @@ export const timeOptions = {
    * to the first and last position time. `rate` in Hz, 500 when not given; or `step`, seconds, for 1 / step.
    */
   time: record({
-    rate: number({ above: 0, takes: "HZ", otherwise: "500", says: "rows a second" }),
-    step: number({ above: 0, takes: "S", says: "seconds a row, instead" }),
+    ...speedOfRows,
     start: number({
       takes: "S",
       otherwise: "first position time",
@@ -259,3 +290,82 @@ export const decodeOptions = declare("plan a decode", { ...timeOptions, ...decod
 
 /** Options of `SortedSpikesDecoder.smooth()`. */
 export type DecodeOptions = OptionsOf<typeof decodeOptions>;
+
+export const logLikelihoodOptions = declare("make a decoder", {
+  /**
+   * Natural logarithms of p(what was seen in a row | bin), `[time, bins]` where all states expect the same in a
+   * bin, `[time, state bins]` where they do not, a state after the other. -Infinity is impossible; NaN and
+   * +Infinity are refused. Factors of a row change nothing but the log-likelihood. An array of any kind, as
+   * `openArray()` and `fromTypedArray()` give, or anything with a `shape` and a `read` that gives the same
+   * rows whenever it is asked. It is read three times, tile by tile, and stays open.
+   */
+  logLikelihoods: custom(
+    "an array, or { shape, read }",
+    isObject as Is<LogLikelihoodSource>,
+    { required: true, says: "log-likelihoods, natural, [time, bins] or [time, state bins]" },
+  ),
+  /** Discrete states and how position moves in them. */
+  states: custom(
+    "states, as stateModel() makes them",
+    isObject as Is<StateModel>,
+    { required: true, says: "discrete states, as stateModel() makes them" },
+  ),
+  /**
+   * Bins, as `{ edges, interior }` or the grid of another decoder. Default: a line of as many bins of width 1
+   * as there are log-likelihoods in a row; a single one where every state has one bin.
+   */
+  grid: custom("{ edges, interior }", isObject as Is<GridEdges>, {
+    otherwise: "a line of bins of width 1",
+    says: "edges of bins along each dimension, and which bins are interior",
+  }),
+  /** [state bins] p(state bin before the first row). Default: that of its state, all its bins alike. */
+  initialProbs: custom("a value for each state bin", isList as Is<ArrayLike<number>>, {
+    otherwise: "those of states, all bins alike",
+    says: "probability of every state bin before the first row",
+  }),
+});
+
+/** What {@link logLikelihoods} decodes from. */
+export type LogLikelihoodOptions = OptionsOf<typeof logLikelihoodOptions>;
+
+export const logLikelihoodDecodeOptions = declare("plan a decode", {
+  /** When rows are: bins of 1 / `rate` seconds from `start` on. `rate` in Hz, or `step`, seconds. */
+  time: record({
+    ...speedOfRows,
+    start: number({ takes: "S", otherwise: "0", says: "where rows begin, seconds" }),
+  }, { says: "when rows are" }),
+  /** Rows that carry no evidence: those that own any time of these [start, stop) stretches, seconds. */
+  missing: list(interval({}), {
+    default: [],
+    takes: "A:B[,C:D]",
+    says: "rows that touch these stretches carry no evidence, seconds",
+  }),
+  isMissing: timeOptions.isMissing,
+  ...decodeOutput,
+});
+
+/** Options of `LogLikelihoodDecoder.smooth()`. */
+export type LogLikelihoodDecodeOptions = OptionsOf<typeof logLikelihoodDecodeOptions>;
+
+/** Where a path goes. */
+export const pathOutput = {
+  /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. Returned alone when not given. */
+  out: outputChoices.out,
+  overwrite: outputChoices.overwrite,
+  ...planChoices,
+};
+
+export const viterbiOptions = declare("plan a path", { ...timeOptions, ...pathOutput });
+
+/** Options of `SortedSpikesDecoder.viterbi()`. */
+export type ViterbiOptions = OptionsOf<typeof viterbiOptions>;
+
+const { time, missing, isMissing } = logLikelihoodDecodeOptions.options;
+
+export const logLikelihoodViterbiOptions = declare("plan a path", {
+  ...{ time, missing, isMissing },
+  ...pathOutput,
+});
+
+/** Options of `LogLikelihoodDecoder.viterbi()`. */
+export type LogLikelihoodViterbiOptions = OptionsOf<typeof logLikelihoodViterbiOptions>;

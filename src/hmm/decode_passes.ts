@@ -12,6 +12,7 @@ import type { Held } from "../stream/task.ts";
 import type { NumericArray } from "../types.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import type { Observation } from "./observation/observation.ts";
+import { LIKELIHOOD, ROW_MAXIMUM } from "./observation/observation.ts";
 import type { RowKind, RowOutputs } from "./row_outputs.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import type { PredictedLayout, Recursion } from "./transition/recursion.ts";
@@ -59,11 +60,16 @@ export class DecodePasses {
   #slotBuffers(tileRows: number): SlotBuffer[] {
     const { lanes, observation, recursion: { cells, rowLength } } = this.#parts;
     const rows = lanes.count * tileRows;
+    const uploads = observation.uploads(tileRows);
+    const scratch = (name: string, rowBytes: number): SlotBuffer[] =>
+      rowBytes === 0 || uploads.some((upload) => upload.name === name)
+        ? []
+        : [{ name, bytes: rowBytes * rows, role: "scratch" }];
     return [
-      ...observation.uploads(tileRows),
-      { name: "likelihood", bytes: 16 * cells * rows, role: "scratch" },
+      ...uploads,
+      ...scratch(LIKELIHOOD, 16 * cells),
       { name: "filtered", bytes: 4 * rowLength * rows, role: "scratch" },
-      { name: "row_maximum", bytes: observation.rowMaximumBytes * rows, role: "scratch" },
+      ...scratch(ROW_MAXIMUM, observation.rowMaximumBytes),
       { name: "filter_sums", bytes: 4 * this.#sumsWidth * rows, role: "scratch" },
     ];
   }
@@ -85,7 +91,7 @@ export class DecodePasses {
           laneStride: () => recursion.rowLength,
         }),
       ],
-      read: (tile) => Promise.resolve(observation.read(tile)),
+      ...this.#reading(tileRows, 0),
       write: () => {},
     };
   }
@@ -112,7 +118,7 @@ export class DecodePasses {
       startsFrom: { pass: "filter", upload: "checkpoint" },
       slotBuffers: [
         ...this.#slotBuffers(tileRows).map((buffer): SlotBuffer =>
-          buffer.name === "row_maximum" || buffer.name === "filter_sums"
+          buffer.name === ROW_MAXIMUM || buffer.name === "filter_sums"
             ? { ...buffer, role: "download" }
             : buffer
         ),
@@ -142,11 +148,10 @@ export class DecodePasses {
         ...rowSteps("acausal"),
       ],
       writes: smoothed,
-      hostBytes: { write: this.#writeBytes(rows) },
-      read: (tile) => Promise.resolve(observation.read(tile)),
-      write: async (tile, downloads, { store }) => {
+      ...this.#reading(tileRows, this.#writeBytes(rows)),
+      write: async (tile, downloads, { beside, store }) => {
         const rows = tileSize(tile);
-        const { normalisers, probabilities } = this.#filterSums(tile, downloads);
+        const { normalisers, probabilities } = this.#filterSums(tile, downloads, beside);
         // a lane that is smoothed again was filtered rightly
         if (!tile.again) {
           this.#countLogLikelihood(tile, normalisers);
@@ -162,6 +167,17 @@ export class DecodePasses {
     };
   }
 
+  /** How the observation reads a tile, and the host bytes of that and of writing it. */
+  #reading(tileRows: number, write: number): Pick<Pass, "read" | "hostBytes" | "besideBytes"> {
+    const { observation } = this.#parts;
+    const { read, beside } = observation.readBytes?.(tileRows) ?? { read: 0, beside: 0 };
+    return {
+      hostBytes: { read, write },
+      besideBytes: beside,
+      read: (tile, { signal }) => observation.read(tile, signal),
+    };
+  }
+
   /** Host bytes of normalisers, probabilities of states and summaries of so many rows. */
   #writeBytes(rows: number): number {
     const { states, smallBytes } = this.#parts;
@@ -172,23 +188,19 @@ export class DecodePasses {
   #filterSums(
     tile: Tile,
     downloads: Record<string, ArrayBuffer>,
+    beside: Record<string, ArrayBufferView>,
   ): { normalisers: Float64Array; probabilities: Float32Array } {
     const { observation } = this.#parts;
     const states = this.#parts.states;
     const rows = tileSize(tile);
     const width = this.#sumsWidth;
-    const own = observation.rowMaximumBytes / 4;
-    const maxima = new Int32Array(downloads.row_maximum!, 0, own * rows);
+    const evidenceOf = observation.evidence(downloads[ROW_MAXIMUM], beside);
     const sums = new Float32Array(downloads.filter_sums!, 0, rows * width);
     const probabilities = new Float32Array(rows * states);
     const normalisers = new Float64Array(rows);
     this.#forEachRow(tile, (row, i) => {
       const [shift, inverse, ...shares] = sums.subarray(i * width, (i + 1) * width);
-      normalisers[i] = observation.logEvidence(
-        logNormaliser(shift!, inverse!),
-        row,
-        maxima.subarray(i * own, (i + 1) * own),
-      );
+      normalisers[i] = evidenceOf(logNormaliser(shift!, inverse!), row, i);
       probabilities.set(shares, i * states);
     });
     return { normalisers, probabilities };

@@ -49,9 +49,12 @@ export interface DecodeResult extends StoredProbabilities {
   time: ChunkedArray;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
-  /** Centre of every state bin along each dimension, `[state_bins]` f64, position units. */
+  /** Centre of every state bin along each dimension, `[state_bins]` f64, position units; NaN for a bin that is nowhere. */
   binCenters: Float64Array[];
-  /** Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order. */
+  /**
+   * Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order, where no
+   * state has a single bin.
+   */
   gridShape: readonly number[];
   /**
    * Stretches of rows that are stored, ascending: a single one of all rows, unless the decode has not
@@ -221,7 +224,7 @@ async function openFrom(
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
       : NaN,
     impossibleRows: complete ? attributes.impossible_rows as number ?? 0 : NaN,
-    droppedSpikes: attributes.dropped_spikes as number,
+    droppedSpikes: attributes.dropped_spikes as number ?? 0,
     projectedBytes: nothing(),
     peakBytes: nothing(),
     seconds: {},
@@ -309,7 +312,7 @@ async function storedStretches(
 }
 
 /**
- * Mean of the smoothed position in every row, read one chunk at a time.
+ * Mean of the smoothed position in every row, read one chunk at a time; of states that have positions alone.
  *
  * @returns One array for each dimension, `[time]` f64, position units.
  */
@@ -322,11 +325,14 @@ export async function posteriorMean(result: DecodeResult): Promise<Float64Array[
     const values = await posterior.read(start, end) as Float32Array;
     for (let row = start; row < end; row++) {
       const at = (row - start) * width;
-      let mass = 0;
-      for (let bin = 0; bin < width; bin++) mass += values[at + bin]!;
       binCenters.forEach((centers, dimension) => {
+        let mass = 0;
         let sum = 0;
-        for (let bin = 0; bin < width; bin++) sum += values[at + bin]! * centers[bin]!;
+        for (let bin = 0; bin < width; bin++) {
+          if (Number.isNaN(centers[bin]!)) continue;
+          mass += values[at + bin]!;
+          sum += values[at + bin]! * centers[bin]!;
+        }
         means[dimension]![row] = sum / mass;
       });
     }

@@ -9,7 +9,7 @@ import { toWideRow } from "../math/wide.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import type { SharedBuffer } from "../stream/pass.ts";
 import type { LaneReport } from "../stream/lanes.ts";
-import type { Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
+import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
@@ -24,6 +24,7 @@ import { largestDivisor } from "./lane_cuts.ts";
 import type { Observation } from "./observation/observation.ts";
 import { elementBytesOf } from "./posterior_types.ts";
 import { RowOutputs } from "./row_outputs.ts";
+import { StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import type { TimeGrid, TimeGridKind } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
@@ -63,7 +64,10 @@ export interface DecodeParts {
   recursion: Recursion;
   observation: Observation;
   operator: Operator;
-  encoding: EncodingFacts;
+  /** [state bins] p of each before the first row; those of a state are alike where it is not given. */
+  initialProbs?: ArrayLike<number> | undefined;
+  /** Of place fields, where there are any. */
+  encoding?: EncodingFacts;
   droppedSpikes: number;
   /** [rows] 1 for rows that carry no evidence, where there are any. */
   missing: Uint8Array | undefined;
@@ -77,14 +81,13 @@ export interface DecodeParts {
 /** A decode. */
 export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   readonly name = "decode";
-  readonly feeds = [];
+  readonly feeds: readonly Feed[];
   readonly held: DecodeHeld;
   readonly identity: Identity;
   readonly output: OutputSpec;
   readonly #parts: DecodeParts;
   readonly #chunkRows: number;
   readonly #rowOutputs: RowOutputs;
-  readonly #states: number;
   /** A row of wide numbers. */
   readonly #initial: Uint32Array<ArrayBuffer>;
   readonly #passes: DecodePasses;
@@ -93,25 +96,26 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   constructor(parts: DecodeParts, options: DecodeOptions) {
     this.#parts = parts;
     const { grid, model, time, lanes, recursion, observation, adapter, missing } = parts;
-    const interior = grid.interiorIndex.length;
-    this.#states = model.names.length;
-    this.#initial = toWideRow(recursion.toRow((state) => model.initial[state]! / interior));
+    const bins = new StateBins(grid, model);
+    this.feeds = observation.feeds;
+    const initial = bins.initialProbs(model, parts.initialProbs);
+    this.#initial = toWideRow(
+      recursion.toRow((state, bin) => initial[bins.starts[state]! + bin]!),
+    );
     this.held = {
       logLikelihoods: { dtype: "float64", length: lanes.count },
       impossibleRows: { dtype: "float64", length: 1 },
     };
     const { zarrFormat = 3, codec = "none", dtype = "f32", posterior = true } = options;
     const { causal = false } = options;
-    this.#rowOutputs = new RowOutputs(grid, this.#states, {
+    this.#rowOutputs = new RowOutputs(bins, {
       dtype,
       posterior,
       summaries: options.summaries ?? [],
     });
     const { chunkRows, shardChunks } = cutChunks(options, lanes, {
       // without the posterior a row is a few numbers: chunks then hold a large tile's rows
-      rowBytes: posterior
-        ? elementBytesOf(dtype) * this.#states * interior
-        : CHUNK_BYTES / SUMMARY_CHUNK_ROWS,
+      rowBytes: posterior ? elementBytesOf(dtype) * bins.count : CHUNK_BYTES / SUMMARY_CHUNK_ROWS,
     });
     this.#chunkRows = chunkRows;
     const parameters = {
@@ -133,7 +137,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     };
     const { droppedSpikes, encoding } = parts;
     this.identity = {
-      facts: [parameters, droppedSpikes, encoding],
+      facts: encoding ? [parameters, droppedSpikes, encoding] : [parameters, droppedSpikes],
       arrays: [
         ...observation.inputs,
         ...recursion.inputs,
@@ -151,15 +155,17 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       allowAdapterChange: options.allowAdapterChange,
       streamed: streamed(this.#rowOutputs, time.rows, { chunkRows, shardChunks, codec, causal }),
       whole: [],
-      coordinates: [...rowCoordinates(time, missing), ...binCoordinates(grid, model)],
+      coordinates: [...rowCoordinates(time, missing), ...binCoordinates(bins)],
       attributes: {
         parameters,
         dropped_spikes: droppedSpikes,
         time_units: "seconds",
         time_bin_convention: BIN_CONVENTIONS[time.kind],
-        rate_units: "Hz",
-        encoding_exposure_seconds: encoding.exposureSeconds,
-        ...(encoding.unitIds && { unit_ids: encoding.unitIds }),
+        ...(encoding && {
+          rate_units: "Hz",
+          encoding_exposure_seconds: encoding.exposureSeconds,
+          ...(encoding.unitIds && { unit_ids: encoding.unitIds }),
+        }),
       },
       longest: {
         marginal_log_likelihoods: [-Number.MAX_VALUE],
@@ -178,7 +184,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       recursion,
       observation,
       rowOutputs: this.#rowOutputs,
-      states: this.#states,
+      states: model.names.length,
       stateBytes: this.#initial.byteLength,
       causal,
       smoothed: stored.map(({ name }) => name).filter((name) => name.startsWith("acausal_")),
@@ -190,7 +196,8 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   }
 
   layout(tileRows: number): TaskLayout {
-    const { time, lanes, recursion, observation, operator, warnings, missing } = this.#parts;
+    const { time, lanes, recursion, observation, operator, warnings, missing, encoding } = this
+      .#parts;
     const starts = new Uint32Array(lanes.count * this.#initial.length);
     for (let lane = 0; lane < lanes.count; lane++) {
       starts.set(this.#initial, lane * this.#initial.length);
@@ -213,7 +220,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       rows: time.rows,
       shared,
       passes: [this.#passes.filterPass(tileRows), this.#passes.smoothPass(tileRows)],
-      tables: [{ what: "spikes and tables", bytes: tables }],
+      tables: [{ what: encoding ? "spikes and tables" : "tables", bytes: tables }],
       ...(lanes.count > 1 && {
         lanes: {
           ...lanes,

@@ -4,48 +4,49 @@
  * @module
  */
 
-import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { Plan } from "../stream/plan.ts";
-import type { OperatorKind } from "./transition/choose_operator.ts";
-import { chooseOperator } from "./transition/choose_operator.ts";
-import type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
-import { decodeOptions, sortedSpikesOptions } from "./decode_options.ts";
-import type { Operator } from "./decode_task.ts";
-import { DecodeTask } from "./decode_task.ts";
-import type { DecodeResult } from "./decode_result.ts";
-import { untrackedSpans } from "./exposure.ts";
-import type { Grid } from "./grid.ts";
+import type { Plan } from "../stream/plan.ts";
+import type { SortedSpikesOptions, ViterbiOptions } from "./decode_options.ts";
+import { sortedSpikesOptions, viterbiOptions } from "./decode_options.ts";
 import { gridFromPosition } from "./grid.ts";
-import type { LaneCuts } from "./lane_cuts.ts";
-import { cutLanes } from "./lane_cuts.ts";
-import { matrixRecursion } from "./transition/matrix_recursion.ts";
-import type { Recursion } from "./transition/recursion.ts";
-import { convolutionRecursion } from "./transition/recursion.ts";
-import { poissonObservation } from "./observation/poisson.ts";
-import type { Recording } from "./recording.ts";
-import { checkSpikePrecision, validateRecording } from "./recording.ts";
+import { poissonObservation, poissonRows } from "./observation/poisson.ts";
+import { planPath } from "./plan_decode.ts";
+import { validateRecording } from "./recording.ts";
+import type { RowSpikes } from "./recording_decoder.ts";
+import { RecordingDecoder } from "./recording_decoder.ts";
 import type { Encoding } from "./sorted_spikes.ts";
-import { encodeSortedSpikes, knownSamples, mergeStamps, rateTable } from "./sorted_spikes.ts";
-import type { StateModel } from "./states.ts";
+import { encodeSortedSpikes, rateTable } from "./sorted_spikes.ts";
 import { continuous } from "./states.ts";
-import type { Interval, TimeGrid } from "./time_grid.ts";
-import { binSpikes, gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
+import type { TimeGrid } from "./time_grid.ts";
+import type { ViterbiResult } from "./viterbi_task.ts";
+import { binSpikes, rowSeconds } from "./time_grid.ts";
 
-export type { DecodeOptions, SortedSpikesOptions } from "./decode_options.ts";
+export type {
+  ClusterlessOptions,
+  DecodeOptions,
+  LogLikelihoodDecodeOptions,
+  LogLikelihoodOptions,
+  LogLikelihoodViterbiOptions,
+  SortedSpikesOptions,
+  ViterbiOptions,
+} from "./decode_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
+export type { GridEdges } from "./grid.ts";
+export { LogLikelihoodDecoder, logLikelihoods } from "./log_likelihood_decoder.ts";
+export type { LogLikelihoodSource } from "./observation/log_likelihoods.ts";
 export type { OperatorKind } from "./transition/choose_operator.ts";
 export type { PosteriorType } from "./posterior_types.ts";
 export type { Summary } from "./row_outputs.ts";
 export type { Interval, TimeGridKind } from "./time_grid.ts";
+export { clusterless, ClusterlessDecoder } from "./clusterless_decoder.ts";
+export type { MarkInput } from "./recording.ts";
 export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
+export type { ContinuousTransition, StateModel } from "./states.ts";
 export { contFrag, continuous, stateModel } from "./states.ts";
+export type { ViterbiResult } from "./viterbi_task.ts";
 export { simulateSession } from "./simulate.ts";
-
-/** Rows for a sample of position: more are a step in the wrong unit. */
-const MOST_ROWS_A_SAMPLE = 10_000;
 
 /**
  * Builds a decoder for sorted spikes: place fields by kernel density, Poisson spikes, a hidden Markov
@@ -73,187 +74,42 @@ export function sortedSpikes(given: SortedSpikesOptions): SortedSpikesDecoder {
   return new SortedSpikesDecoder(recording, grid, encoding, options.states ?? continuous());
 }
 
-/** A decoder ready to plan. Made by {@link sortedSpikes}. */
-export class SortedSpikesDecoder {
-  readonly grid: Grid;
-  readonly encoding: Encoding;
-  readonly states: StateModel;
-  /** [units] What each unit is called in the input. */
-  readonly unitIds: readonly number[];
-  /** What is odd about the recording or the model, and what was done about it: sentences for people. */
-  readonly warnings: readonly string[];
-  readonly #recording: Recording;
-
-  constructor(recording: Recording, grid: Grid, encoding: Encoding, states: StateModel) {
-    this.#recording = recording;
-    this.grid = grid;
-    this.encoding = encoding;
-    this.states = states;
-    this.unitIds = recording.unitIds;
-    this.warnings = [
-      ...recording.warnings,
-      ...encodingWarnings(recording, encoding),
-      ...walkWarnings(grid, states),
-    ];
+/** A decoder of sorted spikes, ready to plan. Made by {@link sortedSpikes}. */
+export class SortedSpikesDecoder extends RecordingDecoder<Encoding> {
+  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
+    const rates = rateTable(this.encoding, rowSeconds(time));
+    const spikes = binSpikes(this.recording.spikes, time, missing);
+    const bins = this.grid.interiorIndex.length;
+    return {
+      dropped: spikes.dropped,
+      observationOf: (lanes, recursion) =>
+        poissonObservation(rates, { spikes, time, lanes, recursion, bins }),
+    };
   }
 
   /**
-   * Plans filter and smoother over a time grid. Nothing is read, allocated or written yet.
+   * Plans the search for the likeliest path of all rows together, exactly: scores are whole numbers of
+   * 2^-32 nat. Of paths that are as likely the one whose first bin is lowest wins, then its second, and so on.
    *
    * @throws {BudgetError} If no tile fits the budget.
-   * @throws {RangeError} If the time grid, `chunkRows`, `tileRows` or `slots` make no sense, rows are finer
-   * than spike times, or the grid lies outside of the recording.
+   * @throws {RangeError} As {@link smooth} does, or if the transition has more entries than a binding holds.
    */
-  smooth(gpu: Gpu, given: DecodeOptions): Plan<DecodeResult> {
-    const options = decodeOptions.check(given);
-    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
-    if (oneBin !== undefined) {
-      throw new RangeError(
-        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: sorted ` +
-          "spikes say how likely they are in a position",
-      );
-    }
-    const time = this.#timeGrid(options);
-    const rates = rateTable(this.encoding, rowSeconds(time));
-    const missing = this.#missing(time, options);
-    const spikes = binSpikes(this.#recording.spikes, time, missing);
-    const lanes = cutLanes(time.rows, rowSeconds(time), options, {
-      software: gpu.adapter.software,
-      chunkRows: options.chunkRows,
-    });
-    const operators = this.#operators(lanes, options.operator);
-    const taskWith = (operator: Operator): DecodeTask => {
-      const recursion = this.#recursion(gpu, operator.kind);
-      const bins = this.grid.interiorIndex.length;
-      return new DecodeTask({
-        grid: this.grid,
-        model: this.states,
-        time,
-        lanes,
-        recursion,
-        observation: poissonObservation(rates, { spikes, time, lanes, recursion, bins }),
-        operator,
-        encoding: {
-          exposureSeconds: this.encoding.exposureSeconds,
-          ...(this.unitIds.some((id, unit) => id !== unit) && { unitIds: this.unitIds }),
-        },
-        droppedSpikes: spikes.dropped,
-        missing: spikes.missing,
-        warnings: this.warnings,
-        adapter: gpu.adapter.name,
-        withOperator(kind) {
-          const other = operators.find((operator) => operator.kind === kind);
-          return other && taskWith({ kind: other.kind, reason: `${kind}, as it was begun` });
-        },
-      }, options);
-    };
-    let refusal: BudgetError | undefined;
-    for (const operator of operators) {
-      const task = taskWith(operator);
-      try {
-        return new Plan(gpu, task, options);
-      } catch (error) {
-        if (!(error instanceof BudgetError)) throw error;
-        // a smaller table may fit
-        const { smallestBudgetBytes = Infinity } = refusal ?? {};
-        if (error.smallestBudgetBytes < smallestBudgetBytes) refusal = error;
-      }
-    }
-    throw refusal;
+  viterbi(gpu: Gpu, given: ViterbiOptions = {}): Plan<ViterbiResult> {
+    const options = viterbiOptions.check(given);
+    this.refuseOneBin();
+    const time = this.timeGrid(options);
+    const missing = this.missing(time, options);
+    const spikes = binSpikes(this.recording.spikes, time, missing);
+    const bins = this.grid.interiorIndex.length;
+    return planPath(gpu, {
+      grid: this.grid,
+      model: this.states,
+      time,
+      rows: poissonRows(rateTable(this.encoding, rowSeconds(time)), spikes, bins),
+      perState: false,
+      missing,
+      warnings: this.warnings,
+      positions: this.recording.position.values,
+    }, options);
   }
-
-  /** The rows of a decode, and a look at whether they can be meant. */
-  #timeGrid({ time = {}, timeGrid: kind }: DecodeOptions): TimeGrid {
-    const { position: { times }, spikes } = this.#recording;
-    const [from, to] = [times[0]!, times[times.length - 1]!];
-    const { start = from, stop = to, ...rate } = time;
-    const grid = timeGrid({ start, stop, ...rate, ...(kind && { kind }) });
-    const perSample = grid.rate * (to - from) / (times.length - 1);
-    if (perSample > MOST_ROWS_A_SAMPLE) {
-      throw new RangeError(
-        `Cannot plan a decode: rows of ${rowSeconds(grid)} s are ${
-          Math.round(perSample)
-        } for a sample ` +
-          `of position, wanted at most ${MOST_ROWS_A_SAMPLE}; use a larger step, in seconds`,
-      );
-    }
-    const [first, last] = gridRange(grid);
-    const ends = [
-      from,
-      to,
-      ...(spikes.times.length > 0 ? [spikes.times[0]!, spikes.times.at(-1)!] : []),
-    ];
-    if (last < Math.min(...ends) || first > Math.max(...ends)) {
-      throw new RangeError(
-        `Cannot plan a decode: rows from ${first} to ${last} s lie outside of the recording, wanted ` +
-          `some of ${Math.min(...ends)} to ${Math.max(...ends)} s`,
-      );
-    }
-    checkSpikePrecision(this.#recording, rowSeconds(grid));
-    return grid;
-  }
-
-  /** [rows] 1 for rows that carry no evidence; `undefined` where all do. */
-  #missing(grid: TimeGrid, { missing = [], isMissing }: DecodeOptions): Uint8Array | undefined {
-    const spans = missing.flatMap((span): readonly Interval[] => {
-      if (span === "untracked") {
-        const { position, dimensions } = this.#recording;
-        const { times, values } = mergeStamps(position, dimensions);
-        return untrackedSpans(times, knownSamples(values, dimensions), this.encoding.intervals);
-      }
-      return [span];
-    });
-    return missingRows(grid, spans, isMissing);
-  }
-
-  /** Ways to apply the transition, the best first. */
-  #operators(lanes: LaneCuts, wanted: "auto" | OperatorKind): Operator[] {
-    if (wanted !== "auto") return [{ kind: wanted, reason: `${wanted}, as was asked for` }];
-    const { reason, costs } = chooseOperator(this.grid, this.states, {
-      lanes: lanes.count,
-      positions: this.#recording.position.values,
-    });
-    return costs.map(({ kind }, i) => ({
-      kind,
-      reason: i === 0 ? reason : `${kind}, since others do not fit the budget`,
-    }));
-  }
-
-  #recursion(gpu: Gpu, kind: OperatorKind): Recursion {
-    if (kind === "convolution") return convolutionRecursion(this.grid, this.states);
-    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
-    return matrixRecursion(this.grid, this.states, kind, {
-      bindingBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize),
-      positions: this.#recording.position.values,
-    });
-  }
-}
-
-function encodingWarnings({ spikes }: Recording, encoding: Encoding): string[] {
-  const { mergedStamps, encodingSpikes } = encoding;
-  return [
-    ...(mergedStamps > 0
-      ? [`${mergedStamps} samples of position had the time of another, and were averaged with it`]
-      : []),
-    ...(encodingSpikes === 0 && spikes.times.length > 0
-      ? [
-        `none of ${spikes.times.length} spikes fell into the encoding: the place fields are flat, and ` +
-        "say nothing",
-      ]
-      : []),
-  ];
-}
-
-/** A walk of less than half a bin a row stays where it is: its neighbours' share is lost to rounding. */
-function walkWarnings(grid: Grid, { transitions }: StateModel): string[] {
-  const least = (grid.binSize / 2) ** 2;
-  const small = transitions.flat().flatMap((block) =>
-    "movementVar" in block && block.movementVar < least ? [block.movementVar] : []
-  );
-  return small.length === 0 ? [] : [
-    `a movement variance of ${
-      Math.min(...small)
-    } hardly leaves bins of ${grid.binSize}: the smallest that ` +
-    `makes sense is ${least}, (bin / 2)^2, or use smaller bins`,
-  ];
 }

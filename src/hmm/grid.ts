@@ -58,9 +58,7 @@ export function gridFromPosition(
   }
   let interior = occupiedBins(values, edges, shape);
   if (dimensions === 2) interior = closeByCross(interior, shape);
-  const interiorIndex = Uint32Array.from(
-    Array.from(interior.keys()).filter((bin) => interior[bin] === 1),
-  );
+  const interiorIndex = indexOf(interior);
   if (interiorIndex.length === 0) {
     throw new RangeError(
       `Cannot lay a grid: a bin size of ${binSize} leaves no interior bin among ` +
@@ -72,12 +70,75 @@ export function gridFromPosition(
     binSize,
     shape,
     edges,
-    centers: edges.map((edge) =>
-      Float64Array.from({ length: edge.length - 1 }, (_, i) => (edge[i]! + edge[i + 1]!) / 2)
-    ),
+    centers: edges.map(centersOf),
     interior,
     interiorIndex,
   };
+}
+
+/** Share of a bin by which others may be wider or narrower: what rounding leaves of even edges. */
+const EVEN_SHARE = 1e-6;
+
+/** Edges of bins along one or two dimensions, and which of them can be reached. */
+export interface GridEdges {
+  /** Along each dimension, ascending at even distances, position units. */
+  edges: readonly ArrayLike<number>[];
+  /** A value for every bin of the box in C order, y fastest; all by default. */
+  interior?: ArrayLike<number | boolean>;
+}
+
+/**
+ * A grid of the caller's own.
+ *
+ * @throws {RangeError} If edges do not ascend evenly, there are not one or two dimensions, or the interior is
+ * empty or of another size.
+ */
+export function gridFromEdges({ edges: given, interior: mask }: GridEdges): Grid {
+  const refuse = (is: string, wanted: string): never => {
+    throw new RangeError(`Cannot lay a grid: ${is}, wanted ${wanted}`);
+  };
+  const { length: dimensions } = given;
+  if (dimensions !== 1 && dimensions !== 2) {
+    return refuse(`edges are along ${dimensions} dimensions`, "1 or 2");
+  }
+  const edges = given.map((along) => Float64Array.from(along));
+  edges.forEach((along, d) => {
+    const bins = along.length - 1;
+    const width = (along[bins]! - along[0]!) / bins;
+    if (!(bins >= 1 && width > 0 && width < Infinity)) {
+      refuse(`edges along dimension ${d} are [${along}]`, "at least two numbers that ascend");
+    }
+    along.forEach((edge, i) => {
+      if (Math.abs(edge - (along[0]! + i * width)) <= EVEN_SHARE * width) return;
+      refuse(
+        `edge ${i} along dimension ${d} is ${edge}`,
+        `bins of one width, here ${along[0]! + i * width}`,
+      );
+    });
+  });
+  const shape = edges.map((along) => along.length - 1);
+  const bins = shape.reduce((product, length) => product * length, 1);
+  if (bins > MAX_BINS) refuse(`edges make ${bins} bins`, `at most ${MAX_BINS}`);
+  if (mask && mask.length !== bins) {
+    refuse(`interior has ${mask.length} values`, `one for each of ${bins} bins`);
+  }
+  const interior = Uint8Array.from({ length: bins }, (_, bin) => !mask || mask[bin] ? 1 : 0);
+  const interiorIndex = indexOf(interior);
+  if (interiorIndex.length === 0) refuse("no bin is interior", "at least one");
+  const binSize = (edges[0]!.at(-1)! - edges[0]![0]!) / shape[0]!;
+  const centers = edges.map(centersOf);
+  return { dimensions, binSize, shape, edges, centers, interior, interiorIndex };
+}
+
+function indexOf(interior: Uint8Array): Uint32Array {
+  return Uint32Array.from(Array.from(interior.keys()).filter((bin) => interior[bin] === 1));
+}
+
+function centersOf(edges: Float64Array): Float64Array {
+  return Float64Array.from(
+    { length: edges.length - 1 },
+    (_, i) => (edges[i]! + edges[i + 1]!) / 2,
+  );
 }
 
 /** Bin of a coordinate, the last bin closed on both sides; -1 outside. */

@@ -25,13 +25,27 @@ export type SpikeInput =
   | { times: ArrayLike<number>; units: ArrayLike<number> }
   | readonly ArrayLike<number>[];
 
+/** Spikes with features, whose cells are not known; in any order. */
+export interface MarkInput {
+  times: ArrayLike<number>;
+  /** [spikes] electrode of each. */
+  electrodes: ArrayLike<number>;
+  /** [spikes, features] in C order: heights on the wires of a tetrode, say. */
+  features: ArrayLike<number>;
+}
+
 /** A recording whose arrays have been checked. Times in seconds. */
 export interface Recording {
   /** `times` [samples] f64 ascending; `values` [samples, dimensions] f64, NaN where unknown. */
   position: { times: Float64Array; values: Float64Array };
   dimensions: 1 | 2;
   /** [spikes], ascending; units from 0 to `unitCount`. */
-  spikes: { times: Float64Array; units: Uint32Array };
+  spikes: {
+    times: Float64Array;
+    units: Uint32Array;
+    /** [spikes] entry of each in the input, where they were not ascending. */
+    order?: Uint32Array;
+  };
   unitCount: number;
   /** [units] What each unit is called in the input. */
   unitIds: readonly number[];
@@ -96,7 +110,7 @@ export function validateRecording(
   return {
     position: { times, values: Float64Array.from(position.values) },
     dimensions,
-    spikes: { times: sorted.times, units: sorted.units },
+    spikes: sorted,
     unitCount: unitIds.length,
     unitIds,
     spikePrecision: Math.max(
@@ -290,12 +304,13 @@ function numberUnits(
   return { units: Uint32Array.from(ids, (id) => numbers.get(id)!), unitIds };
 }
 
-function sortSpikes(times: Float64Array, units: Uint32Array) {
+function sortSpikes(times: Float64Array, units: Uint32Array): Recording["spikes"] {
   if (isAscending(times)) return { times, units };
   const order = Uint32Array.from(times.keys()).sort((a, b) => times[a]! - times[b]! || a - b);
   return {
     times: Float64Array.from(order, (spike) => times[spike]!),
     units: Uint32Array.from(order, (spike) => units[spike]!),
+    order,
   };
 }
 

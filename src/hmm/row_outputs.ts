@@ -17,9 +17,9 @@ import { tileSize } from "../stream/pass.ts";
 import type { DataType, NumericArray } from "../types.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { createElements } from "../zarr/data_types.ts";
-import type { Grid } from "./grid.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
+import type { StateBins } from "./state_bins.ts";
 
 /**
  * Numbers that summarise a row: `map`, the likeliest bin, its probability and position; `mean`,
@@ -58,24 +58,6 @@ export function positionNames(dimensions: 1 | 2): string[] {
   return dimensions === 1 ? ["position"] : ["x_position", "y_position"];
 }
 
-/** Centre of every state bin along a dimension, `[states * interior]` f64, position units. */
-export function stateBinCenters(grid: Grid, states: number, dimension: number): Float64Array {
-  const length = states * grid.interiorIndex.length;
-  return Float64Array.from({ length }, (_, i) => stateBinCenter(grid, i, dimension));
-}
-
-function stateBinCenter(grid: Grid, stateBin: number, dimension: number): number {
-  const { interiorIndex } = grid;
-  return binCenter(grid, interiorIndex[stateBin % interiorIndex.length]!, dimension);
-}
-
-/** Centre of a bin of the box along a dimension, position units. */
-export function binCenter(grid: Grid, bin: number, dimension: number): number {
-  const columns = grid.shape[grid.dimensions - 1]!;
-  const isLast = dimension === grid.dimensions - 1;
-  return grid.centers[dimension]![isLast ? bin % columns : Math.floor(bin / columns)]!;
-}
-
 /** The stored variables of a decode, and how they come about. */
 export class RowOutputs {
   readonly choices: RowOutputChoices;
@@ -83,9 +65,7 @@ export class RowOutputs {
   /** What the filter alone stores. */
   readonly filterVariables: readonly RowVariable[];
   readonly #summaries: readonly SummaryColumn[];
-  readonly #grid: Grid;
-  readonly #states: number;
-  /** State bins. */
+  readonly #bins: StateBins;
   readonly #width: number;
   /** Middle of the grid along each dimension: what positions on the device are relative to. */
   readonly #middle: number[];
@@ -94,15 +74,14 @@ export class RowOutputs {
    * @throws {RangeError} If a choice is not known, or nothing but state probabilities would be stored
    * without having been asked for.
    */
-  constructor(grid: Grid, states: number, choices: RowOutputChoices) {
-    checkChoices(choices);
+  constructor(bins: StateBins, choices: RowOutputChoices) {
+    checkChoices(bins, choices);
     this.choices = choices;
-    this.#grid = grid;
-    this.#states = states;
-    this.#width = states * grid.interiorIndex.length;
-    this.#middle = grid.edges.map((edges) => (edges[0]! + edges.at(-1)!) / 2);
+    this.#bins = bins;
+    this.#width = bins.count;
+    this.#middle = bins.grid.edges.map((edges) => (edges[0]! + edges.at(-1)!) / 2);
     this.#summaries = choices.summaries
-      .flatMap((summary) => summaryColumns(summary, grid, this.#middle));
+      .flatMap((summary) => summaryColumns(summary, bins, this.#middle));
     this.variables = this.#variables();
     this.filterVariables = choices.summaries.includes("logNormaliser")
       ? [{ name: "log_normaliser", dtype: "float64", attributes: { units: "nat" } }]
@@ -114,8 +93,9 @@ export class RowOutputs {
     if (this.#summaries.length === 0) return [];
     const positions = new Float32Array(2 * this.#width);
     this.#middle.forEach((middle, dimension) =>
-      stateBinCenters(this.#grid, this.#states, dimension).forEach((center, i) => {
-        positions[2 * i + dimension] = center - middle;
+      this.#bins.centers(dimension).forEach((center, i) => {
+        // bins without a position go into no mean
+        positions[2 * i + dimension] = Number.isNaN(center) ? 0 : center - middle;
       })
     );
     return [{ name: "positions", bytes: positions.byteLength, kind: "storage", data: positions }];
@@ -245,7 +225,7 @@ export class RowOutputs {
     variables.push({
       name: "state_probabilities",
       dtype: "float32",
-      columns: [this.#states, "states"],
+      columns: [this.#bins.names.length, "states"],
     });
     return [...variables, ...this.#summaries.map(({ variable }) => variable)];
   }
@@ -267,8 +247,12 @@ function column(
   return { variable, from, value };
 }
 
-function summaryColumns(summary: Summary, grid: Grid, middle: readonly number[]): SummaryColumn[] {
-  const names = positionNames(grid.dimensions);
+function summaryColumns(
+  summary: Summary,
+  bins: StateBins,
+  middle: readonly number[],
+): SummaryColumn[] {
+  const names = positionNames(bins.grid.dimensions);
   switch (summary) {
     case "map":
       return [
@@ -279,7 +263,7 @@ function summaryColumns(summary: Summary, grid: Grid, middle: readonly number[])
           column(
             { name: `map_${name}`, dtype: "float64" },
             SUMMARY.mapBin,
-            (bin) => stateBinCenter(grid, bin, d),
+            (bin) => bins.centerOf(bin, d),
           )
         ),
       ];
@@ -319,7 +303,14 @@ function summaryColumns(summary: Summary, grid: Grid, middle: readonly number[])
   }
 }
 
-function checkChoices({ dtype, summaries }: RowOutputChoices): void {
+function checkChoices(bins: StateBins, { dtype, summaries }: RowOutputChoices): void {
+  if (summaries.includes("mean") && !bins.areOnGrid) {
+    const state = bins.names.find((_, state) => bins.isOneBin(state));
+    throw new RangeError(
+      `Cannot plan a decode: the summary "mean" is of positions, and state "${state}" has none, wanted ` +
+        "states over the grid, or other summaries",
+    );
+  }
   if (!POSTERIOR_TYPES.includes(dtype)) {
     throw new RangeError(
       `Cannot plan a decode: dtype is "${dtype}", wanted one of ${POSTERIOR_TYPES.join(", ")}`,

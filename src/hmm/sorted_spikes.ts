@@ -33,9 +33,9 @@ const SPEED_WINDOW_SECONDS = 0.5;
 /** Kernels are cut here, where f64 has next to nothing left: 5e-298 of the peak. */
 const KERNEL_SIGMAS = 37;
 /** Smallest rate, Hz: 1e-15 spikes in 2 ms, as in the original. */
-const RATE_FLOOR = 5e-13;
+export const RATE_FLOOR = 5e-13;
 /** What stands for a ratio of densities where no time was spent, as in the original. */
-const NO_RATIO = 1e-15;
+export const NO_RATIO = 1e-15;
 
 /**
  * Speed of the animal at every sample, position units per second: the mean over half a second of
@@ -91,8 +91,25 @@ export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes"
   minSpeed?: number;
 }
 
+/** What training leaves: where time was spent, and the spikes that count. */
+export interface Training {
+  density: DensityMap;
+  /** [interior bins] f64 seconds: a sum of kernels, of peak 1, over the time spent. */
+  timeSpent: Float64Array;
+  exposureSeconds: number;
+  intervals: readonly Interval[];
+  mergedStamps: number;
+  encodingSamples: number;
+  /** [encoding spikes] which of the recording's each is. */
+  spikes: Uint32Array;
+  /** [encoding spikes, dimensions] f64. */
+  places: Float64Array;
+  /** [encoding spikes] f64, above 0. */
+  weights: Float64Array;
+}
+
 /**
- * Place fields: spikes a second, as the kernel density of spikes over that of the time spent.
+ * Chooses samples and spikes to encode from.
  *
  * Samples weigh as long as they stand for; see `exposure.ts`. Training intervals and the minimum speed
  * choose samples. A spike takes its position from the samples beside it, and counts as far as they were
@@ -101,8 +118,8 @@ export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes"
  * @throws {RangeError} If the kernel is not positive, intervals make no sense, or no sample of position
  * is left.
  */
-export function encodeSortedSpikes(options: EncodingOptions): Encoding {
-  const { dimensions, spikes, unitCount, grid, positionStd, train, minSpeed } = options;
+export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
+  const { dimensions, spikes, grid, positionStd, train, minSpeed } = options;
   if (!(positionStd > 0 && Number.isFinite(positionStd))) {
     throw new RangeError(
       `Cannot encode: the kernel's standard deviation is ${positionStd}, wanted a positive number`,
@@ -142,27 +159,47 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
   }
   const timeSpent = density.takeInterior();
 
-  const interior = grid.interiorIndex.length;
-  const rates = new Float64Array(unitCount * interior);
-  const places: number[][] = Array.from({ length: unitCount }, () => []);
-  let encodingSpikes = 0;
+  const chosen: number[] = [];
+  const places: number[] = [];
+  const spikeWeights: number[] = [];
   for (let spike = 0; spike < spikes.times.length; spike++) {
     const place = locate(exposure, times, spikes.times[spike]!);
     const weight = place ? valueAt(place, (sample) => weights[sample]!) : 0;
     if (weight === 0) continue;
-    const own = places[spikes.units[spike]!]!;
+    chosen.push(spike);
     for (let d = 0; d < dimensions; d++) {
-      own.push(valueAt(place!, (sample) => values[sample * dimensions + d]!));
+      places.push(valueAt(place!, (sample) => values[sample * dimensions + d]!));
     }
-    own.push(weight);
-    encodingSpikes++;
+    spikeWeights.push(weight);
   }
-  places.forEach((flat, unit) => {
+  return {
+    ...{ density, timeSpent, exposureSeconds, encodingSamples },
+    intervals: exposure.intervals,
+    mergedStamps: merged,
+    spikes: Uint32Array.from(chosen),
+    places: Float64Array.from(places),
+    weights: Float64Array.from(spikeWeights),
+  };
+}
+
+/**
+ * Place fields: spikes a second, as the kernel density of spikes over that of the time spent.
+ *
+ * @throws {RangeError} As {@link trainOn} does.
+ */
+export function encodeSortedSpikes(options: EncodingOptions): Encoding {
+  const { dimensions, unitCount, grid, positionStd } = options;
+  const { density, timeSpent, exposureSeconds, ...training } = trainOn(options);
+  const interior = grid.interiorIndex.length;
+  const rates = new Float64Array(unitCount * interior);
+  const own: number[][] = Array.from({ length: unitCount }, () => []);
+  training.spikes.forEach((spike, i) => own[options.spikes.units[spike]!]!.push(i));
+  own.forEach((indices, unit) => {
     let total = 0;
-    for (let i = 0; i < flat.length; i += dimensions + 1) {
-      const weight = flat[i + dimensions]!;
-      total += weight;
-      density.add(flat.slice(i, i + dimensions), weight);
+    for (const i of indices) {
+      total += training.weights[i]!;
+      const place = training.places.subarray(i * dimensions, (i + 1) * dimensions);
+      density.add(place, training.weights[i]!);
     }
     const atSpikes = density.takeInterior();
     for (let bin = 0; bin < interior; bin++) {
@@ -174,14 +211,12 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
   });
   const peak = exposureSeconds * (positionStd * Math.sqrt(2 * Math.PI)) ** dimensions;
   return {
-    rates,
-    unitCount,
+    ...{ rates, unitCount, exposureSeconds },
     occupancy: timeSpent.map((seconds) => seconds / peak),
-    exposureSeconds,
-    intervals: exposure.intervals,
-    mergedStamps: merged,
-    encodingSamples,
-    encodingSpikes,
+    intervals: training.intervals,
+    mergedStamps: training.mergedStamps,
+    encodingSamples: training.encodingSamples,
+    encodingSpikes: training.spikes.length,
   };
 }
 
@@ -238,7 +273,7 @@ export function knownSamples(values: Float64Array, dimensions: number): Uint8Arr
  * dimension, so the exponentials are few and the rest is an outer product; of four points at once, so
  * that a bin is loaded and stored once for them.
  */
-class DensityMap {
+export class DensityMap {
   readonly #grid: Grid;
   readonly #std: number;
   readonly #box: Float64Array;

@@ -123,7 +123,7 @@ export const stateModelOptions = declare("use these states", {
 });
 
 /** Rounding a sum of probabilities may show. */
-const SUM_TOLERANCE = 1e-9;
+export const SUM_TOLERANCE = 1e-9;
 
 /** Rounding a row of a matrix may show, which others may have written in f32 or as text. */
 const MATRIX_SUM_TOLERANCE = 1e-5;
@@ -256,4 +256,18 @@ function checkMatrix(
       refuse(`row ${row} of a matrix sums to ${sum}`, "1");
     }
   }
+}
+
+/** A walk of less than half a bin a row stays where it is: its neighbours' share is lost to rounding. */
+export function walkWarnings(binSize: number, { transitions }: StateModel): string[] {
+  const least = (binSize / 2) ** 2;
+  const small = transitions.flat().flatMap((block) =>
+    "movementVar" in block && block.movementVar < least ? [block.movementVar] : []
+  );
+  return small.length === 0 ? [] : [
+    `a movement variance of ${
+      Math.min(...small)
+    } hardly leaves bins of ${binSize}: the smallest that ` +
+    `makes sense is ${least}, (bin / 2)^2, or use smaller bins`,
+  ];
 }

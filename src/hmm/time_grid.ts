@@ -52,7 +52,7 @@ export type Interval = readonly [start: number, stop: number];
 
 /** More rows than a u32 can count, and than anyone has recorded. */
 const MAX_ROWS = 2 ** 31;
-const DEFAULT_RATE = 500;
+export const DEFAULT_RATE = 500;
 /** Roundings that are forgiven where a number should be whole, or two should be equal. */
 const ROUNDINGS = 4;
 /** Share of a row that roundings of times may reach: beyond, rows would have different lengths. */

@@ -5,13 +5,14 @@
  */
 
 import code from "../../shaders/poisson_likelihood.wgsl?raw" with { type: "text" };
+import power from "../../shaders/shared/power_of_two.wgsl?raw" with { type: "text" };
 import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const poissonLikelihood: KernelSpec = {
   name: "poisson_likelihood",
-  code: [code, wide].join("\n"),
+  code: [code, power, wide].join("\n"),
   bindings: {
     params: "uniform",
     spike_starts: "read",

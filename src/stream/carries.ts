@@ -77,11 +77,12 @@ export class Carries {
     return row >= length ? length : 0;
   }
 
-  /** The carries that a pass had at the start of a tile, of the tile's lanes. */
-  async ofTile(name: string, { start, firstLane, lanes }: Tile): Promise<Uint8Array> {
+  /** The carries that a pass had where it came upon a tile, of the tile's lanes. */
+  async ofTile(name: string, { start, end, firstLane, lanes }: Tile): Promise<Uint8Array> {
     const pass = this.#layout.passes.find((pass) => pass.name === name)!;
-    const shift = this.#shiftOf(start);
-    const all = await this.at(pass, start - shift);
+    const isForward = pass.direction === "forward";
+    const shift = isForward ? this.#shiftOf(start) : 0;
+    const all = await this.at(pass, isForward ? start - shift : end);
     const { bytes } = pass.carry!;
     const first = (firstLane + (shift > 0 ? 1 : 0)) * bytes;
     // nothing comes after the last lane

@@ -163,7 +163,8 @@ export interface Pass {
   /** The shared buffer whose contents go from tile to tile, and how many bytes of it each lane has. */
   carry?: { buffer: string; bytes: number };
   /**
-   * A pass before this one, and the `upload` buffer that gets the carry it had at a tile's first row.
+   * A pass before this one, and the `upload` buffer that gets the carry it had where it came upon a tile: at
+   * its first row, or after its last where it goes backward. Such a pass has no lanes.
    * Its carries are kept for that.
    */
   startsFrom?: { pass: string; upload: string };

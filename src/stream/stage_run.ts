@@ -14,7 +14,7 @@ import { NOTHING, startsOthers } from "./keeping.ts";
 import type { LaneRepair } from "./lane_repair.ts";
 import { repairLanes } from "./lane_repair.ts";
 import type { LaneReport, Stage } from "./lanes.ts";
-import { burnInOf, endOf, startOf } from "./lanes.ts";
+import { boundaryOf, burnInOf, endOf, startOf } from "./lanes.ts";
 import type { Pass, Tile, Turn, WriteTurn } from "./pass.ts";
 import { tilesBetween } from "./pass.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -153,17 +153,20 @@ export class StageRun<Specs extends HeldSpecs> {
   async fillCarries(stage: Stage, cuts: readonly number[]): Promise<void> {
     const name = stage.pass.startsFrom!.pass;
     const source = this.#parts.stages.find((other) => other.name === name)!;
-    const tiles = tilesBetween(cuts.slice(0, -1), {
+    // what it had at its last cut is known
+    const isForward = source.pass.direction === "forward";
+    const tiles = tilesBetween(isForward ? cuts.slice(0, -1) : cuts.slice(1), {
       firstLane: 0,
       lanes: this.#parts.layout.lanes?.count ?? 1,
     });
     const end = await this.#parts.checkpoints.load(source, 0, endOf(source));
-    await this.sweep(source.pass, tiles, await this.#carries.at(source.pass, cuts[0]!), {
+    const from = isForward ? cuts[0]! : cuts.at(-1)!;
+    await this.sweep(source.pass, tiles, await this.#carries.at(source.pass, from), {
       writes: false,
       onTile: async (tile, carry) => {
         const held = end?.held ?? heldState(this.#parts.task.held, this.#parts.held);
         const state = { held, kept: NOTHING, carry: carry! };
-        await this.#parts.checkpoints.save(source, 0, tile.end, state);
+        await this.#parts.checkpoints.save(source, 0, boundaryOf(source.pass, tile), state);
         return false;
       },
     });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { binCenter, RowOutputs, stateBinCenters } from "../../src/hmm/row_outputs.ts";
+import { RowOutputs } from "../../src/hmm/row_outputs.ts";
+import { binCenter, StateBins } from "../../src/hmm/state_bins.ts";
 import { SUMMARY, SUMMARY_LENGTH } from "../../src/kernels/summarize_rows.ts";
 import { boxGrid } from "../support/hmm_problem.ts";
 
@@ -12,19 +13,21 @@ const grid = {
 const X = [5, 5, 15, 15, 15];
 const Y = [100.5, 102.5, 100.5, 101.5, 102.5];
 
+const binsOf = (...names: string[]) => new StateBins(grid, { names });
+
 const choices = { dtype: "f32", posterior: false, summaries: ["map", "mean"] } as const;
 
 describe("positions of state bins in a box that is longer one way", () => {
   it("are those of x and y, bin for bin, again for each state", () => {
-    expect([...stateBinCenters(grid, 2, 0)]).toEqual([...X, ...X]);
-    expect([...stateBinCenters(grid, 2, 1)]).toEqual([...Y, ...Y]);
+    expect([...binsOf("a", "b").centers(0)]).toEqual([...X, ...X]);
+    expect([...binsOf("a", "b").centers(1)]).toEqual([...Y, ...Y]);
     expect([0, 1, 2, 3, 4, 5].map((bin) => binCenter(grid, bin, 0))).toEqual([5, 5, 5, 15, 15, 15]);
     expect([0, 1, 2, 3, 4, 5].map((bin) => binCenter(grid, bin, 1)))
       .toEqual([100.5, 101.5, 102.5, 100.5, 101.5, 102.5]);
   });
 
   it("are relative to the middle of the box on the device, x before y", () => {
-    const [positions] = new RowOutputs(grid, 1, choices).shared();
+    const [positions] = new RowOutputs(binsOf("a"), choices).shared();
     expect([...positions!.data as Float32Array]).toEqual([-5, -1, -5, 1, 5, -1, 5, 0, 5, 1]);
   });
 
@@ -38,7 +41,7 @@ describe("positions of state bins in a box that is longer one way", () => {
     table[SUMMARY.variance[0]!] = 9;
     table[SUMMARY.variance[1]!] = 0.04;
     table[SUMMARY_LENGTH + SUMMARY.mapBin] = 8;
-    const values = new RowOutputs(grid, 2, choices).values(
+    const values = new RowOutputs(binsOf("a", "b"), choices).values(
       { acausal_summaries: table.buffer },
       2,
       new Float32Array(4),

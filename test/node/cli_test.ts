@@ -120,6 +120,78 @@ describe("sluice decode", () => {
     await result.close();
   });
 
+  it("decodes spikes without sorting by their features", async () => {
+    const { spikes } = smallRecording({ seconds: 4 });
+    const features = Float64Array.from({ length: 2 * spikes.times.length }, (_, i) => i % 17);
+    const marks = join(folder, "marks.npy");
+    await writeFile(marks, encodeNpy(features, [spikes.times.length, 2]));
+    const out = fresh();
+    const run = await decode("--out", out, "--marks", marks, "--waveform-std", "3");
+    expect(run.stderr).toBe("");
+    const { marginalLogLikelihood } = JSON.parse(run.stdout);
+    const plain = JSON.parse((await decode("--out", fresh(), "--marks", marks)).stdout);
+    expect(marginalLogLikelihood).toBeLessThan(0);
+    expect(plain.marginalLogLikelihood).not.toBe(marginalLogLikelihood);
+    expect((await decode("--out", fresh(), "--waveform-std", "3")).stdout)
+      .toMatch(/--marks is missing/);
+  });
+
+  it("decodes log-likelihoods by a matrix, without a recording", async () => {
+    const own = join(folder, "own");
+    await mkdir(own, { recursive: true });
+    const write = async (name: string, values: number[], shape: number[]) => {
+      const file = join(own, `${name}.npy`);
+      await writeFile(file, encodeNpy(Float64Array.from(values), shape));
+      return file;
+    };
+    const ll = await write("ll", [0, -1, -2, -Infinity, 0, -1], [3, 2]);
+    const matrix = await write("matrix", [0.9, 0.1, 0.2, 0.8], [2, 2]);
+    const initial = await write("initial", [0.25, 0.75], [2]);
+    const out = fresh();
+    const ours = ["decode", "--log-likelihoods", ll, "--json", "--quiet"];
+    const run = await runCli([
+      ...[...ours, "--transition-matrix", matrix, "--initial-probs", initial],
+      ...["--rate", "10", "--out", out],
+    ]);
+    expect(run.stderr).toBe("");
+    const e = Math.exp;
+    const first = [0.25, 0.75 * e(-1)];
+    const second = (first[0]! * 0.9 + first[1]! * 0.2) * e(-2);
+    const evidence = second * (0.9 + 0.1 * e(-1));
+    expect(JSON.parse(run.stdout).marginalLogLikelihood).toBeCloseTo(Math.log(evidence), 6);
+    const result = await openResult(out);
+    const smoothed = await result.posterior.read(2, 3) as Float32Array;
+    expect(smoothed[0]).toBeCloseTo(0.9 / (0.9 + 0.1 * e(-1)), 6);
+    await result.close();
+    const path = fresh();
+    const found = await runCli([
+      ...["viterbi", "--log-likelihoods", ll, "--transition-matrix", matrix],
+      ...["--initial-probs", initial, "--rate", "10", "--out", path, "--json", "--quiet"],
+    ]);
+    expect(found.stderr).toBe("");
+    const best = Math.log(0.75 * e(-1) * 0.2 * e(-2) * 0.9);
+    const other = Math.log(0.25 * 0.9 * e(-2) * 0.9);
+    expect(JSON.parse(found.stdout).logProbability).toBeCloseTo(Math.max(best, other), 8);
+    const store = await openStore(path);
+    expect(await store.size("/path_state_bin/zarr.json")).toBeGreaterThan(0);
+    await store.close();
+    for (
+      const [extra, told] of [
+        [["--bin-size", "3"], /--bin-size is for recordings/],
+        [
+          ["--transition-matrix", matrix, "--states", "contFrag"],
+          /--transition-matrix says it all/,
+        ],
+      ] as const
+    ) {
+      const wrong = await runCli([...ours, "--out", fresh(), ...extra]);
+      expect(wrong.code).toBe(2);
+      expect(JSON.parse(wrong.stdout).error.message).toMatch(told);
+    }
+    expect((await decode("--out", fresh(), "--transition-matrix", matrix)).stdout)
+      .toMatch(/--log-likelihoods is missing/);
+  });
+
   it("returns a finished decode, refuses another plan's place (5), overwrites when told", async () => {
     const out = fresh();
     expect((await decode("--out", out)).code).toBe(0);

@@ -38,6 +38,15 @@ const classes = Uint8Array.from({ length: 20 }, (_, i) => i % 3 === 0 ? 1 : 0);
 const recording = smallRecording({ seconds: 2 });
 const model = () =>
   sluice.KMeans.from(Float32Array.from({ length: 6 }, (_, i) => i), { k: 2, inits: 1 });
+const marked = {
+  position: recording.position,
+  spikes: { times: [0.5], electrodes: [0], features: [1, 2] },
+  binSize: 10,
+};
+const ownLikelihoods = {
+  logLikelihoods: sluice.fromTypedArray(new Float32Array(20), [4, 5]),
+  states: sluice.decoder.continuous(),
+};
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
@@ -170,6 +179,22 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { out: "memory:every option" },
     call: (options) => decoder().smooth(gpu(), options),
   },
+  "decoder.clusterless()": {
+    good: marked,
+    call: (options) => sluice.decoder.clusterless(options),
+  },
+  "SortedSpikesDecoder.viterbi()": { call: (options) => decoder().viterbi(gpu(), options) },
+  "LogLikelihoodDecoder.viterbi()": {
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).viterbi(gpu(), options),
+  },
+  "decoder.logLikelihoods()": {
+    good: ownLikelihoods,
+    call: (options) => sluice.decoder.logLikelihoods(options),
+  },
+  "LogLikelihoodDecoder.smooth()": {
+    good: { out: "memory:every option" },
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).smooth(gpu(), options),
+  },
   "open()": {
     call: (options) => sluice.open("memory:nothing", options),
   },
@@ -278,6 +303,8 @@ const MADE_BY_OTHERS = [
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
+  "decoder.ClusterlessDecoder",
+  "decoder.LogLikelihoodDecoder",
   "decoder.SortedSpikesDecoder",
 ];
 

@@ -24,6 +24,7 @@ const TILE_ROWS: Record<Work, readonly number[]> = {
   lanes: [56, 64, 31, 200],
   v2: [48, 30, 64],
   overwrite: [48, 30, 64],
+  path: [16, 48],
   fit: [128, 64, 100],
   condition: [128],
   export: [128],

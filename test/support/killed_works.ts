@@ -4,14 +4,14 @@ import { fromTypedArray } from "../../src/array/array.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import { run as condition } from "../../src/condition/condition.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { sortedSpikes, stateModel } from "../../src/hmm/decoder.ts";
+import { contFrag, sortedSpikes, stateModel } from "../../src/hmm/decoder.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { blobs } from "./blobs.ts";
 import { smallCorpus } from "./corpus.ts";
 import { smallDecode } from "./interrupted_decode.ts";
 import { smallRecording } from "./recordings.ts";
 
-export const WORKS = ["lanes", "fit", "condition", "overwrite", "v2", "export"] as const;
+export const WORKS = ["lanes", "path", "fit", "condition", "overwrite", "v2", "export"] as const;
 
 export type Work = typeof WORKS[number];
 
@@ -39,6 +39,14 @@ const lanes = () =>
     positionStd: 3,
   });
 
+const walker = () =>
+  sortedSpikes({
+    ...smallRecording({ seconds: 12, units: 4 }),
+    states: contFrag({ movementVar: 4 }),
+    binSize: 4,
+    positionStd: 3,
+  });
+
 const { points } = blobs({ rows: 400, features: 5, blobs: 4, spread: 0.4 });
 
 const corpus = smallCorpus("cycle");
@@ -58,6 +66,10 @@ export async function doWork(gpu: Gpu, work: Work, options: WorkOptions): Promis
         tileRows,
         out,
       });
+      return await (await plan.run({ onProgress })).close();
+    }
+    case "path": {
+      const plan = walker().viterbi(gpu, { time: { step: 0.02 }, tileRows, out });
       return await (await plan.run({ onProgress })).close();
     }
     case "v2":

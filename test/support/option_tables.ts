@@ -25,6 +25,7 @@ import { predictSections, transformSections } from "../../src/cli/apply.ts";
 import { pcaSections } from "../../src/cli/pca.ts";
 import type { Sections } from "../../src/cli/usage.ts";
 import { common, defaultWords, flagOf } from "../../src/cli/usage.ts";
+import { viterbiSections } from "../../src/cli/viterbi.ts";
 import { windowsSections } from "../../src/cli/windows.ts";
 import {
   distanceOptions,
@@ -51,7 +52,15 @@ import {
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
-import { decodeOptions, sortedSpikesOptions } from "../../src/hmm/decode_options.ts";
+import {
+  clusterlessOptions,
+  decodeOptions,
+  logLikelihoodDecodeOptions,
+  logLikelihoodOptions,
+  logLikelihoodViterbiOptions,
+  sortedSpikesOptions,
+  viterbiOptions,
+} from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
 import { contFragOptions, continuousOptions, stateModelOptions } from "../../src/hmm/states.ts";
@@ -131,6 +140,11 @@ export const DECLARATIONS = {
   "decoder.contFrag()": contFragOptions,
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
+  "SortedSpikesDecoder.viterbi()": viterbiOptions,
+  "decoder.clusterless()": clusterlessOptions,
+  "decoder.logLikelihoods()": logLikelihoodOptions,
+  "LogLikelihoodDecoder.smooth()": logLikelihoodDecodeOptions,
+  "LogLikelihoodDecoder.viterbi()": logLikelihoodViterbiOptions,
   "open()": openResultOptions,
   "decoder.simulateSession()": simulationOptions,
   "windows()": windowOptions,
@@ -167,6 +181,7 @@ export const COMMANDS: Record<string, Sections> = {
   predict: predictSections,
   probe: probeSections,
   transform: transformSections,
+  viterbi: viterbiSections,
   windows: windowsSections,
 };
 

@@ -10,7 +10,9 @@ import type { LaneCuts } from "../lane_cuts.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
 import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
+import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
+import { SpikeTiles } from "./spike_tiles.ts";
 
 /** What spikes are counted in, and how the rows are cut. */
 interface PoissonParts {
@@ -41,32 +43,17 @@ export function poissonObservation(
   });
   const { logRates, silence, unitConstants, silenceConstant } = tables;
   const inputs = [rates, rowStarts, units, ...(missing ? [missing] : [])];
-  const spikesBefore = (row: number) => rowStarts[Math.min(Math.max(row, 0), time.rows)]!;
-  const firstRow = (lane: number, start: number) => lane * lanes.rows + start;
-
-  /** Most spikes that tiles of so many rows have, wherever they lie; 1 at least. */
-  const mostSpikes = remembered((tileRows) => {
-    const { rows, count, burnInRows } = lanes;
-    let most = 1;
-    for (let start = -burnInRows; start < rows + burnInRows; start++) {
-      let own = 0;
-      for (let lane = 0; lane < count; lane++) {
-        const first = firstRow(lane, start);
-        own += spikesBefore(first + tileRows) - spikesBefore(first);
-      }
-      most = Math.max(most, own);
-    }
-    return most;
-  });
+  const tiles = new SpikeTiles(spikes, time, lanes);
 
   return {
     inputs,
+    feeds: [],
     hostBytes: [...inputs, logRates, silence].reduce((sum, { byteLength }) => sum + byteLength, 0),
     shared: () => [tableBuffer("log_rates", logRates), tableBuffer("silence", silence)],
     rowMaximumBytes: poisson.ROW_MAXIMUM_BYTES,
     uploads: (tileRows) => [
       { name: "spike_starts", bytes: 4 * (lanes.count * tileRows + 1), role: "upload" },
-      { name: "spike_units", bytes: 4 * mostSpikes(tileRows), role: "upload" },
+      { name: "spike_units", bytes: 4 * tiles.most(tileRows), role: "upload" },
     ],
     steps: () => [{
       kernel: poisson.poissonLikelihood,
@@ -76,50 +63,59 @@ export function poissonObservation(
       workgroups: poisson.poissonLikelihoodWorkgroups,
     }],
 
-    // lane after lane, as offsets into the tile's own list
-    read({ start, end, firstLane, lanes: own }: Tile) {
-      const rows = end - start;
-      const starts = new Uint32Array(own * rows + 1);
-      const lists: Uint32Array[] = [];
-      let count = 0;
-      for (let lane = 0; lane < own; lane++) {
-        const first = firstRow(firstLane + lane, start);
-        const before = spikesBefore(first);
-        for (let row = 0; row <= rows; row++) {
-          starts[lane * rows + row] = count + spikesBefore(first + row) - before;
-        }
-        for (let row = 0; missing && row < rows; row++) {
-          if (missing[first + row]) starts[lane * rows + row]! |= poisson.SILENT_ROW;
-        }
-        lists.push(units.subarray(before, spikesBefore(first + rows)));
-        count = starts[(lane + 1) * rows]!;
-      }
-      const list = new Uint32Array(count);
-      let at = 0;
-      for (const part of lists) {
-        list.set(part, at);
-        at += part.length;
-      }
+    async read(tile: Tile) {
+      const { starts, list } = tiles.read(tile);
       return { spike_starts: starts, spike_units: list };
     },
 
-    logEvidence(logSum, row, maxima) {
-      // what centring took out of the rates
-      let constant = missing?.[row] ? 0 : silenceConstant;
-      for (let spike = rowStarts[row]!; !missing?.[row] && spike < rowStarts[row + 1]!; spike++) {
-        constant += unitConstants[units[spike]!]!;
-      }
-      return logSum + poisson.fromFixed(maxima[0]!, maxima[1]!) + constant;
+    evidence(rowMaximum) {
+      const maxima = new Int32Array(rowMaximum!);
+      return (logSum, row, at) => {
+        // what centring took out of the rates
+        let constant = missing?.[row] ? 0 : silenceConstant;
+        for (
+          let spike = rowStarts[row]!;
+          !missing?.[row] && spike < rowStarts[row + 1]!;
+          spike++
+        ) {
+          constant += unitConstants[units[spike]!]!;
+        }
+        return logSum + poisson.fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) + constant;
+      };
     },
   };
 }
 
-/** The same function, which works an answer out once. */
-function remembered(work: (input: number) => number): (input: number) => number {
-  const known = new Map<number, number>();
-  return (input) => {
-    const answer = known.get(input) ?? work(input);
-    known.set(input, answer);
-    return answer;
+/**
+ * Log-likelihoods of the same spikes on the host, f64, for what needs them to the last digit.
+ *
+ * @param rates `[units, interior]` f64, spikes a row.
+ */
+export function poissonRows(
+  rates: Float64Array,
+  { rowStarts, units }: SpikeBins,
+  bins: number,
+): LogRows {
+  const logRates = rates.map(Math.log);
+  const silence = new Float64Array(bins);
+  rates.forEach((rate, i) => silence[i % bins]! -= rate);
+  const inputs = [rates, rowStarts, units];
+  return {
+    columns: bins,
+    inputs,
+    feeds: [],
+    hostBytes: [...inputs, logRates, silence].reduce((sum, table) => sum + table.byteLength, 0),
+    readBytes: () => silence.byteLength,
+    read(start, end, _signal, onRow) {
+      for (let row = start; row < end; row++) {
+        const logs = silence.slice();
+        for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
+          const first = units[spike]! * bins;
+          for (let bin = 0; bin < bins; bin++) logs[bin]! += logRates[first + bin]!;
+        }
+        onRow(logs, row, 0, logs.reduce((most, log) => Math.max(most, log), -Infinity));
+      }
+      return Promise.resolve();
+    },
   };
 }

@@ -20,14 +20,13 @@ import * as blocks from "../../kernels/sum_blocks.ts";
 import type { LoopKernel, SharedBuffer, Tile } from "../../stream/pass.ts";
 import type { DenseTransition } from "./dense_transition.ts";
 import { denseTransition } from "./dense_transition.ts";
-import type { GeneralTransition } from "./general_transition.ts";
+import type { GeneralTransition, GeneralTransitionOptions } from "./general_transition.ts";
 import type { Grid } from "../grid.ts";
 import type { Recursion } from "./recursion.ts";
 import { tableBuffer } from "./recursion.ts";
 import type { SparseTransition } from "./sparse_transition.ts";
 import { sparseTransition } from "./sparse_transition.ts";
 import type { StateModel } from "../states.ts";
-import type { BlockSources } from "./transition_blocks.ts";
 
 /** Where a product's vectors and result lie: a buffer, and elements for a row of a tile. */
 interface Operand {
@@ -59,7 +58,7 @@ export function matrixRecursion(
   grid: Grid,
   model: StateModel,
   kind: "sparse" | "dense",
-  { bindingBytes, ...sources }: BlockSources & { bindingBytes: number },
+  { bindingBytes, ...sources }: GeneralTransitionOptions & { bindingBytes: number },
 ): Recursion {
   const transition = kind === "sparse"
     ? sparseTransition(grid, model, sources)
@@ -86,6 +85,7 @@ export function matrixRecursion(
       });
       return cells;
     },
+    likelihoodAt: (state, bin) => stateTable[2 * state + 1]! + bin,
     toRow(values) {
       const all = new Float32Array(bins);
       for (let state = 0; state < states; state++) {

@@ -41,6 +41,8 @@ export interface Recursion {
   hostBytes: number;
   /** Places values of interior bins, for each kind of likelihood, into cells, with `outside` elsewhere. */
   toCells(values: (bin: number, kind: number) => number, outside: number): Float64Array;
+  /** Where a row of likelihoods has that of a state's bin. */
+  likelihoodAt(state: number, bin: number): number;
   /** Places values of every state's interior bins into a row of probabilities. */
   toRow(values: (state: number, bin: number) => number): Float32Array;
   /** Tables and scratch. */
@@ -94,6 +96,7 @@ export function convolutionRecursion(
       }
       return all;
     },
+    likelihoodAt: (state, bin) => 4 * likelihoodOf[state]! * shape.cells + packTable[bin]!,
     toRow(values) {
       const row = new Float32Array(rowLength);
       for (let state = 0; state < shape.states; state++) {

@@ -1,0 +1,117 @@
+/**
+ * Decodes position from spikes that no one sorted: from their features, electrode by electrode.
+ *
+ * @module
+ */
+
+import type { MarkEncoding } from "./clusterless_encoding.ts";
+import { encodeMarks } from "./clusterless_encoding.ts";
+import type { ClusterlessOptions } from "./decode_options.ts";
+import { clusterlessOptions } from "./decode_options.ts";
+import type { Grid } from "./grid.ts";
+import { gridFromPosition } from "./grid.ts";
+import { clusterlessObservation } from "./observation/clusterless.ts";
+import type { MarkInput, Recording } from "./recording.ts";
+import { validateRecording } from "./recording.ts";
+import type { RowSpikes } from "./recording_decoder.ts";
+import { RecordingDecoder } from "./recording_decoder.ts";
+import type { StateModel } from "./states.ts";
+import { continuous } from "./states.ts";
+import type { TimeGrid } from "./time_grid.ts";
+import { binSpikes } from "./time_grid.ts";
+
+/**
+ * Builds a decoder for spikes with features: kernel density over features and places of the encoded spikes of the
+ * same electrode, a marked Poisson process, and the hidden Markov model of {@link sortedSpikes}.
+ *
+ * Source: Denovellis et al. 2021, and the package non_local_detector (`clusterless_kde`).
+ *
+ * @throws {TypeError | RangeError} As {@link sortedSpikes} does, and if features are no numbers, or not as many
+ * of each spike.
+ */
+export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
+  const options = clusterlessOptions.check(given);
+  const { times, electrodes } = options.spikes;
+  const recording = validateRecording(options.position, { times, units: electrodes }, options);
+  const { features, featureCount } = checkedFeatures(options.spikes, recording);
+  const grid = gridFromPosition(recording.position.values, recording.dimensions, {
+    binSize: options.binSize,
+  });
+  const encoding = encodeMarks({
+    ...recording,
+    ...{ grid, features, featureCount },
+    positionStd: options.positionStd,
+    waveformStd: options.waveformStd,
+    ...(options.train && { train: options.train }),
+    ...(options.intervals && { intervals: options.intervals }),
+    ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
+  });
+  return new ClusterlessDecoder(
+    recording,
+    grid,
+    encoding,
+    options.states ?? continuous(),
+    features,
+  );
+}
+
+/** A decoder of spikes with features, ready to plan. Made by {@link clusterless}. */
+export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
+  /** [spikes, features] f64, in order of time. */
+  readonly #features: Float64Array;
+
+  constructor(
+    recording: Recording,
+    grid: Grid,
+    encoding: MarkEncoding,
+    states: StateModel,
+    features: Float64Array,
+  ) {
+    super(recording, grid, encoding, states);
+    this.#features = features;
+  }
+
+  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
+    const { times, units: electrodes } = this.recording.spikes;
+    const spikes = binSpikes({ times, units: Uint32Array.from(times.keys()) }, time, missing);
+    return {
+      dropped: spikes.dropped,
+      observationOf: (lanes, recursion) =>
+        clusterlessObservation(this.encoding, {
+          ...{ spikes, electrodes, time, lanes, recursion },
+          features: this.#features,
+        }),
+    };
+  }
+}
+
+/** Features in the order of the recording's spikes. */
+function checkedFeatures(
+  { features, times }: MarkInput,
+  { spikes: { order } }: Recording,
+): { features: Float64Array; featureCount: number } {
+  const featureCount = features.length / times.length;
+  if (!(Number.isInteger(featureCount) && featureCount >= 1)) {
+    throw new RangeError(
+      `Cannot use the spikes: ${times.length} times and ${features.length} features, wanted as many of ` +
+        "each spike, at least one",
+    );
+  }
+  const values = Float64Array.from({ length: features.length }, (_, i) => {
+    const spike = Math.floor(i / featureCount);
+    return features[(order?.[spike] ?? spike) * featureCount + i % featureCount]!;
+  });
+  const wrong = values.findIndex((value) => !(Math.abs(value) <= MOST_FEATURE));
+  if (wrong >= 0) {
+    const spike = Math.floor(wrong / featureCount);
+    throw new RangeError(
+      `Cannot use the spikes: feature ${wrong % featureCount} of spike ${
+        order?.[spike] ?? spike
+      } is ${values[wrong]}, wanted numbers up to ${MOST_FEATURE.toExponential(0)}`,
+    );
+  }
+  return { features: values, featureCount };
+}
+
+/** Squares of larger ones, in kernels, have no room in f32. */
+const MOST_FEATURE = 1e12;

@@ -1,0 +1,138 @@
+/**
+ * Spikes with features as a marked Poisson process, whose intensity is a kernel density over features and places
+ * of the spikes that were encoded.
+ *
+ * Source: the clusterless KDE models of non_local_detector (Denovellis et al. 2021).
+ *
+ * @module
+ */
+
+import * as marks from "../../kernels/mark_intensity.ts";
+import * as rows from "../../kernels/marked_rows.ts";
+import type { KernelStep, Tile } from "../../stream/pass.ts";
+import type { MarkEncoding } from "../clusterless_encoding.ts";
+import type { LaneCuts } from "../lane_cuts.ts";
+import { RATE_FLOOR } from "../sorted_spikes.ts";
+import type { SpikeBins, TimeGrid } from "../time_grid.ts";
+import { rowSeconds } from "../time_grid.ts";
+import type { Recursion } from "../transition/recursion.ts";
+import { tableBuffer } from "../transition/recursion.ts";
+import type { Observation } from "./observation.ts";
+import { SpikeTiles } from "./spike_tiles.ts";
+
+/** What spikes are, and how the rows are cut. */
+interface ClusterlessParts {
+  /** Its `units` are spikes, as `electrodes` and `features` have them. */
+  spikes: SpikeBins;
+  electrodes: Uint32Array;
+  /** [spikes, features] f64 */
+  features: Float64Array;
+  time: TimeGrid;
+  lanes: LaneCuts;
+  recursion: Pick<Recursion, "cells" | "toCells">;
+}
+
+export function clusterlessObservation(
+  encoding: MarkEncoding,
+  { spikes, electrodes, features, time, lanes, recursion }: ClusterlessParts,
+): Observation {
+  const { featureCount, waveformStd, tables } = encoding;
+  const { cells, toCells } = recursion;
+  const seconds = rowSeconds(time);
+  const tiles = new SpikeTiles(spikes, time, lanes);
+  const scale = 1 / (Math.SQRT2 * waveformStd);
+  const scaled = Float32Array.from(
+    features,
+    (value, i) => (value - encoding.featureMeans[i % featureCount]!) * scale,
+  );
+  const ground = Float32Array.from(
+    toCells((bin) => -seconds * encoding.ground[bin]!, rows.NO_GROUND),
+  );
+  const along = tables.places.map((centers) => toCells((bin) => centers[bin]!, 0));
+  const logTime = toCells((bin) => tables.logTime[bin]!, marks.NO_TIME);
+  const places = new Float32Array(12 * cells);
+  for (let cell = 0; cell < cells; cell++) {
+    [along[0]!, along[1], logTime].forEach((values, i) => {
+      if (values) places.set(values.subarray(4 * cell, 4 * cell + 4), 12 * cell + 4 * i);
+    });
+  }
+  const constants = {
+    floor: Math.log(RATE_FLOOR * seconds),
+    constant: Math.log(seconds) -
+      featureCount * Math.log(waveformStd * Math.sqrt(2 * Math.PI)),
+  };
+  const { blocks } = tables;
+  const intensitySteps = blocks.map((_, i): KernelStep => {
+    const block = { ...constants, isFirst: i === 0, isLast: i === blocks.length - 1 };
+    return {
+      kernel: marks.markIntensity,
+      constants: marks.markIntensityConstants(featureCount, cells),
+      buffers: { electrode_starts: `electrode_starts_${i}`, encoding: `encoding_${i}` },
+      order: "any",
+      params: (tile, from, to) =>
+        marks.markIntensityParams(
+          tiles.spikesBefore(tile, from),
+          tiles.spikesBefore(tile, to),
+          block,
+        ),
+      workgroups: (some) => marks.markIntensityWorkgroups(tiles.mostIn(some), cells),
+    };
+  });
+  const { rowStarts, units, missing } = spikes;
+  const inputs = [
+    ...[rowStarts, units, electrodes, features, encoding.ground],
+    ...blocks.flatMap(({ electrodeStarts, encoding }) => [electrodeStarts, encoding]),
+    tables.logTime,
+    Float64Array.of(waveformStd),
+    ...(missing ? [missing] : []),
+  ];
+  return {
+    inputs,
+    feeds: [],
+    hostBytes: [...inputs, scaled, ground, places].reduce(
+      (sum, table) => sum + table.byteLength,
+      0,
+    ),
+    shared: () => [
+      ...blocks.flatMap(({ electrodeStarts, encoding }, i) => [
+        tableBuffer(`electrode_starts_${i}`, electrodeStarts),
+        tableBuffer(`encoding_${i}`, encoding),
+      ]),
+      tableBuffer("places", places),
+      tableBuffer("ground", ground),
+    ],
+    rowMaximumBytes: 4,
+    uploads(tileRows) {
+      const most = tiles.most(tileRows);
+      return [
+        { name: "spike_starts", bytes: 4 * (lanes.count * tileRows + 1), role: "upload" },
+        { name: "electrodes", bytes: 4 * most, role: "upload" },
+        { name: "features", bytes: 4 * featureCount * most, role: "upload" },
+        { name: "intensity", bytes: 16 * cells * most, role: "scratch" },
+      ];
+    },
+    steps: () => [...intensitySteps, {
+      kernel: rows.markedRows,
+      constants: rows.markedRowsConstants(cells),
+      order: "any",
+      params: (_tile, from, to) => rows.markedRowsParams(from, to),
+      workgroups: rows.markedRowsWorkgroups,
+    }],
+    async read(tile: Tile) {
+      const { starts, list } = tiles.read(tile);
+      const own = new Float32Array(featureCount * list.length);
+      list.forEach((spike, i) =>
+        own.set(scaled.subarray(featureCount * spike, featureCount * (spike + 1)), featureCount * i)
+      );
+      return {
+        spike_starts: starts,
+        electrodes: list.map((spike) => electrodes[spike]!),
+        features: own,
+      };
+    },
+    evidence(rowMaximum) {
+      const maxima = new Float32Array(rowMaximum!);
+      return (logSum, _row, at) => logSum + maxima[at]!;
+    },
+  };
+}
