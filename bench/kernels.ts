@@ -13,6 +13,7 @@ import { hmmWeighBench } from "./hmm_weigh_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { nbLikelihoodBench } from "./nb_likelihood_bench.ts";
+import { netProductBenches } from "./net_products_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
@@ -47,4 +48,5 @@ export const kernelBenches: readonly Bench[] = [
   vqSeedBench,
   secondMomentsBench,
   projectRowsBench,
+  ...netProductBenches,
 ];

@@ -17,6 +17,7 @@ import { kernelBenches } from "./kernels.ts";
 import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
+import { runNetStep } from "./net_step_bench.ts";
 import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
@@ -54,6 +55,7 @@ const benches: NamedBench[] = [
   { name: "conditioning", run: runConditioningBench },
   { name: "growth", run: runGrowthBench },
   { name: "windows", run: runWindowsBench },
+  { name: "net_step", run: runNetStep },
 ];
 /** They take long, or want something installed: run when they are named. */
 const named: NamedBench[] = [

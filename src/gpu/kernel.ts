@@ -136,6 +136,8 @@ export async function createKernel(
       });
     },
     encode(pass, group, workgroups, entry = 0) {
+      // some drivers warn of those
+      if (workgroups.includes(0)) return;
       pass.setPipeline(made);
       pass.setBindGroup(0, group, "params" in spec.bindings ? [entry * PARAMS_STRIDE] : []);
       pass.dispatchWorkgroups(workgroups[0]!, workgroups[1] ?? 1, workgroups[2] ?? 1);

@@ -84,7 +84,7 @@ export interface LoopKernel {
   buffers?: Record<string, string>;
   /** Contents of the uniform `params` for a row of the tile. */
   params(tile: Tile, row: number): Uint32Array<ArrayBuffer>;
-  workgroups(tile: Tile): readonly number[];
+  workgroups(tile: Tile, row: number): readonly number[];
 }
 
 /**

@@ -428,7 +428,7 @@ function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): P
         const pass = encoder.beginComputePass({ label: step.name });
         for (let entry = 0; entry < rows.length; entry++) {
           bound.forEach(({ kernel, group }, k) =>
-            kernel.encode(pass, group, step.loop[k]!.workgroups(tile), entry)
+            kernel.encode(pass, group, step.loop[k]!.workgroups(tile, rows[entry]!), entry)
           );
         }
         pass.end();

@@ -1,0 +1,64 @@
+/**
+ * What a turn of training or prediction is about: a batch of samples, within the tile that the device holds.
+ *
+ * @module
+ */
+
+import type { Tile } from "../stream/pass.ts";
+
+/** Rows and samples of a batch, which follow each other in the tile. */
+export interface Batch {
+  /** Of the tile's samples: the first, and how many. */
+  firstSample: number;
+  samples: number;
+  /** Of the tile's rows: the first, and how many. Left out where a net has no rows but samples alone. */
+  firstRow?: number;
+  rows?: number;
+  /**
+   * Rows of the batch's longest sample: windows of attention begin where they would if all samples were padded
+   * to it. Needed by rolling attention alone.
+   */
+  longest?: number;
+  /** Of the tile's losses ({@link Net.losses}): where those of this batch go. Default 0. */
+  slot?: number;
+  /**
+   * The update that this batch leads to, from 1: dropout is drawn by it, and Adam's moments are corrected by
+   * it. Without one nothing is dropped, as in prediction.
+   */
+  step?: number;
+  /** What the gradient is multiplied by: a part of 1 where several batches make one update. Default 1. */
+  scale?: number;
+  /**
+   * Whether the gradient is added to that of the batch before, and the sum of losses in {@link PROGRESS} goes
+   * on. Default false.
+   */
+  adds?: boolean;
+  /** Whether an optimizer takes its step after this batch. Default true. */
+  updates?: boolean;
+  /** What rates are multiplied by, as schedules want. Default 1. */
+  rateScale?: number;
+  /** Whether the losses summed up so far are those of all validation samples: see {@link KeepBest}. */
+  judges?: boolean;
+}
+
+/** The batch of a turn: `row` is the first of the turn's rows of the tile, as in `LoopKernel.params`. */
+export type BatchOf = (tile: Tile, row: number) => Batch;
+
+/** A batch of which nothing is left open. */
+export type WholeBatch = Required<Batch>;
+
+export function wholeBatch(batch: Batch): WholeBatch {
+  return {
+    firstRow: 0,
+    rows: 0,
+    longest: 0,
+    slot: 0,
+    step: 0,
+    scale: 1,
+    adds: false,
+    updates: true,
+    rateScale: 1,
+    judges: false,
+    ...batch,
+  };
+}

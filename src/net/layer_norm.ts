@@ -1,0 +1,89 @@
+/**
+ * Layer norms: of inputs, which are never stored normalised, and of values.
+ *
+ * @module
+ */
+
+import * as kernels from "../kernels/net_layer_norm.ts";
+import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
+import { countOf, groupsOf, lanesFor, placeOf } from "./layer.ts";
+import { rowBlocks, sumPartials } from "./linear.ts";
+import type { Parameter, Value } from "./value.ts";
+import { quadsOf } from "./value.ts";
+
+/** Mean and 1 / deviation of every row, into a buffer of `[nets, rows, 2]`; one net's where all share x. */
+export function rowStats(frame: Frame, x: Value, stats: string): LayerKernel {
+  const { axis } = x;
+  const lanes = lanesFor(quadsOf(x.width));
+  return {
+    kernel: kernels.netRowStats,
+    constants: { LANES: lanes },
+    buffers: { x: x.name, stats },
+    params: (batch) => {
+      const { at, net, row } = placeOf(frame, x, batch);
+      return Uint32Array.of(countOf(axis, batch), x.width, at, net, row, frame.capacity(axis));
+    },
+    workgroups: (batch) => [
+      groupsOf(countOf(axis, batch), 64 / lanes),
+      x.shared ? 1 : frame.nets,
+    ],
+  };
+}
+
+export function statsBytes(frame: Frame, x: Value): number {
+  return 8 * (x.shared ? 1 : frame.nets) * frame.capacity(x.axis);
+}
+
+/** @param gamma Which beta follows. */
+export function layerNormLayer(frame: Frame, output: Value, x: Value, gamma: Parameter): Layer {
+  const { names, nets } = frame;
+  const { axis, width } = x;
+  const capacity = frame.capacity(axis);
+  const quads = quadsOf(width);
+  const lanes = lanesFor(quads);
+  const stats = frame.scratch(`${output.name} stats`, statsBytes(frame, x));
+  const cut = rowBlocks(capacity, quads);
+  const partials = frame.scratch(`${output.name} partials`, 16 * cut.blocks * nets * 2 * quads);
+  return {
+    output,
+    forward: () => [rowStats(frame, x, stats), {
+      kernel: kernels.netLayerNorm,
+      buffers: { x: x.name, stats, parameters: names.parameters, y: output.name },
+      params: (batch) =>
+        Uint32Array.of(
+          ...[countOf(axis, batch), quads, capacity, frame.parameterQuads(), gamma.offset / 4],
+        ),
+      workgroups: (batch) => [groupsOf(countOf(axis, batch) * quads), nets],
+    }],
+    backward(gradients: Gradients) {
+      const slope = gradients.of(output);
+      const { buffer, adds } = gradients.into(x);
+      return [
+        {
+          kernel: kernels.netLayerNormWeights,
+          buffers: { x: x.name, y_gradient: slope, stats, partials },
+          params: (batch) => Uint32Array.of(countOf(axis, batch), quads, capacity, cut.rows),
+          workgroups: () => [Math.ceil(quads / 64), nets, cut.blocks],
+        },
+        sumPartials(frame, partials, cut.blocks, gamma, 2 * quads),
+        {
+          kernel: kernels.netLayerNormInputs,
+          constants: { LANES: lanes },
+          buffers: {
+            x: x.name,
+            y_gradient: slope,
+            stats,
+            parameters: names.parameters,
+            x_gradient: buffer,
+          },
+          params: (batch) =>
+            Uint32Array.of(
+              ...[countOf(axis, batch), width, capacity, frame.parameterQuads()],
+              ...[gamma.offset / 4, adds],
+            ),
+          workgroups: (batch) => [groupsOf(countOf(axis, batch), 64 / lanes), nets],
+        },
+      ];
+    },
+  };
+}

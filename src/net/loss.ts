@@ -1,0 +1,88 @@
+/**
+ * The loss of a net, and what is added to it for the sake of parameters.
+ *
+ * @module
+ */
+
+import { netCrossEntropy, netRegularise } from "../kernels/net_training.ts";
+import type { Frame, LayerKernel } from "./layer.ts";
+import { bits, countOf, firstOf } from "./layer.ts";
+import type { Parameter, Value } from "./value.ts";
+import { parameterSize, quadsOf } from "./value.ts";
+
+/** Uploaded with every tile. */
+export const LABELS = "labels";
+export const WEIGHTS = "weights";
+
+/** f32 of a net in the losses of a batch: weighted sum, sum of weights, what regularising adds. */
+export const LOSS_PARTS = 3;
+
+/** Words of a net in `progress`. */
+export const PROGRESS_WORDS = 8;
+
+export function crossEntropy(
+  frame: Frame,
+  logits: Value,
+  gradient: string,
+  shared: { labels: boolean; weights: boolean },
+): LayerKernel {
+  const { nets, names } = frame;
+  const { axis } = logits;
+  const place = (isShared: boolean, first: number) =>
+    isShared ? [first, 1, 0] : [first * nets, nets, 1];
+  return {
+    kernel: netCrossEntropy,
+    constants: { LANES: 64 },
+    buffers: {
+      logits: logits.name,
+      labels: LABELS,
+      weights: WEIGHTS,
+      gradient,
+      losses: names.losses,
+      progress: names.progress,
+    },
+    params: (batch) => {
+      const first = firstOf(axis, batch);
+      return Uint32Array.of(
+        ...[countOf(axis, batch), frame.capacity(axis)],
+        ...[...place(shared.labels, first), ...place(shared.weights, first)],
+        ...[batch.slot, Number(batch.adds), bits(batch.scale)],
+      );
+    },
+    workgroups: () => [nets],
+  };
+}
+
+export interface RegulariseOptions {
+  /** Times the sum of magnitudes. */
+  l1?: number;
+  /** Times |W W^T - I|^2, the sum of squares. */
+  orthogonal?: number;
+}
+
+/** Adds to a gradient that is complete otherwise. */
+export function regularise(
+  frame: Frame,
+  weight: Parameter,
+  { l1 = 0, orthogonal = 0 }: RegulariseOptions,
+): LayerKernel {
+  const { nets, names } = frame;
+  const [outputs, inputs] = parameterSize(weight);
+  const products = frame.scratch(`${weight.name} products`, 4 * nets * outputs * outputs);
+  return {
+    kernel: netRegularise,
+    constants: { LANES: 64 },
+    buffers: {
+      parameters: names.parameters,
+      products,
+      gradient: names.gradient,
+      losses: names.losses,
+    },
+    params: (batch) =>
+      Uint32Array.of(
+        ...[quadsOf(inputs), outputs, frame.parameterQuads(), weight.offset / 4, batch.slot],
+        ...[bits(l1), bits(orthogonal), bits(batch.scale)],
+      ),
+    workgroups: () => [nets],
+  };
+}

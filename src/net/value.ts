@@ -1,0 +1,55 @@
+/**
+ * Values and parameters of a net, as data: what they are called and where they lie.
+ *
+ * @module
+ */
+
+/** Whether there is one for every row (token) or for every sample. */
+export type Axis = "rows" | "samples";
+
+/** What a layer gives, for every net: `[nets, rows | samples, width]` f32. */
+export interface Value {
+  /** Of its buffer. */
+  readonly name: string;
+  readonly axis: Axis;
+  readonly width: number;
+  /** Whether it is uploaded and has no gradient. */
+  readonly isInput: boolean;
+  /** Of an input: whether all nets have the same. */
+  readonly shared: boolean;
+  /** Of a normalised input, which is never stored: the input and the name of the layer norm. */
+  readonly normed?: { readonly input: Value; readonly name: string };
+}
+
+/** Elements from one row of values or parameters to the next: rows are padded with 0 to quads. */
+export function rowStride(width: number): number {
+  return 4 * quadsOf(width);
+}
+
+/** Quads of f32 that a row takes. */
+export function quadsOf(width: number): number {
+  return Math.ceil(width / 4);
+}
+
+/** A matrix or vector that is trained. */
+export interface Parameter {
+  readonly name: string;
+  /** As torch has it: `[out, in]`, or `[width]`. */
+  readonly shape: readonly number[];
+  /** Element of a net's parameters at which it begins; its rows are {@link rowStride} apart. */
+  readonly offset: number;
+  /** Of the optimizer's settings, from 0. */
+  readonly group: number;
+}
+
+/** Rows and columns of a parameter; a vector has one row. */
+export function parameterSize({ shape }: Pick<Parameter, "shape">): [number, number] {
+  const columns = shape.at(-1)!;
+  return [shape.slice(0, -1).reduce((product, size) => product * size, 1), columns];
+}
+
+/** Elements of a parameter in the padded layout. */
+export function parameterElements(parameter: Pick<Parameter, "shape">): number {
+  const [rows, columns] = parameterSize(parameter);
+  return rows * rowStride(columns);
+}
