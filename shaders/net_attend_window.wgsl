@@ -2,7 +2,8 @@
 // over its detected rows. The first of equal ones; empty where no row is detected.
 //
 // params           see Params; a window begins at rows 0 to longest - window of every sample, and ends
-//                  after `window` rows or with the sample; or there is one, the sample
+//                  after `window` rows or with the sample; or there is one, the sample. Where longest is 0 it is
+//                  the sample's own length
 // starts           [tile samples + 1] u32, the row of the tile at which each sample begins
 // detected         [tile rows] u32
 // scores, values   [nets, y_rows, stride] f32, a column a head
@@ -51,10 +52,11 @@ fn net_attend_window(
   let start = starts[params.first_sample + group.x] - params.first_row;
   let end = starts[params.first_sample + group.x + 1u] - params.first_row;
   let own = group.z * params.y_rows * params.stride + group.y;
-  let whole = params.longest <= params.window;
   let length = end - start;
+  let longest = select(params.longest, length, params.longest == 0u);
+  let whole = longest <= params.window;
   let reach = select(params.window, max(length, 1u), whole);
-  let count = select(min(length, params.longest - params.window + 1u), min(length, 1u), whole);
+  let count = select(min(length, longest - params.window + 1u), min(length, 1u), whole);
 
   var result = 0.0;
   var place = NONE;

@@ -63,6 +63,44 @@ export type {
 export { PCA } from "./decompose/pca.ts";
 export type { IncrementalFitOptions, IncrementalPcaOptions } from "./decompose/incremental_pca.ts";
 export { IncrementalPCA } from "./decompose/incremental_pca.ts";
+export type {
+  FittedProbe,
+  LabelColumns,
+  LogisticOptions,
+  MassMeanOptions,
+  ProbeFit,
+  ProbeFitOptions,
+  ProbePrediction,
+  ProbePredictOptions,
+  StoredProbe,
+  StoredProbePrediction,
+} from "./probes/probes.ts";
+export { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
+export type { RaggedArray } from "./feed/ragged.ts";
+export type { SampleArray } from "./feed/samples.ts";
+export type {
+  StoredTrainedProbe,
+  TrainedFit,
+  TrainedFitOptions,
+  TrainedOne,
+  TrainedPredictOptions,
+  TrainedProbe,
+} from "./probes/trained_probe.ts";
+export type { AttentionOptions } from "./probes/attention.ts";
+export { AttentionProbe } from "./probes/attention.ts";
+export type { GatedBipolarOptions } from "./probes/gated_bipolar.ts";
+export { GatedBipolarProbe } from "./probes/gated_bipolar.ts";
+export type { MlpOptions } from "./probes/mlp.ts";
+export { MlpProbe } from "./probes/mlp.ts";
+export type { MultiMaxOptions } from "./probes/multimax.ts";
+export { MultiMaxProbe } from "./probes/multimax.ts";
+export type { PositionalAttentionOptions } from "./probes/positional_attention.ts";
+export { PositionalAttentionProbe } from "./probes/positional_attention.ts";
+export type { RollingAttentionOptions } from "./probes/rolling_attention.ts";
+export { RollingAttentionProbe } from "./probes/rolling_attention.ts";
+export type { SoftAttentionOptions } from "./probes/soft_attention.ts";
+export { SoftAttentionProbe } from "./probes/soft_attention.ts";
+export * as metrics from "./probes/metrics.ts";
 export type { OpenedArrays, OpenedResult, OpenOptions } from "./open.ts";
 export { open } from "./open.ts";
 export * as condition from "./condition/condition.ts";

@@ -12,6 +12,10 @@ import { openPca } from "./decompose/pca.ts";
 import { ChunkError } from "./errors.ts";
 import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
 import { openResult, openResultOptions } from "./hmm/decode_result.ts";
+import type { StoredProbe } from "./probes/probes.ts";
+import { openTrained } from "./probes/trained.ts";
+import type { StoredTrainedProbe } from "./probes/trained_probe.ts";
+import { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
 import { openStore } from "./store/open_store.ts";
 import { openStored, storedAttributes } from "./stream/places.ts";
 import { knownArrays } from "./zarr/group_writer.ts";
@@ -21,6 +25,7 @@ export type OpenedResult =
   | ({ kind: "decode" } & DecodeResult)
   | ({ kind: "kmeans" } & StoredKMeans)
   | ({ kind: "pca" } & StoredPca)
+  | ({ kind: "probe" } & (StoredProbe | StoredTrainedProbe))
   | OpenedArrays;
 
 /** A result that is arrays alone: predictions, scores, distances, models of a conditioning. */
@@ -48,11 +53,20 @@ const OPENERS: Record<string, Opener> = {
   }),
   "sluice.kmeans": async (place) => ({ kind: "kmeans", ...await openKMeans(place) }),
   "sluice.pca": async (place) => ({ kind: "pca", ...await openPca(place) }),
+  "sluice.probe.logistic": async (place) => ({
+    kind: "probe",
+    ...await LogisticProbe.open(place),
+  }),
+  "sluice.probe.mass_mean": async (place) => ({
+    kind: "probe",
+    ...await MassMeanProbe.open(place),
+  }),
+  "sluice.probe.trained": async (place) => ({ kind: "probe", ...await openTrained(place) }),
 };
 
 /**
  * Opens a stored result: a decode to be read, a k-means whose `model` predicts, a PCA whose `model`
- * transforms. Close it when it is not needed any more.
+ * transforms, probes whose `model` predicts. Close it when it is not needed any more.
  *
  * @example
  * ```ts

@@ -16,7 +16,7 @@ import { isSound, Moments, MOST_VALUE, powerOfTwo } from "./moments.ts";
 /** Rows are looked at in pieces of about so many bytes of f64. */
 const LOOK_BYTES = 2 ** 20;
 // squares of it, summed over any number of features, stay far below the largest f32
-const MOST = 1e15;
+export const MOST = 1e15;
 /**
  * Exact coordinates reach 2^32: squared distances then stay below 2^127 for any number of features, and
  * differences 2^95 times smaller than the largest have squares that are normal numbers.
@@ -305,7 +305,7 @@ export async function digestRows(
  * Reads all rows, whole chunks where a part costs as much, and hands them on as numbers, too, in blocks
  * that are the same however they are stored: what is summed by block is the same then.
  */
-async function readBlocks(
+export async function readBlocks(
   array: ChunkedArray,
   onRead: (read: NumericArray, start: number) => Promise<void> | undefined,
   onBlock: ((start: number, values: ArrayLike<number>) => void) | undefined,

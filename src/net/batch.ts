@@ -16,7 +16,7 @@ export interface Batch {
   rows?: number;
   /**
    * Rows of the batch's longest sample: windows of attention begin where they would if all samples were padded
-   * to it. Needed by rolling attention alone.
+   * to it. Default 0: they lie inside of their own sample, whatever is beside it.
    */
   longest?: number;
   /** Of the tile's losses ({@link Net.losses}): where those of this batch go. Default 0. */

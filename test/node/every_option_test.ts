@@ -32,6 +32,7 @@ type Call = (options: Anything) => unknown;
 
 const gpu = useGpu();
 const rows = fromTypedArray(Float32Array.from({ length: 60 }, (_, i) => i * i % 17), [20, 3]);
+const classes = Uint8Array.from({ length: 20 }, (_, i) => i % 3 === 0 ? 1 : 0);
 const recording = smallRecording({ seconds: 2 });
 const model = () =>
   sluice.KMeans.from(Float32Array.from({ length: 6 }, (_, i) => i), { k: 2, inits: 1 });
@@ -69,6 +70,40 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "IncrementalPCA.partialFit()": {
     call: (options) =>
       new sluice.IncrementalPCA({ components: 2 }).partialFit(gpu(), rows, options),
+  },
+  "new LogisticProbe()": { call: (options) => new sluice.LogisticProbe(options) },
+  "LogisticProbe.fit()": {
+    call: (options) => new sluice.LogisticProbe().fit(gpu(), rows, classes, options),
+  },
+  "LogisticProbe.predict()": {
+    call: async (options) => {
+      const probe = new sluice.LogisticProbe();
+      await probe.fit(gpu(), rows, classes).run();
+      probe.predict(gpu(), rows, options);
+    },
+  },
+  "new MassMeanProbe()": { call: (options) => new sluice.MassMeanProbe(options) },
+  "new MlpProbe()": { call: (options) => new sluice.MlpProbe(options) },
+  "new AttentionProbe()": { call: (options) => new sluice.AttentionProbe(options) },
+  "new MultiMaxProbe()": { call: (options) => new sluice.MultiMaxProbe(options) },
+  "new GatedBipolarProbe()": { call: (options) => new sluice.GatedBipolarProbe(options) },
+  "new SoftAttentionProbe()": { call: (options) => new sluice.SoftAttentionProbe(options) },
+  "new RollingAttentionProbe()": { call: (options) => new sluice.RollingAttentionProbe(options) },
+  "new PositionalAttentionProbe()": {
+    call: (options) => new sluice.PositionalAttentionProbe(options),
+  },
+  "MlpProbe.fit()": {
+    call: (options) => new sluice.MlpProbe().fit(gpu(), rows, classes, options),
+  },
+  "MlpProbe.predict()": {
+    call: async (options) => {
+      const probe = new sluice.MlpProbe({ hidden: 2, epochs: 1 });
+      await probe.fit(gpu(), rows, classes).run();
+      probe.predict(gpu(), rows, options);
+    },
+  },
+  "metrics.bootstrap()": {
+    call: (options) => sluice.metrics.bootstrap([0, 1], [1, 2], sluice.metrics.auroc, options),
   },
   "contexts()": {
     good: { width: 2, mode: "mean" },
@@ -248,7 +283,8 @@ describe("options", () => {
     const called = Object.keys(CALLS).join(" ");
     const unknown = functions.map(([name]) => name).filter((name) =>
       // pictures check what they are given by themselves
-      !name.startsWith("view.") && !WITHOUT_OPTIONS.includes(name) &&
+      !name.startsWith("view.") && !name.startsWith("metrics.") &&
+      !WITHOUT_OPTIONS.includes(name) &&
       !MADE_BY_OTHERS.includes(name) &&
       // its argument is the configuration
       name !== "condition.checkConfig" && !called.includes(`${name}()`)

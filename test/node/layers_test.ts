@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   feed: ["array", "zarr"],
   kernels: ["gpu"],
   stream: ["gpu", "store", "zarr", "array"],
-  net: ["stream", "kernels", "gpu"],
+  net: ["stream", "feed", "kernels", "gpu"],
   io: ["files", "array", "zarr", "store"],
   // an analysis made of models
   condition: [

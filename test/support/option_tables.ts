@@ -41,7 +41,22 @@ import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
 import { contFragOptions, continuousOptions, stateModelOptions } from "../../src/hmm/states.ts";
 import { exportOptions } from "../../src/io/netcdf_export.ts";
+import { bootstrapOptions } from "../../src/math/classification.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
+import {
+  logisticOptions,
+  massMeanOptions,
+  probeFitOptions,
+  probePredictOptions,
+} from "../../src/probes/logistic_options.ts";
+import { mlpOptions } from "../../src/probes/mlp.ts";
+import { attentionOptions } from "../../src/probes/attention.ts";
+import { multimaxOptions } from "../../src/probes/multimax.ts";
+import { gatedBipolarOptions } from "../../src/probes/gated_bipolar.ts";
+import { softAttentionOptions } from "../../src/probes/soft_attention.ts";
+import { rollingAttentionOptions } from "../../src/probes/rolling_attention.ts";
+import { positionalAttentionOptions } from "../../src/probes/positional_attention.ts";
+import { trainedFitOptions, trainedPredictOptions } from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { windowOptions } from "../../src/windows/windows.ts";
@@ -63,6 +78,20 @@ export const DECLARATIONS = {
   "new IncrementalPCA()": incrementalOptions,
   "IncrementalPCA.fit()": incrementalFitOptions,
   "IncrementalPCA.partialFit()": stepOptions,
+  "new LogisticProbe()": logisticOptions,
+  "LogisticProbe.fit()": probeFitOptions,
+  "LogisticProbe.predict()": probePredictOptions,
+  "new MassMeanProbe()": massMeanOptions,
+  "new MlpProbe()": mlpOptions,
+  "new AttentionProbe()": attentionOptions,
+  "new MultiMaxProbe()": multimaxOptions,
+  "new GatedBipolarProbe()": gatedBipolarOptions,
+  "new SoftAttentionProbe()": softAttentionOptions,
+  "new RollingAttentionProbe()": rollingAttentionOptions,
+  "new PositionalAttentionProbe()": positionalAttentionOptions,
+  "MlpProbe.fit()": trainedFitOptions,
+  "MlpProbe.predict()": trainedPredictOptions,
+  "metrics.bootstrap()": bootstrapOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,
   "expand()": expandOptions,

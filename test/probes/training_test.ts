@@ -1,0 +1,394 @@
+import { describe, expect, it } from "vitest";
+import { fromTypedArray } from "../../src/array/array.ts";
+import { open } from "../../src/open.ts";
+import type { RaggedArray } from "../../src/feed/ragged.ts";
+import { openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
+import { batchesByLength } from "../../src/net/batches.ts";
+import { AttentionProbe } from "../../src/probes/attention.ts";
+import { GatedBipolarProbe } from "../../src/probes/gated_bipolar.ts";
+import { MlpProbe } from "../../src/probes/mlp.ts";
+import { multimax, multimaxOptions, MultiMaxProbe } from "../../src/probes/multimax.ts";
+import { PositionalAttentionProbe } from "../../src/probes/positional_attention.ts";
+import { RollingAttentionProbe } from "../../src/probes/rolling_attention.ts";
+import { SoftAttentionProbe } from "../../src/probes/soft_attention.ts";
+import type { TrainedFit, TrainedProbe } from "../../src/probes/trained_probe.ts";
+import { readLearned, samplesOf } from "../../src/probes/trained_probe.ts";
+import { trainProbes } from "../../src/probes/training.ts";
+import { AdamW, Tape } from "../reference/probe_layers.ts";
+import { batchOf, createProbe, flat, lossOf } from "../reference/probes.ts";
+import { useGpu } from "../support/gpu.ts";
+import { paceStates } from "../support/kept_states.ts";
+import { seeded } from "../support/random.ts";
+import { cases } from "../support/tier.ts";
+
+const gpu = useGpu();
+const FEATURES = 6;
+
+/** Texts whose tokens are 2 along the first feature, or -2 where the label is 0, and noise. */
+function texts(count: number, seed = 5): { data: RaggedArray; y: Uint8Array } {
+  const random = seeded(seed);
+  const y = Uint8Array.from({ length: count }, (_, i) => i % 2);
+  const lengths = Array.from({ length: count }, () => 1 + Math.floor(9 * random()));
+  const offsets = new Float64Array(count + 1);
+  lengths.forEach((length, i) => offsets[i + 1] = offsets[i]! + length);
+  const values = new Float32Array(offsets[count]! * FEATURES);
+  const detected = new Uint8Array(offsets[count]!);
+  for (let sample = 0; sample < count; sample++) {
+    for (let row = offsets[sample]!; row < offsets[sample + 1]!; row++) {
+      for (let d = 0; d < FEATURES; d++) values[row * FEATURES + d] = 0.2 * (random() - 0.5);
+      values[row * FEATURES]! += y[sample] ? 2 : -2;
+      detected[row] = row === offsets[sample] || random() < 0.8 ? 1 : 0;
+    }
+  }
+  return {
+    data: { rows: fromTypedArray(values, [offsets[count]!, FEATURES]), offsets, detected },
+    y,
+  };
+}
+
+/** Features of the same kind. */
+function rows(count: number, seed = 6) {
+  const random = seeded(seed);
+  const y = Uint8Array.from({ length: count }, (_, i) => i % 2);
+  const values = Float32Array.from(
+    { length: count * FEATURES },
+    (_, i) => 0.2 * (random() - 0.5) + (i % FEATURES ? 0 : y[i / FEATURES]! ? 2 : -2),
+  );
+  return { data: fromTypedArray(values, [count, FEATURES]), y };
+}
+
+/** Share of pairs of either class that logits rank right. */
+function auroc(logits: ArrayLike<number>, y: ArrayLike<number>): number {
+  let [right, pairs] = [0, 0];
+  for (let i = 0; i < y.length; i++) {
+    for (let j = 0; j < y.length; j++) {
+      if (!(y[i] === 1 && y[j] === 0)) continue;
+      pairs++;
+      right += logits[i]! > logits[j]! ? 1 : logits[i] === logits[j] ? 0.5 : 0;
+    }
+  }
+  return right / pairs;
+}
+
+describe("probes that learn", () => {
+  const own = { learningRate: 0.02, hidden: 8, epochs: 12 };
+  const probes: Record<string, () => TrainedProbe> = {
+    Attention: () => new AttentionProbe(own),
+    MultiMax: () => new MultiMaxProbe({ ...own, heads: 3 }),
+    GatedBipolar: () => new GatedBipolarProbe({ ...own, gates: 4 }),
+    SoftAttention: () => new SoftAttentionProbe({ ...own, heads: 3 }),
+    RollingAttention: () => new RollingAttentionProbe({ ...own, heads: 3, window: 3 }),
+    PositionalAttention: () =>
+      new PositionalAttentionProbe({ learningRate: 0.02, epochs: 12, heads: 3 }),
+  };
+  for (const [name, create] of Object.entries(probes)) {
+    it(`${name} tells texts apart that it has not seen`, async () => {
+      const { data, y } = texts(60);
+      const probe = create();
+      const { probes: [fit] } = await probe.fit(gpu(), data, y).run();
+      expect(fit!.bestEpoch).toBeLessThanOrEqual(fit!.epochs);
+      expect(fit!.trainingLoss.length).toBe(fit!.epochs);
+      const unseen = texts(40, 77);
+      const { logits, probabilities } = await probe.predict(gpu(), unseen.data).run();
+      expect(auroc(logits, unseen.y)).toBeGreaterThan(0.99);
+      expect(probabilities[0]).toBe(Math.fround(1 / (1 + Math.exp(-logits[0]!))));
+    });
+  }
+
+  it("Mlp tells rows and tokens apart", async () => {
+    const { data, y } = rows(100);
+    const probe = new MlpProbe({ hidden: 8, epochs: 12, learningRate: 0.02 });
+    await probe.fit(gpu(), data, y).run();
+    const unseen = rows(40, 78);
+    const { logits } = await probe.predict(gpu(), unseen.data).run();
+    expect(auroc(logits, unseen.y)).toBeGreaterThan(0.99);
+
+    const tokens = texts(40);
+    await probe.fit(gpu(), tokens.data, tokens.y).run();
+    const { logits: all } = await probe.predictTokens(gpu(), tokens.data).run();
+    const { offsets, detected } = tokens.data;
+    const scores = [...tokens.y.keys()].map((sample) =>
+      all.subarray(offsets[sample], offsets[sample + 1]).reduce((sum, logit) => sum + logit, 0)
+    );
+    expect(auroc(scores, tokens.y)).toBeGreaterThan(0.99);
+    all.forEach((logit, row) => expect(logit === 0).toBe(detected![row] === 0));
+    const labels = Uint8Array.from(
+      detected!,
+      (_, row) =>
+        tokens.y[offsets.findIndex((offset, i) => row >= offset && row < offsets[i + 1]!)]!,
+    );
+    const again = new MlpProbe({ hidden: 8, epochs: 12, learningRate: 0.02 });
+    await again.fit(gpu(), tokens.data, labels, { labelsOf: "tokens" }).run();
+    expect((await again.predictTokens(gpu(), tokens.data).run()).logits).toEqual(all);
+  });
+});
+
+describe("training", () => {
+  const settings = multimaxOptions.check({
+    ...{ hidden: 5, heads: 2, dropout: 0, batchSize: 8, epochs: 30, patience: 2, accumulate: 2 },
+    ...{ learningRate: 0.05, seed: 3 },
+  });
+
+  /** Learns labels that nothing tells, so that validation gets worse. */
+  function noisy(count = 40) {
+    const { data } = texts(count, 9);
+    const random = seeded(10);
+    return { data, y: Uint8Array.from({ length: count }, () => random() < 0.5 ? 1 : 0) };
+  }
+
+  async function trained(own: (typeof settings)[], labels: Uint8Array[], device: Gpu = gpu()) {
+    const samples = samplesOf(multimax, noisy().data, "fit a probe");
+    return await trainProbes(device, {
+      kind: multimax,
+      samples,
+      members: own.map((settings, k) => ({ settings, label: "label", labels: labels[k]! })),
+      seed: 3,
+      choices: {},
+      result: async (stored) => (await readLearned(stored)).probes,
+    }).run();
+  }
+
+  it("stops where the loss of what validates does not fall, and gives back the best, as its twin does", async () => {
+    const { data, y } = noisy();
+    const [own] = await trained([settings], [y]);
+    // what it began with, by a learning rate that moves nothing
+    const still = { ...settings, learningRate: 1e-30, weightDecay: 0, epochs: 1 };
+    const [begun] = await trained([still], [y]);
+    const sizes = { features: FEATURES, hidden: 5, heads: 2 };
+    const model = createProbe("multimax", sizes, begun!.parameters);
+    const lengthOf = (sample: number) => data.offsets[sample + 1]! - data.offsets[sample]!;
+    const batches = batchesByLength(40, {
+      ...{ seed: 3, batchSamples: 8, accumulate: 2, validationShare: 0.2, lengthOf },
+      ...{ rowsOf: lengthOf, pieceRows: Infinity },
+    }, "fit");
+    const take = (samples: Uint32Array) =>
+      batchOf(data.rows.values as Float32Array, {
+        ...{ features: FEATURES, offsets: data.offsets, detected: data.detected!, labels: y },
+        chosen: [...samples],
+      });
+    const optimizer = new AdamW();
+    const validation: number[] = [];
+    let best = flat(model.parameters, "values");
+    let bestEpoch = 0;
+    for (let epoch = 0; epoch < 30; epoch++) {
+      let loss = 0;
+      for (let row = 0; row < batches.rows; row++) {
+        const { samples, scale, ends, step } = batches.at(epoch, row);
+        const batch = take(samples);
+        if (step === undefined) {
+          const tape = new Tape();
+          loss += scale *
+            tape.crossEntropy(model.forward(tape, batch.x, batch.samples), batch.labels);
+          continue;
+        }
+        lossOf(model, batch, scale);
+        if (!ends) continue;
+        optimizer.step(model.parameters, settings.learningRate, settings.weightDecay);
+        for (const { gradient } of model.parameters) gradient.fill(0);
+      }
+      validation.push(loss);
+      if (validation.every((other, i) => i === epoch || other > loss)) {
+        best = flat(model.parameters, "values");
+        bestEpoch = epoch + 1;
+      } else if (epoch + 1 - bestEpoch >= settings.patience) break;
+    }
+    expect(validation.length).toBeLessThan(30);
+    expect([own!.epochs, own!.bestEpoch]).toEqual([validation.length, bestEpoch]);
+    own!.validationLoss.forEach((loss, i) =>
+      expect(Math.abs(loss - validation[i]!)).toBeLessThan(1e-4)
+    );
+    own!.parameters.forEach((value, i) => expect(Math.abs(value - best[i]!)).toBeLessThan(1e-3));
+  });
+
+  it("gives probes side by side the bits that each has alone, and stops each by itself", async () => {
+    const { y } = noisy();
+    const other = y.map((label) => 1 - label);
+    const dropping = { ...settings, dropout: 0.3, epochs: 12 };
+    const own = [
+      dropping,
+      { ...dropping, learningRate: 0.2, seed: 8 },
+      { ...dropping, weightDecay: 0.5, learningRate: 0.002, seed: 9 },
+    ];
+    const labels = [y, other, y];
+    const together = await trained(own, labels);
+    expect(new Set(together.map((one) => one!.epochs)).size).toBeGreaterThan(1);
+    for (const [k, one] of own.entries()) {
+      const [alone] = await trained([one], [labels[k]!]);
+      expect(together[k]).toEqual(alone);
+    }
+  });
+
+  it("goes on from any moment, in other tiles, with the same bits", async () => {
+    const { data, y } = noisy();
+    const create = () =>
+      new MultiMaxProbe({ ...settings, accumulate: 2, dropout: 0.2, epochs: 4, patience: 6 });
+    const { probes: wanted } = await create().fit(gpu(), data, y, { tileRows: 2 }).run();
+    const small = await openGpu({ budget: "8 MiB" });
+    const restore = paceStates();
+    const moments = seeded(4);
+    let resumptions = 0;
+    try {
+      for (let i = 0; i < cases(2, 10); i++) {
+        const out = `memory:killed-training-${i}`;
+        let left = 1 + Math.floor(20 * moments());
+        let fit: TrainedFit | undefined;
+        for (let attempt = 0; !fit; attempt++) {
+          const cancel = new AbortController();
+          const choices = { out, tileRows: 1 + (i + attempt) % 4 };
+          const device = attempt % 2 ? small : gpu();
+          try {
+            fit = await create().fit(device, data, y, choices).run({
+              signal: cancel.signal,
+              onProgress: () => {
+                if (left-- === 0) cancel.abort(new Error("killed"));
+              },
+            });
+            if (fit.resumed) resumptions++;
+            expect(fit.probes).toEqual(wanted);
+          } catch (error) {
+            expect((error as Error).message).toBe("killed");
+            left = attempt < 2 ? 4 : Infinity;
+          }
+        }
+      }
+    } finally {
+      restore();
+      small.close();
+    }
+    expect(resumptions).toBeGreaterThan(0);
+  });
+
+  it("does not depend on how much the device takes at once, but for rounding", async () => {
+    // batches of 4096 rows at most: a sample is longer than that
+    const random = seeded(14);
+    const lengths = [4000, 300, 200, 100, 4500, 3, 2, 90];
+    const offsets = Float64Array.from(
+      [0, ...lengths].map((_, i, all) =>
+        all.slice(0, i + 1).reduce((sum, length) => sum + length, 0)
+      ),
+    );
+    const values = Float32Array.from({ length: offsets[8]! * 2 }, () => random() - 0.5);
+    const data = { rows: fromTypedArray(values, [offsets[8]!, 2]), offsets };
+    const y = Uint8Array.of(0, 1, 0, 1, 0, 1, 0, 1);
+    const probe = new MultiMaxProbe({ hidden: 2, heads: 1, epochs: 1, dropout: 0 });
+    const { probes: [fit] } = await probe.fit(gpu(), data, y).run();
+    expect(fit!.trainingLoss[0]).toBeGreaterThan(0.5);
+    expect(fit!.trainingLoss[0]).toBeLessThan(0.9);
+    expect((await probe.predict(gpu(), data).run()).logits.length).toBe(8);
+  });
+});
+
+describe("several columns of labels", () => {
+  const { data, y } = texts(30);
+  const columns = { first: y, same: new Uint8Array(30), other: y.map((label) => 1 - label) };
+
+  it("are learned side by side, and one of a single class leaves the others alone", async () => {
+    const create = () => new AttentionProbe({ hidden: 4, epochs: 3 });
+    const out = "memory:several-columns";
+    const probe = create();
+    const { probes, reasons } = await probe.fit(gpu(), data, columns, { out }).run();
+    expect(reasons).toEqual([null, "all 30 labels are 0", null]);
+    const { probes: [first] } = await create().fit(gpu(), data, y).run();
+    expect(probes.map((one) => one?.label)).toEqual(["first", undefined, "other"]);
+    expect(probes[0]!.parameters).toEqual(first!.parameters);
+    const { logits } = await probe.predict(gpu(), data).run();
+    expect(logits.length).toBe(90);
+    logits.forEach((logit, i) => expect(Number.isNaN(logit)).toBe(i % 3 === 1));
+
+    const opened = await open(out);
+    if (opened.kind !== "probe") throw new Error(opened.kind);
+    expect([opened.probes, opened.reasons]).toEqual([probes, reasons]);
+    const model = opened.model as AttentionProbe;
+    expect(model.settings).toEqual(probe.settings);
+    expect((await model.predict(gpu(), data).run()).logits).toEqual(logits);
+    const stored = await model.predict(gpu(), data, { out: "memory:several-logits" }).run();
+    expect(stored.logits.shape).toEqual([30, 3]);
+    expect(await stored.logits.read(0, 30)).toEqual(logits);
+    await stored.close();
+  });
+});
+
+describe("predictions", () => {
+  it("are the same whatever samples are beside them, empty ones among them", async () => {
+    const { data, y } = texts(30);
+    for (
+      const create of [
+        () => new RollingAttentionProbe({ hidden: 4, heads: 2, window: 3, epochs: 1 }),
+        () => new PositionalAttentionProbe({ heads: 2, epochs: 1 }),
+        () => new AttentionProbe({ hidden: 4, epochs: 1 }),
+      ]
+    ) {
+      const probe = create();
+      await probe.fit(gpu(), data, y).run();
+      const { logits } = await probe.predict(gpu(), data).run();
+      const { rows, offsets, detected } = data;
+      const whole = rows.values as Float32Array;
+      for (const sample of [0, 7, 29]) {
+        const [start, end] = [offsets[sample]!, offsets[sample + 1]!];
+        const own = whole.subarray(start * FEATURES, end * FEATURES);
+        const alone = {
+          rows: fromTypedArray(own, [end - start, FEATURES]),
+          offsets: Float64Array.of(0, 0, end - start),
+          detected: detected!.subarray(start, end),
+        };
+        const [nothing, logit] = (await probe.predict(gpu(), alone).run()).logits;
+        expect(logit).toBe(logits[sample]);
+        expect(Number.isFinite(nothing)).toBe(true);
+      }
+      expect((await probe.predict(gpu(), data, { tileRows: 3 }).run()).logits).toEqual(logits);
+    }
+  });
+});
+
+describe("what cannot be learned", () => {
+  const { data, y } = texts(10);
+  const probe = () => new MultiMaxProbe({ hidden: 2, heads: 1, epochs: 2 });
+
+  it("is refused before anything is read", () => {
+    expect(() => probe().fit(gpu(), data, new Uint8Array(10))).toThrow(
+      "Cannot fit a probe: all 10 labels are 0, wanted two rows and both classes",
+    );
+    expect(() => probe().fit(gpu(), data, y.subarray(1))).toThrow(
+      'Cannot fit a probe: column "label" has 9 labels, there are 10 samples',
+    );
+    expect(() => probe().fit(gpu(), data, [...y].fill(3, 2, 3))).toThrow(
+      'Cannot fit a probe: label 2 of column "label" is 3, wanted 0 or 1',
+    );
+    expect(() => probe().fit(gpu(), { ...data, detected: data.detected!.map(() => 0) }, y)).toThrow(
+      "the mask detects none of the",
+    );
+    expect(() => probe().fit(gpu(), rows(10).data, y)).toThrow(
+      "Cannot fit a probe: a probe of sequences (multimax) gets rows of features, wanted samples of tokens",
+    );
+    expect(() => probe().predict(gpu(), data)).toThrow(
+      "Cannot use a probe: it is not fitted, run fit() first",
+    );
+    expect(() => new MlpProbe().predict(gpu(), data)).toThrow("predictTokens() takes tokens");
+    expect(() => probe().fit(gpu(), data, y, { labelsOf: "tokens" })).toThrow('wanted "samples"');
+  });
+
+  it("is refused by sample, token and feature", async () => {
+    const values = (data.rows.values as Float32Array).slice();
+    const row = data.offsets[4]!;
+    values[row * FEATURES + 2] = NaN;
+    const own = { ...data, rows: fromTypedArray(values, data.rows.shape) };
+    await expect(probe().fit(gpu(), own, y).run()).rejects.toThrow(
+      "Cannot fit a probe: sample 4, token 0, feature 2 is NaN, wanted finite numbers",
+    );
+    const fitted = probe();
+    await fitted.fit(gpu(), data, y).run();
+    await expect(fitted.predict(gpu(), own).run()).rejects.toThrow("sample 4, token 0, feature 2");
+    const wide = fromTypedArray(new Float32Array(8), [1, 8]);
+    expect(() => fitted.predict(gpu(), { rows: wide, offsets: Float64Array.of(0, 1) })).toThrow(
+      "Cannot predict: samples have 8 features, the probe was fitted on 6",
+    );
+  });
+
+  it("is said where losses grow beyond numbers", async () => {
+    const wild = new MlpProbe({ hidden: 4, epochs: 3, learningRate: 1e30 });
+    await expect(wild.fit(gpu(), rows(40).data, rows(40).y).run()).rejects.toThrow(
+      /Cannot fit a probe: the loss is (NaN|Infinity) in epoch \d, wanted finite numbers: a lower learningRate/,
+    );
+  });
+});
