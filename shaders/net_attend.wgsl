@@ -48,7 +48,10 @@ fn net_attend(
   for (var row = start; row < end; row++) {
     let at = (group.z * params.y_rows + row) * params.stride + heads;
     let weight = vec4f(weights[at.x], weights[at.y], weights[at.z], weights[at.w]);
-    sum += weight * values[values_at + row * params.values_row];
+    // rows that do not count are not read
+    if (any(weight > vec4f())) {
+      sum += weight * values[values_at + row * params.values_row];
+    }
   }
   y[(group.z * params.y_samples + group.y) * params.width4 + quad] = sum;
 }

@@ -20,7 +20,7 @@
 
 import type { LoopKernel, SharedBuffer } from "../stream/pass.ts";
 import { attendLayer, DETECTED, sampleMaxLayer, STARTS } from "./attend.ts";
-import type { BatchOf } from "./batch.ts";
+import type { Batch, BatchOf, WholeBatch } from "./batch.ts";
 import { wholeBatch } from "./batch.ts";
 import { addColumnsLayer, addLayer, gateLayer, storeKernel } from "./elements.ts";
 import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
@@ -30,7 +30,7 @@ import { linearLayer } from "./linear.ts";
 import type { RegulariseOptions } from "./loss.ts";
 import { crossEntropy, LABELS, LOSS_PARTS, PROGRESS_WORDS, regularise, WEIGHTS } from "./loss.ts";
 import type { Axis, Parameter, Value } from "./value.ts";
-import { parameterElements, parameterSize, rowStride } from "./value.ts";
+import { packParameters, parametersStride, rowStride, unpackParameters } from "./value.ts";
 
 export interface NetOptions {
   /** Nets side by side. */
@@ -413,45 +413,26 @@ export class Net {
   loop(kernels: readonly LayerKernel[], batchOf: BatchOf): LoopKernel[] {
     return kernels.map(({ kernel, constants = {}, buffers, params, workgroups }) => ({
       ...{ kernel, constants, buffers },
-      params: (tile, row) => params(this.#check(wholeBatch(batchOf(tile, row)))),
+      params: (tile, row) => params(this.#check(batchOf(tile, row))),
       workgroups: (tile, row) => workgroups(wholeBatch(batchOf(tile, row))),
     }));
   }
 
   /** One net's parameters, padded, from values as torch has them, one parameter after the other. */
   pack(values: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    const padded = new Float32Array(this.#stride);
-    const count = this.#eachElement((from, to) => padded[to] = values[from]!);
-    if (count !== values.length) {
-      throw new RangeError(`Cannot pack ${values.length} parameters: the net has ${count}`);
-    }
-    return padded;
+    return packParameters(this.parameters, values);
   }
 
   /** The reverse. */
   unpack(padded: ArrayLike<number>): Float32Array<ArrayBuffer> {
-    if (padded.length !== this.#stride) {
-      throw new RangeError(`Cannot unpack ${padded.length} elements: a net has ${this.#stride}`);
-    }
-    const values = new Float32Array(this.#eachElement(() => {}));
-    this.#eachElement((to, from) => values[to] = padded[from]!);
-    return values;
+    return unpackParameters(this.parameters, padded);
   }
 
-  /** Calls back with the place of every parameter's element, without padding and with it. */
-  #eachElement(take: (plain: number, padded: number) => void): number {
-    let plain = 0;
-    for (const parameter of this.parameters) {
-      const [rows, columns] = parameterSize(parameter);
-      for (let row = 0; row < rows; row++) {
-        const at = parameter.offset + row * rowStride(columns);
-        for (let column = 0; column < columns; column++) take(plain++, at + column);
-      }
+  #check(given: Batch): WholeBatch {
+    if (this.#capacity.rows > 0 && (given.firstRow === undefined || given.rows === undefined)) {
+      throw new TypeError("Cannot run a batch: it does not say which rows of the tile are its own");
     }
-    return plain;
-  }
-
-  #check(batch: ReturnType<typeof wholeBatch>) {
+    const batch = wholeBatch(given);
     for (const axis of ["rows", "samples"] as const) {
       if (batch[axis] > this.#capacity[axis]) {
         throw new RangeError(
@@ -488,7 +469,7 @@ export class Net {
     this.#claim(`parameter ${name}`, "a parameter");
     const parameter = { name, shape, offset: this.#stride, group };
     this.parameters.push(parameter);
-    this.#stride += parameterElements(parameter);
+    this.#stride = parametersStride(this.parameters);
     return parameter;
   }
 

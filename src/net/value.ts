@@ -53,3 +53,52 @@ export function parameterElements(parameter: Pick<Parameter, "shape">): number {
   const [rows, columns] = parameterSize(parameter);
   return rows * rowStride(columns);
 }
+
+/** Elements of parameters from the first to the end of the last. */
+export function parametersStride(parameters: readonly Parameter[]): number {
+  const last = parameters.at(-1);
+  return last ? last.offset + parameterElements(last) : 0;
+}
+
+/** One net's parameters, padded, from values as torch has them, one parameter after the other. */
+export function packParameters(
+  parameters: readonly Parameter[],
+  values: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const padded = new Float32Array(parametersStride(parameters));
+  const count = eachElement(parameters, (from, to) => padded[to] = values[from]!);
+  if (count !== values.length) {
+    throw new RangeError(`Cannot pack ${values.length} parameters: the net has ${count}`);
+  }
+  return padded;
+}
+
+/** The reverse. */
+export function unpackParameters(
+  parameters: readonly Parameter[],
+  padded: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const stride = parametersStride(parameters);
+  if (padded.length !== stride) {
+    throw new RangeError(`Cannot unpack ${padded.length} elements: a net has ${stride}`);
+  }
+  const values = new Float32Array(eachElement(parameters, () => {}));
+  eachElement(parameters, (to, from) => values[to] = padded[from]!);
+  return values;
+}
+
+/** Calls back with the place of every parameter's element, without padding and with it; gives how many there are. */
+function eachElement(
+  parameters: readonly Parameter[],
+  take: (plain: number, padded: number) => void,
+): number {
+  let plain = 0;
+  for (const parameter of parameters) {
+    const [rows, columns] = parameterSize(parameter);
+    for (let row = 0; row < rows; row++) {
+      const at = parameter.offset + row * rowStride(columns);
+      for (let column = 0; column < columns; column++) take(plain++, at + column);
+    }
+  }
+  return plain;
+}

@@ -254,6 +254,16 @@ describe("a net that cannot be made", () => {
       "Cannot take the loss: logits have 2 columns, wanted 1",
     ],
     [
+      "gets a batch without rows",
+      () => {
+        const { net, x } = make();
+        net.linear(x, { name: "a", to: 2 });
+        const [first] = net.forward(() => ({ firstSample: 0, samples: 4 }));
+        first!.params({ start: 0, end: 1, firstLane: 0, lanes: 1 }, 0);
+      },
+      "Cannot run a batch: it does not say which rows of the tile are its own",
+    ],
+    [
       "gets a batch that is too large",
       () => {
         const { net, x } = make();
