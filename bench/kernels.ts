@@ -10,6 +10,7 @@ import { hmmRatioBench } from "./hmm_ratio_bench.ts";
 import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
 import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
 import { hmmWeighBench } from "./hmm_weigh_bench.ts";
+import { logisticResidualBench } from "./logistic_residual_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { nbLikelihoodBench } from "./nb_likelihood_bench.ts";
@@ -24,6 +25,7 @@ import { vqAssignBench } from "./vq_assign_bench.ts";
 import { vqPickBench } from "./vq_pick_bench.ts";
 import { vqSeedBench } from "./vq_seed_bench.ts";
 import { vqSumsBench } from "./vq_sums_bench.ts";
+import { weightedSumsBench } from "./weighted_sums_bench.ts";
 
 export const kernelBenches: readonly Bench[] = [
   hmmFilterBench,
@@ -49,4 +51,6 @@ export const kernelBenches: readonly Bench[] = [
   secondMomentsBench,
   projectRowsBench,
   ...netProductBenches,
+  weightedSumsBench,
+  logisticResidualBench,
 ];

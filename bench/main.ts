@@ -18,6 +18,7 @@ import { kmeansAccuracyBench } from "./kmeans_accuracy_bench.ts";
 import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { runNetStep } from "./net_step_bench.ts";
+import { runLogisticBench } from "./logistic_bench.ts";
 import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
@@ -56,6 +57,7 @@ const benches: NamedBench[] = [
   { name: "growth", run: runGrowthBench },
   { name: "windows", run: runWindowsBench },
   { name: "net_step", run: runNetStep },
+  { name: "logistic", run: runLogisticBench },
 ];
 /** They take long, or want something installed: run when they are named. */
 const named: NamedBench[] = [

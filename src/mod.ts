@@ -100,6 +100,16 @@ export type { RollingAttentionOptions } from "./probes/rolling_attention.ts";
 export { RollingAttentionProbe } from "./probes/rolling_attention.ts";
 export type { SoftAttentionOptions } from "./probes/soft_attention.ts";
 export { SoftAttentionProbe } from "./probes/soft_attention.ts";
+export type {
+  Lazy,
+  SweepInput,
+  SweepKind,
+  SweepLayer,
+  SweepOptions,
+  SweepResult,
+  SweepRow,
+} from "./probes/sweep.ts";
+export { formatSweep, ProbeSweep } from "./probes/sweep.ts";
 export * as metrics from "./probes/metrics.ts";
 export type { OpenedArrays, OpenedResult, OpenOptions } from "./open.ts";
 export { open } from "./open.ts";

@@ -225,7 +225,7 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
       direction: "forward",
       cost: epochs,
       sweeps: { most: epochs, again: ({ held }) => this.#endEpoch(held as Held<TrainingHeld>) },
-      resumesAt: () => true,
+      resumesAt: (row) => this.#isBetweenUpdates(row),
       slotBuffers: [
         ...this.#uploads(tileRows),
         { name: losses.name, bytes: losses.slotBytes * tileRows, role: "download" },
@@ -317,6 +317,14 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
       this.#places = { epoch: this.#epoch, start, batches };
     }
     return this.#places!.batches[row]!;
+  }
+
+  /** Whether no gradient is half made before a row: checkpoints have none. */
+  #isBetweenUpdates(row: number): boolean {
+    const { batches } = this.#options;
+    if (row === 0) return true;
+    const { step, ends } = batches.at(this.#epoch, row - 1);
+    return step === undefined || ends;
   }
 
   #addLosses({ sums, frozen }: Held<TrainingHeld>, told: Float32Array, trains: boolean): void {

@@ -26,8 +26,15 @@ const [LEAST_SLOPE, MOST_SLOPE] = [0.7, 0.5] as const;
 const [DOUBLINGS, HALVINGS] = [6, 40] as const;
 /** Second derivatives of all probes together, at most. */
 const FACTOR_BYTES = 64 * 2 ** 20;
-/** Steps that second derivatives are good for, where they are not at once. */
-const SHAPED_STEPS = 6;
+/**
+ * Steps from one check to the next, at most: where no second derivatives of a probe's own can be had, where
+ * they can, and where it has them.
+ */
+const [MOST_STEPS, PLAIN_STEPS, SHAPED_STEPS] = [30, 12, 6] as const;
+/** A bias is settled from so near, in so many steps of Newton's: what that changes of weights is known. */
+const [NEAR_BIAS, SETTLINGS] = [1e-4, 2] as const;
+/** What f32 may add to a loss, of it. */
+const LOSS_ROUNDING = 1e-10;
 /** A gradient of this size that two checks find is what f64 leaves of it. */
 const [LEAST_NORM, STANDSTILL] = [1e-12, 0.7] as const;
 
@@ -37,7 +44,7 @@ export const STATUS = { none: 0, running: 1, waiting: 2, done: 3, separable: 4 }
 /** Numbers of a probe, in their order. */
 const FACTS = [
   ...["status", "pairs", "loss", "iterations", "curvature", "exact", "distance", "norm"],
-  ...["converged", "cycleNorm", "steps", "slow", "shaped"],
+  ...["converged", "cycleNorm", "steps", "slow", "shaped", "retried"],
 ] as const;
 type Fact = typeof FACTS[number];
 
@@ -222,7 +229,8 @@ export class Descent {
     );
     const distance = reach === 0 ? 0 : reach / Math.sqrt(length);
     const before = this.fact("norm");
-    const steps = this.fact("steps");
+    const isStuck = before < Infinity && this.fact("steps") === 0;
+    const isOver = isStuck && this.fact("retried") === 1;
     this.#set("loss", loss + penalty * length / 2);
     this.#set("norm", norm);
     this.#set("distance", distance);
@@ -236,16 +244,22 @@ export class Descent {
     const stands = norm < LEAST_NORM && norm > STANDSTILL * before;
     if (penalty <= 0 && margin > 0) {
       this.#set("status", STATUS.separable);
-    } else if (converged || isLast || before < Infinity && (steps === 0 || stands)) {
+    } else if (converged || isLast || isOver || stands) {
       this.#set("converged", Number(converged));
       this.#set("status", STATUS.done);
     } else {
       this.#set("status", STATUS.running);
+      this.#set("retried", Number(isStuck));
+      if (isStuck) {
+        // what is remembered leads nowhere
+        this.#set("pairs", 0);
+        this.#set("slow", 1);
+      }
       this.#aim();
     }
   }
 
-  /** Whether it would be faster with second derivatives of its own. */
+  /** Whether it would be faster with second derivatives of its own, and is running. */
   get wantsCurvature(): boolean {
     return this.isRunning && this.fact("slow") === 1 && this.#held.factors.length > 0;
   }
@@ -294,7 +308,7 @@ export class Descent {
     const begin = dot(gradient, way);
     const end = dot(next, way);
     const before = this.fact("loss");
-    const falls = end <= 0 || loss <= before + 1e-13 * Math.abs(before);
+    const falls = end <= 0 || loss <= before + LOSS_ROUNDING * Math.abs(before);
     const isFine = falls && end <= -MOST_SLOPE * begin && end >= LEAST_SLOPE * begin;
     if (!isFine && this.fact("exact") === 0) {
       this.#set("exact", 1);
@@ -316,8 +330,13 @@ export class Descent {
     const norm = lengthOf(next);
     const goal = penalty > 0 ? 0.3 * this.#problem.tolerance * penalty * Math.sqrt(length) : 0;
     if (norm <= Math.max(CYCLE * this.fact("cycleNorm"), goal)) this.wait();
-    else if (this.fact("shaped") === 1 && this.fact("steps") >= SHAPED_STEPS) this.wait(true);
+    else if (this.fact("steps") >= this.#mostSteps) this.wait(true);
     else this.#aim();
+  }
+
+  get #mostSteps(): number {
+    if (this.#held.factors.length === 0) return MOST_STEPS;
+    return this.fact("shaped") === 1 ? SHAPED_STEPS : PLAIN_STEPS;
   }
 
   #logitsAt(shifts: Float32Array | Float64Array, offset: number): Float64Array {
@@ -343,18 +362,20 @@ export class Descent {
     return { loss: loss / rows, slope: slope / rows, curvature: curvature / rows, margin };
   }
 
-  /** Moves the bias of the anchor to its best; by how much. */
+  /**
+   * Moves the bias of the anchor to its best, where that is near: its part of the gradient is then none. By
+   * how much.
+   */
   #settleBias(): number {
     const { logits } = this;
     let moved = 0;
-    for (let i = 0; i < HALVINGS; i++) {
+    for (let i = 0; i < SETTLINGS; i++) {
       const { slope, curvature } = this.#measure(logits);
-      const step = Math.max(-1, Math.min(1, -slope / curvature));
-      if (!(Math.abs(step) > 1e-15 * (1 + Math.abs(this.weights[this.#features]!)))) break;
+      const step = -slope / curvature;
+      if (!(Math.abs(step) < NEAR_BIAS)) break;
       moved += step;
       this.weights[this.#features]! += step;
       for (let row = 0; row < logits.length; row++) logits[row]! += step;
-      if (Math.abs(step) < 1e-9) break;
     }
     return moved;
   }

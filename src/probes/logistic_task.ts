@@ -7,10 +7,10 @@
 import * as residual from "../kernels/logistic_residual.ts";
 import * as project from "../kernels/project_rows.ts";
 import * as weighted from "../kernels/weighted_sums.ts";
-import { PANEL_ROWS } from "../math/panels.ts";
+import { PANEL_ROWS, toPanels } from "../math/panels.ts";
 import { GpuError } from "../errors.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { KernelStep, Pass, SharedBuffer, Step, Tile } from "../stream/pass.ts";
+import type { KernelStep, Pass, SharedBuffer, Tile } from "../stream/pass.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import {
   componentCount,
@@ -19,6 +19,7 @@ import {
   componentSweeps,
   isWhole,
 } from "./components.ts";
+import { Turns } from "../turns.ts";
 import type { DescentProblem } from "./descent.ts";
 import { Descent, descentHeld, STATUS } from "./descent.ts";
 import type { LabelColumn } from "./labels.ts";
@@ -29,10 +30,10 @@ import type { StandardRows } from "./standard_rows.ts";
 
 /** Rows that are summed up in f32 at a time, and those where sums need not be exact. */
 const [BLOCK, COARSE_BLOCK] = [256, 1024] as const;
-/** Checks, between which a descent goes on at most so many sweeps. */
-const [CHECKS, SWEEPS] = [16, 20] as const;
-/** Fewer, where a probe that is slow can have its own curvature. */
-const SHORT_SWEEPS = 12;
+/** Rows that are checked for one probe after the other. */
+const CHECKED_ROWS = 64;
+/** Descents, between which slow probes get second derivatives; and sweeps that most fits take. */
+const [ROUNDS, USUAL_SWEEPS] = [8, 24] as const;
 
 export interface LogisticSettings {
   c: readonly number[];
@@ -130,11 +131,11 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     const whole = isWhole(features);
     if (whole) shared.push(...momentBuffers(this.#source, tileRows, BLOCK));
     passes.push(whole ? this.#momentsPass(tileRows) : this.#turnsPass(tileRows));
-    passes.push(this.#checkPass(tileRows, 0));
-    for (let i = 1; i <= CHECKS; i++) {
-      passes.push(this.#descentPass(tileRows, i), this.#checkPass(tileRows, i));
-      if (whole) passes.push(this.#curvaturePass(tileRows, i));
+    const rounds = whole ? ROUNDS : 1;
+    for (let i = 1; i < rounds; i++) {
+      passes.push(this.#descentPass(tileRows, i, false), this.#curvaturePass(tileRows, i));
     }
+    passes.push(this.#descentPass(tileRows, rounds, true));
     return {
       rows,
       shared,
@@ -217,14 +218,6 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     return this.#columns[Math.floor(probe / this.#settings.c.length)]!;
   }
 
-  get #running(): readonly Descent[] {
-    return this.#descents.filter((descent) => descent.isRunning);
-  }
-
-  get #waiting(): readonly Descent[] {
-    return this.#descents.filter((descent) => descent.isWaiting);
-  }
-
   /** Where rows lie that are computed, and how they come. */
   #rowsOf(tileRows: number) {
     const { resident } = this.#options;
@@ -236,7 +229,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       buffers: resident ? { points: "resident" } : {},
       base: (tile: Tile) => resident ? tile.start : 0,
       hostBytes: resident ? 0 : source.readBytes(tileRows),
-      read: async ({ start, end }: Tile, signal: AbortSignal) =>
+      read: async ({ start, end }: Pick<Tile, "start" | "end">, signal: AbortSignal) =>
         resident ? {} : { points: await source.readPanels(start, end, signal) },
     };
   }
@@ -388,49 +381,62 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     };
   }
 
-  /** Evaluations on the device, a sweep each, of all probes that are under way. */
-  #descentPass(tileRows: number, number: number): Pass {
-    const { features } = this.#source.points;
+  /**
+   * Goes down, a sweep at a time: the device evaluates the next steps of probes that run, and the host checks in
+   * f64 those that wait for that.
+   *
+   * @param isLast Whether no second derivatives come after it, which slow ones would wait for.
+   */
+  #descentPass(tileRows: number, number: number, isLast: boolean): Pass {
+    const source = this.#source;
+    const { resident } = this.#options;
+    const { features } = source.points;
+    const { maxPasses } = this.#settings;
     const shape = { features, blockRows: BLOCK, tileRows };
     const from = this.#rowsOf(tileRows);
     const bytes = project.projectedBytes(tileRows, this.#probes);
     const stride = project.projectedRows(tileRows);
-    const columns = () => this.#running.length;
-    const steps: Step[] = [
-      this.#projectStep(tileRows, columns),
-      {
-        kernel: residual.logisticResidual,
-        constants: residual.logisticResidualConstants(tileRows),
-        order: "ascending",
-        params: (_tile, first, end) => residual.logisticResidualParams(first, end, columns()),
-        workgroups: (some) => residual.logisticResidualWorkgroups(some, columns()),
-      },
-      this.#sumStep(shape, "residuals", columns),
-    ];
+    const running = () =>
+      this.#descents.filter((descent) => descent.isRunning && (isLast || !descent.wantsCurvature));
+    const waiting = () => this.#descents.filter((descent) => descent.isWaiting);
+    // one that is not there costs less than knowing what to do without
+    const columns = () => Math.max(1, running().length);
     return {
       name: `descent ${number}`,
       direction: "forward",
-      // most of them are never needed
-      cost: number < 4 ? SWEEPS * this.#probes : 0,
+      // nobody knows how many there will be
+      cost: number === 1 ? USUAL_SWEEPS * this.#probes : 0,
       grain: BLOCK,
-      needed: () => columns() > 0,
+      needed: () => running().length + waiting().length > 0,
       sweeps: {
-        most: isWhole(features) ? SHORT_SWEEPS : SWEEPS,
-        again: () => {
-          this.#held.passes[0]!++;
-          for (const descent of this.#running) descent.evaluate();
-          return columns() > 0 && this.#held.passes[0]! < this.#settings.maxPasses - 1;
+        most: maxPasses,
+        again: async ({ signal }) => {
+          const turns = new Turns(signal);
+          const passes = ++this.#held.passes[0]!;
+          const checked = waiting();
+          for (const descent of running()) {
+            descent.evaluate();
+            await turns.next();
+          }
+          for (const descent of checked) {
+            descent.check(passes >= maxPasses);
+            await turns.next();
+          }
+          if (passes >= maxPasses - 1) {
+            for (const descent of this.#descents) if (descent.isRunning) descent.wait();
+          }
+          return running().length + waiting().length > 0;
         },
       },
       tables: () => {
-        const running = this.#running;
-        const vectors = new Float32Array(running.length * features);
+        const vectors = new Float32Array(columns() * features);
         const offsets = new Float32Array(Math.ceil(this.#probes / 8) * 8);
-        running.forEach(({ trial, sums }, i) => {
+        running().forEach(({ trial, sums }, i) => {
           vectors.set(trial.subarray(0, features), i * features);
           offsets[i] = trial[features]!;
           sums.fill(0);
         });
+        for (const { sums } of waiting()) sums.fill(0);
         return { vectors: project.packVectors(vectors, features), offsets };
       },
       slotBuffers: [
@@ -440,64 +446,45 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
         { name: "residuals", bytes, role: "scratch" },
         { name: "sums", bytes: weighted.weightedBytes(shape, this.#probes), role: "download" },
       ],
-      steps,
-      hostBytes: { read: from.hostBytes, write: 8 * this.#probes * features },
-      read: async (tile, { signal }) => {
+      steps: [
+        this.#projectStep(tileRows, columns),
+        {
+          kernel: residual.logisticResidual,
+          constants: residual.logisticResidualConstants(tileRows),
+          order: "ascending",
+          params: (_tile, first, end) => residual.logisticResidualParams(first, end, columns()),
+          workgroups: (some) => residual.logisticResidualWorkgroups(some, columns()),
+        },
+        this.#sumStep(shape, "residuals", columns),
+      ],
+      hostBytes: { read: source.readBytes(tileRows), write: 8 * this.#probes * features },
+      besideBytes: 8 * tileRows * features,
+      read: async ({ start, end }, { signal }) => {
         const anchors = new Float32Array(bytes / 4);
-        this.#running.forEach(({ logits }, i) =>
-          anchors.set(logits.subarray(tile.start, tile.end), i * stride)
-        );
-        return { ...await from.read(tile, signal), anchors };
+        running().forEach(({ logits }, i) => anchors.set(logits.subarray(start, end), i * stride));
+        if (waiting().length === 0) return { ...await from.read({ start, end }, signal), anchors };
+        const rows = await source.read(start, end, signal);
+        return { rows, anchors, ...(!resident && { points: toPanels(rows, features) }) };
       },
-      write: ({ start, end }, downloads) => {
-        const running = this.#running;
+      write: async ({ start, end }, downloads, { beside, signal }) => {
+        const own = running();
         const projected = new Float32Array(downloads.projected!);
-        const sums = new Float64Array(running.length * features);
-        const own = new Float32Array(downloads.sums!);
-        weighted.addWeightedSums(own, end - start, shape, running.length, sums);
-        running.forEach((descent, i) => {
+        const sums = new Float64Array(own.length * features);
+        const blocks = new Float32Array(downloads.sums!);
+        weighted.addWeightedSums(blocks, end - start, shape, own.length, sums);
+        own.forEach((descent, i) => {
           descent.trialShifts.set(projected.subarray(i * stride, i * stride + end - start), start);
           for (let d = 0; d < features; d++) descent.sums[d]! += sums[i * features + d]!;
         });
-      },
-    };
-  }
-
-  /** Logits and gradients in f64, on the host, of all probes that wait for them. */
-  #checkPass(tileRows: number, number: number): Pass {
-    const source = this.#source;
-    const { features } = source.points;
-    return {
-      name: `check ${number}`,
-      direction: "forward",
-      cost: number < 3 ? this.#probes : 0,
-      needed: () => {
-        // whoever went on for as long as a pass may
-        for (const descent of this.#running) descent.wait(true);
-        return this.#waiting.length > 0;
-      },
-      sweeps: {
-        most: 1,
-        again: () => {
-          this.#held.passes[0]!++;
-          const { maxPasses } = this.#settings;
-          for (const descent of this.#waiting) {
-            descent.check(this.#held.passes[0]! + 2 > maxPasses || number === CHECKS);
-          }
-          return false;
-        },
-      },
-      tables: () => {
-        for (const { sums } of this.#waiting) sums.fill(0);
-        return {};
-      },
-      slotBuffers: [],
-      steps: [],
-      hostBytes: { read: source.readBytes(tileRows) },
-      besideBytes: 8 * tileRows * features,
-      read: async ({ start, end }, { signal }) => ({ rows: await source.read(start, end, signal) }),
-      write: ({ start }, _, { beside }) => {
-        for (const descent of this.#waiting) descent.add(start, beside.rows as Float64Array);
+        const checked = waiting();
+        const turns = new Turns(signal);
+        for (let row = start; row < end && checked.length > 0; row += CHECKED_ROWS) {
+          const rows = beside.rows as Float64Array;
+          const first = (row - start) * features;
+          const some = rows.subarray(first, first + CHECKED_ROWS * features);
+          for (const descent of checked) descent.add(row, some);
+          await turns.next();
+        }
       },
     };
   }

@@ -102,6 +102,14 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
       probe.predict(gpu(), rows, options);
     },
   },
+  "new ProbeSweep()": {
+    call: (options) =>
+      new sluice.ProbeSweep(gpu(), {
+        layers: [{ layer: 1, features: rows }],
+        labels: classes,
+        probes: [{ kind: "logistic" }],
+      }, options),
+  },
   "metrics.bootstrap()": {
     call: (options) => sluice.metrics.bootstrap([0, 1], [1, 2], sluice.metrics.auroc, options),
   },
@@ -186,6 +194,7 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
 
 /** Public functions that take no options. */
 const WITHOUT_OPTIONS = [
+  "formatSweep",
   "openArray",
   "fromTypedArray",
   "readAll",

@@ -9,7 +9,7 @@ import type { ProbeRowsOptions } from "../support/probe_rows.ts";
 import { distance, probeRows, standardized } from "../support/probe_rows.ts";
 import { recordNumbers } from "../support/record.ts";
 import { sharedDataMissing, sharedFile } from "../support/shared_data.ts";
-import { cases } from "../support/tier.ts";
+import { cases, quick } from "../support/tier.ts";
 
 const gpu = useGpu();
 const missing = sharedDataMissing();
@@ -199,6 +199,24 @@ describe("a logistic probe", () => {
     const prediction = await open(out);
     expect(prediction.kind).toBe("arrays");
     await prediction.close();
+  });
+
+  it("takes at most 50 passes over the rows, and hardly more for sixteen probes", async () => {
+    const [rows, features] = quick ? [700, 64] : [4000, 512];
+    const { values, labels } = probeRows(rows, features, { rank: 100, noise: 0.1, seed: 5 });
+    const points = fromTypedArray(Float32Array.from(values), [rows, features]);
+    for (const c of [0.01, 1, 100]) {
+      const { passes, probes } = await new LogisticProbe({ c }).fit(gpu(), points, labels).run();
+      expect(passes).toBeLessThanOrEqual(50);
+      expect(probes[0]!.converged).toBe(true);
+    }
+    const columns = Object.fromEntries(Array.from({ length: 16 }, (_, k) => [
+      `labels ${k}`,
+      labels.map((label, row) => (row * 7919 + k) % 100 < 2 * k ? 1 - label : label),
+    ]));
+    const fit = await new LogisticProbe().fit(gpu(), points, columns).run();
+    expect(fit.passes).toBeLessThanOrEqual(50);
+    expect(fit.probes.every((probe) => probe!.converged)).toBe(true);
   });
 
   it("gives the same numbers in every runtime", async () => {

@@ -58,7 +58,8 @@ describe("a fit of logistic probes", () => {
     // it was slow enough for all there is
     expect(states.some((stage) => stage.startsWith("curvature"))).toBe(true);
     const step = Math.ceil(states.length / cases(3, 12));
-    for (let i = states.length - 1; i > 0; i -= step) {
+    // rows that do not stay on the device are not loaded, which is a state less
+    for (let i = states.length - 2; i > 0; i -= step) {
       const out = place();
       const cancel = new AbortController();
       const first = { out, ...(i % 2 === 0 && { tileRows: 256 }) };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { open } from "../../src/open.ts";
-import type { RaggedArray } from "../../src/feed/ragged.ts";
+import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchesByLength } from "../../src/net/batches.ts";
@@ -12,69 +12,22 @@ import { multimax, multimaxOptions, MultiMaxProbe } from "../../src/probes/multi
 import { PositionalAttentionProbe } from "../../src/probes/positional_attention.ts";
 import { RollingAttentionProbe } from "../../src/probes/rolling_attention.ts";
 import { SoftAttentionProbe } from "../../src/probes/soft_attention.ts";
-import type { TrainedFit, TrainedProbe } from "../../src/probes/trained_probe.ts";
+import type { TrainedProbe } from "../../src/probes/trained_probe.ts";
 import { readLearned, samplesOf } from "../../src/probes/trained_probe.ts";
 import { trainProbes } from "../../src/probes/training.ts";
 import { AdamW, Tape } from "../reference/probe_layers.ts";
 import { batchOf, createProbe, flat, lossOf } from "../reference/probes.ts";
 import { useGpu } from "../support/gpu.ts";
-import { paceStates } from "../support/kept_states.ts";
+import { auroc, FEATURES, rows, texts } from "../support/learnable.ts";
+import { onStates, paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
-import { cases } from "../support/tier.ts";
+import { quick } from "../support/tier.ts";
 
 const gpu = useGpu();
-const FEATURES = 6;
-
-/** Texts whose tokens are 2 along the first feature, or -2 where the label is 0, and noise. */
-function texts(count: number, seed = 5): { data: RaggedArray; y: Uint8Array } {
-  const random = seeded(seed);
-  const y = Uint8Array.from({ length: count }, (_, i) => i % 2);
-  const lengths = Array.from({ length: count }, () => 1 + Math.floor(9 * random()));
-  const offsets = new Float64Array(count + 1);
-  lengths.forEach((length, i) => offsets[i + 1] = offsets[i]! + length);
-  const values = new Float32Array(offsets[count]! * FEATURES);
-  const detected = new Uint8Array(offsets[count]!);
-  for (let sample = 0; sample < count; sample++) {
-    for (let row = offsets[sample]!; row < offsets[sample + 1]!; row++) {
-      for (let d = 0; d < FEATURES; d++) values[row * FEATURES + d] = 0.2 * (random() - 0.5);
-      values[row * FEATURES]! += y[sample] ? 2 : -2;
-      detected[row] = row === offsets[sample] || random() < 0.8 ? 1 : 0;
-    }
-  }
-  return {
-    data: { rows: fromTypedArray(values, [offsets[count]!, FEATURES]), offsets, detected },
-    y,
-  };
-}
-
-/** Features of the same kind. */
-function rows(count: number, seed = 6) {
-  const random = seeded(seed);
-  const y = Uint8Array.from({ length: count }, (_, i) => i % 2);
-  const values = Float32Array.from(
-    { length: count * FEATURES },
-    (_, i) => 0.2 * (random() - 0.5) + (i % FEATURES ? 0 : y[i / FEATURES]! ? 2 : -2),
-  );
-  return { data: fromTypedArray(values, [count, FEATURES]), y };
-}
-
-/** Share of pairs of either class that logits rank right. */
-function auroc(logits: ArrayLike<number>, y: ArrayLike<number>): number {
-  let [right, pairs] = [0, 0];
-  for (let i = 0; i < y.length; i++) {
-    for (let j = 0; j < y.length; j++) {
-      if (!(y[i] === 1 && y[j] === 0)) continue;
-      pairs++;
-      right += logits[i]! > logits[j]! ? 1 : logits[i] === logits[j] ? 0.5 : 0;
-    }
-  }
-  return right / pairs;
-}
-
 describe("probes that learn", () => {
   const own = { learningRate: 0.02, hidden: 8, epochs: 12 };
   const probes: Record<string, () => TrainedProbe> = {
-    Attention: () => new AttentionProbe(own),
+    Attention: () => new AttentionProbe({ ...own, epochs: 5 }),
     MultiMax: () => new MultiMaxProbe({ ...own, heads: 3 }),
     GatedBipolar: () => new GatedBipolarProbe({ ...own, gates: 4 }),
     SoftAttention: () => new SoftAttentionProbe({ ...own, heads: 3 }),
@@ -226,37 +179,68 @@ describe("training", () => {
     const { probes: wanted } = await create().fit(gpu(), data, y, { tileRows: 2 }).run();
     const small = await openGpu({ budget: "8 MiB" });
     const restore = paceStates();
-    const moments = seeded(4);
     let resumptions = 0;
     try {
-      for (let i = 0; i < cases(2, 10); i++) {
-        const out = `memory:killed-training-${i}`;
-        let left = 1 + Math.floor(20 * moments());
-        let fit: TrainedFit | undefined;
-        for (let attempt = 0; !fit; attempt++) {
-          const cancel = new AbortController();
-          const choices = { out, tileRows: 1 + (i + attempt) % 4 };
-          const device = attempt % 2 ? small : gpu();
-          try {
-            fit = await create().fit(device, data, y, choices).run({
-              signal: cancel.signal,
-              onProgress: () => {
-                if (left-- === 0) cancel.abort(new Error("killed"));
-              },
-            });
-            if (fit.resumed) resumptions++;
-            expect(fit.probes).toEqual(wanted);
-          } catch (error) {
-            expect((error as Error).message).toBe("killed");
-            left = attempt < 2 ? 4 : Infinity;
-          }
-        }
+      // states are kept after each of four epochs at least, and within them where the device waits
+      for (const kill of quick ? [2, 3] : [1, 2, 3, 4]) {
+        const fit = async (tileRows: number, device: Gpu, signal?: AbortSignal) =>
+          await create().fit(device, data, y, { out: `memory:killed-training-${kill}`, tileRows })
+            .run(signal && { signal });
+        const cancel = new AbortController();
+        const stop = (count: number) => count === kill && cancel.abort(new Error("killed"));
+        const killed = onStates((_, count) => stop(count), () => fit(1, gpu(), cancel.signal));
+        await expect(killed).rejects.toThrow("killed");
+        const { probes, resumed } = await fit(1 + kill % 4, small);
+        expect(probes).toEqual(wanted);
+        if (resumed) resumptions++;
       }
     } finally {
       restore();
       small.close();
     }
-    expect(resumptions).toBeGreaterThan(0);
+    expect(resumptions).toBeGreaterThan(1);
+  });
+
+  it("reads samples again every epoch where memory does not hold them, to the same bits", async () => {
+    const { data, y } = texts(30);
+    let reads = 0;
+    // as from disk: nobody can have all values
+    const { values: _, ...rows } = data.rows;
+    const onDisk = {
+      ...data,
+      rows: {
+        ...rows,
+        chunkRows: 4,
+        read: (start: number, end: number) => {
+          reads++;
+          return data.rows.read(start, end);
+        },
+      },
+    };
+    const create = () => new PositionalAttentionProbe({ heads: 2, epochs: 3 });
+    const fit = create().fit(gpu(), onDisk, y);
+    const { probes } = await fit.run();
+    const once = reads;
+    const none = await openGpu({ budget: { gpu: "64 MiB", host: 1 } });
+    let least = 0;
+    try {
+      create().fit(none, onDisk, y);
+    } catch (error) {
+      least = (error as BudgetError).smallestBudgetBytes;
+    } finally {
+      none.close();
+    }
+    const tight = await openGpu({ budget: { gpu: "64 MiB", host: least } });
+    try {
+      const read = create().fit(tight, onDisk, y);
+      expect(read.projected.host).toBeLessThan(fit.projected.host);
+      const { probes: again, peakBytes, projectedBytes } = await read.run();
+      expect(again).toEqual(probes);
+      expect(reads - once).toBeGreaterThan(2 * once);
+      expect(peakBytes.host).toBeLessThanOrEqual(projectedBytes.host);
+    } finally {
+      tight.close();
+    }
   });
 
   it("does not depend on how much the device takes at once, but for rounding", async () => {

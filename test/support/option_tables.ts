@@ -56,6 +56,7 @@ import { gatedBipolarOptions } from "../../src/probes/gated_bipolar.ts";
 import { softAttentionOptions } from "../../src/probes/soft_attention.ts";
 import { rollingAttentionOptions } from "../../src/probes/rolling_attention.ts";
 import { positionalAttentionOptions } from "../../src/probes/positional_attention.ts";
+import { sweepOptions } from "../../src/probes/sweep.ts";
 import { trainedFitOptions, trainedPredictOptions } from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
@@ -91,6 +92,7 @@ export const DECLARATIONS = {
   "new PositionalAttentionProbe()": positionalAttentionOptions,
   "MlpProbe.fit()": trainedFitOptions,
   "MlpProbe.predict()": trainedPredictOptions,
+  "new ProbeSweep()": sweepOptions,
   "metrics.bootstrap()": bootstrapOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,
