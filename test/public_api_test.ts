@@ -7,6 +7,7 @@ describe("the public API", () => {
     expect(Object.keys(sluice).sort()).toEqual([
       "AdapterError",
       "AttentionProbe",
+      "AnnDataWriter",
       "BudgetError",
       "ChunkError",
       "DeviceLostError",
@@ -36,6 +37,7 @@ describe("the public API", () => {
       "checkStore",
       "condition",
       "contexts",
+      "cpa",
       "decoder",
       "everyNth",
       "expand",
@@ -45,6 +47,7 @@ describe("the public API", () => {
       "fromTypedArray",
       "metrics",
       "open",
+      "openAnnData",
       "openArray",
       "openGpu",
       "openNetcdf",
@@ -87,6 +90,23 @@ describe("the public API", () => {
       "quartileIds",
       "run",
       "splitSpeakers",
+    ]);
+    expect(Object.keys(sluice.cpa).sort()).toEqual([
+      "GroupSums",
+      "classWeights",
+      "conditionLabel",
+      "drawCount",
+      "energyDistance",
+      "evaluate",
+      "fillSlots",
+      "kernelWidth",
+      "principalAxes",
+      "project",
+      "readDegMasks",
+      "setup",
+      "squaredMmd",
+      "strataOf",
+      "sumCells",
     ]);
     expect(Object.keys(sluice.view).sort()).toEqual([
       "bars",

@@ -45,19 +45,24 @@ fn stirling_remainder(z: f32) -> f32 {
     steps + stirling_series(shifted);
 }
 
+// x ln(1 + a) - theta ln(1 + b); of x = 0 that is -theta ln(1 + b).
 fn nb_deviance(x: f32, mean: f32, theta: f32) -> f32 {
   let d = mean - x;
   let share = theta / (mean + theta);
-  let a = share * (d / x);
   let b = d / (theta + x);
-  if (is_near_one(a) && is_near_one(b)) {
-    return x * logarithm_excess(a) - theta * logarithm_excess(b) - (share * d) * b;
+  // where x is 0, so is its part, whatever a is
+  let safe = max(x, NB_EPSILON);
+  let a = share * (d / safe);
+  let excess_a = logarithm_excess(a);
+  let excess_b = logarithm_excess(b);
+  if (x > NB_EPSILON && is_near_one(a) && is_near_one(b)) {
+    return x * excess_a - theta * excess_b - (share * d) * b;
   }
-  var first = a + logarithm_excess(a);
+  var first = a + excess_a;
   if (!is_near_one(a)) {
-    first = logarithm((mean / x) * ((x + theta) / (mean + theta)));
+    first = logarithm((mean / safe) * ((x + theta) / (mean + theta)));
   }
-  var second = b + logarithm_excess(b);
+  var second = b + excess_b;
   if (!is_near_one(b)) {
     second = logarithm((mean + theta) / (x + theta));
   }
@@ -68,20 +73,17 @@ fn nb_by_dispersion(x: f32, mean: f32, theta: f32) -> f32 {
   let t = (x - mean) / (theta + mean);
   var sum = 0.0;
   var shifted = theta;
-  var logarithms = 0.0;
-  if (theta >= 6.0) {
-    logarithms = logarithm_excess(t);
-    if (!is_near_one(t)) {
-      logarithms = logarithm((theta + x) / (theta + mean)) - t;
+  for (var k = 0; k < 6; k++) {
+    if (shifted < 6.0) {
+      // one after the other: their product may be too small for f32
+      sum += (x / shifted) / (shifted + x);
+      shifted += 1.0;
     }
-  } else {
-    for (var k = 0; k < 6; k++) {
-      if (shifted < 6.0) {
-        sum += x / (shifted * (shifted + x));
-        shifted += 1.0;
-      }
-    }
-    logarithms = logarithm_of_one_plus(x / shifted) - logarithm_of_one_plus(mean / theta) - t;
+  }
+  // ln(shifted + x) - ln(shifted) - ln(1 + mean / theta) - t, which is small where nothing was shifted
+  var logarithms = logarithm_excess(t);
+  if (theta < 6.0 || !is_near_one(t)) {
+    logarithms = logarithm(((shifted + x) / shifted) * (theta / (theta + mean))) - t;
   }
   let inverse = 1.0 / shifted;
   let inverse_end = 1.0 / (shifted + x);
@@ -94,20 +96,20 @@ fn nb_by_dispersion(x: f32, mean: f32, theta: f32) -> f32 {
   return theta * (sum + logarithms + series);
 }
 
-fn negative_binomial(x: f32, mu: f32, log_dispersion: f32) -> NbTerms {
+fn negative_binomial(count: f32, mu: f32, log_dispersion: f32) -> NbTerms {
   let theta = exponential(clamp(log_dispersion, -60.0, 60.0));
-  if (x <= NB_EPSILON) {
-    let reached = logarithm_of_one_plus(mu / theta);
-    return NbTerms(-theta * reached, -theta * (mu / (theta + mu)), nb_by_dispersion(0.0, mu, theta));
+  let x = select(count, 0.0, count <= NB_EPSILON);
+  let mean = select(mu + NB_EPSILON, mu, x == 0.0);
+  var constant = 0.0;
+  if (x > 0.0) {
+    let end = x + theta;
+    // ln(theta / (2 pi x (x + theta))) / 2
+    let scale = 0.5 * logarithm((theta / end) * (0.15915494 / x));
+    constant = stirling_remainder(end) - stirling_remainder(theta) - stirling_remainder(x) + scale;
   }
-  let mean = mu + NB_EPSILON;
-  let end = x + theta;
-  // ln(theta / (2 pi x (x + theta))) / 2
-  let scale = 0.5 * logarithm((theta / end) * (0.15915494 / x));
-  let remainder = stirling_remainder(end) - stirling_remainder(theta) - stirling_remainder(x);
-  let by_log_mean = theta * ((x - mu) / (theta + mu)) - x * (NB_EPSILON / mean);
+  let by_log_mean = theta * ((x - mu) / (theta + mu)) - x * (NB_EPSILON / (mu + NB_EPSILON));
   return NbTerms(
-    remainder + scale + nb_deviance(x, mean, theta),
+    constant + nb_deviance(x, mean, theta),
     by_log_mean,
     nb_by_dispersion(x, mu, theta),
   );

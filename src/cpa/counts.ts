@@ -31,20 +31,30 @@ export interface EntryNames {
 const MOST_NARROW = 2 ** 16;
 
 /**
+ * Looks at every value.
+ *
+ * @returns The largest.
+ * @throws {RangeError} At the first that is no count, or that may have been rounded when it was stored; names cell,
+ * gene and value.
+ */
+export function checkCounts(rows: RowEntries, names?: EntryNames): number {
+  const most = Math.min(rows.wholeBelow, 2 ** 32 - 1);
+  let largest = 0;
+  rows.values.forEach((value, i) => {
+    if (!(Number.isInteger(value) && value >= 0 && value <= most)) throw notCount(rows, i, names);
+    largest = Math.max(largest, value);
+  });
+  return largest;
+}
+
+/**
  * Packs counts.
  *
- * @throws {RangeError} At the first value that is no count; names cell, gene and value.
+ * @throws {RangeError} As {@link checkCounts}.
  */
 export function packCounts(rows: RowEntries, genes: number, names?: EntryNames): PackedRows {
   const { starts, genes: indices, values } = rows;
-  let largest = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (!(Number.isInteger(value) && value >= 0 && value < 2 ** 32)) {
-      throw notCount(rows, i, names);
-    }
-    largest = Math.max(largest, value);
-  }
+  const largest = checkCounts(rows, names);
   const librarySizes = sumRows(rows);
   if (genes <= MOST_NARROW && largest < MOST_NARROW) {
     const entries = new Uint32Array(values.length);
@@ -98,10 +108,12 @@ function placeOf(rows: RowEntries, entry: number, names?: EntryNames) {
 
 function notCount(rows: RowEntries, entry: number, names?: EntryNames): RangeError {
   const { cell, gene } = placeOf(rows, entry, names);
+  const value = rows.values[entry]!;
+  const has = `Cannot take counts: ${cell} has ${value} of ${gene}`;
   return new RangeError(
-    `Cannot take counts: ${cell} has ${
-      rows.values[entry]
-    } of ${gene}, wanted whole numbers from 0 ` +
-      "below 2^32 (raw counts may lie in a layer, or a Gaussian model takes any numbers)",
+    value > rows.wholeBelow
+      ? `${has}, where what is stored has whole numbers to ${rows.wholeBelow} alone (store counts in 32 bits)`
+      : `${has}, wanted whole numbers from 0 below 2^32 (raw counts may lie in a layer, or a Gaussian ` +
+        "model takes any numbers)",
   );
 }

@@ -7,11 +7,13 @@
 import type { CellMatrix } from "../array/anndata/matrix.ts";
 import { quantiles } from "../math/quantiles.ts";
 import { philox, Random } from "../math/random.ts";
+import { studentQuantile } from "../math/student.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, oneOf, whole } from "../options.ts";
 import { Baselines, isControl } from "./baselines.ts";
 import type { CellTable, Strata } from "./cell_table.ts";
 import { conditionLabel, SPLITS, strataOf } from "./cell_table.ts";
+import { checkCounts } from "./counts.ts";
 import type { Moments } from "./group_sums.ts";
 import { GroupSums } from "./group_sums.ts";
 import type { Correlation, Profile, Seen } from "./profile_metrics.ts";
@@ -72,6 +74,11 @@ export interface ConditionScores {
   scores?: Scores;
   /** Why there is no prediction. */
   missing?: string;
+  /**
+   * 95 % around the delta Pearson, from leaving out parts of the cells of the truth: how sure this one is, not what
+   * other conditions would give.
+   */
+  deltaPearsonOverCells?: readonly [low: number, high: number];
   /** A change that does not vary over genes: its correlations are 0, and say nothing. */
   isConstant: boolean;
 }
@@ -112,6 +119,9 @@ export const LEAST_CONDITIONS = 6;
 
 const [TRAINING, FIRST_HALF, SECOND_HALF, ROLES] = [0, 1, 2, 3] as const;
 
+/** Parts of the cells of a condition, each left out once; halves are those of even and of odd number. */
+const CELL_BLOCKS = 20;
+
 /** Sums of training cells, and of the truth in halves, by condition and context. */
 export interface EvaluationSums {
   table: CellTable;
@@ -119,6 +129,8 @@ export interface EvaluationSums {
   /** Context of every stratum. */
   contextOf: Uint32Array;
   sums: GroupSums;
+  /** Of the truth: parts that are left out for intervals over its cells. */
+  blocks: GroupSums;
   split: typeof SPLITS[number];
 }
 
@@ -137,21 +149,28 @@ export async function sumCells(
     return contexts.get(key)!;
   });
   const sums = new GroupSums(table.genes);
+  const blocks = new GroupSums(table.genes, { onlyCounts: true });
+  const blockOf = (cell: number) => philox([cell, 0, 0, 0], [seed, 23])[0] % CELL_BLOCKS;
   const wanted = SPLITS.indexOf(split);
   const roleOf = (cell: number) => {
     const own = table.splits[cell]!;
-    if (own === wanted) return (philox([cell, 0, 0, 0], [seed, 23])[0] & 1) + FIRST_HALF;
+    if (own === wanted) return FIRST_HALF + blockOf(cell) % 2;
     return own === 0 ? TRAINING : -1;
   };
   const step = Math.max(1, Math.ceil(1024 / matrix.chunkRows)) * matrix.chunkRows;
   for (let start = 0; start < table.cells; start += step) {
     const rows = await matrix.rows(start, Math.min(table.cells, start + step));
+    checkCounts(rows);
     sums.add(rows, (cell) => {
       const role = roleOf(cell);
       return role < 0 ? -1 : ROLES * strata.ids[cell]! + role;
     });
+    blocks.add(
+      rows,
+      (cell) => roleOf(cell) < FIRST_HALF ? -1 : CELL_BLOCKS * strata.ids[cell]! + blockOf(cell),
+    );
   }
-  return { table, strata, contextOf, sums, split };
+  return { table, strata, contextOf, sums, blocks, split };
 }
 
 /**
@@ -176,14 +195,14 @@ export function evaluate(
     if (isControl(table, condition)) return [];
     const groups = groupsOf(stratum, FIRST_HALF, SECOND_HALF);
     const truth = sums.pseudobulk(...groups);
-    return truth ? [{ condition, context: contextOf[stratum]!, groups, truth }] : [];
+    return truth ? [{ stratum, condition, context: contextOf[stratum]!, groups, truth }] : [];
   });
   if (held.length === 0) {
     throw new RangeError(`Cannot evaluate predictions: no perturbed cell is of split "${split}"`);
   }
   const rows: ConditionScores[] = [];
   for (const own of held) {
-    const { condition, context, groups, truth } = own;
+    const { stratum, condition, context, groups, truth } = own;
     const control = seen.control(context);
     if (!control) {
       throw new RangeError(
@@ -215,6 +234,7 @@ export function evaluate(
       perturbed: baselines.perturbedMean(context),
       expressed: largestGenes(control, checked.expressedGenes),
       truthMoments: sums.logMoments(...groups)!,
+      reduced: reducedTruths(gathered.blocks, stratum),
     };
     const row = {
       ...{ condition: conditionLabel(table, condition), context },
@@ -232,7 +252,7 @@ export function evaluate(
     rows.push({
       ...{ predictor: CEILING, ...row },
       ...first && second
-        ? score(second, { ...scoring, truth: first }, sums.logMoments(groups[1]!))
+        ? score(second, { ...scoring, truth: first, reduced: [] }, sums.logMoments(groups[1]!))
         : { missing: "all cells in one half", isConstant: false },
     });
     for (const { name, profile, moments } of predictors) {
@@ -279,6 +299,25 @@ function seenOf({ table, strata, contextOf, sums }: EvaluationSums): Seen {
   };
 }
 
+/** Profiles of the cells of a stratum, each without one of its parts. */
+function reducedTruths(blocks: GroupSums, stratum: number): Profile[] {
+  const parts = Array.from({ length: CELL_BLOCKS }, (_, block) => CELL_BLOCKS * stratum + block)
+    .filter((part) => blocks.cells(part) > 0);
+  // few parts say little
+  if (parts.length < CELL_BLOCKS / 2) return [];
+  return parts.map((part) => blocks.pseudobulk(...parts.filter((other) => other !== part)))
+    .filter((profile) => profile !== undefined);
+}
+
+/** 95 % around a value, from what it is without each part of the cells. Source: Tukey's jackknife. */
+function jackknife(value: number, reduced: readonly number[]): readonly [number, number] {
+  const count = reduced.length;
+  const mean = reduced.reduce((sum, own) => sum + own, 0) / count;
+  const squares = reduced.reduce((sum, own) => sum + (own - mean) ** 2, 0);
+  const margin = studentQuantile(0.95, count - 1) * Math.sqrt((count - 1) / count * squares);
+  return [value - margin, value + margin];
+}
+
 interface Scoring {
   truth: Profile;
   control: Profile;
@@ -286,6 +325,8 @@ interface Scoring {
   others: readonly Profile[];
   expressed: Uint32Array;
   truthMoments: Moments;
+  /** The truth without each part of its cells. */
+  reduced: readonly Profile[];
   /** Half of the truth, and genes that its other half tells from control. */
   first: Profile | undefined;
   top: Uint32Array | undefined;
@@ -293,15 +334,17 @@ interface Scoring {
 
 function score(
   prediction: Profile,
-  { truth, control, perturbed, others, expressed, truthMoments, first, top }: Scoring,
+  { truth, control, perturbed, others, expressed, truthMoments, reduced, first, top }: Scoring,
   moments: Moments | undefined,
-): Pick<ConditionScores, "scores" | "isConstant"> {
+): Pick<ConditionScores, "scores" | "isConstant" | "deltaPearsonOverCells"> {
   const change = deltaPearson(prediction, truth, control);
   const beyond: Correlation | undefined = perturbed && deltaPearson(prediction, truth, perturbed);
   const topChanges = first && top && changesOf(prediction, first, control, top);
   const original = moments && originalR2(moments, truthMoments);
+  const without = reduced.map((own) => deltaPearson(prediction, own, control).value);
   return {
     isConstant: change.isConstant,
+    ...without.length > 0 && { deltaPearsonOverCells: jackknife(change.value, without) },
     scores: {
       deltaPearson: change.value,
       deltaPearsonPerturbed: beyond?.value ?? NaN,
@@ -347,8 +390,9 @@ function summarize(
       return { predictor, baseline, deltaPearson: correlation, l2, beats };
     })
   );
+  const held = new Set(rows.map(({ condition, context }) => `${condition} ${context}`)).size;
   const headlines = models.map((name) =>
-    headlineOf(name, comparisons.filter(({ predictor }) => predictor === name))
+    headlineOf(name, comparisons.filter(({ predictor }) => predictor === name), held)
   );
   return { rows, means, comparisons, headlines };
 }
@@ -368,7 +412,7 @@ export function intervalOf(values: readonly number[], draws: number, seed: numbe
   return { mean, interval: [low!, high!], conditions };
 }
 
-function headlineOf(name: string, comparisons: readonly Comparison[]): string {
+function headlineOf(name: string, comparisons: readonly Comparison[], held: number): string {
   const one = ({ mean, interval }: Interval) =>
     interval
       ? `${mean.toFixed(3)} (${interval[0].toFixed(3)} to ${interval[1].toFixed(3)})`
@@ -378,7 +422,10 @@ function headlineOf(name: string, comparisons: readonly Comparison[]): string {
       return `whether it beats ${baseline} cannot be told from ${deltaPearson.conditions} conditions, ` +
         `wanted ${LEAST_CONDITIONS} at least`;
     }
-    return `it ${beats ? "beats" : "does not beat"} ${baseline}: delta Pearson differs by ` +
+    const over = `over ${deltaPearson.conditions} of ${held} conditions`;
+    return `it ${
+      beats ? "beats" : "does not beat"
+    } ${baseline} ${over}: delta Pearson differs by ` +
       `${one(deltaPearson)}, L2 by ${one(l2)}`;
   });
   return `${name}: ${parts.join("; ")}`;

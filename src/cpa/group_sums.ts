@@ -32,8 +32,12 @@ export class GroupSums {
   readonly genes: number;
   readonly #groups = new Map<number, Sums>();
 
-  constructor(genes: number) {
+  readonly #onlyCounts: boolean;
+
+  /** @param options `onlyCounts`: for profiles alone, which take a fifth of the memory. */
+  constructor(genes: number, { onlyCounts = false }: { onlyCounts?: boolean } = {}) {
     this.genes = genes;
+    this.#onlyCounts = onlyCounts;
   }
 
   /** @param groupOf The group of a cell, below 0 for none. */
@@ -69,11 +73,14 @@ export class GroupSums {
     const found = groups.map((group) => this.#groups.get(group)).filter((own) => own !== undefined);
     const library = found.reduce((sum, own) => sum + own.library, 0);
     if (!(library > 0)) return undefined;
-    return Float64Array.from(
-      { length: this.genes },
-      (_, gene) =>
-        Math.log1p(SCALE * found.reduce((sum, own) => sum + own.counts[gene]!, 0) / library),
-    );
+    const profile = new Float64Array(this.genes);
+    for (const { counts } of found) {
+      for (let gene = 0; gene < this.genes; gene++) profile[gene]! += counts[gene]!;
+    }
+    for (let gene = 0; gene < this.genes; gene++) {
+      profile[gene] = Math.log1p(SCALE * profile[gene]! / library);
+    }
+    return profile;
   }
 
   /** Of ln(1 + count), as the original compares cells; `undefined` where there is no cell. */
@@ -93,7 +100,7 @@ export class GroupSums {
   ): Moments | undefined {
     const found = groups.map((group) => this.#groups.get(group)).filter((own) => own !== undefined);
     const cells = found.reduce((count, own) => count + own.cells, 0);
-    if (cells === 0) return undefined;
+    if (cells === 0 || this.#onlyCounts) return undefined;
     const total = (name: keyof Sums, gene: number) =>
       found.reduce((all, own) => all + (own[name] as Float64Array)[gene]!, 0);
     const mean = Float64Array.from({ length: this.genes }, (_, gene) => total(sum, gene) / cells);
@@ -112,9 +119,10 @@ export class GroupSums {
     for (let i = 0; i < values.length; i++) {
       const [gene, value] = [genes[i]!, values[i]!];
       if (value === 0) continue;
+      sums.counts[gene]! += value;
+      if (this.#onlyCounts) continue;
       const log = Math.log1p(value);
       const share = Math.log1p(SCALE * value / library);
-      sums.counts[gene]! += value;
       sums.logs[gene]! += log;
       sums.logSquares[gene]! += log * log;
       sums.shares[gene]! += share;
@@ -125,9 +133,10 @@ export class GroupSums {
   #sumsOf(group: number): Sums {
     const found = this.#groups.get(group);
     if (found) return found;
-    const empty = () => new Float64Array(this.genes);
+    const empty = () => new Float64Array(this.#onlyCounts ? 0 : this.genes);
+    const counts = new Float64Array(this.genes);
     const sums = {
-      ...{ cells: 0, library: 0, counts: empty(), logs: empty(), logSquares: empty() },
+      ...{ cells: 0, library: 0, counts, logs: empty(), logSquares: empty() },
       ...{ shares: empty(), shareSquares: empty() },
     };
     this.#groups.set(group, sums);

@@ -26,7 +26,11 @@ export interface Correlation {
 /** Genes that count, by their numbers; all when not given. */
 export type Genes = ArrayLike<number>;
 
-const allOf = ({ length }: Profile) => Uint32Array.from({ length }, (_, gene) => gene);
+function allOf({ length }: Profile): Uint32Array {
+  const genes = new Uint32Array(length);
+  for (let gene = 0; gene < length; gene++) genes[gene] = gene;
+  return genes;
+}
 
 /** Pearson's correlation over genes of two changes from the same reference. */
 export function deltaPearson(
@@ -35,9 +39,13 @@ export function deltaPearson(
   reference: Profile,
   genes: Genes = allOf(truth),
 ): Correlation {
-  const a = Float64Array.from(genes, (gene) => prediction[gene]! - reference[gene]!);
-  const b = Float64Array.from(genes, (gene) => truth[gene]! - reference[gene]!);
-  return pearson(a, b);
+  return pearson(changes(prediction, reference, genes), changes(truth, reference, genes));
+}
+
+function changes(profile: Profile, reference: Profile, genes: Genes): Float64Array {
+  const found = new Float64Array(genes.length);
+  for (let i = 0; i < genes.length; i++) found[i] = profile[genes[i]!]! - reference[genes[i]!]!;
+  return found;
 }
 
 export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): Correlation {
@@ -122,8 +130,8 @@ export function changesOf(
   reference: Profile,
   genes: Genes,
 ): GeneMetrics {
-  const own = Float64Array.from(genes, (gene) => prediction[gene]! - reference[gene]!);
-  const wanted = Float64Array.from(genes, (gene) => truth[gene]! - reference[gene]!);
+  const own = changes(prediction, reference, genes);
+  const wanted = changes(truth, reference, genes);
   const agreeing = own.filter((change, i) => Math.sign(change) === Math.sign(wanted[i]!));
   return {
     deltaPearson: pearson(own, wanted),

@@ -48,7 +48,7 @@ export const setupOptions = declare("set up cells", {
   }, { default: {}, says: "how cells are divided" }),
 });
 
-/** Options of {@link setUp}. */
+/** Options of {@link setup}. */
 export type SetupOptions = OptionsOf<typeof setupOptions>;
 
 /** Names that a model was trained with: other cells have to keep to them. */
@@ -65,7 +65,7 @@ export type KnownNames = Pick<CellTable, "perturbations"> & {
  * @param known Of a model that exists already: its numbers are kept, and what it does not know is refused.
  * @throws {RangeError} If there is no control, a value is missing or not understood, or a name is not known.
  */
-export async function setUp(
+export async function setup(
   adata: AnnData,
   options: SetupOptions,
   known?: KnownNames,

@@ -3,6 +3,8 @@ import { openAnnData } from "../../src/array/anndata/anndata.ts";
 import type { CellMatrix } from "../../src/array/anndata/matrix.ts";
 import { floatText } from "../../src/array/anndata/python_text.ts";
 import { ChunkError } from "../../src/errors.ts";
+import { openStore } from "../../src/store/open_store.ts";
+import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import fixture from "../fixtures/anndata.json" with { type: "json" };
 import type { StoredMatrix } from "../support/anndata_store.ts";
 import { categorical, csr, putAnnData } from "../support/anndata_store.ts";
@@ -174,6 +176,57 @@ describe("openAnnData()", () => {
     const error = await adata.obs.column("p").catch((error) => error);
     expect(error).toBeInstanceOf(ChunkError);
     expect(error.message).toMatch(message);
+  });
+
+  it("reads categories as anndata 0.7 wrote them", async () => {
+    const legacy = { p: { codes: Int8Array.of(1, -1, 0), categories: ["A", "B"] } };
+    const adata = await openAnnData(await putAnnData("legacy", { x: sound, legacy }));
+    expect(await adata.obs.column("p")).toEqual({
+      ...{ kind: "categories", categories: ["A", "B"], codes: Int32Array.of(1, -1, 0) },
+    });
+  });
+
+  it("reads zarr of version 3, whose groups say what they are in other files", async () => {
+    const store = await openStore("memory:version3", { mode: "write" });
+    const array = (name: string, values: Int32Array | Float32Array | string[]) => ({
+      values,
+      spec: {
+        ...{ name, shape: [values.length], chunkShape: [values.length], dims: ["row"] },
+        dtype: values instanceof Int32Array
+          ? "int32" as const
+          : values instanceof Float32Array
+          ? "float32" as const
+          : "string" as const,
+        ...Array.isArray(values) && { attributes: { "encoding-type": "string-array" } },
+      },
+    });
+    const arrays = [
+      array("obs/_index", ["c0", "c1"]),
+      array("obs/p/categories", ["A", "β"]),
+      array("obs/p/codes", Int32Array.of(1, 0)),
+      array("var/_index", ["g0", "g1", "g2"]),
+      array("X/data", Float32Array.of(5, 6, 7)),
+      array("X/indices", Int32Array.of(2, 0, 1)),
+      array("X/indptr", Int32Array.of(0, 1, 3)),
+    ];
+    await writeGroup(store, { attributes: {}, arrays: arrays.map(({ spec }) => spec) });
+    for (const { spec, values } of arrays) await writeArray(store, spec, values);
+    const table = { "encoding-type": "dataframe", _index: "_index" };
+    for (
+      const [path, attributes] of [
+        ["/obs", { ...table, "column-order": ["p"] }],
+        ["/obs/p", { "encoding-type": "categorical" }],
+        ["/var", { ...table, "column-order": [] }],
+        ["/X", { "encoding-type": "csr_matrix", shape: [2, 3] }],
+      ] as const
+    ) {
+      const group = { zarr_format: 3, node_type: "group", attributes };
+      await store.set(`${path}/zarr.json`, new TextEncoder().encode(JSON.stringify(group)));
+    }
+    const adata = await openAnnData("memory:version3");
+    expect(await dense(await adata.matrix())).toEqual([[0, 0, 5], [6, 7, 0]]);
+    expect(await adata.obs.column("p")).toMatchObject({ categories: ["A", "β"] });
+    await store.close();
   });
 
   it("takes a code of -1 for a value that is missing", async () => {

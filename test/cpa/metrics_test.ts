@@ -25,7 +25,7 @@ import {
   rSquared,
   welchT,
 } from "../../src/cpa/profile_metrics.ts";
-import { setUp } from "../../src/cpa/setup.ts";
+import { setup } from "../../src/cpa/setup.ts";
 import { Random } from "../../src/math/random.ts";
 import { categoriesOf, csr, putAnnData } from "../support/anndata_store.ts";
 import { goldenCase } from "../support/perturbation_goldens.ts";
@@ -42,6 +42,7 @@ function entriesOf(rows: readonly (readonly number[])[], start = 0): RowEntries 
     ...{ start, end: start + rows.length, starts: Uint32Array.from(indptr as Int32Array) },
     genes: Uint32Array.from(indices as Int32Array),
     values: Float64Array.from(data as Float32Array),
+    wholeBelow: 2 ** 24,
   };
 }
 
@@ -325,6 +326,18 @@ describe("Baselines", () => {
   });
 });
 
+describe("sumCells()", () => {
+  it("refuses what are no counts, of which there is no pseudobulk", async () => {
+    const x = csr([[1, 0.5], [1, 2]]);
+    const obs = { p: categoriesOf(["ctrl", "A"]) };
+    const adata = await openAnnData(await putAnnData("fractions", { x, obs }));
+    const table = await setup(adata, { perturbationKey: "p", controlGroup: "ctrl" });
+    await expect(sumCells(await adata.matrix(), table)).rejects.toThrow(
+      "cell 0 has 0.5 of gene 1, wanted whole numbers",
+    );
+  });
+});
+
 describe("evaluate()", () => {
   /** Cells of three perturbations, their pairs and control in four contexts; pairs add up and are held out. */
   async function world(contexts: number) {
@@ -360,7 +373,7 @@ describe("evaluate()", () => {
     }
     const obs = { p: categoriesOf(labels), t: categoriesOf(types), s: categoriesOf(splits) };
     const adata = await openAnnData(await putAnnData(`world${contexts}`, { x: csr(rows), obs }));
-    const table = await setUp(adata, {
+    const table = await setup(adata, {
       ...{ perturbationKey: "p", controlGroup: "ctrl", categoricalCovariates: ["t"] },
       split: { key: "s" },
     });
@@ -393,11 +406,18 @@ describe("evaluate()", () => {
       ...{ predictor: "oracle", beats: true },
     });
     expect(headlines[0]).toMatch(
-      /^oracle: it beats no-change: delta Pearson differs by 0\.9\d\d \(/,
+      /^oracle: it beats no-change over 6 of 6 conditions: delta Pearson differs by 0\.9\d\d \(/,
     );
     expect(headlines[1]).toContain("cannot be told from 0 conditions");
     const constant = rows.filter(({ isConstant }) => isConstant);
     expect(new Set(constant.map(({ predictor }) => predictor))).toEqual(new Set(["no-change"]));
+    // other cells would not have changed much
+    const sure = rows.filter(({ predictor }) => predictor === "oracle");
+    for (const { scores, deltaPearsonOverCells } of sure) {
+      const [low, high] = deltaPearsonOverCells!;
+      expect((low + high) / 2).toBeCloseTo(scores!.deltaPearson, 12);
+      expect([low > 0.9, high - low > 0.001, high - low < 0.1]).toEqual([true, true, true]);
+    }
     const ownR2 = rows.find(({ predictor }) => predictor === "no-change")!.scores!.originalR2Mean;
     expect(ownR2).toBeGreaterThan(0);
     expect(
@@ -417,10 +437,11 @@ describe("evaluate()", () => {
 
   it("has intervals that shrink with the number of conditions, and do not depend on more than the seed", () => {
     const random = new Random(3);
-    const values = Array.from({ length: 400 }, () => random.normal());
+    const values = Array.from({ length: 100 }, () => random.normal());
     const { mean, interval } = intervalOf(values, 1000, 0);
     expect(intervalOf(values, 1000, 0).interval).toEqual(interval);
-    const half = 1.96 / Math.sqrt(values.length);
+    const sd = Math.sqrt(values.reduce((sum, own) => sum + (own - mean) ** 2, 0) / values.length);
+    const half = 1.96 * sd / Math.sqrt(values.length);
     expect(interval![0]).toBeGreaterThan(mean - 1.2 * half);
     expect(interval![0]).toBeLessThan(mean - 0.8 * half);
     expect(intervalOf(values.slice(0, 5), 1000, 0).interval).toBeUndefined();
@@ -430,7 +451,7 @@ describe("evaluate()", () => {
     const missing = runtime === "chromium" ? "browsers read no files" : sharedDataMissing();
     if (missing) context.skip(missing);
     const adata = await openAnnData(`${await sharedFile("data/perturbation/sim_combo.h5ad")}`);
-    const table = await setUp(adata, {
+    const table = await setup(adata, {
       ...{ perturbationKey: "perturbation", controlGroup: "control", dosageKey: "dose" },
       ...{ categoricalCovariates: ["cell_type"], split: { key: "split" } },
     });

@@ -5,7 +5,7 @@ import { classWeights, conditionLabel, fillSlots, strataOf } from "../../src/cpa
 import { packCounts, packNumbers } from "../../src/cpa/counts.ts";
 import { readDegMasks } from "../../src/cpa/deg_masks.ts";
 import type { SetupOptions } from "../../src/cpa/setup.ts";
-import { setUp } from "../../src/cpa/setup.ts";
+import { setup } from "../../src/cpa/setup.ts";
 import type { StoredColumn } from "../support/anndata_store.ts";
 import { categorical, categoriesOf, csr, putAnnData } from "../support/anndata_store.ts";
 import { runtime } from "../support/runtime.ts";
@@ -20,14 +20,14 @@ async function cellsOf(labels: readonly string[], doses?: readonly string[], mor
   return await openAnnData(await putAnnData("setup", { x: rows(labels.length), obs }));
 }
 
-async function setUpOf(
+async function setupOf(
   labels: readonly string[],
   doses?: readonly string[],
   options: Partial<SetupOptions> & { more?: Columns } = {},
 ): Promise<CellTable> {
   const { more, ...own } = options;
   const adata = await cellsOf(labels, doses, more);
-  return await setUp(adata, {
+  return await setup(adata, {
     perturbationKey: "p",
     controlGroup: "ctrl",
     ...doses && { dosageKey: "d" },
@@ -38,9 +38,9 @@ async function setUpOf(
 const labelsOf = (table: CellTable) =>
   Array.from(table.conditionIds, (id) => conditionLabel(table, id));
 
-describe("setUp()", () => {
+describe("setup()", () => {
   it("gives every perturbation its own dose, in whatever order they are named", async () => {
-    const table = await setUpOf(["Z+A", "A+Z", "ctrl", "Z"], ["1.0+0.1", "0.1+1.0", "1.0", "5"]);
+    const table = await setupOf(["Z+A", "A+Z", "ctrl", "Z"], ["1.0+0.1", "0.1+1.0", "1.0", "5"]);
     expect(table.perturbations).toEqual(["", "ctrl", "A", "Z"]);
     expect(labelsOf(table)).toEqual(["A+Z (0.1+1)", "A+Z (0.1+1)", "ctrl (1)", "Z (5)"]);
     expect(table.conditionIds).toEqual(Uint32Array.of(0, 0, 1, 2));
@@ -52,13 +52,13 @@ describe("setUp()", () => {
   });
 
   it("takes conditions of other doses for one combination", async () => {
-    const table = await setUpOf(["A", "A", "ctrl"], ["1.0", "10", "1"]);
+    const table = await setupOf(["A", "A", "ctrl"], ["1.0", "10", "1"]);
     expect(table.conditions.map(({ combination }) => combination)).toEqual([0, 0, 1]);
     expect(table.combinations).toEqual([[2], [1]]);
   });
 
   it("leaves out control beside a perturbation with its dose, and says so", async () => {
-    const table = await setUpOf(["A+ctrl", "ctrl+B", "ctrl", "ctrl+ctrl"], [
+    const table = await setupOf(["A+ctrl", "ctrl+B", "ctrl", "ctrl+ctrl"], [
       ...["0.3+1.0", "1.0+0.7", "1.0", "1.0+1.0"],
     ]);
     expect(labelsOf(table)).toEqual(["A (0.3)", "B (0.7)", "ctrl (1)", "ctrl (1)"]);
@@ -68,7 +68,7 @@ describe("setUp()", () => {
   });
 
   it("does not count blanks around names, and says so", async () => {
-    const table = await setUpOf(["A", "A ", " B", "B", "ctrl", "A + B"]);
+    const table = await setupOf(["A", "A ", " B", "B", "ctrl", "A + B"]);
     expect(table.perturbations).toEqual(["", "ctrl", "A", "B"]);
     expect(labelsOf(table).at(-1)).toBe("A+B (1+1)");
     expect(table.notes).toEqual(["blanks around names were left out (3 cells)"]);
@@ -86,29 +86,29 @@ describe("setUp()", () => {
     ["a dose that is no number", ["ctrl", "A"], ["1", "high"], `"A" has the dose "high"`],
     ["control that is not there", ["ctl", "A"], undefined, `"ctl" may be meant`],
   ])("refuses %s", async (_, labels, doses, message) => {
-    await expect(setUpOf(labels, doses)).rejects.toThrow(message);
+    await expect(setupOf(labels, doses)).rejects.toThrow(message);
   });
 
   it("refuses what is missing in any column, by the name of the cell", async () => {
     const missing = { p: categorical(["ctrl", "A"], [0, 1, -1]) };
-    await expect(setUpOf(["ctrl", "A", "A"], undefined, { more: missing })).rejects.toThrow(
+    await expect(setupOf(["ctrl", "A", "A"], undefined, { more: missing })).rejects.toThrow(
       `cell 2 ("obs2") has no value in column "p"`,
     );
     const more = { c: categorical(["x"], [0, -1, 0]), d: Float64Array.of(1, NaN, 2) };
     const options = { more, categoricalCovariates: ["c"] };
-    await expect(setUpOf(["ctrl", "A", "A"], undefined, options)).rejects.toThrow(
+    await expect(setupOf(["ctrl", "A", "A"], undefined, options)).rejects.toThrow(
       `cell 1 ("obs1") has no value in column "c"`,
     );
-    await expect(setUpOf(["ctrl", "A", "A"], undefined, { more, dosageKey: "d" })).rejects.toThrow(
+    await expect(setupOf(["ctrl", "A", "A"], undefined, { more, dosageKey: "d" })).rejects.toThrow(
       `cell 1 ("obs1") has no value in column "d"`,
     );
   });
 
   it("takes doses that are numbers, where no cell has a combination", async () => {
     const more = { d: Float64Array.of(0, 0.1, 2) };
-    const table = await setUpOf(["ctrl", "A", "A"], undefined, { more, dosageKey: "d" });
+    const table = await setupOf(["ctrl", "A", "A"], undefined, { more, dosageKey: "d" });
     expect(labelsOf(table)).toEqual(["ctrl (0)", "A (0.1)", "A (2)"]);
-    await expect(setUpOf(["ctrl", "A", "A+B"], undefined, { more, dosageKey: "d" })).rejects
+    await expect(setupOf(["ctrl", "A", "A+B"], undefined, { more, dosageKey: "d" })).rejects
       .toThrow(`"A+B" has 2 names and 1 doses`);
   });
 
@@ -118,7 +118,7 @@ describe("setUp()", () => {
       n: Int32Array.of(10, 9, 10),
     };
     const covariates = ["c"];
-    const table = await setUpOf(["ctrl", "A", "A"], undefined, {
+    const table = await setupOf(["ctrl", "A", "A"], undefined, {
       ...{ more, categoricalCovariates: covariates, batchKey: "n" },
     });
     expect(covariates).toEqual(["c"]);
@@ -134,7 +134,7 @@ describe("setUp()", () => {
         levels: [level],
       })),
     });
-    await expect(setUpOf(["ctrl"], undefined, {
+    await expect(setupOf(["ctrl"], undefined, {
       more: { c: Float64Array.of(0.5) },
       categoricalCovariates: ["c"],
     })).rejects.toThrow("holds numbers with fractions, wanted names");
@@ -143,29 +143,29 @@ describe("setUp()", () => {
   it("divides cells by a column, whose every value is known, or by a seed", async () => {
     const labels = ["ctrl", "A", "A", "A"];
     const more = { s: categoriesOf(["train", "ood", "test", "train"]) };
-    const table = await setUpOf(labels, undefined, { more, split: { key: "s" } });
+    const table = await setupOf(labels, undefined, { more, split: { key: "s" } });
     expect(table.splits).toEqual(Uint8Array.of(0, 2, 1, 0));
-    await expect(setUpOf(labels, undefined, { more, split: { key: "s", valid: "valid" } })).rejects
+    await expect(setupOf(labels, undefined, { more, split: { key: "s", valid: "valid" } })).rejects
       .toThrow(`cell 2 ("obs2") is "test" in "s", wanted "train" (train), "valid" (valid)`);
     const many = Array.from({ length: 2000 }, (_, i) => i % 2 ? "ctrl" : "A");
-    const [first, again] = [await setUpOf(many), await setUpOf(many)];
+    const [first, again] = [await setupOf(many), await setupOf(many)];
     expect(first.splits).toEqual(again.splits);
     const valid = first.splits.filter((split) => split === 1).length;
     expect(valid).toBeGreaterThan(150);
     expect(valid).toBeLessThan(250);
-    expect((await setUpOf(many, undefined, { split: { seed: 1 } })).splits).not
+    expect((await setupOf(many, undefined, { split: { seed: 1 } })).splits).not
       .toEqual(first.splits);
   });
 
   it("keeps to the numbers of a model, and refuses what it does not know", async () => {
     const more = { c: categoriesOf(["x", "y", "x"]) };
-    const model = await setUpOf(["ctrl", "B", "A"], undefined, {
+    const model = await setupOf(["ctrl", "B", "A"], undefined, {
       more,
       categoricalCovariates: ["c"],
     });
     const options = { perturbationKey: "p", controlGroup: "ctrl", categoricalCovariates: ["c"] };
     const asked = async (labels: string[], levels: string[]) =>
-      await setUp(await cellsOf(labels, undefined, { c: categoriesOf(levels) }), options, model);
+      await setup(await cellsOf(labels, undefined, { c: categoriesOf(levels) }), options, model);
     const table = await asked(["B", "A+B"], ["y", "y"]);
     expect(fillSlots(table, [0, 1]).ids).toEqual(Uint32Array.of(3, 0, 2, 3));
     expect(table.covariates[0]!.codes).toEqual(Uint16Array.of(1, 1));
@@ -185,7 +185,7 @@ describe("setUp()", () => {
     const missing = runtime === "chromium" ? "browsers read no files" : sharedDataMissing();
     if (missing) context.skip(missing);
     const adata = await openAnnData(`${await sharedFile("data/perturbation/sim_combo.h5ad")}`);
-    const table = await setUp(adata, {
+    const table = await setup(adata, {
       perturbationKey: "perturbation",
       controlGroup: "control",
       dosageKey: "dose",
@@ -206,6 +206,7 @@ describe("packCounts()", () => {
     ...{ start: 5, end: 7, starts: Uint32Array.of(0, 1, values.length) },
     genes: Uint32Array.from(values, (_, i) => i),
     values: Float64Array.from(values),
+    wholeBelow: 2 ** 53,
   });
 
   it("takes a word for an entry where gene and count fit, else two", () => {
@@ -229,6 +230,13 @@ describe("packCounts()", () => {
     const names = { cell: (cell: number) => `c${cell}`, gene: (gene: number) => `g${gene}` };
     expect(() => packCounts(entries([1, 2, value]), 3, names)).toThrow(
       `Cannot take counts: cell 6 ("c6") has ${value} of gene 2 ("g2"), wanted whole numbers`,
+    );
+  });
+
+  it("refuses counts that were rounded when they were stored", () => {
+    const halves = { ...entries([1, 2048, 2050]), wholeBelow: 2048 };
+    expect(() => packCounts(halves, 3)).toThrow(
+      "cell 6 has 2050 of gene 2, where what is stored has whole numbers to 2048 alone",
     );
   });
 

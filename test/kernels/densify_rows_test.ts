@@ -29,6 +29,7 @@ function entriesOf(rows: readonly Row[]) {
     ...{ start: 0, end: rows.length, starts },
     genes: Uint32Array.from(all, ([gene]) => gene),
     values: Float64Array.from(all, ([, value]) => value),
+    wholeBelow: 2 ** 53,
   };
 }
 

@@ -39,12 +39,14 @@ const model = () =>
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
+const nothing = {} as Anything;
 const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as Anything;
 
 /** Every call that takes options: as few as have to be given, and how it is called with them. */
 const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = {
   "openGpu()": { call: async (options) => (await sluice.openGpu(options)).close() },
   "openArray()": { call: (options) => sluice.openArray(new Float32Array(2), options) },
+  "openAnnData()": { call: (options) => sluice.openAnnData("memory:nothing", options) },
   "plan.run()": { call: (options) => model().predict(gpu(), rows).run(options) },
   "new KMeans()": { good: { k: 2 }, call: (options) => new sluice.KMeans(options) },
   "KMeans.fit()": { call: (options) => new sluice.KMeans({ k: 2 }).fit(gpu(), rows, options) },
@@ -186,6 +188,17 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "condition.decide()": {
     call: (thresholds) => sluice.condition.decide(diagnosis, diagnosis, thresholds),
   },
+  "cpa.setup()": {
+    good: { perturbationKey: "perturbation", controlGroup: "control" },
+    call: (options) => sluice.cpa.setup(nothing, options),
+  },
+  "cpa.readDegMasks()": {
+    good: { key: "genes", categoryKey: "condition" },
+    call: (options) => sluice.cpa.readDegMasks(nothing, options),
+  },
+  "cpa.sumCells() and cpa.evaluate()": {
+    call: (options) => sluice.cpa.evaluate(nothing, [], [], options),
+  },
   "exportNetcdf()": {
     call: (options) => sluice.exportNetcdf("memory:nothing", "memory:nothing.nc", options),
   },
@@ -195,6 +208,13 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
 /** Public functions that take no options. */
 const WITHOUT_OPTIONS = [
   "formatSweep",
+  "AnnDataWriter",
+  ...["classWeights", "conditionLabel", "fillSlots", "strataOf", "GroupSums", "drawCount"].map(
+    (name) => `cpa.${name}`,
+  ),
+  ...["energyDistance", "kernelWidth", "principalAxes", "project", "squaredMmd"].map(
+    (name) => `cpa.${name}`,
+  ),
   "openArray",
   "fromTypedArray",
   "readAll",

@@ -49,7 +49,6 @@ export function negativeBinomialF32(
     const half = times(times(0.5, a), a);
     return minus(times(s, plus(plus(half, odd), even)), half);
   };
-  const onePlus = (a: number) => isNearOne(a) ? plus(a, excess(a)) : logarithm(plus(1, a));
   const series = (z: number) => {
     const inverse = divide(1, z);
     const square = times(inverse, inverse);
@@ -70,35 +69,32 @@ export function negativeBinomialF32(
     );
     return plus(minus(near, steps), series(shifted));
   };
-  const deviance = (mean: number, theta: number) => {
-    const d = minus(mean, x);
+  const deviance = (count: number, mean: number, theta: number) => {
+    const d = minus(mean, count);
     const share = divide(theta, plus(mean, theta));
-    const [a, b] = [times(share, divide(d, x)), divide(d, plus(theta, x))];
-    if (isNearOne(a) && isNearOne(b)) {
-      const both = minus(times(x, excess(a)), times(theta, excess(b)));
+    const b = divide(d, plus(theta, count));
+    const safe = Math.max(count, f(1e-8));
+    const a = times(share, divide(d, safe));
+    if (count > 1e-8 && isNearOne(a) && isNearOne(b)) {
+      const both = minus(times(count, excess(a)), times(theta, excess(b)));
       return minus(both, times(times(share, d), b));
     }
-    const ratio = () => times(divide(mean, x), divide(plus(x, theta), plus(mean, theta)));
+    const ratio = () => times(divide(mean, safe), divide(plus(count, theta), plus(mean, theta)));
     const first = isNearOne(a) ? plus(a, excess(a)) : logarithm(ratio());
     const second = isNearOne(b)
       ? plus(b, excess(b))
-      : logarithm(divide(plus(mean, theta), plus(x, theta)));
-    return minus(times(x, first), times(theta, second));
+      : logarithm(divide(plus(mean, theta), plus(count, theta)));
+    return minus(times(count, first), times(theta, second));
   };
   const byDispersion = (count: number, theta: number) => {
     const t = divide(minus(count, mu), plus(theta, mu));
     let [sum, shifted] = [0, theta];
-    let logarithms: number;
-    if (theta >= 6) {
-      logarithms = isNearOne(t)
-        ? excess(t)
-        : minus(logarithm(divide(plus(theta, count), plus(theta, mu))), t);
-    } else {
-      for (; shifted < 6; shifted = plus(shifted, 1)) {
-        sum = plus(sum, divide(count, times(shifted, plus(shifted, count))));
-      }
-      logarithms = minus(minus(onePlus(divide(count, shifted)), onePlus(divide(mu, theta))), t);
+    for (; shifted < 6; shifted = plus(shifted, 1)) {
+      sum = plus(sum, divide(divide(count, shifted), plus(shifted, count)));
     }
+    const ratio = () =>
+      times(divide(plus(shifted, count), shifted), divide(theta, plus(theta, mu)));
+    const logarithms = theta < 6 || !isNearOne(t) ? minus(logarithm(ratio()), t) : excess(t);
     const [start, end] = [divide(1, shifted), divide(1, plus(shifted, count))];
     const [square, squareEnd] = [times(start, start), times(end, end)];
     const [fourth, fourthEnd] = [times(square, square), times(squareEnd, squareEnd)];
@@ -110,26 +106,20 @@ export function negativeBinomialF32(
     return times(theta, plus(plus(sum, logarithms), all));
   };
   const theta = f(Math.exp(logDispersion));
-  if (x <= 1e-8) {
-    return {
-      logLikelihood: times(-theta, onePlus(divide(mu, theta))),
-      byLogMean: times(-theta, divide(mu, plus(theta, mu))),
-      byLogDispersion: byDispersion(0, theta),
-    };
-  }
-  const mean = plus(mu, f(1e-8));
-  const end = plus(x, theta);
-  const scale = times(
-    0.5,
-    logarithm(times(divide(theta, end), divide(f(1 / (2 * Math.PI)), x))),
-  );
-  const remainders = minus(minus(remainder(end), remainder(theta)), remainder(x));
+  const count = x <= 1e-8 ? 0 : x;
+  const end = plus(count, theta);
+  const constant = () => {
+    const scale = logarithm(times(divide(theta, end), divide(f(1 / (2 * Math.PI)), count)));
+    const remainders = minus(minus(remainder(end), remainder(theta)), remainder(count));
+    return plus(remainders, times(0.5, scale));
+  };
+  const mean = count === 0 ? mu : plus(mu, f(1e-8));
   return {
-    logLikelihood: plus(plus(remainders, scale), deviance(mean, theta)),
+    logLikelihood: plus(count === 0 ? 0 : constant(), deviance(count, mean, theta)),
     byLogMean: minus(
-      times(theta, divide(minus(x, mu), plus(theta, mu))),
-      times(x, divide(f(1e-8), mean)),
+      times(theta, divide(minus(count, mu), plus(theta, mu))),
+      times(count, divide(f(1e-8), plus(mu, f(1e-8)))),
     ),
-    byLogDispersion: byDispersion(x, theta),
+    byLogDispersion: byDispersion(count, theta),
   };
 }

@@ -69,8 +69,12 @@ export async function putAnnData(name: string, content: {
   obs?: Record<string, StoredColumn | NumericArray | readonly string[]>;
   cells?: number;
   genes?: number;
+  /** Columns as anndata 0.7 wrote categories: codes, and names elsewhere. */
+  legacy?: Record<string, { codes: Int8Array; categories: readonly string[] }>;
 }): Promise<string> {
-  const { x, obs = {}, cells = x.shape[0]!, genes = x.shape[1]! } = content;
+  const { x, legacy = {}, cells = x.shape[0]!, genes = x.shape[1]! } = content;
+  const codes = Object.entries(legacy).map(([name, { codes }]) => [name, codes] as const);
+  const obs = { ...content.obs, ...Object.fromEntries(codes) };
   const place = `memory:${name}`;
   const store = await openStore(place, { mode: "write" });
   await store.deleteAll();
@@ -92,7 +96,7 @@ export async function putAnnData(name: string, content: {
     const bytes = isText ? vlen(values as string[]) : asBytes(values as NumericArray);
     if (values.length > 0) await store.set(`${path}/0`, bytes);
   };
-  const table = async (path: string, rows: number, columns: NonNullable<typeof obs>) => {
+  const table = async (path: string, rows: number, columns: typeof obs) => {
     await group(path, {
       ...{ "encoding-type": "dataframe", "encoding-version": "0.2.0" },
       ...{ _index: "_index", "column-order": Object.keys(columns) },
@@ -110,6 +114,9 @@ export async function putAnnData(name: string, content: {
   };
   await group("", { "encoding-type": "anndata", "encoding-version": "0.1.0" });
   await table("/obs", cells, obs);
+  for (const [name, { categories }] of Object.entries(legacy)) {
+    await array(`/obs/__categories/${name}`, categories);
+  }
   await table("/var", genes, {});
   await group("/X", { "encoding-type": x.encoding, shape: x.shape });
   for (const part of ["data", "indices", "indptr"] as const) await array(`/X/${part}`, x[part]);

@@ -1,6 +1,7 @@
 /** Every declaration of options there is, and the page of the docs that they print. */
 
 import { gpuOptions } from "../../src/gpu/device.ts";
+import { annDataOptions } from "../../src/array/anndata/anndata.ts";
 import { arrayOptions } from "../../src/array/array.ts";
 import { contextOptions } from "../../src/array/contexts.ts";
 import { expandOptions } from "../../src/array/expand.ts";
@@ -26,6 +27,9 @@ import { thresholdOptions } from "../../src/condition/decision.ts";
 import { diagnoseOptions } from "../../src/condition/diagnose.ts";
 import { conditionOptions } from "../../src/condition/pipeline.ts";
 import { splitOptions } from "../../src/condition/splits.ts";
+import { degOptions } from "../../src/cpa/deg_masks.ts";
+import { evaluationOptions } from "../../src/cpa/evaluation.ts";
+import { setupOptions } from "../../src/cpa/setup.ts";
 import {
   incrementalFitOptions,
   incrementalOptions,
@@ -67,6 +71,7 @@ import { checkOptions } from "../../src/zarr/check.ts";
 export const DECLARATIONS = {
   "openGpu()": gpuOptions,
   "openArray()": arrayOptions,
+  "openAnnData()": annDataOptions,
   "plan.run()": runOptions,
   "new KMeans()": kmeansOptions,
   "KMeans.fit()": fitOptions,
@@ -115,6 +120,9 @@ export const DECLARATIONS = {
   "condition.splitSpeakers()": splitOptions,
   "condition.diagnose()": diagnoseOptions,
   "condition.decide()": thresholdOptions,
+  "cpa.setup()": setupOptions,
+  "cpa.readDegMasks()": degOptions,
+  "cpa.sumCells() and cpa.evaluate()": evaluationOptions,
   "exportNetcdf()": exportOptions,
   "checkStore()": checkOptions,
 } satisfies Record<string, Declaration>;

@@ -77,7 +77,7 @@ function sparseRows(
       checkEntries(to - from, path);
       const genesRead = toNumbers(await indices.read(from, to, options));
       const read = toNumbers(await values.read(from, to, options));
-      const rows = new EntryRows(path, { start, genes });
+      const rows = new EntryRows(path, { start, genes, dtype: values.dtype });
       for (let row = 0; row < end - start; row++) {
         const [first, last] = [starts[row]! - from, starts[row + 1]! - from];
         rows.add(genesRead.subarray(first, last), read.subarray(first, last));
@@ -102,7 +102,7 @@ function denseRows(array: ChunkedArray, path: string): Pick<CellMatrix, "rows" |
     chunkRows: array.chunkRows,
     async rows(start, end, options) {
       checkRows([cells], start, end);
-      const rows = new EntryRows(path, { start, genes });
+      const rows = new EntryRows(path, { start, genes, dtype: array.dtype });
       const places = new Uint32Array(genes);
       for (let from = start; from < end;) {
         const to = Math.min(end, from - from % array.chunkRows + array.chunkRows);

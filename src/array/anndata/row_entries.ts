@@ -6,6 +6,7 @@
 
 import type { ReadOptions } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
+import type { DataType } from "../../types.ts";
 
 /** Some rows of a matrix of cells by genes. */
 export interface RowEntries {
@@ -18,7 +19,12 @@ export interface RowEntries {
   genes: Uint32Array;
   /** [entries] finite, as they are stored. */
   values: Float64Array;
+  /** Below it no whole number was rounded when it was stored: 2^11 of halves, 2^24 of f32. */
+  wholeBelow: number;
 }
+
+/** Of each float, where whole numbers begin to be left out. */
+const WHOLE_BITS: Record<string, number> = { float16: 11, float32: 24 };
 
 /** A matrix of cells by genes. */
 export interface CellMatrix {
@@ -48,7 +54,14 @@ export class EntryRows {
   #indices = new Uint32Array(1024);
   #values = new Float64Array(1024);
 
-  constructor(path: string, { start, genes }: { start: number; genes: number }) {
+  readonly #wholeBelow: number;
+
+  /** @param dtype Of the values. */
+  constructor(
+    path: string,
+    { start, genes, dtype }: { start: number; genes: number; dtype: DataType },
+  ) {
+    this.#wholeBelow = 2 ** (WHOLE_BITS[dtype] ?? 53);
     this.#path = path;
     this.#start = start;
     this.#genes = genes;
@@ -83,6 +96,7 @@ export class EntryRows {
       starts: Uint32Array.from(this.#starts),
       genes: this.#indices.slice(0, this.#count),
       values: this.#values.slice(0, this.#count),
+      wholeBelow: this.#wholeBelow,
     };
   }
 

@@ -82,7 +82,7 @@ export function openTransposed(
       block = undefined;
       block = await collect(start, end, options);
     }
-    const found = new EntryRows(path, { start, genes });
+    const found = new EntryRows(path, { start, genes, dtype: parts.values.dtype });
     for (let row = start - block.from; row < end - block.from; row++) {
       const [first, last] = [block.starts[row]!, block.starts[row + 1]!];
       found.add(block.genes.subarray(first, last), block.values.subarray(first, last));

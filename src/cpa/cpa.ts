@@ -1,0 +1,35 @@
+/**
+ * Single cells that were perturbed: what a model of them needs before it is trained, and how its predictions are
+ * scored beside those that need no model.
+ *
+ * @module
+ */
+
+export type { KnownNames, SetupOptions } from "./setup.ts";
+export { setup } from "./setup.ts";
+export type { CellTable, Condition, Covariate, Split, Strata } from "./cell_table.ts";
+export { classWeights, conditionLabel, fillSlots, strataOf } from "./cell_table.ts";
+export type { DegMasks } from "./deg_masks.ts";
+export { readDegMasks } from "./deg_masks.ts";
+export type {
+  Comparison,
+  ConditionScores,
+  Evaluation,
+  EvaluationOptions,
+  EvaluationSums,
+  Interval,
+  Predictor,
+  Scores,
+} from "./evaluation.ts";
+export { evaluate, sumCells } from "./evaluation.ts";
+export type { Moments } from "./group_sums.ts";
+export { GroupSums } from "./group_sums.ts";
+export type { Axes, Points } from "./cell_distributions.ts";
+export {
+  drawCount,
+  energyDistance,
+  kernelWidth,
+  principalAxes,
+  project,
+  squaredMmd,
+} from "./cell_distributions.ts";

@@ -1,0 +1,111 @@
+/**
+ * Cells that are packed and held on the host, to be read in any order, as training does: a file would inflate a
+ * whole chunk for each.
+ *
+ * @module
+ */
+
+import type { CellMatrix } from "../array/anndata/matrix.ts";
+import type { ReadOptions } from "../chunked_array.ts";
+import { formatBytes } from "../math/format.ts";
+import type { EntryForm, EntryNames, PackedRows } from "./counts.ts";
+import { packCounts, packNumbers } from "./counts.ts";
+
+/** Cells read at once, about: what is read has 12 bytes an entry, what is held 4. */
+const STEP = 1024;
+
+export interface HoldOptions extends ReadOptions {
+  /** Whether values are counts, and have to be. */
+  counts: boolean;
+  /** Bytes that may be held. */
+  mostBytes: number;
+  names?: EntryNames;
+}
+
+export class HeldCells {
+  readonly cells: number;
+  /** What entries are once they are gathered: narrow only if all of them are. */
+  readonly form: EntryForm;
+  readonly bytes: number;
+  /** [cells] f64, sums of the values of each. */
+  readonly librarySizes: Float64Array;
+  readonly #blocks: readonly PackedRows[];
+  readonly #step: number;
+
+  private constructor(blocks: readonly PackedRows[], cells: number, step: number) {
+    this.#blocks = blocks;
+    this.#step = step;
+    this.cells = cells;
+    this.form = blocks.find(({ form }) => form !== "narrow")?.form ?? "narrow";
+    this.bytes = blocks.reduce((sum, block) => sum + bytesOf(block), 0);
+    this.librarySizes = new Float64Array(cells);
+    blocks.forEach((block, i) => this.librarySizes.set(block.librarySizes, i * step));
+  }
+
+  /**
+   * Reads every cell once, in order.
+   *
+   * @throws {RangeError} If they take more than `mostBytes`, or a value is no count where counts are wanted.
+   */
+  static async read(
+    matrix: CellMatrix,
+    { counts, mostBytes, names, signal }: HoldOptions,
+  ): Promise<HeldCells> {
+    const [cells, genes] = matrix.shape;
+    const step = Math.ceil(STEP / matrix.chunkRows) * matrix.chunkRows;
+    const blocks: PackedRows[] = [];
+    let bytes = 0;
+    for (let start = 0; start < cells; start += step) {
+      const end = Math.min(cells, start + step);
+      const rows = await matrix.rows(start, end, signal ? { signal } : {});
+      const block = counts ? packCounts(rows, genes, names) : packNumbers(rows, names);
+      blocks.push(block);
+      bytes += bytesOf(block);
+      if (bytes <= mostBytes) continue;
+      throw new RangeError(
+        `Cannot hold ${cells} cells: the first ${end} take ${formatBytes(bytes)}, wanted at most ` +
+          formatBytes(mostBytes),
+      );
+    }
+    return new HeldCells(blocks, cells, step);
+  }
+
+  /** Cells in the order in which they are asked for; one may come several times. */
+  gather(cells: ArrayLike<number>): PackedRows {
+    const starts = new Uint32Array(cells.length + 1);
+    const librarySizes = new Float64Array(cells.length);
+    const placeOf = (i: number) => {
+      const cell = cells[i]!;
+      const block = this.#blocks[Math.floor(cell / this.#step)];
+      const row = cell % this.#step;
+      if (!Number.isInteger(cell) || !block || row >= block.librarySizes.length) {
+        throw new RangeError(`Cannot gather cell ${cell}: there are ${this.cells} cells`);
+      }
+      return { block, first: block.starts[row]!, last: block.starts[row + 1]! };
+    };
+    for (let i = 0; i < cells.length; i++) {
+      const { first, last } = placeOf(i);
+      starts[i + 1] = starts[i]! + last - first;
+      librarySizes[i] = this.librarySizes[cells[i]!]!;
+    }
+    const words = this.form === "narrow" ? 1 : 2;
+    const entries = new Uint32Array(words * starts.at(-1)!);
+    for (let i = 0; i < cells.length; i++) {
+      const { block, first, last } = placeOf(i);
+      if (block.form === this.form) {
+        entries.set(block.entries.subarray(words * first, words * last), words * starts[i]!);
+        continue;
+      }
+      for (let entry = first, at = 2 * starts[i]!; entry < last; entry++, at += 2) {
+        entries[at] = block.entries[entry]! & 0xffff;
+        entries[at + 1] = block.entries[entry]! >>> 16;
+      }
+    }
+    return { form: this.form, starts, entries, librarySizes };
+  }
+}
+
+function bytesOf({ starts, entries, librarySizes }: PackedRows): number {
+  // library sizes are held in one piece, too
+  return starts.byteLength + entries.byteLength + 2 * librarySizes.byteLength;
+}
