@@ -5,7 +5,7 @@
 // y                [nets, y_rows, width4] quads
 //
 // Dropout is drawn as in net_linear.wgsl, and undone as there by net_activation_gradient.wgsl. Workgroups: x 64 quads, y nets. f64
-// twin: batchNorm() in test/reference/net_layers.ts.
+// twin: CpaTwin in test/reference/cpa_model.ts.
 
 struct Params {
   rows: u32,

@@ -8,7 +8,7 @@
 // stats            [nets, 2, width4] quads, written: mean, and 1 / deviation, sqrt(mean of squares from the mean + epsilon)
 //
 // A workgroup a quad of columns, whose LANES threads share rows and add their sums pairwise. Workgroups: x quads, y nets. f64
-// twin: batchNorm() in test/reference/net_layers.ts.
+// twin: CpaTwin in test/reference/cpa_model.ts.
 
 override LANES: u32;
 

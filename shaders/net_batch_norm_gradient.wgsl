@@ -13,8 +13,8 @@
 // gradient         [nets, parameters_net] quads: where `learns` is 1 the sums of dy x^ and of dy go to norm_at and after it, added
 //                  to what is there where `learns` is 2
 //
-// A workgroup a quad of columns, whose LANES threads share rows. Workgroups: x quads, y nets. f64 twin: batchNorm() in
-// test/reference/net_layers.ts.
+// A workgroup a quad of columns, whose LANES threads share rows. Workgroups: x quads, y nets. f64 twin: CpaTwin in
+// test/reference/cpa_model.ts.
 
 override LANES: u32;
 

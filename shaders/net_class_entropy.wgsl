@@ -9,8 +9,8 @@
 // gradient         as logits, written, times `scale`; 0 past the last class
 // losses           [slots, nets, 2] f32, the first written at `slot`: the loss
 //
-// A workgroup a net, a thread a row; sums of threads are added pairwise. f64 twin: classEntropy() in
-// test/reference/net_layers.ts.
+// A workgroup a net, a thread a row; sums of threads are added pairwise. f64 twin: CpaTwin.adversary() in
+// test/reference/cpa_model.ts.
 
 override LANES: u32;
 

@@ -3,10 +3,12 @@
 // params      see Params
 // libraries   [rows] f32
 // values      [rows, stride] f32: logits, then means; 0 past the last gene
+// zero_logits [rows, stride] f32: where ZEROS is 1, means are of counts that are 0 with probability 1 / (1 + e^-logit) besides
 //
 // A workgroup a row, whose threads add their sums pairwise. f64 twin: CpaTwin.forward() in test/reference/cpa_model.ts.
 
 override LANES: u32;
+override ZEROS: u32;
 
 struct Params {
   rows: u32,
@@ -15,7 +17,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> libraries: array<f32>;
-@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+@group(0) @binding(2) var<storage, read> zero_logits: array<f32>;
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
 
 @compute @workgroup_size(64)
 fn softmax_means(
@@ -42,6 +45,10 @@ fn softmax_means(
   }
   let scale = libraries[row] / run_sum(lane, sum);
   for (var gene = lane; gene < stride; gene += LANES) {
-    values[at + gene] = select(0.0, values[at + gene] * scale, gene < params.genes);
+    var mean = values[at + gene] * scale;
+    if (ZEROS == 1u) {
+      mean *= sigmoid(-zero_logits[at + gene]);
+    }
+    values[at + gene] = select(0.0, mean, gene < params.genes);
   }
 }

@@ -36,7 +36,7 @@ fn stride() -> u32 {
 }
 
 fn counts(entry: Entry) -> bool {
-  return entry.kind != NONE && (params.kinds >> entry.kind & 1u) == 1u;
+  return entry.kind != NONE && ((params.kinds >> entry.kind) & 1u) == 1u;
 }
 
 // What a dose makes of its perturbation; DOSER 0: the dose itself, 1: sigmoid(beta dose + bias) - sigmoid(bias).
