@@ -36,13 +36,13 @@ const relative = (got: number, wanted: number) => Math.abs(got - wanted) / Math.
 
 /** Latents, losses, both gradients and running statistics are those of the twin. */
 async function agrees(shape: ModelShape, state: State, batch: CellBatch, options: RunOptions) {
-  const { classWeights, coupling, penalty, unmixedCovariates = false } = options;
+  const { classWeights, coupling, penalty, unmixedCovariates = false, seed = 5 } = options;
   const run = await openCpa(gpu(), shape, state, batch, options);
   const { model, open, turn } = run;
-  const batchOf = turn({ step: 1 });
+  const batchOf = turn({ step: 9 });
   await open.run([...model.encode(batchOf), ...model.decode(batchOf)]);
   const twinOf = (own: State) =>
-    new CpaTwin(shape, own, batch, { train: true, classWeights, unmixedCovariates });
+    new CpaTwin(shape, own, batch, { train: true, classWeights, unmixedCovariates, seed, step: 9 });
   const weights = { adversary: coupling, penalty };
   const own = new Map(state);
   const wanted = stepGradient(twinOf(own), false, weights);
@@ -110,6 +110,8 @@ describe("the model on the device is its twin in f64", () => {
       ...{ head: "gauss", doser: "linear", norms: none },
       ...{ genes: 1, before: 2 },
     }],
+    ["nb, both norms, dropout", { norms: both, cells: 40, dropout: 0.3 }],
+    ["zinb, no norms, dropout", { head: "zinb", norms: none, cells: 9, dropout: 0.5 }],
     ["nb, many cells and genes, not mixed", { cells: 70, genes: 131, width: 33, lambda: 1 }],
   ];
   for (const [name, options] of cases) {

@@ -8,6 +8,7 @@ import { BATCH_NORM, classifiersOf } from "../../src/cpa/model_shape.ts";
 import { constant, derivatives, Matrix, oneHot } from "./differentiate.ts";
 import { gaussLikelihood } from "./gauss_likelihood.ts";
 import { nbLikelihood } from "./nb_likelihood.ts";
+import { keptFactor } from "./net_layers.ts";
 import { zinbLikelihood } from "./zinb_likelihood.ts";
 
 export type State = Map<string, Matrix>;
@@ -32,6 +33,9 @@ export interface TwinOptions {
   classWeights: Record<string, ArrayLike<number>>;
   /** The original's slip: classes of covariates are not mixed. */
   unmixedCovariates?: boolean;
+  /** Of dropout. */
+  seed?: number;
+  step?: number;
 }
 
 export class CpaTwin {
@@ -40,6 +44,9 @@ export class CpaTwin {
   readonly batch: CellBatch;
   readonly options: TwinOptions;
   readonly cells: number;
+  /** Of the net so far, and what its dropout is drawn by. */
+  #layers = 0;
+  #seed = 0;
 
   constructor(shape: ModelShape, state: State, batch: CellBatch, options: TwinOptions) {
     this.shape = shape;
@@ -51,6 +58,7 @@ export class CpaTwin {
 
   forward() {
     const { genes, head } = this.shape;
+    [this.#layers, this.#seed] = [0, this.options.seed ?? 0];
     const x = this.#mix((cells) => rowsOf(this.batch.x, genes, cells));
     const entered = head === "gauss" ? x : constant(x.rows, x.columns, x.data.map(Math.log1p));
     const library = x.sumTo(x.rows, 1);
@@ -64,6 +72,7 @@ export class CpaTwin {
     const zNoPertCorrected = zBasal.add(covariates);
     const z = zCorrected.add(batches);
     const zNoPert = zNoPertCorrected.add(batches);
+    this.#layers++;
     const decoded = this.#decode(z, x, library);
     const latents = { zBasal, z, zCorrected, zNoPert, zNoPertCorrected };
     return { x, library, zPert: own, ...latents, ...decoded };
@@ -72,6 +81,7 @@ export class CpaTwin {
   /** Weighted cross-entropy of every classifier, and the mean squared slope of its logits. */
   adversary(zBasal: Matrix) {
     const { batch, options } = this;
+    [this.#layers, this.#seed] = [0, ((options.seed ?? 0) ^ 0x9e3779b9) >>> 0];
     return classifiersOf(this.shape).map(({ name, classes }) => {
       const isCovariate = name !== "perturbations";
       const codes = isCovariate
@@ -113,16 +123,39 @@ export class CpaTwin {
   }
 
   #linear(name: string, x: Matrix): Matrix {
+    this.#layers++;
     return x.product(this.#get(`${name}.weight`).transposed()).add(this.#get(`${name}.bias`));
   }
 
-  #stack(name: string, x: Matrix, { widths, batchNorm, layerNorm }: Stack): Matrix {
+  #stack(name: string, x: Matrix, stack: Stack): Matrix {
+    const { widths, batchNorm, layerNorm, dropout } = stack;
     return widths.reduce((values, _, i) => {
       let own = this.#linear(`${name}.${i}`, values);
-      if (batchNorm) own = this.#batchNorm(`${name}.${i}.norm`, own);
-      if (layerNorm) own = normed(own, own.sumTo(own.rows, 1).times(1 / own.columns), 1e-5);
-      return own.relu();
+      if (batchNorm) {
+        this.#layers++;
+        own = this.#batchNorm(`${name}.${i}.norm`, own);
+      }
+      if (layerNorm) {
+        this.#layers++;
+        own = normed(own, own.sumTo(own.rows, 1).times(1 / own.columns), 1e-5);
+      }
+      return this.#drop(own.relu(), dropout);
     }, x);
+  }
+
+  #drop(x: Matrix, dropout: number): Matrix {
+    const { step } = this.options;
+    if (dropout === 0 || !step) return x;
+    const layer = this.#layers - 1;
+    const width = x.columns;
+    const factors = x.data.map((_, i) =>
+      keptFactor({ seed: this.#seed, step }, {
+        ...{ layer, dropout, width },
+        row: Math.floor(i / width),
+        column: i % width,
+      })
+    );
+    return x.multiply(constant(x.rows, width, factors));
   }
 
   #batchNorm(name: string, x: Matrix): Matrix {
