@@ -2,8 +2,7 @@
 //
 // params    rows [first_row, end_row) of what is packed; genes
 // starts    [rows + 1] u32: first entry of each row, and the end of the last
-// entries   u32. FORM 0: gene + 65536 * count. FORM 1: gene, then count. FORM 2: gene, then the bits of an f32.
-//           Of one row each gene comes once
+// entries   u32, see shared/packed_entries.wgsl. Of one row each gene comes once
 // dense     [rows, genes] f32, written: the values, or with LOG 1 ln(1 + value), of values from 0
 //
 // Counts above 2^24 are rounded to f32. f64 twin: test/reference/densify_rows.ts.
@@ -23,17 +22,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> entries: array<u32>;
 @group(0) @binding(3) var<storage, read_write> dense: array<f32>;
 
-fn value_of(entry: u32) -> f32 {
-  if (FORM == 0u) {
-    return f32(entries[entry] >> 16u);
-  }
-  let bits = entries[2u * entry + 1u];
-  if (FORM == 1u) {
-    return f32(bits);
-  }
-  return bitcast<f32>(bits);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn densify_rows(
   @builtin(workgroup_id) group: vec3u,
@@ -51,14 +39,10 @@ fn densify_rows(
   storageBarrier();
   let end = starts[row + 1u];
   for (var entry = starts[row] + lane; entry < end; entry += WORKGROUP) {
-    var gene = entries[entry * select(2u, 1u, FORM == 0u)];
-    if (FORM == 0u) {
-      gene &= 0xffffu;
-    }
     var value = value_of(entry);
     if (LOG == 1u) {
       value = logarithm_of_one_plus(value);
     }
-    dense[row * params.genes + gene] = value;
+    dense[row * params.genes + gene_of(entry)] = value;
   }
 }

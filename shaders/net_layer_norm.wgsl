@@ -3,9 +3,12 @@
 // params           see Params; places and strides in quads of f32
 // x, y             [nets, x_rows, width4] quads
 // stats            [nets, x_rows] vec2<f32>, of net_row_stats.wgsl
-// parameters       [nets, parameters_net] quads: gamma at norm_at, beta after it; 0 past the last column
+// parameters       [nets, parameters_net] quads: gamma at norm_at, beta after it, 0 past the last column; where AFFINE is false
+//                  gamma is 1 and beta 0
 //
 // Workgroups: x 64 quads, y nets. f64 twin: layerNorm() in test/reference/net_layers.ts.
+
+override AFFINE: bool;
 
 struct Params {
   rows: u32,
@@ -13,6 +16,7 @@ struct Params {
   x_rows: u32,
   parameters_net: u32,
   norm_at: u32,
+  width: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,7 +37,11 @@ fn net_layer_norm(
     let quad = i % params.width4;
     let stat = stats[net * params.x_rows + i / params.width4];
     let at = net * params.x_rows * params.width4 + i;
-    y[at] = (x[at] - stat.x) * stat.y * parameters[norm_at + quad] +
-      parameters[norm_at + params.width4 + quad];
+    let normed = (x[at] - stat.x) * stat.y;
+    if (AFFINE) {
+      y[at] = normed * parameters[norm_at + quad] + parameters[norm_at + params.width4 + quad];
+    } else {
+      y[at] = select(vec4f(), normed, 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width));
+    }
   }
 }

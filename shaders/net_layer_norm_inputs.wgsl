@@ -5,13 +5,14 @@
 // params           see Params; strides in quads of f32
 // x, y_gradient    [nets, x_rows, width4] quads
 // stats            [nets, x_rows] vec2<f32>, of net_row_stats.wgsl
-// parameters       [nets, parameters_net] quads: gamma at norm_at; 0 past the last column
+// parameters       [nets, parameters_net] quads: gamma at norm_at, 0 past the last column; where AFFINE is false gamma is 1
 // x_gradient       as x, written; added to where `adds` is 1
 //
 // LANES threads share a row, and add their sums pairwise. Workgroups: x 64 / LANES rows, y nets. f64 twin: layerNormGradient() in
 // test/reference/net_layers.ts.
 
 override LANES: u32;
+override AFFINE: bool;
 
 struct Params {
   rows: u32,
@@ -29,6 +30,13 @@ struct Params {
 @group(0) @binding(4) var<storage, read> parameters: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> x_gradient: array<vec4f>;
 
+fn scaled(slope: vec4f, gamma_at: u32, quad: u32) -> vec4f {
+  if (AFFINE) {
+    return slope * parameters[gamma_at + quad];
+  }
+  return select(vec4f(), slope, 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width));
+}
+
 @compute @workgroup_size(64)
 fn net_layer_norm_inputs(
   @builtin(workgroup_id) group: vec3u,
@@ -43,12 +51,11 @@ fn net_layer_norm_inputs(
     let row = base + lane / LANES;
     let source = net * params.x_rows + min(row, params.rows - 1u);
     let stat = stats[source];
-    // past the last column gamma is 0
     var plain = vec4f();
     var along = vec4f();
     for (var quad = lane % LANES; quad < quads; quad += LANES) {
       let at = source * quads + quad;
-      let g = y_gradient[at] * parameters[gamma_at + quad];
+      let g = scaled(y_gradient[at], gamma_at, quad);
       plain += g;
       along += g * ((x[at] - stat.x) * stat.y);
     }
@@ -58,7 +65,7 @@ fn net_layer_norm_inputs(
     let end = select(quads, 0u, row >= params.rows);
     for (var quad = lane % LANES; quad < end; quad += LANES) {
       let at = source * quads + quad;
-      let g = y_gradient[at] * parameters[gamma_at + quad];
+      let g = scaled(y_gradient[at], gamma_at, quad);
       let normed = (x[at] - stat.x) * stat.y;
       let columns = 4u * quad + vec4u(0u, 1u, 2u, 3u);
       let own = (g - mean - normed * slope) * stat.y;

@@ -7,6 +7,7 @@
 
 import type { CellMatrix } from "../array/anndata/matrix.ts";
 import type { ReadOptions } from "../chunked_array.ts";
+import { StreamDigest } from "../math/digest.ts";
 import { formatBytes } from "../math/format.ts";
 import type { EntryForm, EntryNames, PackedRows } from "./counts.ts";
 import { packCounts, packNumbers } from "./counts.ts";
@@ -68,6 +69,23 @@ export class HeldCells {
       );
     }
     return new HeldCells(blocks, cells, step);
+  }
+
+  /** Entries of a cell. */
+  entriesOf(cell: number): number {
+    const { starts } = this.#blocks[Math.floor(cell / this.#step)]!;
+    const row = cell % this.#step;
+    return starts[row + 1]! - starts[row]!;
+  }
+
+  /** The digest of all there is. */
+  async digest(): Promise<string> {
+    const digest = new StreamDigest();
+    for (const { starts, entries } of this.#blocks) {
+      await digest.add(starts);
+      await digest.add(entries);
+    }
+    return await digest.finish();
   }
 
   /** Cells in the order in which they are asked for; one may come several times. */

@@ -6,12 +6,13 @@
 
 import code from "../../shaders/densify_rows.wgsl?raw" with { type: "text" };
 import logarithm from "../../shaders/shared/logarithm.wgsl?raw" with { type: "text" };
+import packedEntries from "../../shaders/shared/packed_entries.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const densifyRows: KernelSpec = {
   name: "densify_rows",
-  code: [code, logarithm].join("\n"),
+  code: [code, packedEntries, logarithm].join("\n"),
   bindings: { params: "uniform", starts: "read", entries: "read", dense: "read_write" },
 };
 

@@ -5,11 +5,15 @@
  */
 
 import netAdamCode from "../../shaders/net_adam.wgsl?raw" with { type: "text" };
+import netClassEntropyCode from "../../shaders/net_class_entropy.wgsl?raw" with { type: "text" };
 import netCountStaleCode from "../../shaders/net_count_stale.wgsl?raw" with { type: "text" };
 import netCrossEntropyCode from "../../shaders/net_cross_entropy.wgsl?raw" with { type: "text" };
 import netKeepBestCode from "../../shaders/net_keep_best.wgsl?raw" with { type: "text" };
 import netRegulariseCode from "../../shaders/net_regularise.wgsl?raw" with { type: "text" };
+import netSlopePenaltyCode from "../../shaders/net_slope_penalty.wgsl?raw" with { type: "text" };
 import activations from "../../shaders/shared/activations.wgsl?raw" with { type: "text" };
+import exponential from "../../shaders/shared/exponential.wgsl?raw" with { type: "text" };
+import logarithm from "../../shaders/shared/logarithm.wgsl?raw" with { type: "text" };
 import progress from "../../shaders/shared/progress.wgsl?raw" with { type: "text" };
 import workgroupSums from "../../shaders/shared/workgroup_sums.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
@@ -26,6 +30,25 @@ export const netCrossEntropy: KernelSpec = {
     losses: "read_write",
     progress: "read_write",
   },
+};
+
+export const netClassEntropy: KernelSpec = {
+  name: "net_class_entropy",
+  code: [netClassEntropyCode, exponential, logarithm, workgroupSums].join("\n"),
+  bindings: {
+    params: "uniform",
+    logits: "read",
+    classes: "read",
+    class_weights: "read",
+    gradient: "read_write",
+    losses: "read_write",
+  },
+};
+
+export const netSlopePenalty: KernelSpec = {
+  name: "net_slope_penalty",
+  code: [netSlopePenaltyCode, workgroupSums].join("\n"),
+  bindings: { params: "uniform", slopes: "read_write", losses: "read_write" },
 };
 
 export const netRegularise: KernelSpec = {

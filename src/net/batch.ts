@@ -37,6 +37,8 @@ export interface Batch {
   updates?: boolean;
   /** What rates are multiplied by, as schedules want. Default 1. */
   rateScale?: number;
+  /** Of rows that are mixed in pairs, the share of the first. Default 1. */
+  share?: number;
   /** Whether the losses summed up so far are those of all validation samples: see {@link KeepBest}. */
   judges?: boolean;
 }
@@ -58,6 +60,7 @@ export function wholeBatch(batch: Batch): WholeBatch {
     adds: false,
     updates: true,
     rateScale: 1,
+    share: 1,
     judges: false,
     ...batch,
   };

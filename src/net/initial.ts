@@ -27,6 +27,11 @@ export function uniform({ shape }: Shape, random: Random, bound: number) {
   return Float32Array.from({ length: elements(shape) }, () => bound * (2 * random.uniform() - 1));
 }
 
+/** Normal, of mean 0 and variance 1. */
+export function standardNormal({ shape }: Shape, random: Random) {
+  return Float32Array.from({ length: elements(shape) }, () => random.normal());
+}
+
 function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }

@@ -31,6 +31,20 @@ export interface Gradients {
   of(value: Value): string;
   /** Whether all that a gradient is made of is 0 in sum over rows. */
   sumsToZero(value: Value): boolean;
+  /** Where the loss has slopes by way of the layer that gives a value. */
+  second(output: Value): SecondBuffers | undefined;
+}
+
+/** Buffers of the slopes of a sum by a value, and of a change of the value: see `penalty.ts`. */
+export interface SlopeBuffers {
+  slope: string;
+  change: string;
+}
+
+/** Of what a layer takes and gives. */
+export interface SecondBuffers {
+  x: SlopeBuffers;
+  y: SlopeBuffers;
 }
 
 export interface Layer {
@@ -38,6 +52,14 @@ export interface Layer {
   output: Value;
   forward(): LayerKernel[];
   backward(gradients: Gradients): LayerKernel[];
+  /** Of layers whose slopes can be in a loss; their {@link backward} then looks for {@link Gradients.second}. */
+  second?: {
+    x: Value;
+    /** From the slopes of a sum by what it gives to those by what it takes. */
+    slopes(buffers: SecondBuffers): LayerKernel[];
+    /** From a change of what it takes to that of what it gives. */
+    changes(buffers: SecondBuffers): LayerKernel[];
+  };
 }
 
 /** What layers know of their net. */
@@ -50,6 +72,8 @@ export interface Frame {
   parameter(name: string): Parameter;
   /** Names a buffer that all tiles share. */
   scratch(name: string, bytes: number): string;
+  /** Names a buffer that is filled once. */
+  filled(name: string, contents: Float32Array): string;
   /** Names of buffers every net has. */
   readonly names: {
     readonly parameters: string;

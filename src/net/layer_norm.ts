@@ -5,6 +5,9 @@
  */
 
 import * as kernels from "../kernels/net_layer_norm.ts";
+import type { Ending } from "./activation.ts";
+import { LayerEnd } from "./activation.ts";
+import type { WholeBatch } from "./batch.ts";
 import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
 import { countOf, groupsOf, lanesFor, placeOf } from "./layer.ts";
 import { rowBlocks, sumPartials } from "./linear.ts";
@@ -34,41 +37,58 @@ export function statsBytes(frame: Frame, x: Value): number {
   return 8 * (x.shared ? 1 : frame.nets) * frame.capacity(x.axis);
 }
 
-/** @param gamma Which beta follows. */
-export function layerNormLayer(frame: Frame, output: Value, x: Value, gamma: Parameter): Layer {
+/** @param gamma Which beta follows; 1 and 0 without. */
+export function layerNormLayer(
+  frame: Frame,
+  output: Value,
+  x: Value,
+  gamma: Parameter | undefined,
+  ending: Ending,
+): Layer {
   const { names, nets } = frame;
   const { axis, width } = x;
+  const end = new LayerEnd(frame, output, ending);
+  const normAt = (gamma?.offset ?? 0) / 4;
+  const AFFINE = gamma ? 1 : 0;
   const capacity = frame.capacity(axis);
   const quads = quadsOf(width);
   const lanes = lanesFor(quads);
   const stats = frame.scratch(`${output.name} stats`, statsBytes(frame, x));
   const cut = rowBlocks(capacity, quads);
-  const partials = frame.scratch(`${output.name} partials`, 16 * cut.blocks * nets * 2 * quads);
+  const partials = gamma &&
+    frame.scratch(`${output.name} partials`, 16 * cut.blocks * nets * 2 * quads);
   return {
     output,
     forward: () => [rowStats(frame, x, stats), {
       kernel: kernels.netLayerNorm,
+      constants: { AFFINE },
       buffers: { x: x.name, stats, parameters: names.parameters, y: output.name },
       params: (batch) =>
         Uint32Array.of(
-          ...[countOf(axis, batch), quads, capacity, frame.parameterQuads(), gamma.offset / 4],
+          ...[countOf(axis, batch), quads, capacity, frame.parameterQuads(), normAt, width],
         ),
       workgroups: (batch) => [groupsOf(countOf(axis, batch) * quads), nets],
-    }],
+    }, ...end.forward()],
     backward(gradients: Gradients) {
       const slope = gradients.of(output);
       const { buffer, adds } = gradients.into(x);
       return [
-        {
-          kernel: kernels.netLayerNormWeights,
-          buffers: { x: x.name, y_gradient: slope, stats, partials },
-          params: (batch) => Uint32Array.of(countOf(axis, batch), quads, capacity, cut.rows),
-          workgroups: () => [Math.ceil(quads / 64), nets, cut.blocks],
-        },
-        sumPartials(frame, partials, cut.blocks, gamma, 2 * quads),
+        ...end.backward(slope),
+        ...(gamma && partials)
+          ? [
+            {
+              kernel: kernels.netLayerNormWeights,
+              buffers: { x: x.name, y_gradient: slope, stats, partials },
+              params: (batch: WholeBatch) =>
+                Uint32Array.of(countOf(axis, batch), quads, capacity, cut.rows),
+              workgroups: () => [Math.ceil(quads / 64), nets, cut.blocks],
+            } satisfies LayerKernel,
+            sumPartials(frame, partials, cut.blocks, gamma, 2 * quads),
+          ]
+          : [],
         {
           kernel: kernels.netLayerNormInputs,
-          constants: { LANES: lanes },
+          constants: { LANES: lanes, AFFINE },
           buffers: {
             x: x.name,
             y_gradient: slope,
@@ -79,7 +99,7 @@ export function layerNormLayer(frame: Frame, output: Value, x: Value, gamma: Par
           params: (batch) =>
             Uint32Array.of(
               ...[countOf(axis, batch), width, capacity, frame.parameterQuads()],
-              ...[gamma.offset / 4, adds],
+              ...[normAt, adds],
             ),
           workgroups: (batch) => [groupsOf(countOf(axis, batch), 64 / lanes), nets],
         },

@@ -5,16 +5,13 @@
  */
 
 import * as kernels from "../kernels/net_linear.ts";
+import type { Ending } from "./activation.ts";
+import { LayerEnd } from "./activation.ts";
 import type { WholeBatch } from "./batch.ts";
-import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
-import { bits, countOf, groupsOf, placeOf } from "./layer.ts";
+import type { Frame, Gradients, Layer, LayerKernel, SecondBuffers } from "./layer.ts";
+import { countOf, groupsOf, placeOf } from "./layer.ts";
 import type { Parameter, Value } from "./value.ts";
 import { quadsOf } from "./value.ts";
-
-/** What follows a product; GELU by the exact erf. */
-export type Activation = "none" | "relu" | "gelu";
-
-const ACTIVATIONS: Record<Activation, number> = { none: 0, relu: 1, gelu: 2 };
 
 /** A product that fewer threads than this would make is cut along its inputs, into slices of at least so many quads. */
 const BUSY_TILES = 1024;
@@ -39,56 +36,51 @@ export function rowBlocks(capacity: number, threads: number): { blocks: number; 
   return { blocks: Math.ceil(capacity / rows), rows };
 }
 
-/** Blocks of sums over rows, and how they are added up to the gradient of parameters that follow each other. */
+/**
+ * Blocks of sums over rows, and how they are added up to the gradient of parameters that follow each other.
+ *
+ * @param always Whether they are added to what is there, whatever the batch.
+ */
 export function sumPartials(
   frame: Frame,
   partials: string,
   blocks: number,
   { offset }: Parameter,
   quads: number,
+  always = false,
 ): LayerKernel {
   return {
     kernel: kernels.netSumPartials,
     buffers: { partials, gradient: frame.names.gradient },
     params: ({ adds }) =>
-      Uint32Array.of(quads, offset / 4, frame.parameterQuads(), blocks, Number(adds)),
+      Uint32Array.of(quads, offset / 4, frame.parameterQuads(), blocks, Number(always || adds)),
     workgroups: () => [groupsOf(quads), frame.nets],
   };
 }
 
-export interface LinearParts {
+export interface LinearParts extends Ending {
   x: Value;
   /** `[to, from]`. */
   weight: Parameter;
   /** Follows the weight. */
   bias: Parameter | undefined;
-  activation: Activation;
-  dropout: number;
-  /** Of all layers, from 0: dropout is drawn by it. */
-  index: number;
   /** Of a normalised input: gamma, which beta follows, and the buffer of its rows' means and deviations. */
   norm: { gamma: Parameter; stats: string } | undefined;
 }
 
 export function linearLayer(frame: Frame, output: Value, parts: LinearParts): Layer {
-  const { weight, bias, activation, dropout, index, norm } = parts;
+  const { weight, bias, activation, norm } = parts;
   const x = parts.x.normed?.input ?? parts.x;
   const { names, nets } = frame;
   const { axis } = output;
   const to = output.width;
   const capacity = frame.capacity(axis);
   const inputs4 = quadsOf(x.width);
-  const code = ACTIVATIONS[activation];
+  const end = new LayerEnd(frame, output, parts);
   const before = activation === "gelu"
     ? frame.scratch(`${output.name} before`, 4 * nets * capacity * 4 * quadsOf(to))
     : undefined;
   const statsNet = x.shared ? 0 : capacity;
-  const drops = (batch: WholeBatch) => dropout > 0 && batch.step > 0;
-  // never all: p < 1
-  const threshold = Math.min(2 ** 32 - 1, Math.round(dropout * 2 ** 32));
-  const drawWords = (batch: WholeBatch) =>
-    drops(batch) ? [index, batch.step, threshold, bits(1 / (1 - dropout))] : [index, 0, 0, bits(1)];
-
   const tiles = (rows: number) => Math.ceil(rows / 8) * Math.ceil(to / 8);
   const { slices, share } = inputSlices(tiles(capacity), inputs4);
   const sliced = slices > 1
@@ -97,9 +89,9 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
   const words = (batch: WholeBatch) => {
     const place = placeOf(frame, x, batch);
     return Uint32Array.of(
-      ...[countOf(axis, batch), inputs4, to, code, place.at, place.net, place.row, capacity],
+      ...[countOf(axis, batch), inputs4, to, end.code, place.at, place.net, place.row, capacity],
       ...[frame.parameterQuads(), weight.offset / 4, bias ? 1 : 0, (bias?.offset ?? 0) / 4],
-      ...[(norm?.gamma.offset ?? 0) / 4, statsNet, before ? 1 : 0, ...drawWords(batch), share],
+      ...[(norm?.gamma.offset ?? 0) / 4, statsNet, before ? 1 : 0, ...end.drawWords(batch), share],
     );
   };
   const finished = {
@@ -141,25 +133,10 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
 
   function backward(gradients: Gradients): LayerKernel[] {
     const slope = gradients.of(output);
-    const plain = activation === "none" && dropout === 0;
     // what is 0 is not left to rounding, by which Adam would move the bias
-    const sumsCode = !withSums ? 0 : plain && !norm && gradients.sumsToZero(output) ? 2 : 1;
-    const steps: LayerKernel[] = [];
-    if (!plain) {
-      steps.push({
-        kernel: kernels.netActivationGradient,
-        buffers: {
-          source: before ?? (activation === "relu" ? output.name : names.unused),
-          seeds: names.seeds,
-          gradient: slope,
-        },
-        params: (batch) =>
-          Uint32Array.of(
-            ...[countOf(axis, batch), quadsOf(to), capacity, code, ...drawWords(batch)],
-          ),
-        workgroups: (batch) => [groupsOf(countOf(axis, batch) * quadsOf(to)), nets],
-      });
-    }
+    const isIdle = end.isPlain && !norm && gradients.sumsToZero(output);
+    const sumsCode = !withSums ? 0 : isIdle ? 2 : 1;
+    const steps = end.backward(slope, before);
     steps.push({
       kernel: kernels.netLinearWeights,
       constants: { NORMED: norm ? 1 : 0 },
@@ -188,23 +165,71 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
     } else if (!direct) {
       steps.push(sumPartials(frame, partials, cut.blocks, weight, quads));
     }
-    if (!x.isInput) {
-      const { buffer, adds } = gradients.into(x);
-      steps.push({
-        kernel: kernels.netLinearInputs,
-        buffers: { y_gradient: slope, parameters: names.parameters, x_gradient: buffer },
-        params: (batch) =>
-          Uint32Array.of(
-            ...[countOf(axis, batch), inputs4, to, adds, capacity, capacity],
-            ...[frame.parameterQuads(), weight.offset / 4],
-          ),
-        workgroups: (batch) => [
-          groupsOf(Math.ceil(countOf(axis, batch) / 8) * Math.ceil(inputs4 / 2)),
-          nets,
-        ],
-      });
+    const second = gradients.second(output);
+    if (second) steps.push(...secondWeights(second));
+    if (!x.isInput && !x.isFixed) {
+      const { buffer, adds } = gradients.into(x, end.isPlain && gradients.sumsToZero(output));
+      steps.push(toInputs(slope, buffer, adds));
     }
     return steps;
   }
-  return { output, forward: () => forward, backward };
+
+  function toInputs(slope: string, into: string, adds: number): LayerKernel {
+    return {
+      kernel: kernels.netLinearInputs,
+      buffers: { y_gradient: slope, parameters: names.parameters, x_gradient: into },
+      params: (batch) =>
+        Uint32Array.of(
+          ...[countOf(axis, batch), inputs4, to, adds, capacity, capacity],
+          ...[frame.parameterQuads(), weight.offset / 4],
+        ),
+      workgroups: (batch) => [
+        groupsOf(Math.ceil(countOf(axis, batch) / 8) * Math.ceil(inputs4 / 2)),
+        nets,
+      ],
+    };
+  }
+
+  /** Slopes times changes, added to the gradient of the weights: the bias moves neither. */
+  function secondWeights({ x: { change }, y: { slope } }: SecondBuffers): LayerKernel[] {
+    const own = to * inputs4;
+    const kernel: LayerKernel = {
+      kernel: kernels.netLinearWeights,
+      constants: { NORMED: 0 },
+      buffers: { x: change, stats: names.unused, y_gradient: slope, partials },
+      params: (batch) =>
+        Uint32Array.of(
+          ...[countOf(axis, batch), inputs4, to, direct ? 1 : 0],
+          ...[0, capacity * inputs4, inputs4, capacity, 0, 0, cut.rows],
+          ...direct ? [weight.offset / 4, 0, frame.parameterQuads()] : [0, nets * own, own],
+        ),
+      workgroups: () => [groupsOf(sums), nets, cut.blocks],
+    };
+    if (direct) return [kernel];
+    return [kernel, sumPartials(frame, partials, cut.blocks, weight, own, true)];
+  }
+
+  const isLinear = end.isPlain && !norm && !x.isInput;
+  return {
+    output,
+    forward: () => forward,
+    backward,
+    ...isLinear && {
+      second: {
+        x,
+        slopes: (buffers) => [toInputs(buffers.y.slope, buffers.x.slope, 0)],
+        changes: ({ x: { change }, y }) => [{
+          kernel: kernels.netLinear,
+          constants: { NORMED: 0 },
+          buffers: { ...finished, x: change, stats: names.unused, y: y.change, z: names.spare },
+          params: (batch) =>
+            Uint32Array.of(
+              ...[countOf(axis, batch), inputs4, to, 0, 0, capacity * inputs4, inputs4, capacity],
+              ...[frame.parameterQuads(), weight.offset / 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, inputs4],
+            ),
+          workgroups: (batch) => [groupsOf(tiles(countOf(axis, batch))), nets],
+        }],
+      },
+    },
+  };
 }

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { netCrossEntropy, netRegularise } from "../kernels/net_training.ts";
+import { netClassEntropy, netCrossEntropy, netRegularise } from "../kernels/net_training.ts";
 import type { Frame, LayerKernel } from "./layer.ts";
 import { bits, countOf, firstOf } from "./layer.ts";
 import type { Parameter, Value } from "./value.ts";
-import { parameterSize, quadsOf } from "./value.ts";
+import { parameterSize, quadsOf, rowStride } from "./value.ts";
 
 /** Uploaded with every tile. */
 export const LABELS = "labels";
@@ -50,6 +50,44 @@ export function crossEntropy(
       );
     },
     workgroups: () => [nets],
+  };
+}
+
+export interface ClassEntropyParts {
+  logits: Value;
+  gradient: string;
+  /** Of the tile: classes of rows, and of those they are mixed with. */
+  classes: string;
+  /** By class. */
+  weights: ArrayLike<number>;
+  losses: string;
+  /** Whether rows of a pair share what is lost: else the second does not count at all. */
+  mixes: boolean;
+}
+
+/** Cross-entropy over classes, of rows that may be mixed in pairs. */
+export function classEntropy(
+  frame: Frame,
+  { logits, gradient, classes, weights, losses, mixes }: ClassEntropyParts,
+): LayerKernel {
+  const { axis, width } = logits;
+  return {
+    kernel: netClassEntropy,
+    constants: { LANES: 64 },
+    buffers: {
+      logits: logits.name,
+      classes,
+      class_weights: frame.filled(`${logits.name} class weights`, Float32Array.from(weights)),
+      gradient,
+      losses,
+    },
+    params: (batch) =>
+      Uint32Array.of(
+        ...[countOf(axis, batch), frame.capacity(axis), width, rowStride(width)],
+        ...[firstOf(axis, batch), batch.slot, bits(batch.share)],
+        ...[bits(mixes ? 1 - batch.share : 0), bits(batch.scale)],
+      ),
+    workgroups: () => [frame.nets],
   };
 }
 

@@ -19,18 +19,36 @@
  */
 
 import type { LoopKernel, SharedBuffer } from "../stream/pass.ts";
+import type { Activation, Ending } from "./activation.ts";
 import { attendLayer, DETECTED, sampleMaxLayer, STARTS } from "./attend.ts";
 import type { Batch, BatchOf, WholeBatch } from "./batch.ts";
 import { wholeBatch } from "./batch.ts";
+import { batchNormLayer } from "./batch_norm.ts";
 import { addColumnsLayer, addLayer, gateLayer, storeKernel } from "./elements.ts";
+import { embedLayer, ENTRIES, entryBytes } from "./embed.ts";
 import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
 import { layerNormLayer, rowStats, statsBytes } from "./layer_norm.ts";
-import type { Activation } from "./linear.ts";
 import { linearLayer } from "./linear.ts";
 import type { RegulariseOptions } from "./loss.ts";
-import { crossEntropy, LABELS, LOSS_PARTS, PROGRESS_WORDS, regularise, WEIGHTS } from "./loss.ts";
+import {
+  classEntropy,
+  crossEntropy,
+  LABELS,
+  LOSS_PARTS,
+  PROGRESS_WORDS,
+  regularise,
+  WEIGHTS,
+} from "./loss.ts";
+import type { Penalty } from "./penalty.ts";
+import { CLASS_LOSS_PARTS, slopePenalty } from "./penalty.ts";
 import type { Axis, Parameter, Value } from "./value.ts";
-import { packParameters, parametersStride, rowStride, unpackParameters } from "./value.ts";
+import {
+  gradientOf,
+  packParameters,
+  parametersStride,
+  rowStride,
+  unpackParameters,
+} from "./value.ts";
 
 export interface NetOptions {
   /** Nets side by side. */
@@ -64,6 +82,53 @@ export interface LinearOptions {
   group?: number;
 }
 
+/** What may follow a norm. */
+export interface NormOptions {
+  name: string;
+  /** Default `none`. */
+  activation?: "none" | "relu";
+  /** As of {@link LinearOptions}. */
+  dropout?: number;
+  group?: number;
+}
+
+export interface BatchNormOptions extends NormOptions {
+  /** Of running statistics, which no optimizer is to move: their rate has to be 0. */
+  statisticsGroup: number;
+  epsilon: number;
+  /** By which running statistics move. */
+  momentum: number;
+}
+
+export interface EmbedOptions {
+  name: string;
+  /** Tables by name, one after the other; rows of the first have doses. */
+  tables: readonly { name: string; rows: number }[];
+  /** Name and group of beta and bias of sigmoid(beta dose + bias) - sigmoid(bias); doses are factors without. */
+  doser?: { name: string; group: number };
+  /** Of a row. */
+  entries: number;
+  /** A bit for each kind of entry that counts: see `KIND_BITS`. */
+  kinds: number;
+}
+
+export interface ClassEntropyOptions {
+  /** By class. */
+  weights: ArrayLike<number>;
+  /** Upload `[tile rows | samples, 2]` u32: the class of each, and of what it is mixed with. */
+  classes: string;
+  /** Whether {@link Batch.share} counts for the second class, too. Default true. */
+  mixes?: boolean;
+  /** Times the mean squared slope of the sum of logits by a value: it is part of the loss where slopes are asked for. */
+  penalty?: { of: Value; weight: number };
+}
+
+/** Losses that a tile gives, a buffer to be downloaded: `[slots, nets, 2]` f32, cross-entropy and penalty (without weight). */
+export interface ClassLosses {
+  name: string;
+  slotBytes: number;
+}
+
 export interface AttendOptions {
   /** What scores are divided by. Default 1. */
   temperature?: number;
@@ -74,6 +139,13 @@ export interface AttendOptions {
    * one column a head, and {@link Batch.longest}.
    */
   window?: number;
+}
+
+/** A gradient that others have made before a backward pass. */
+export interface MadeGradient {
+  value: Value;
+  /** Whether it is 0 in sum over rows, whatever the numbers. Default false. */
+  sumsToZero?: boolean;
 }
 
 /** A buffer of a tile that whoever runs the net uploads. */
@@ -106,7 +178,9 @@ export class Net {
   readonly #taken = new Set<string>();
   readonly #regularisers: LayerKernel[] = [];
   #stride = 0;
-  #loss: { logits: Value; kernel: LayerKernel } | undefined;
+  readonly #losses: { logits: Value; kernel: LayerKernel }[] = [];
+  readonly #filled = new Map<string, Float32Array>();
+  readonly #penalties: Penalty[] = [];
 
   constructor({ nets, rows = 0, samples, seeds, name = "net" }: NetOptions) {
     for (
@@ -147,6 +221,10 @@ export class Net {
         const whole = part.startsWith(own("")) ? part : own(part);
         this.#buffers.set(whole, bytes);
         return whole;
+      },
+      filled: (part, contents) => {
+        this.#filled.set(part, contents);
+        return part;
       },
       names: {
         parameters: own("parameters"),
@@ -202,12 +280,7 @@ export class Net {
     if (!Number.isInteger(to) || to < 1) {
       throw new RangeError(`Cannot add "${name}": it has ${to} outputs, wanted 1 or more`);
     }
-    if (!(dropout >= 0 && dropout < 1)) {
-      throw new RangeError(`Cannot add "${name}": dropout is ${dropout}, wanted from 0 to below 1`);
-    }
-    if (dropout > 0 && !this.#seeds) {
-      throw new TypeError(`Cannot add "${name}": dropout needs the net's seeds`);
-    }
+    this.#checkDropout(name, dropout);
     const output = this.#value(name, x.axis, to);
     const weightName = options.weightName ?? `${name}.weight`;
     const weight = this.#declare(weightName, [to, x.width], group);
@@ -224,10 +297,18 @@ export class Net {
    * Normalises every row to mean 0 and variance 1 (population, eps 1e-5), times `<name>.weight`, plus `<name>.bias`. Of
    * an input it takes no memory, and one {@link Net.linear} alone can take it.
    */
-  layerNorm(x: Value, { name, group = 0 }: { name: string; group?: number }): Value {
-    const gamma = this.#declare(`${name}.weight`, [x.width], group);
-    this.#declare(`${name}.bias`, [x.width], group);
+  layerNorm(x: Value, options: NormOptions & { affine?: boolean }): Value {
+    const { name, group = 0, affine = true } = options;
+    const ending = this.#ending(options);
+    if (affine) {
+      this.#declare(`${name}.weight`, [x.width], group);
+      this.#declare(`${name}.bias`, [x.width], group);
+    }
+    const gamma = affine ? this.#parameter(`${name}.weight`) : undefined;
     if (x.isInput) {
+      if (!affine || ending.activation !== "none" || ending.dropout > 0) {
+        throw new TypeError(`Cannot add "${name}": the norm of an input is plain and has weights`);
+      }
       const stats = this.#frame.scratch(`${name} stats`, statsBytes(this.#frame, x));
       const own: Value = { ...x, name: `${this.name} ${name}`, normed: { input: x, name } };
       this.#layers.push({
@@ -238,7 +319,55 @@ export class Net {
       });
       return own;
     }
-    return this.#add(layerNormLayer(this.#frame, this.#value(name, x.axis, x.width), x, gamma));
+    const output = this.#value(name, x.axis, x.width);
+    return this.#add(layerNormLayer(this.#frame, output, x, gamma, ending));
+  }
+
+  /**
+   * Normalises every column to mean 0 and variance 1 over the rows of a batch that learns, by running statistics otherwise; times
+   * `<name>.weight`, plus `<name>.bias`. Running statistics are parameters, too: `<name>.running_mean` and
+   * `<name>.running_var`, the unbiased one.
+   */
+  batchNorm(x: Value, options: BatchNormOptions): Value {
+    const { name, group = 0, statisticsGroup, epsilon, momentum } = options;
+    this.#computed("normalise columns", x);
+    const ending = this.#ending(options);
+    const gamma = this.#declare(`${name}.weight`, [x.width], group);
+    this.#declare(`${name}.bias`, [x.width], group);
+    for (const part of ["running_mean", "running_var"]) {
+      this.#declare(`${name}.${part}`, [x.width], statisticsGroup);
+    }
+    const output = this.#value(name, x.axis, x.width);
+    const parts = { ...ending, gamma, epsilon, momentum };
+    return this.#add(batchNormLayer(this.#frame, output, x, parts));
+  }
+
+  /** x and embeddings, row by row: see {@link EmbedOptions}. Wants the upload `embeddings`. One net alone. */
+  embed(x: Value, options: EmbedOptions): Value {
+    const { name, tables, doser, entries, kinds } = options;
+    this.#computed("embed", x);
+    if (this.nets > 1) throw new TypeError(`Cannot embed in ${this.nets} nets: wanted 1`);
+    if (tables.length === 0) throw new TypeError("Cannot embed: there are no tables");
+    // several sums are made of the same tables
+    const declared = (own: string, shape: number[], group: number) =>
+      this.#taken.has(`parameter ${own}`) ? this.#parameter(own) : this.#declare(own, shape, group);
+    const [table] = tables.map((own) => declared(own.name, [own.rows, x.width], 0));
+    const dosed = tables[0]!.rows;
+    const dosers = doser && {
+      beta: declared(`${doser.name}.beta`, [dosed], doser.group),
+      bias: declared(`${doser.name}.bias`, [dosed], doser.group),
+    };
+    this.#upload({ name: ENTRIES, axis: x.axis, bytes: entryBytes(entries), dtype: "uint32" });
+    const tableRows = tables.reduce((sum, { rows }) => sum + rows, 0);
+    const output = this.#value(name, x.axis, x.width);
+    const parts = { x, table: table!, tableRows, dosed, doser: dosers, entries, kinds };
+    return this.#add(embedLayer(this.#frame, output, parts));
+  }
+
+  /** What others compute into a buffer of that name, `[nets, rows | samples, width]` padded as values are; it has no gradient. */
+  given(name: string, { axis, width }: { axis: Axis; width: number }): Value {
+    this.#claim(name, "a value");
+    return { name, axis, width, isInput: false, shared: false, isFixed: true };
   }
 
   /** values * softplus(gates), element by element. */
@@ -323,7 +452,7 @@ export class Net {
     } = {},
   ): void {
     this.#computed("take the loss", logits);
-    if (this.#loss) throw new TypeError("Cannot take the loss: the net has one");
+    if (this.#losses.length > 0) throw new TypeError("Cannot take the loss: the net has one");
     if (logits.width !== 1) {
       throw new RangeError(`Cannot take the loss: logits have ${logits.width} columns, wanted 1`);
     }
@@ -333,7 +462,37 @@ export class Net {
       this.#upload({ name, axis: logits.axis, bytes, dtype: "float32" });
     }
     const gradient = gradientOf(logits);
-    this.#loss = { logits, kernel: crossEntropy(this.#frame, logits, gradient, shared) };
+    this.#losses.push({ logits, kernel: crossEntropy(this.#frame, logits, gradient, shared) });
+  }
+
+  /**
+   * A loss, of logits of a column for each class: the mean of -log softmax over the batch, weighted by class. Rows may be mixed
+   * in pairs: see {@link Batch.share}.
+   */
+  classEntropy(logits: Value, options: ClassEntropyOptions): ClassLosses {
+    const { weights, classes, mixes = true, penalty } = options;
+    this.#computed("take the loss", logits);
+    if (weights.length !== logits.width) {
+      throw new RangeError(
+        `Cannot take the loss: there are ${weights.length} weights for ${logits.width} classes`,
+      );
+    }
+    this.#upload({ name: classes, axis: logits.axis, bytes: 8, dtype: "uint32" });
+    const losses = { name: `${logits.name} losses`, slotBytes: 4 * this.nets * CLASS_LOSS_PARTS };
+    const gradient = gradientOf(logits);
+    const parts = { logits, gradient, classes, weights, losses: losses.name, mixes };
+    this.#losses.push({ logits, kernel: classEntropy(this.#frame, parts) });
+    if (penalty) {
+      const { of: x, weight } = penalty;
+      const own = { x, logits, weight, losses: losses.name };
+      this.#penalties.push(slopePenalty(this.#frame, this.#layers, own));
+    }
+    return losses;
+  }
+
+  /** A parameter that no layer has: its gradient is somebody else's to make. */
+  parameter(name: string, shape: readonly number[], group = 0): Parameter {
+    return this.#declare(name, shape, group);
   }
 
   /** Adds to the loss for the sake of a matrix; not to the losses by which states are judged. */
@@ -372,6 +531,10 @@ export class Net {
       },
       { name: names.unused, bytes: 16, ...scratch },
       { name: names.spare, bytes: 16, ...scratch },
+      ...[...this.#filled].map(([name, data]) => ({
+        ...{ name, bytes: data.byteLength, data },
+        ...storage,
+      })),
       ...[...this.#buffers].map(([name, size]) => ({ name, bytes: size, ...scratch })),
     ];
   }
@@ -379,15 +542,28 @@ export class Net {
   /** Kernels that make all values, and the losses where labels are known. */
   forward(batchOf: BatchOf, { loss = true } = {}): LoopKernel[] {
     const steps = this.#layers.flatMap((layer) => layer.forward());
-    if (loss && this.#loss) steps.push(this.#loss.kernel);
+    if (loss) steps.push(...this.#losses.map(({ kernel }) => kernel));
     return this.loop(steps, batchOf);
   }
 
-  /** Kernels that make the gradient, after those of forward. */
-  backward(batchOf: BatchOf): LoopKernel[] {
-    if (!this.#loss) throw new TypeError("Cannot go backward: the net has no loss");
+  /**
+   * Kernels that make the gradient, after those of forward.
+   *
+   * @param options `from`: values whose gradients others have made, where there is no loss or beside it, and whether those are 0
+   * in sum over rows by rule. `slopes`: whether penalties of slopes are part of the loss.
+   */
+  backward(
+    batchOf: BatchOf,
+    { from = [], slopes = false }: { from?: readonly MadeGradient[]; slopes?: boolean } = {},
+  ): LoopKernel[] {
+    const losses = this.#losses.map(({ logits }): MadeGradient => ({ value: logits }));
+    const begun = [...losses, ...from];
+    if (begun.length === 0) throw new TypeError("Cannot go backward: the net has no loss");
     // by value, whether its gradient so far is 0 in sum over rows
-    const written = new Map([[this.#loss.logits.name, false]]);
+    const written = new Map(
+      begun.map(({ value: { name }, sumsToZero = false }) => [name, sumsToZero]),
+    );
+    const penalties = slopes ? this.#penalties : [];
     const gradients: Gradients = {
       into: ({ name }, sumsToZero = false) => {
         const before = written.get(name);
@@ -396,11 +572,17 @@ export class Net {
       },
       of: gradientOf,
       sumsToZero: ({ name }) => written.get(name)!,
+      second: ({ name }) =>
+        penalties.map(({ buffers }) => buffers.get(name)).find((own) => own !== undefined),
     };
     const steps = this.#layers.toReversed()
       // others do not lead to the loss
       .flatMap((layer) => written.has(layer.output.name) ? layer.backward(gradients) : []);
-    return this.loop([...steps, ...this.#regularisers], batchOf);
+    return this.loop([
+      ...penalties.flatMap(({ kernels }) => kernels),
+      ...steps,
+      ...this.#regularisers,
+    ], batchOf);
   }
 
   /** Stores a value in a buffer of the tile: `[tile rows | samples, nets, width]` f32, not padded. */
@@ -443,6 +625,21 @@ export class Net {
       }
     }
     return batch;
+  }
+
+  /** Activation and dropout of a layer that is about to be added. */
+  #ending({ name, activation = "none", dropout = 0 }: NormOptions): Ending {
+    this.#checkDropout(name, dropout);
+    return { activation, dropout, index: this.#layers.length };
+  }
+
+  #checkDropout(name: string, dropout: number): void {
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new RangeError(`Cannot add "${name}": dropout is ${dropout}, wanted from 0 to below 1`);
+    }
+    if (dropout > 0 && !this.#seeds) {
+      throw new TypeError(`Cannot add "${name}": dropout needs the net's seeds`);
+    }
   }
 
   #add(layer: Layer): Value {
@@ -513,8 +710,4 @@ export class Net {
       );
     }
   }
-}
-
-function gradientOf({ name }: Pick<Value, "name">): string {
-  return `${name} gradient`;
 }

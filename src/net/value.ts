@@ -15,10 +15,17 @@ export interface Value {
   readonly width: number;
   /** Whether it is uploaded and has no gradient. */
   readonly isInput: boolean;
+  /** Whether others compute it, and it has no gradient. */
+  readonly isFixed?: boolean;
   /** Of an input: whether all nets have the same. */
   readonly shared: boolean;
   /** Of a normalised input, which is never stored: the input and the name of the layer norm. */
   readonly normed?: { readonly input: Value; readonly name: string };
+}
+
+/** The buffer of a value's gradient. */
+export function gradientOf({ name }: Pick<Value, "name">): string {
+  return `${name} gradient`;
 }
 
 /** Elements from one row of values or parameters to the next: rows are padded with 0 to quads. */

@@ -117,7 +117,11 @@ export class NetTwin implements Layers<TwinValue> {
         }
         const at = row * to + o;
         before[at] = sum;
-        if (dropout > 0 && this.#batch.step) factor[at] = this.#kept(row, o, to, layer, dropout);
+        if (dropout > 0 && this.#batch.step) {
+          const { seed, step } = this.#batch;
+          const place = { layer, dropout, row, column: o, width: to };
+          factor[at] = keptFactor({ seed: seed!, step }, place);
+        }
         const active = activation === "relu"
           ? Math.max(sum, 0)
           : activation === "gelu"
@@ -365,12 +369,19 @@ export class NetTwin implements Layers<TwinValue> {
     this.parameters.push(parameter);
     return parameter;
   }
+}
 
-  #kept(row: number, column: number, width: number, layer: number, dropout: number): number {
-    const quad = row * Math.ceil(width / 4) + Math.floor(column / 4);
-    const words = philox([quad, layer, this.#batch.step!, 0], [this.#batch.seed!, 101]);
-    return words[column % 4]! < Math.round(dropout * 2 ** 32) ? 0 : 1 / (1 - dropout);
-  }
+/** What dropout multiplies an element by: 0, or 1 / (1 - p). */
+export function keptFactor(
+  { seed, step }: { seed: number; step: number },
+  { layer, dropout, row, column, width }: Record<
+    "layer" | "dropout" | "row" | "column" | "width",
+    number
+  >,
+): number {
+  const quad = row * Math.ceil(width / 4) + Math.floor(column / 4);
+  const words = philox([quad, layer, step, 0], [seed, 101]);
+  return words[column % 4]! < Math.round(dropout * 2 ** 32) ? 0 : 1 / (1 - dropout);
 }
 
 /** Adam and AdamW for all parameters of a net, after so many steps. */
