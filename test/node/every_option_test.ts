@@ -6,6 +6,7 @@ import { condition } from "../../src/cli/condition.ts";
 import { predict, transform } from "../../src/cli/apply.ts";
 import { acts } from "../../src/cli/acts.ts";
 import { probe } from "../../src/cli/probe.ts";
+import { viterbi } from "../../src/cli/viterbi.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
 import { exportStore } from "../../src/cli/export.ts";
@@ -459,6 +460,7 @@ const RUN: Record<string, (context: CommandContext) => Promise<number | void>> =
     predict,
     probe,
     transform,
+    viterbi,
     windows: windowsCommand,
   },
 };
