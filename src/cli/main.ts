@@ -116,8 +116,8 @@ function report(error: unknown, json: boolean): void {
   }
 }
 
-/** How long a command may take to end what it does, in milliseconds. */
-const GRACE_MS = 100;
+/** How long a command may take to end what it does: milliseconds, and how many turns of the event loop share them. */
+const [GRACE_MS, GRACE_TURNS] = [100, 10];
 /** Whether a command was left at its work. */
 let isLeft = false;
 
@@ -135,10 +135,14 @@ function listenForCancel() {
       stopListening();
       const what = "Cancelled: run the same command again to go on";
       cancel.abort(new DOMException(what, "AbortError"));
-      setTimeout(() => {
+      // in turns: where others have the processor, the command has not had its time either
+      let turns = 0;
+      const wait = () => {
+        if (turns++ < GRACE_TURNS) return void setTimeout(wait, GRACE_MS / GRACE_TURNS);
         isLeft = true;
         reject(cancel.signal.reason);
-      }, GRACE_MS);
+      };
+      wait();
     };
     stopListening = () => signals.forEach((name) => process.off(name, onSignal));
     signals.forEach((name) => process.on(name, onSignal));

@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { expect } from "vitest";
 import { encodeNpy } from "../../src/array/npy.ts";
 import type { TestRecording } from "./recordings.ts";
 import { runtime } from "./runtime.ts";
@@ -18,6 +19,13 @@ export interface CliRun {
 }
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
+/** Whether a run that was cancelled answered: one that did not, in time, ends as any program does. */
+export function hasAnswered({ code, signal }: CliRun): boolean {
+  if (signal === null) expect(code).toBe(130);
+  else expect(signal).toBe("SIGINT");
+  return signal === null;
+}
+
 type Kill = (signal: Signal) => void;
 
 const root = process.cwd();
