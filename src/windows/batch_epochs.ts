@@ -122,7 +122,7 @@ export function checkCursor(from: BatchCursor, first: number, end: number): void
   if (from.epoch < first || from.epoch >= end) {
     throw new RangeError(
       `Cannot go on with windows: the cursor is in epoch ${from.epoch}, wanted ${first} to ` +
-        `${end - 1}`,
+        `${end - 1}, as the options epoch and epochs say`,
     );
   }
 }

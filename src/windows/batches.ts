@@ -32,7 +32,7 @@ export type { BatchCursor, BatchOptions, HostBatchOptions } from "./batch_option
 export type { BatchStats, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
 
 /** The cost of an epoch is counted for windows of so many frames at most, and scaled up beyond. */
-const COUNTED_FRAMES = 4e7;
+const COUNTED_FRAMES = 1.2e7;
 
 /** Tables that orders on two levels read without a word. */
 const FEW_PASSES = 1.5;
@@ -128,7 +128,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
 
   /**
    * What the first epoch costs in this order, or in another one, with frames on disk. Counted for
-   * windows of 40 million frames, and scaled where there are more.
+   * windows of 12 million frames, and scaled where there are more.
    *
    * @throws {TypeError} If the sampler draws by a promise.
    */
