@@ -9,6 +9,7 @@ import { hmmRatioBench } from "./hmm_ratio_bench.ts";
 import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
 import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
 import { hmmWeighBench } from "./hmm_weigh_bench.ts";
+import { markIntensityBench } from "./mark_intensity_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
@@ -17,6 +18,7 @@ import { projectRowsBench } from "./project_rows_bench.ts";
 import { secondMomentsBench } from "./second_moments_bench.ts";
 import { sumBlocksBench } from "./sum_blocks_bench.ts";
 import { summarizeRowsBench } from "./summarize_rows_bench.ts";
+import { viterbiStepBench } from "./viterbi_step_bench.ts";
 import { vqAssignBench } from "./vq_assign_bench.ts";
 import { vqPickBench } from "./vq_pick_bench.ts";
 import { vqSeedBench } from "./vq_seed_bench.ts";
@@ -29,6 +31,8 @@ export const kernelBenches: readonly Bench[] = [
   hmmRatioBench,
   hmmRescaleBench,
   poissonLikelihoodBench,
+  markIntensityBench,
+  viterbiStepBench,
   packRowsBench,
   findPeaksBench,
   encodeRowsBench,
