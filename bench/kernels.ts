@@ -11,6 +11,7 @@ import { hmmRescaleBench } from "./hmm_rescale_bench.ts";
 import { hmmSmoothBench } from "./hmm_smooth_bench.ts";
 import { hmmWeighBench } from "./hmm_weigh_bench.ts";
 import { logisticResidualBench } from "./logistic_residual_bench.ts";
+import { markIntensityBench } from "./mark_intensity_bench.ts";
 import { multiplyDenseBench } from "./multiply_dense_bench.ts";
 import { multiplySparseBench } from "./multiply_sparse_bench.ts";
 import { netProductBenches } from "./net_products_bench.ts";
@@ -22,6 +23,7 @@ import { projectRowsBench } from "./project_rows_bench.ts";
 import { secondMomentsBench } from "./second_moments_bench.ts";
 import { sumBlocksBench } from "./sum_blocks_bench.ts";
 import { summarizeRowsBench } from "./summarize_rows_bench.ts";
+import { viterbiStepBench } from "./viterbi_step_bench.ts";
 import { vqAssignBench } from "./vq_assign_bench.ts";
 import { vqPickBench } from "./vq_pick_bench.ts";
 import { vqSeedBench } from "./vq_seed_bench.ts";
@@ -35,6 +37,8 @@ export const kernelBenches: readonly Bench[] = [
   hmmRatioBench,
   hmmRescaleBench,
   poissonLikelihoodBench,
+  markIntensityBench,
+  viterbiStepBench,
   packRowsBench,
   densifyRowsBench,
   nbLikelihoodBench,

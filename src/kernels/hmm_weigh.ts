@@ -29,6 +29,9 @@ export const hmmWeigh: KernelSpec = {
  */
 export const ROW_WORKGROUP = 128;
 
+/** Discrete states whose sums have room in 16 KiB of a workgroup, 8 bytes a thread each. */
+export const MAX_ROW_STATES = 15;
+
 /** Size of `state_sums`, which go from a row kernel to a product: levels and sums of a lane's vector. */
 export function stateSumsBytes(lanes: number, states: number): number {
   return 4 * lanes * (1 + states);

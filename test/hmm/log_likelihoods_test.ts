@@ -277,6 +277,11 @@ describe("decoder.logLikelihoods()", () => {
       logLikelihoods({ logLikelihoods: arrayOf(new Float64Array(12), 3), states: oneBin })
         .smooth(gpu(), { out: place(), summaries: ["mean"] })
     ).toThrow(/"mean" is of positions, and state "state 0" has none/);
+    const many = named(randomMatrix(16, 1), [1, ...new Array<number>(15).fill(0)]);
+    expect(() =>
+      logLikelihoods({ logLikelihoods: arrayOf(new Float64Array(32), 16), states: many })
+        .smooth(gpu(), { out: place() })
+    ).toThrow(/16 discrete states, at most 15 are supported/);
   });
 
   it("refuses a source that gives too little", async () => {

@@ -11,6 +11,7 @@ import {
   hmmWeigh,
   hmmWeighConstants,
   hmmWeighParams,
+  MAX_ROW_STATES,
   stateSumsBytes,
 } from "../../kernels/hmm_weigh.ts";
 import type { DenseShape } from "../../kernels/multiply_dense.ts";
@@ -52,7 +53,7 @@ interface Product {
  * The recursion of a model's matrix.
  *
  * @param options Sources of blocks, and the largest buffer the adapter binds, in bytes.
- * @throws {RangeError} If a block cannot be built on this grid.
+ * @throws {RangeError} If a block cannot be built on this grid, or there are more states than rows have room for.
  */
 export function matrixRecursion(
   grid: Grid,
@@ -60,6 +61,12 @@ export function matrixRecursion(
   kind: "sparse" | "dense",
   { bindingBytes, ...sources }: GeneralTransitionOptions & { bindingBytes: number },
 ): Recursion {
+  if (model.names.length > MAX_ROW_STATES) {
+    throw new RangeError(
+      `Cannot build a transition: ${model.names.length} discrete states, at most ${MAX_ROW_STATES} are ` +
+        "supported; more may be the bins of one state that has a matrix",
+    );
+  }
   const transition = kind === "sparse"
     ? sparseTransition(grid, model, sources)
     : denseTransition(grid, model, { ...sources, bindingBytes });
