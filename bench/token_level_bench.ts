@@ -23,7 +23,7 @@ import { seeded } from "../test/support/random.ts";
 import { askPython } from "./python.ts";
 import type { ResultRow } from "./results.ts";
 
-const SAMPLES = Number(process.env.SLUICE_TOKEN_SAMPLES ?? 400);
+const SAMPLES = Number(process.env.SLUICE_TOKEN_SAMPLES ?? 200);
 const [SHORTEST, LONGEST, HIDDEN] = [16, 112, 256];
 const MLP = { hidden: 64, epochs: 2, batchSize: 256 };
 const ATTENTION_EPOCHS = 3;
