@@ -1,5 +1,5 @@
 /**
- * Probes of the detected tokens of many texts: an MLP that streams them from a store under a small budget, beside one
+ * Probes of the detected tokens of many texts: an MLP that gets them from a store under a small GPU budget (the fit keeps them on the host where they fit), beside one
  * that holds them all; torch's, where a python3 has it; and a step of the attention probe of the same texts beside
  * torch's. SLUICE_TOKEN_SAMPLES makes it larger.
  */
@@ -48,7 +48,7 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
   const detected = new Uint8Array(tokens).fill(1);
   for (const offset of offsets.subarray(0, SAMPLES)) detected.fill(0, offset, offset + 2);
   const budgetBytes = budgetOf(tokens);
-  const small = await openGpu({ budget: { gpu: budgetBytes, host: budgetBytes } });
+  const small = await openGpu({ budget: budgetBytes });
   try {
     const place = join(folder, "tokens.zarr");
     const values = new Float32Array(tokens * HIDDEN);
@@ -78,7 +78,7 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
     }
     // the eager one last: what a process once held stays its peak
     const ways: Record<string, () => Promise<Way>> = {
-      async streamed() {
+      async "from the store, small GPU budget"() {
         const acts = await load(place);
         const logits = await learn(small, acts.tokens());
         await acts.close();
@@ -157,7 +157,7 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
     if (told) tell("torch, all in memory", told.mlp, told.grew, told.read);
     console.log(
       `token_level: ${name} f32, MLP of ${MLP.hidden}, ${MLP.epochs} epochs and predictions, budget ` +
-        `${formatBytes(budgetBytes)} streamed, on ${gpu.adapter.name}\n${formatTable(table)}`,
+        `${formatBytes(budgetBytes)} of the GPU, on ${gpu.adapter.name}\n${formatTable(table)}`,
     );
     const torchStep = told && told.epoch / batches;
     console.log(
