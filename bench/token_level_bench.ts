@@ -1,7 +1,7 @@
 /**
- * Probes of the detected tokens of many texts: an MLP that gets them from a store under a small GPU budget (the fit keeps them on the host where they fit), beside one
- * that holds them all; torch's, where a python3 has it; and a step of the attention probe of the same texts beside
- * torch's. SLUICE_TOKEN_SAMPLES makes it larger.
+ * Probes of the detected tokens of many texts: an MLP that gets them from a store under a small GPU budget, whose fit
+ * keeps them on the host where they fit; one that is given them all in memory; torch's, where a python3 has it; and a
+ * step of the attention probe of the same texts beside torch's. SLUICE_TOKEN_SAMPLES makes it larger.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
