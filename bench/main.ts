@@ -19,6 +19,7 @@ import { lagProductsBench } from "./lag_products_bench.ts";
 import { linearTrackBench } from "./linear_track_bench.ts";
 import { runNetStep } from "./net_step_bench.ts";
 import { runLogisticBench } from "./logistic_bench.ts";
+import { runProbeSweep } from "./probe_sweep_bench.ts";
 import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
@@ -28,6 +29,7 @@ import { saveResults } from "./results.ts";
 import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
 import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
+import { runTokenLevel } from "./token_level_bench.ts";
 import { runActsBench } from "./acts_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
@@ -60,6 +62,8 @@ const benches: NamedBench[] = [
   { name: "net_step", run: runNetStep },
   { name: "logistic", run: runLogisticBench },
   { name: "acts_layer_sweep", run: runActsBench },
+  { name: "probe_sweep", run: runProbeSweep },
+  { name: "token_level", run: runTokenLevel },
 ];
 /** They take long, or want something installed: run when they are named. */
 const named: NamedBench[] = [

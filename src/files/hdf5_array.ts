@@ -258,6 +258,8 @@ export class Hdf5File {
       dtype,
       dims: dimNames(dataset, shape.length),
       chunkRows,
+      // what was filtered has to be undone as a whole, whatever is wanted of it
+      wholeChunks: dataset.filters.length > 0,
       ...(dtype === "float16"
         ? {
           read: async (start, end, options): Promise<NumericArray> =>

@@ -148,7 +148,7 @@ describe("load() opens", () => {
   });
 
   it("HDF5 files of probelab, of which one layer costs all that lie beside it", async () => {
-    const write = async (attributes: Record<string, string>) => {
+    const write = async (attributes: Record<string, string>, filtered: object = {}) => {
       const place = `memory:acts-load-test/${places++}.h5`;
       const output = await createFile(place, { overwrite: true });
       const access = await H5Access.open(output.file, "w");
@@ -161,7 +161,9 @@ describe("load() opens", () => {
         const [token, layer, channel] = [Math.floor(i / 4), i & 2 ? 11 : 2, i % 2];
         return LAYERS[layer]![2 * token + channel]!;
       });
-      put("data", data, [3, 2, 2], "<H");
+      access.file.create_dataset(
+        { name: "data", data, shape: [3, 2, 2], dtype: "<H", ...filtered } as never,
+      );
       put("layers", BigInt64Array.of(2n, 11n), [2], "<q");
       put("offsets", OFFSETS, [4], "<q");
       put("detection_mask", Uint8Array.of(1, 1, 1), [3], "<B");
@@ -172,6 +174,19 @@ describe("load() opens", () => {
     const acts = await load(await write({ dims: "blsh", dtype: "torch.bfloat16" }));
     expect(acts.selectLayers(2).reading()).toEqual({ needed: 12, forced: 24 });
     await expectLayers(acts);
+    // a chunk that is compressed is read for any of its tokens, too
+    const whole = await load(
+      await write({ dims: "blsh", dtype: "torch.bfloat16" }, {
+        ...{ chunks: [2, 2, 2], compression: "gzip", compression_opts: 4 },
+      }),
+    );
+    expect(whole.selectLayers(2).reading()).toEqual({ needed: 12, forced: 24 });
+    const second = whole.selectLayers(2).sliceBatch(2, 3);
+    expect(second.reading()).toEqual({ needed: 4, forced: 8 });
+    const first = whole.selectLayers(2).select("s", 0).sliceBatch(0, 1);
+    expect(first.reading()).toEqual({ needed: 4, forced: 16 });
+    expect(first.explain()).toContain("4.00 times what is needed");
+    await expectLayers(whole);
     await expect(load(await write({ dims: "blsh" }))).rejects.toThrow(
       /elements are uint16, which may be bits of bfloat16 or float16/,
     );
