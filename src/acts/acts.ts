@@ -13,7 +13,7 @@ import { bytesOf } from "../stream/task.ts";
 import { Plan } from "../stream/plan.ts";
 import { storedAttributes } from "../stream/places.ts";
 import { openStore } from "../store/open_store.ts";
-import { childPlace } from "../store/place.ts";
+import { childPlace, formatPlace, parsePlace } from "../store/place.ts";
 import type { ActsStored } from "./acts_task.ts";
 import { ActsTask, attributesOf, identityOf } from "./acts_task.ts";
 import { explainGraph, readingOf } from "./explain.ts";
@@ -352,6 +352,7 @@ export class Acts {
    *
    * @throws {BudgetError} Before anything is read, if it does not fit.
    * @throws {OutputConflictError} If something else is there.
+   * @throws {RangeError} If it is where they are read from.
    */
   async save(gpu: Gpu, place: string, options: SaveOptions = {}): Promise<Acts> {
     const { signal, onProgress, overwrite, ...choices } = saveOptions.check(options);
@@ -372,6 +373,7 @@ export class Acts {
         await store.close();
       }
     }
+    this.#refuseOwnPlace(place);
     const plan = this.#plan(gpu, { place, overwrite }, choices);
     await plan.run({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
     return new Acts(await openActsSource(place));
@@ -454,6 +456,16 @@ export class Acts {
     }
     const [source, graph] = [this.#source, this.#graph];
     return { source, graph, selection: selectRows(source, graph) };
+  }
+
+  /** @throws {RangeError} If a result would take the place of what it is made of. */
+  #refuseOwnPlace(place: string): void {
+    const plain = (own: string) => formatPlace(parsePlace(own)).replace(/[\\/]+$/, "");
+    const own = this.#source.places?.find((read) => plain(read) === plain(place));
+    if (own === undefined) return;
+    throw new RangeError(
+      `Cannot save activations to ${place}: they are read from there, wanted another place`,
+    );
   }
 
   #checkRows(action: string, wanted: "bh" | "bsh"): void {

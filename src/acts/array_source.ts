@@ -31,6 +31,7 @@ export interface ArraySourceSpec {
   tokens: TokenChoices;
   ids?: readonly string[] | undefined;
   facts: ActsFacts;
+  places?: readonly string[];
   /** When not given, all arrays are read for it. */
   fingerprint?: ActsSource["fingerprint"];
   close?(): Promise<void>;
@@ -41,7 +42,7 @@ export interface ArraySourceSpec {
  * @throws {TypeError} If elements are 16 bits and nobody says of which kind.
  */
 export function arraySource(spec: ArraySourceSpec): ActsSource {
-  const { name, dims, facts, ids } = spec;
+  const { name, dims, facts, ids, places = [] } = spec;
   const hasLayers = dims.includes("l");
   const isRagged = spec.tokens.offsets !== undefined;
   const all = "all" in spec.arrays ? [spec.arrays.all] : spec.arrays.each;
@@ -100,7 +101,7 @@ export function arraySource(spec: ArraySourceSpec): ActsSource {
     );
   }
   return {
-    ...{ name, dims, dtype, hidden, layers, planes, samples, ids, tokens, facts },
+    ...{ name, dims, dtype, hidden, layers, planes, samples, ids, tokens, facts, places },
     count: { bytes: 0 },
     fingerprint: async (options) => {
       // the same bytes mean other numbers where they are laid out in another way

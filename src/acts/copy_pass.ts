@@ -9,7 +9,7 @@ import type { RowStep } from "./graph.ts";
 import { hiddenOf } from "./graph.ts";
 import type { RowReader } from "./plane.ts";
 import { PlaneReader, WideReader } from "./plane.ts";
-import { LostValueError, roundTo, takeSteps } from "./row_steps.ts";
+import { LostValueError, roundTo, takeSteps, unpooled } from "./row_steps.ts";
 import { sampleAt } from "./selection.ts";
 import { sampleName } from "./source.ts";
 import type { ActsType, CastType, StoredValues } from "./types.ts";
@@ -86,10 +86,11 @@ function rowsFor(
     return convert(values, source.dtype, [...graph.before, ...graph.after], graph.dtype, {
       layers: planes.length,
       hidden: source.hidden,
+      isScored: refusesNaN || !source.dims.includes("s"),
     });
   } catch (error) {
     if (!(error instanceof LostValueError)) throw error;
-    throw new RangeError(`Cannot cast activations: ${nameAt(error.position)} is ${error.message}`);
+    throw new RangeError(`Cannot ${error.action}: ${nameAt(error.position)} is ${error.message}`);
   }
 }
 
@@ -99,13 +100,15 @@ export function convert(
   dtype: ActsType,
   steps: readonly RowStep[],
   wanted: ActsType,
-  shape: { layers: number; hidden: number },
+  { isScored, ...shape }: { layers: number; hidden: number; isScored: boolean },
 ): StoredValues {
   if (steps.length === 0 && dtype === wanted) return values;
   const rows = steps.length === 0
     ? toFloat32(values, dtype)
-    : takeSteps(values, dtype, steps, shape);
-  return roundTo(rows, wanted as CastType);
+    : takeSteps(values, dtype, steps, shape, isScored);
+  const { layers, hidden } = shape;
+  const width = steps.some(({ kind }) => kind === "layers") ? 1 : layers;
+  return roundTo(rows, wanted as CastType, unpooled(width, layers, hidden));
 }
 
 /** Every row that is read, in order. */

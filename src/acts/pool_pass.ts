@@ -162,7 +162,6 @@ export function poolPass(
   const segmentsOf = (tile: Tile) => segments.of(tile, tileRows, lookBack);
   const beforeTile = (tile: Tile) => segmentsOf(tile)[0]!.before;
   const shape = { layers: output.planes.length, hidden: source.hidden };
-  const outWidth = width / (graph.after.some(({ kind }) => kind === "layers") ? shape.layers : 1);
 
   const refuse = (row: number, values: StoredValues, infinite: boolean): never => {
     const at = Math.max(0, findUnsound(values, source.dtype, { infinite }));
@@ -269,7 +268,7 @@ export function poolPass(
         firstRow + Math.floor(position / each),
         position % each,
       );
-      throw new RangeError(`Cannot cast activations: ${where} is ${error.message}`);
+      throw new RangeError(`Cannot ${error.action}: ${where} is ${error.message}`);
     }
   }
 
@@ -288,13 +287,16 @@ export function poolPass(
       );
     }
     try {
-      return convert(pooled, "float32", graph.after, graph.dtype, shape);
+      const isWide = width === shape.layers * shape.hidden;
+      return convert(pooled, "float32", graph.after, graph.dtype, {
+        layers: isWide ? shape.layers : 1,
+        hidden: shape.hidden,
+        isScored: true,
+      });
     } catch (error) {
       if (!(error instanceof LostValueError)) throw error;
       throw new RangeError(
-        `Cannot cast activations: a channel of ${
-          name(error.position, outWidth)
-        } is ${error.message}`,
+        `Cannot ${error.action}: a channel of ${name(error.position, width)} is ${error.message}`,
       );
     }
   }

@@ -13,33 +13,48 @@ export class LostValueError extends RangeError {
   /** Of the values that were given. */
   readonly position: number;
 
-  constructor(position: number, value: number, dtype: ActsType) {
-    super(`${value}, which ${dtype} does not hold`);
+  /** What could not be done. */
+  readonly action: string;
+
+  constructor(position: number, reason: string, action = "cast activations") {
+    super(reason);
     this.position = position;
+    this.action = action;
   }
 }
 
 /**
  * Rows `[rows, layers, hidden]` after steps, as f32.
  *
- * @throws {LostValueError} If a finite value becomes infinite.
+ * @param isScored Whether all rows count, so that their layers are numbers, or a maximum of infinities.
+ * @throws {LostValueError} If a finite value becomes infinite, or layers that are no numbers are pooled.
  */
 export function takeSteps(
   values: StoredValues,
   dtype: ActsType,
   steps: readonly RowStep[],
   { layers, hidden }: { layers: number; hidden: number },
+  isScored = false,
 ): Float32Array {
   let rows = checkedFloat32(values, dtype);
   let width = layers;
   for (const step of steps) {
-    if (step.kind === "cast") rows = toFloat32(roundTo(rows, step.dtype), step.dtype);
-    else {
-      rows = poolLayers(rows, width, hidden, step.how);
+    if (step.kind === "cast") {
+      rows = toFloat32(roundTo(rows, step.dtype, unpooled(width, layers, hidden)), step.dtype);
+    } else {
+      rows = poolLayers(rows, width, hidden, step.how, isScored);
       width = 1;
     }
   }
   return rows;
+}
+
+/** Of a position in rows that have so many layers by now, the one in those that were given: of the first layer. */
+export function unpooled(width: number, layers: number, hidden: number) {
+  return (position: number): number =>
+    width === layers
+      ? position
+      : Math.floor(position / hidden) * layers * hidden + position % hidden;
 }
 
 function checkedFloat32(values: StoredValues, dtype: ActsType): Float32Array {
@@ -49,11 +64,15 @@ function checkedFloat32(values: StoredValues, dtype: ActsType): Float32Array {
 }
 
 /** @throws {LostValueError} If a finite value becomes infinite. */
-export function roundTo(values: Float32Array, dtype: CastType): StoredValues {
+export function roundTo(
+  values: Float32Array,
+  dtype: CastType,
+  positionOf?: (position: number) => number,
+): StoredValues {
   const rounded = fromFloat32(values, dtype);
   if (dtype === "float32") return rounded;
   const at = findUnsound(rounded, dtype, { infinite: true });
-  if (at >= 0) refuseLost(values, toFloat32(rounded, dtype), dtype);
+  if (at >= 0) refuseLost(values, toFloat32(rounded, dtype), dtype, positionOf);
   return rounded;
 }
 
@@ -61,10 +80,11 @@ function refuseLost(
   before: Float32Array | Float64Array,
   after: Float32Array,
   dtype: ActsType,
+  positionOf = (position: number) => position,
 ): void {
   for (let i = 0; i < after.length; i++) {
     if (!Number.isFinite(after[i]) && Number.isFinite(before[i])) {
-      throw new LostValueError(i, before[i]!, dtype);
+      throw new LostValueError(positionOf(i), `${before[i]}, which ${dtype} does not hold`);
     }
   }
 }
@@ -75,16 +95,31 @@ function poolLayers(
   layers: number,
   hidden: number,
   how: PoolKind,
+  isScored: boolean,
 ): Float32Array {
   const pooled = new Float32Array(rows.length / layers);
   for (let at = 0; at < pooled.length; at++) {
     const first = Math.floor(at / hidden) * layers * hidden + at % hidden;
     let value = rows[first]!;
+    let isFinite = Number.isFinite(value);
     for (let layer = 1; layer < layers; layer++) {
       const own = rows[first + layer * hidden]!;
       value = how === "max" ? Math.max(value, own) : value + own;
+      isFinite &&= Number.isFinite(own);
     }
-    pooled[at] = how === "mean" ? value / layers : value;
+    if (how === "mean") value /= layers;
+    pooled[at] = value;
+    const isLost = isFinite
+      ? !Number.isFinite(pooled[at])
+      : isScored && (how !== "max" || Number.isNaN(value));
+    if (!isLost) continue;
+    throw new LostValueError(
+      first,
+      isFinite
+        ? `${value} as the ${how} over layers, which float32 does not hold`
+        : `${value} as the ${how} over layers, wanted finite numbers`,
+      "pool layers",
+    );
   }
   return pooled;
 }

@@ -27,6 +27,8 @@ export interface ActsSource {
   /** Where there is an axis s. */
   readonly tokens: SourceTokens | undefined;
   readonly facts: ActsFacts;
+  /** Folders that are read: nothing may be put in their place. */
+  readonly places?: readonly string[];
   /** What was read so far. */
   readonly count: ByteCount;
   /** What is still to come, of a model that runs: there are no samples yet. */
@@ -135,6 +137,7 @@ export function joinSources(sources: readonly ActsSource[]): ActsSource {
   return {
     ...first,
     name: `${sources.length} joined`,
+    places: sources.flatMap(({ places = [] }) => places),
     planes: first.planes.map((_, i) => new JoinedPlane(sources.map(({ planes }) => planes[i]!))),
     samples: sources.reduce((sum, { samples }) => sum + samples, 0),
     ids,

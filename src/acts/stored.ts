@@ -67,6 +67,7 @@ export async function openActsSource(
         : {},
       ids,
       facts: factsOf(told),
+      places: [place],
       async fingerprint() {
         return await digestOf([await store.get(CHECKSUMS_KEY) ?? place]);
       },

@@ -190,7 +190,7 @@ async function openFeatures(
     throw new UsageError(`Cannot run: --${stray} is given with --features, wanted it with --acts`);
   }
   const features = await openArray(from, reading);
-  return { layers: () => [{ layer: from, features }], close: () => features.close() };
+  return { layers: () => [{ layer: "features", features }], close: () => features.close() };
 }
 
 async function openLayers(
@@ -222,7 +222,11 @@ async function readLabels(line: CommandLine, signal: AbortSignal): Promise<Label
   const from = line.text("labels")!;
   const array = await openArray(from, inputChoices(line, signal));
   try {
-    const values = Array.from(await readAll(array) as ArrayLike<number | bigint>, Number);
+    const values = Array.from(
+      await readAll(array) as ArrayLike<number | bigint>,
+      // text stays what it is, and is refused: a blank is no 0
+      (value) => typeof value === "bigint" ? Number(value) : value,
+    );
     const [samples, columns = 1, ...more] = array.shape as [number, number?, ...number[]];
     if (more.length > 0) {
       throw new UsageError(
@@ -428,7 +432,9 @@ async function sweep(line: CommandLine, signal: AbortSignal, data: Data): Promis
     });
     const result = await own.run({ signal, onProgress: printer.show }).finally(() => printer.end());
     const report = out === undefined ? undefined : join(out, "report.html");
-    if (report !== undefined) await writeFile(report, drawSweep(result, line.text("acts") ?? ""));
+    if (report !== undefined) {
+      await writeFile(report, drawSweep(result, line.text("acts") ?? line.text("features") ?? ""));
+    }
     console.log(
       json
         ? printableJson({

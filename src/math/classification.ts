@@ -401,7 +401,7 @@ function forEachRow(
     refuse(`there are ${scores.length} of ${rows} labels`, "one of each label");
   }
   for (let row = 0; row < rows; row++) {
-    const [label, score] = [Number(labels[row]), scores[row]!];
+    const [label, score] = [binaryOf(labels[row]), scores[row]!];
     if (label !== 0 && label !== 1) refuse(`label ${row} is ${labels[row]}`, "0 or 1");
     if (Number.isNaN(score)) refuse(`score ${row} is NaN`, "numbers");
     take(label as 0 | 1, score);
@@ -429,6 +429,11 @@ function checkProbabilities(probabilities: ArrayLike<number>): void {
     }, wanted numbers from 0 ` +
       "to 1: `sigmoid` makes them of logits",
   );
+}
+
+/** 0 or 1 of a label or a mask; NaN of what is neither number nor boolean: null is no 0. */
+export function binaryOf(value: unknown): number {
+  return ["number", "boolean", "bigint"].includes(typeof value) ? Number(value) : NaN;
 }
 
 function checkRate(action: string, name: string, value: number): void {

@@ -5,6 +5,7 @@
  */
 
 import type { Labels } from "../math/classification.ts";
+import { binaryOf } from "../math/classification.ts";
 
 /** A column of labels, 0 and 1 or booleans, or several by their names. */
 export type LabelColumns = Labels | Readonly<Record<string, Labels>>;
@@ -59,7 +60,7 @@ function lookAt(name: string, labels: Labels, rows: number, action: string): Lab
   const values = new Uint8Array(rows);
   let positives = 0;
   for (let row = 0; row < rows; row++) {
-    const label = Number(labels[row]);
+    const label = binaryOf(labels[row]);
     if (label !== 0 && label !== 1) {
       throw new RangeError(
         `Cannot ${action}: label ${row} of column "${name}" is ${labels[row]}, wanted 0 or 1`,

@@ -107,6 +107,13 @@ export class ProbeSweep {
     this.#columns = labelColumns(labels, count, "sweep");
     this.#jobs = input.probes.flatMap((kind) => sweepJobs(kind, this.#columns.length));
     for (const { layer, ...data } of layers) {
+      // it becomes part of the name of a group
+      if (out !== undefined && /[\\/]/.test(String(layer))) {
+        throw new RangeError(
+          `Cannot sweep: a layer is called "${layer}", wanted a name without slashes, since probes are ` +
+            "stored by it",
+        );
+      }
       for (const { takes, kind } of this.#jobs) {
         const wanted = takes === "features" ? "features" : "tokens";
         if (data[wanted] !== undefined) continue;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Acts } from "../../src/acts/acts.ts";
+import { Acts } from "../../src/acts/acts.ts";
 import { collect } from "../../src/acts/collect.ts";
 import { openActsSource } from "../../src/acts/stored.ts";
 import type { ChunkedArray } from "../../src/chunked_array.ts";
@@ -336,6 +336,61 @@ describe("activations are refused", () => {
       );
     });
   }
+
+  it("where layers that are pooled are no numbers, or add up to none", async () => {
+    const layers = (first: number[], second: number[]) => ({
+      0: Float32Array.from(first),
+      1: Float32Array.from(second),
+    });
+    const rows = (first: number[], second: number[]) =>
+      collect(layers(first, second), { dims: "blh", shape: [first.length / 2, 2] });
+    const lost = rows([0, 0, 0, 3e38], [0, 0, 0, 3e38]).sumPool("l");
+    await expect(lost.realize(gpu())).rejects.toThrow(
+      "Cannot pool layers: sample 1, layer 0, channel 1 is 6.0000000109955115e+38 as the sum over layers",
+    );
+    for (const [first, second] of [[NaN, 1], [Infinity, 1], [Infinity, -Infinity]] as const) {
+      const mean = rows([0, first], [0, second]).meanPool("l");
+      await expect(mean.realize(gpu())).rejects.toThrow("sample 0, layer 0, channel 1 is");
+    }
+    const largest = await rows([0, Infinity], [0, 1]).maxPool("l").realize(gpu());
+    expect([...largest.values]).toEqual([0, Infinity]);
+    const tokens = (first: number[], second: number[]) =>
+      collect(layers(first, second), { dims: "blsh", shape: [2, 1], offsets: [0, 2] });
+    await expect(tokens([3e38, 0], [3e38, 0]).sumPool("l").maxPool().realize(gpu()))
+      .rejects.toThrow("sample 0, token 0, layer 0, channel 0 is");
+    await expect(tokens([Infinity, 0], [1, 0]).maxPool().meanPool("l").realize(gpu()))
+      .rejects.toThrow("Cannot pool layers: a channel of sample 0 is Infinity");
+  });
+
+  it("where a value that is lost after layers were pooled, by its own sample", async () => {
+    const wide = { 0: Float32Array.of(0, 0, 0, 7e4), 1: Float32Array.of(0, 0, 0, 7e4) };
+    const acts = collect(wide, { dims: "blh", shape: [2, 2] }).meanPool("l").cast("float16");
+    await expect(acts.realize(gpu())).rejects.toThrow(
+      "Cannot cast activations: sample 1, layer 0, channel 1 is 70000",
+    );
+  });
+
+  it("where a mask has null, which is no 0", () => {
+    expect(() =>
+      collect(Float32Array.of(1, 2), {
+        ...{ dims: "bsh", shape: [1, 2, 1] },
+        attentionMask: [1, null] as unknown as number[],
+      })
+    ).toThrow("attentionMask[1] is null, wanted 0 or 1");
+  });
+
+  it("where they would take the place of what they are read from", async () => {
+    const { acts } = seededActs();
+    const place = "memory:acts-own-place";
+    await acts.save(gpu(), place);
+    const stored = new Acts(await openActsSource(place));
+    for (const own of [stored, stored.sliceBatch([0, 2]).cat(stored.sliceBatch([3]))]) {
+      await expect(own.meanPool().save(gpu(), place, { overwrite: true })).rejects.toThrow(
+        `Cannot save activations to ${place}: they are read from there, wanted another place`,
+      );
+    }
+    expect((await stored.realize(gpu())).values.length).toBeGreaterThan(0);
+  });
 
   it("where a sum is beyond f32", async () => {
     const acts = samplesOf([[1], [3e38, 3e38]]);

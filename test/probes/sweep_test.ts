@@ -140,6 +140,23 @@ describe("sweeps", () => {
     expect(sweep("mlp", { hidden: [3, 0] })).toThrow("hidden is 0, wanted a whole number from 1");
   });
 
+  it("refuse a layer whose name would lead out of their folder", () => {
+    const input = { labels: y, probes: [{ kind: "logistic" }] };
+    const layers = [{ layer: "../x.npy", features: told }];
+    expect(() => new ProbeSweep(gpu(), { ...input, layers }, { out: "memory:sweep-name" }))
+      .toThrow('a layer is called "../x.npy", wanted a name without slashes');
+  });
+
+  it("refuse labels that are null, which is no 0", () => {
+    const missing = Array.from(y, (label, i) => i === 5 ? null : label) as unknown as number[];
+    expect(() =>
+      new ProbeSweep(gpu(), {
+        layers: [{ layer: 3, features: told }],
+        ...{ labels: missing, probes: [{ kind: "logistic" }] },
+      })
+    ).toThrow('label 5 of column "label" is null, wanted 0 or 1');
+  });
+
   it("refuse layers of other samples than there are labels", async () => {
     const sweep = new ProbeSweep(gpu(), {
       layers: [{ layer: 7, features: rows(12).data }],

@@ -80,6 +80,7 @@ export async function openMemmapActs(
           : undefined,
       },
       facts: { collected: "by probelab, memmap_v1" },
+      places: [place],
       fingerprint: () =>
         fingerprintOf(
           [...files, ...(hasMask ? ["detection_mask.bin"] : []), "meta.json"].map((name) =>
