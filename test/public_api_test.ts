@@ -6,8 +6,8 @@ describe("the public API", () => {
   it("exports these names and no others", () => {
     expect(Object.keys(sluice).sort()).toEqual([
       "AdapterError",
-      "AttentionProbe",
       "AnnDataWriter",
+      "AttentionProbe",
       "BudgetError",
       "ChunkError",
       "DeviceLostError",
@@ -93,6 +93,8 @@ describe("the public API", () => {
     ]);
     expect(Object.keys(sluice.cpa).sort()).toEqual([
       "GroupSums",
+      "HeldCells",
+      "TrainedCpa",
       "classWeights",
       "conditionLabel",
       "drawCount",
@@ -100,6 +102,7 @@ describe("the public API", () => {
       "evaluate",
       "fillSlots",
       "kernelWidth",
+      "openModel",
       "principalAxes",
       "project",
       "readDegMasks",
@@ -107,6 +110,7 @@ describe("the public API", () => {
       "squaredMmd",
       "strataOf",
       "sumCells",
+      "train",
     ]);
     expect(Object.keys(sluice.view).sort()).toEqual([
       "bars",
