@@ -9,7 +9,7 @@
 // entered    as mixed, written: ln(1 + mixed) where LOG is 1, of values from 0; mixed otherwise
 // libraries  [rows] f32, written: sums of the mixed rows
 //
-// A workgroup a row, whose threads add their sums pairwise. f64 twin: CpaTwin.forward() in test/reference/cpa_model.ts.
+// A workgroup a row, whose threads add their sums pairwise. f64 twin: test/reference/mix_rows.ts.
 
 override LANES: u32;
 override FORM: u32;

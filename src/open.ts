@@ -9,6 +9,8 @@ import { openActsSource } from "./acts/stored.ts";
 import type { ChunkedArray } from "./chunked_array.ts";
 import type { StoredKMeans } from "./cluster/kmeans.ts";
 import { openKMeans } from "./cluster/kmeans.ts";
+import type { TrainedCpa } from "./cpa/trained.ts";
+import { openTrained as openCpa } from "./cpa/trained.ts";
 import type { StoredPca } from "./decompose/pca.ts";
 import { openPca } from "./decompose/pca.ts";
 import { ChunkError } from "./errors.ts";
@@ -28,6 +30,7 @@ export type OpenedResult =
   | ({ kind: "decode" } & DecodeResult)
   | ({ kind: "kmeans" } & StoredKMeans)
   | ({ kind: "pca" } & StoredPca)
+  | { kind: "cpa"; model: TrainedCpa; close(): Promise<void> }
   | ({ kind: "probe" } & (StoredProbe | StoredTrainedProbe))
   | OpenedArrays;
 
@@ -58,6 +61,11 @@ const OPENERS: Record<string, Opener> = {
     kind: "decode",
     ...await openResult(place, options),
   }),
+  // all of it is in memory
+  "sluice.cpa.model": async (place) => ({
+    ...{ kind: "cpa", model: await openCpa(place) },
+    close: () => Promise.resolve(),
+  }),
   "sluice.kmeans": async (place) => ({ kind: "kmeans", ...await openKMeans(place) }),
   "sluice.pca": async (place) => ({ kind: "pca", ...await openPca(place) }),
   "sluice.probe.logistic": async (place) => ({
@@ -73,7 +81,8 @@ const OPENERS: Record<string, Opener> = {
 
 /**
  * Opens a stored result: a decode to be read, a k-means whose `model` predicts, a PCA whose `model`
- * transforms, probes whose `model` predicts, activations. Close it when it is not needed any more.
+ * transforms, probes and models of perturbations whose `model` predicts, activations. Close it when it is not
+ * needed any more.
  *
  * @example
  * ```ts

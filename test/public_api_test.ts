@@ -102,6 +102,8 @@ describe("the public API", () => {
     ]);
     expect(Object.keys(sluice.cpa).sort()).toEqual([
       "GroupSums",
+      "HeldCells",
+      "TrainedCpa",
       "classWeights",
       "conditionLabel",
       "drawCount",
@@ -109,6 +111,7 @@ describe("the public API", () => {
       "evaluate",
       "fillSlots",
       "kernelWidth",
+      "openModel",
       "principalAxes",
       "project",
       "readDegMasks",
@@ -116,6 +119,7 @@ describe("the public API", () => {
       "squaredMmd",
       "strataOf",
       "sumCells",
+      "train",
     ]);
     expect(Object.keys(sluice.view).sort()).toEqual([
       "bars",

@@ -1,5 +1,5 @@
 /**
- * Single cells that were perturbed: what a model of them needs before it is trained, and how its predictions are
+ * Single cells that were perturbed: how they are set up, a model that learns from them and predicts, and how predictions are
  * scored beside those that need no model.
  *
  * @module
@@ -9,6 +9,11 @@ export type { KnownNames, SetupOptions } from "./setup.ts";
 export { setup } from "./setup.ts";
 export type { CellTable, Condition, Covariate, Split, Strata } from "./cell_table.ts";
 export { classWeights, conditionLabel, fillSlots, strataOf } from "./cell_table.ts";
+export { HeldCells } from "./held_cells.ts";
+export { train } from "./train.ts";
+export type { TrainOptions } from "./train_options.ts";
+export type { CpaPrediction, ModelFacts } from "./trained.ts";
+export { openTrained as openModel, TrainedCpa } from "./trained.ts";
 export type { DegMasks } from "./deg_masks.ts";
 export { readDegMasks } from "./deg_masks.ts";
 export type {

@@ -73,9 +73,8 @@ export class HeldCells {
 
   /** Entries of a cell. */
   entriesOf(cell: number): number {
-    const { starts } = this.#blocks[Math.floor(cell / this.#step)]!;
-    const row = cell % this.#step;
-    return starts[row + 1]! - starts[row]!;
+    const { first, last } = this.#placeOf(cell);
+    return last - first;
   }
 
   /** The digest of all there is. */
@@ -92,24 +91,15 @@ export class HeldCells {
   gather(cells: ArrayLike<number>): PackedRows {
     const starts = new Uint32Array(cells.length + 1);
     const librarySizes = new Float64Array(cells.length);
-    const placeOf = (i: number) => {
-      const cell = cells[i]!;
-      const block = this.#blocks[Math.floor(cell / this.#step)];
-      const row = cell % this.#step;
-      if (!Number.isInteger(cell) || !block || row >= block.librarySizes.length) {
-        throw new RangeError(`Cannot gather cell ${cell}: there are ${this.cells} cells`);
-      }
-      return { block, first: block.starts[row]!, last: block.starts[row + 1]! };
-    };
     for (let i = 0; i < cells.length; i++) {
-      const { first, last } = placeOf(i);
+      const { first, last } = this.#placeOf(cells[i]!);
       starts[i + 1] = starts[i]! + last - first;
       librarySizes[i] = this.librarySizes[cells[i]!]!;
     }
     const words = this.form === "narrow" ? 1 : 2;
     const entries = new Uint32Array(words * starts.at(-1)!);
     for (let i = 0; i < cells.length; i++) {
-      const { block, first, last } = placeOf(i);
+      const { block, first, last } = this.#placeOf(cells[i]!);
       if (block.form === this.form) {
         entries.set(block.entries.subarray(words * first, words * last), words * starts[i]!);
         continue;
@@ -120,6 +110,16 @@ export class HeldCells {
       }
     }
     return { form: this.form, starts, entries, librarySizes };
+  }
+
+  /** Where the entries of a cell lie. */
+  #placeOf(cell: number): { block: PackedRows; first: number; last: number } {
+    const block = this.#blocks[Math.floor(cell / this.#step)];
+    const row = cell % this.#step;
+    if (!Number.isInteger(cell) || !block || row >= block.librarySizes.length) {
+      throw new RangeError(`Cannot gather cell ${cell}: there are ${this.cells} cells`);
+    }
+    return { block, first: block.starts[row]!, last: block.starts[row + 1]! };
   }
 }
 

@@ -257,6 +257,17 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     good: { key: "genes", categoryKey: "condition" },
     call: (options) => sluice.cpa.readDegMasks(nothing, options),
   },
+  "cpa.train()": { call: (options) => sluice.cpa.train(gpu(), nothing, nothing, options) },
+  "TrainedCpa.latents()": {
+    call: (options) => trainedCpa().latents(gpu(), nothing, nothing, options),
+  },
+  "TrainedCpa.reconstruct()": {
+    call: (options) => trainedCpa().reconstruct(gpu(), nothing, nothing, options),
+  },
+  "TrainedCpa.counterfactual()": {
+    good: { perturbations: ["A"] },
+    call: (options) => trainedCpa().counterfactual(gpu(), nothing, nothing, options as never),
+  },
   "cpa.sumCells() and cpa.evaluate()": {
     call: (options) => sluice.cpa.evaluate(nothing, [], [], options),
   },
@@ -266,6 +277,8 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "checkStore()": { call: (options) => sluice.checkStore("memory:nothing", options) },
 };
 
+const trainedCpa = () => new sluice.cpa.TrainedCpa(nothing, {}, nothing, nothing);
+
 /** Public functions that take no options. */
 const WITHOUT_OPTIONS = [
   "formatSweep",
@@ -273,7 +286,15 @@ const WITHOUT_OPTIONS = [
   ...["classWeights", "conditionLabel", "fillSlots", "strataOf", "GroupSums", "drawCount"].map(
     (name) => `cpa.${name}`,
   ),
-  ...["energyDistance", "kernelWidth", "principalAxes", "project", "squaredMmd"].map(
+  ...[
+    "openModel",
+    "HeldCells",
+    "energyDistance",
+    "kernelWidth",
+    "principalAxes",
+    "project",
+    "squaredMmd",
+  ].map(
     (name) => `cpa.${name}`,
   ),
   "openArray",
@@ -306,6 +327,7 @@ const MADE_BY_OTHERS = [
   "condition.ClusterMoments",
   "decoder.ClusterlessDecoder",
   "decoder.LogLikelihoodDecoder",
+  "cpa.TrainedCpa",
   "decoder.SortedSpikesDecoder",
 ];
 

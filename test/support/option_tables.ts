@@ -42,6 +42,8 @@ import { splitOptions } from "../../src/condition/splits.ts";
 import { degOptions } from "../../src/cpa/deg_masks.ts";
 import { evaluationOptions } from "../../src/cpa/evaluation.ts";
 import { setupOptions } from "../../src/cpa/setup.ts";
+import { trainOptions } from "../../src/cpa/train_options.ts";
+import { counterfactualOptions, latentOptions, reconstructOptions } from "../../src/cpa/trained.ts";
 import {
   incrementalFitOptions,
   incrementalOptions,
@@ -163,6 +165,10 @@ export const DECLARATIONS = {
   "condition.decide()": thresholdOptions,
   "cpa.setup()": setupOptions,
   "cpa.readDegMasks()": degOptions,
+  "cpa.train()": trainOptions,
+  "TrainedCpa.latents()": latentOptions,
+  "TrainedCpa.reconstruct()": reconstructOptions,
+  "TrainedCpa.counterfactual()": counterfactualOptions,
   "cpa.sumCells() and cpa.evaluate()": evaluationOptions,
   "exportNetcdf()": exportOptions,
   "checkStore()": checkOptions,

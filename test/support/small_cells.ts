@@ -63,11 +63,11 @@ export function stateSizes(shape: ModelShape): [name: string, rows: number, colu
   if (head === "zinb") linear("decoder.zeros", last, genes);
   if (head === "gauss") linear("decoder.variance", last, genes);
   sizes.push(["perturbations", shape.perturbations, latent]);
-  if (doser !== "linear") {
-    sizes.push(["doser.beta", 1, shape.perturbations], ["doser.bias", 1, shape.perturbations]);
-  }
   for (const { name, levels } of shape.covariates) {
     sizes.push([`covariate ${name}`, levels, latent]);
+  }
+  if (doser !== "linear") {
+    sizes.push(["doser.beta", 1, shape.perturbations], ["doser.bias", 1, shape.perturbations]);
   }
   for (const { name, classes } of classifiersOf(shape)) {
     linear(
