@@ -61,27 +61,14 @@ export class Samples {
     this.#action = action;
     this.#ragged = isRagged(data) ? data : undefined;
     this.array = isRagged(data) ? data.rows : data;
-    const { shape, dtype } = this.array;
-    if (dtype === "string") {
-      throw new TypeError(`Cannot ${action}: samples are of type string, wanted numbers`);
-    }
-    if (shape.length !== 2 || shape[0]! < 1 || shape[1]! < 1) {
-      throw new RangeError(
-        `Cannot ${action}: samples have shape [${shape}], wanted [rows, features], at least one of each`,
-      );
-    }
+    checkSamples(data, action);
+    const { shape } = this.array;
     this.features = shape[1]!;
     if (!this.#ragged) {
       this.count = shape[0]!;
       return;
     }
-    checkRagged(this.#ragged, action);
     const { offsets, detected } = this.#ragged;
-    if (detected && !detected.some(Boolean)) {
-      throw new RangeError(
-        `Cannot ${action}: the mask detects none of the ${detected.length} tokens, wanted one at least`,
-      );
-    }
     if (detected && unit !== "whole") this.#rows = detectedRows(detected);
     this.count = unit === "each" ? this.#rows?.length ?? shape[0]! : offsets.length - 1;
     if (unit !== "each") {
@@ -130,14 +117,7 @@ export class Samples {
 
   /** The text that a row of the array is of. */
   textOf(row: number): number {
-    const { offsets } = this.#ragged!;
-    let [low, high] = [0, offsets.length - 1];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (offsets[middle]! <= row) low = middle;
-      else high = middle;
-    }
-    return low;
+    return sampleAt(this.#ragged!.offsets, row);
   }
 
   /**
@@ -251,6 +231,38 @@ export class Samples {
   async #read(start: number, end: number, signal: AbortSignal) {
     return toNumbers(await unlessAborted(signal, this.array.read(start, end, { signal })));
   }
+}
+
+/** Checks that shapes fit each other, and that something counts. */
+function checkSamples(data: SampleArray, action: string): void {
+  const { shape, dtype } = isRagged(data) ? data.rows : data;
+  if (dtype === "string") {
+    throw new TypeError(`Cannot ${action}: samples are of type string, wanted numbers`);
+  }
+  if (shape.length !== 2 || shape[0]! < 1 || shape[1]! < 1) {
+    throw new RangeError(
+      `Cannot ${action}: samples have shape [${shape}], wanted [rows, features], at least one of each`,
+    );
+  }
+  if (!isRagged(data)) return;
+  checkRagged(data, action);
+  const { detected } = data;
+  if (detected && !detected.some(Boolean)) {
+    throw new RangeError(
+      `Cannot ${action}: the mask detects none of the ${detected.length} tokens, wanted one at least`,
+    );
+  }
+}
+
+/** The sample, among those that begin at these rows, that a row is of. */
+function sampleAt(offsets: Float64Array, row: number): number {
+  let [low, high] = [0, offsets.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (offsets[middle]! <= row) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 function detectedRows(detected: Uint8Array): Float64Array {

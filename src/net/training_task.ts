@@ -23,11 +23,13 @@ import type {
 } from "../stream/task.ts";
 import type { AdamOptions } from "./adam.ts";
 import { Adam } from "./adam.ts";
-import type { Batch } from "./batch.ts";
-import type { Batches, Piece } from "./batches.ts";
-import { KeepBest, PROGRESS } from "./keep_best.ts";
+import type { Batches } from "./batches.ts";
+import { KeepBest } from "./keep_best.ts";
 import { LOSS_PARTS, PROGRESS_WORDS } from "./loss.ts";
 import type { Net } from "./net.ts";
+import { TileBatches } from "./tile_batches.ts";
+import type { TrainingHeld } from "./training_record.ts";
+import { addLosses, beginRecord, endEpoch, recordValues, trainingHeld } from "./training_record.ts";
 
 /** Where samples come from. */
 export interface SampleSource {
@@ -65,30 +67,9 @@ export interface TrainingOptions<Result> {
   result(stored: Stored, measured: Measured): Promise<Result>;
 }
 
-/** Numbers of a net that are summed up in an epoch. */
-const SUMS = { loss: 0, weight: 1, penalty: 2, validationLoss: 3, validationWeight: 4 } as const;
-const SUM_COUNT = 5;
 // larger tiles gain nothing, and are lost when a run is killed
 const MOST_TILE_ROWS = 64;
 const MOST_TILE_BYTES = 32 * 2 ** 20;
-
-function trainingHeld(nets: number, stride: number, epochs: number) {
-  return {
-    epoch: { dtype: "uint32", length: 1 },
-    /** `[nets, 5]` of the epoch that runs. */
-    sums: { dtype: "float64", length: nets * SUM_COUNT },
-    progress: { dtype: "uint32", length: nets * PROGRESS_WORDS },
-    /** `[nets]`: whether a net learns no more, from the end of an epoch on. */
-    frozen: { dtype: "uint32", length: nets },
-    epochsRun: { dtype: "uint32", length: nets },
-    /** `[nets, epochs]`: means over samples, NaN where a net stood still. */
-    trainingLosses: { dtype: "float64", length: nets * epochs },
-    validationLosses: { dtype: "float64", length: nets * epochs },
-    parameters: { dtype: "float32", length: nets * stride, role: "scratch" },
-  } as const;
-}
-
-type TrainingHeld = ReturnType<typeof trainingHeld>;
 
 export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
   readonly name: string;
@@ -100,11 +81,11 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
   readonly #optimizer: Adam;
   readonly #best: KeepBest | undefined;
   #epoch = 0;
-  /** Where the batches of a tile lie in it. */
-  #places: { epoch: number; start: number; batches: Batch[] } | undefined;
+  #batches: TileBatches;
 
   constructor(options: TrainingOptions<Result>) {
     this.#options = options;
+    this.#batches = new TileBatches(options);
     const { name, net, source, epochs, batches, patience, identity, output } = options;
     const { nets, parameters, stride } = net;
     this.name = name;
@@ -152,39 +133,16 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
 
   async begin(held: Held<TrainingHeld>, { restored, signal }: Beginning): Promise<void> {
     this.#epoch = held.epoch[0]!;
-    this.#places = undefined;
-    if (!restored) {
-      held.trainingLosses.fill(NaN);
-      held.validationLosses.fill(NaN);
-    }
+    this.#batches = new TileBatches(this.#options);
+    if (!restored) beginRecord(held);
     await this.#options.source.begin(signal);
   }
 
   finish(held: Held<TrainingHeld>): Outcome {
-    const { net } = this.#options;
-    const { nets, stride } = net;
-    const { parameters, progress, epochsRun } = held;
-    const own = Array.from(
-      { length: nets },
-      (_, k) => net.unpack(parameters.subarray(k * stride, (k + 1) * stride)),
-    );
-    const values: Outcome["values"] = {
-      training_loss: held.trainingLosses.slice(),
-      validation_loss: held.validationLosses.slice(),
-      epochs: Int32Array.from(epochsRun),
-      best_epoch: Int32Array.from(
-        epochsRun,
-        (run, k) => this.#best ? progress[k * PROGRESS_WORDS + PROGRESS.bestAt]! : run,
-      ),
+    const values = {
+      ...recordValues(held, this.#best !== undefined),
+      ...parameterValues(this.#options.net, held.parameters),
     };
-    let at = 0;
-    for (const { name, shape } of net.parameters) {
-      const count = shape.reduce((product, size) => product * size, 1);
-      const all = new Float32Array(nets * count);
-      own.forEach((one, k) => all.set(one.subarray(at, at + count), k * count));
-      values[name] = all;
-      at += count;
-    }
     return { values };
   }
 
@@ -213,7 +171,7 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
     const { net, batches, source } = this.#options;
     const { nets, losses } = net;
     const progressBytes = 4 * PROGRESS_WORDS * nets;
-    const batchOf = (tile: Tile, row: number) => this.#batchOf(tile, row);
+    const batchOf = (tile: Tile, row: number) => this.#batches.at(this.#epoch, tile, row);
     // validation has no gradient
     const backward = net.backward(batchOf).map((kernel): LoopKernel => ({
       ...kernel,
@@ -248,23 +206,14 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
         },
       ],
       hostBytes: { read: source.readBytes },
-      read: async ({ start, end }, { sweep, signal }) => {
-        const pieces = Array.from(
-          { length: end - start },
-          (_, i) => batches.at(sweep, start + i).samples,
-        );
-        const samples = new Uint32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-        let at = 0;
-        for (const piece of pieces) samples.set(piece, (at += piece.length) - piece.length);
-        return await source.read(samples, signal);
-      },
+      read: (tile, { sweep, signal }) => source.read(this.#batches.samplesOf(sweep, tile), signal),
       write: ({ start, end }, downloads, { held }) => {
         const own = held as Held<TrainingHeld>;
         own.progress.set(new Uint32Array(downloads.progress!, 0, own.progress.length));
         const told = new Float32Array(downloads[losses.name]!);
         for (let row = start; row < end; row++) {
           const at = LOSS_PARTS * nets * (row - start);
-          this.#addLosses(
+          addLosses(
             own,
             told.subarray(at, at + LOSS_PARTS * nets),
             row < batches.trainingRows,
@@ -297,28 +246,6 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
     };
   }
 
-  #batchOf({ start, end }: Tile, row: number): Batch {
-    const known = this.#places;
-    if (
-      known?.epoch !== this.#epoch || known.start !== start || known.batches.length < end - start
-    ) {
-      const batches: Batch[] = [];
-      let [firstSample, firstRow] = [0, 0];
-      for (let at = start; at < end; at++) {
-        const piece = this.#options.batches.at(this.#epoch, at);
-        const rows = piece.samples.reduce(
-          (sum, sample) => sum + this.#options.source.rowsOf(sample),
-          0,
-        );
-        batches.push(batchOfPiece(piece, { firstSample, firstRow, rows, slot: at - start }));
-        firstSample += piece.samples.length;
-        firstRow += rows;
-      }
-      this.#places = { epoch: this.#epoch, start, batches };
-    }
-    return this.#places!.batches[row]!;
-  }
-
   /** Whether no gradient is half made before a row: checkpoints have none. */
   #isBetweenUpdates(row: number): boolean {
     const { batches } = this.#options;
@@ -327,52 +254,28 @@ export class TrainingTask<Result> implements Task<TrainingHeld, Result> {
     return step === undefined || ends;
   }
 
-  #addLosses({ sums, frozen }: Held<TrainingHeld>, told: Float32Array, trains: boolean): void {
-    for (let k = 0; k < this.#options.net.nets; k++) {
-      if (frozen[k]) continue;
-      const weight = told[LOSS_PARTS * k + 1]!;
-      const at = SUM_COUNT * k;
-      sums[at + (trains ? SUMS.loss : SUMS.validationLoss)]! += told[LOSS_PARTS * k]!;
-      sums[at + (trains ? SUMS.weight : SUMS.validationWeight)]! += weight;
-      if (trains) sums[at + SUMS.penalty]! += weight * told[LOSS_PARTS * k + 2]!;
-    }
-  }
-
-  /** Writes down how the epoch went; whether any net learns on. */
   #endEpoch(held: Held<TrainingHeld>): boolean {
-    const { net: { nets }, epochs } = this.#options;
-    const { sums, frozen, progress, epochsRun } = held;
-    for (let k = 0; k < nets; k++) {
-      if (frozen[k]) continue;
-      const own = sums.subarray(SUM_COUNT * k, SUM_COUNT * (k + 1));
-      const loss = (own[SUMS.loss]! + own[SUMS.penalty]!) / own[SUMS.weight]!;
-      held.trainingLosses[k * epochs + this.#epoch] = loss;
-      held.validationLosses[k * epochs + this.#epoch] = own[SUMS.validationLoss]! /
-        own[SUMS.validationWeight]!;
-      epochsRun[k] = this.#epoch + 1;
-      const told = PROGRESS_WORDS * k;
-      const bestAt = this.#best ? progress[told + PROGRESS.bestAt]! : this.#epoch + 1;
-      const best = held.validationLosses[k * epochs + bestAt - 1]!;
-      // nothing that comes after makes a number of it
-      const isLost = !Number.isFinite(loss) && !(this.#best && Number.isFinite(best));
-      if (isLost || progress[told + PROGRESS.frozen]) frozen[k] = 1;
-    }
-    sums.fill(0);
-    held.epoch[0] = ++this.#epoch;
-    return frozen.includes(0);
+    const learnsOn = endEpoch(held, this.#best !== undefined);
+    this.#epoch = held.epoch[0]!;
+    return learnsOn;
   }
 }
 
-function batchOfPiece(
-  { samples, longest, step, scale, adds, ends }: Piece,
-  place: { firstSample: number; firstRow: number; rows: number; slot: number },
-): Batch {
-  return {
-    ...place,
-    samples: samples.length,
-    ...(longest !== undefined && { longest }),
-    scale,
-    adds,
-    ...(step === undefined ? { judges: ends, updates: false } : { step, updates: ends }),
-  };
+/** What every parameter has become, `[nets, ...shape]`. */
+function parameterValues(net: Net, parameters: Float32Array): Record<string, Float32Array> {
+  const { nets, stride } = net;
+  const own = Array.from(
+    { length: nets },
+    (_, k) => net.unpack(parameters.subarray(k * stride, (k + 1) * stride)),
+  );
+  const values: Record<string, Float32Array> = {};
+  let at = 0;
+  for (const { name, shape } of net.parameters) {
+    const count = shape.reduce((product, size) => product * size, 1);
+    const all = new Float32Array(nets * count);
+    own.forEach((one, k) => all.set(one.subarray(at, at + count), k * count));
+    values[name] = all;
+    at += count;
+  }
+  return values;
 }

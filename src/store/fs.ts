@@ -187,26 +187,7 @@ export class FileStore implements Store {
    * @throws {StoreError} If not; names the folder.
    */
   async checkWritable(): Promise<void> {
-    let folder = resolve(this.#folder);
-    for (;;) {
-      try {
-        if (!(await stat(folder)).isDirectory()) {
-          throw new StoreError(
-            `Cannot write to "${this.#folder}": "${folder}" is a file, wanted a folder`,
-            folder,
-          );
-        }
-        await access(folder, constants.W_OK | constants.X_OK);
-        return;
-      } catch (error) {
-        if (error instanceof StoreError) throw error;
-        // the part that is missing will be made; the first that exists must allow it
-        if (!isMissing(error) || dirname(folder) === folder) {
-          throw describeError("write to", folder, error);
-        }
-        folder = dirname(folder);
-      }
-    }
+    await checkFolder(this.#folder);
   }
 
   async #read(
@@ -247,6 +228,30 @@ export class FileStore implements Store {
     const bad = sep === "\\" && parts.find((part) => /[\\:]/.test(part));
     if (bad) throw new TypeError(`Cannot use the name "${bad}": Windows has no such file names`);
     return join(this.#folder, ...parts);
+  }
+}
+
+/** Checks that files can be made in a folder, which may have to be made itself. */
+async function checkFolder(wanted: string): Promise<void> {
+  let folder = resolve(wanted);
+  for (;;) {
+    try {
+      if (!(await stat(folder)).isDirectory()) {
+        throw new StoreError(
+          `Cannot write to "${wanted}": "${folder}" is a file, wanted a folder`,
+          folder,
+        );
+      }
+      await access(folder, constants.W_OK | constants.X_OK);
+      return;
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      // the part that is missing will be made; the first that exists must allow it
+      if (!isMissing(error) || dirname(folder) === folder) {
+        throw describeError("write to", folder, error);
+      }
+      folder = dirname(folder);
+    }
   }
 }
 

@@ -7,7 +7,7 @@
 import { BudgetError, DeviceLostError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { digestOf } from "../math/digest.ts";
-import { formatBytes, formatTable } from "../math/format.ts";
+import { formatBytes } from "../math/format.ts";
 import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import { unlessAborted } from "../turns.ts";
@@ -15,15 +15,8 @@ import type { MemoryBytes } from "../types.ts";
 import { VERSION } from "../version.ts";
 import type { PlanChoices, RunOptions } from "./choices.ts";
 import { runOptions } from "./choices.ts";
-import {
-  grainOf,
-  largestBuffer,
-  largestTileBuffer,
-  memoryOf,
-  projectBytes,
-  ringBytes,
-  tableBytes,
-} from "./buffers.ts";
+import { grainOf, largestBuffer, largestTileBuffer, projectBytes } from "./buffers.ts";
+import { explainPlan } from "./explain.ts";
 import { laneRows } from "./lanes.ts";
 import { openStored, storedAttributes } from "./places.ts";
 import { MemoryOutput } from "./memory_output.ts";
@@ -79,60 +72,7 @@ export class Plan<Result> {
 
   /** A table for people: what is held where, per pass and in all. */
   explain(): string {
-    const layout = this.#task.layout(this.tileRows);
-    const { rows, passes, lanes, notes = [] } = layout;
-    const own = laneRows(layout);
-    const count = lanes?.count ?? 1;
-    const size = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
-    const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
-    table.push(["tables and carries", "", "", size(tableBytes(layout)), "", ""]);
-    const numbered = new Map<string, { first: number; last: number; row: string[] }>();
-    for (const pass of passes) {
-      const sweeps = pass.sweeps ? `, up to ${pass.sweeps.most} sweeps` : "";
-      const words = `(${pass.direction}, ${this.slots} slots${sweeps})`;
-      const row = [
-        `${pass.name} ${words}`,
-        String(Math.ceil((pass.rows ?? own) / this.tileRows)),
-        `${count > 1 ? `${count} x ` : ""}${Math.min(pass.rows ?? own, this.tileRows)}`,
-        size(ringBytes([pass], count, this.slots)),
-        "",
-        "",
-      ];
-      // passes that differ in their number alone are one line
-      const [, name, number] = /^(.*) (\d+)$/.exec(pass.name) ?? [];
-      const key = [name, words, ...row.slice(1)].join("\n");
-      const known = name === undefined ? undefined : numbered.get(key);
-      if (known) {
-        known.last = Number(number);
-        known.row[0] = `${name} ${known.first} to ${known.last} ${words}`;
-        continue;
-      }
-      table.push(row);
-      if (name !== undefined) {
-        numbered.set(key, { first: Number(number), last: Number(number), row });
-      }
-    }
-    const output = createOutput(this.#task.output);
-    const items = memoryOf(this.#task, output, layout, this.tileRows, this.slots);
-    for (const { what, kind, bytes } of items) {
-      table.push([
-        what,
-        "",
-        "",
-        "",
-        kind === "host" ? size(bytes) : "",
-        kind === "disk" ? size(bytes) : "",
-      ]);
-    }
-    const { gpu, host, disk } = this.projected;
-    table.push(["in all (passes share buffers)", "", "", size(gpu), size(host), size(disk)]);
-    const cut = count > 1
-      ? `, ${count} lanes of ${own} that start ${lanes!.burnInRows} rows early`
-      : "";
-    const budget = this.#gpu.budgetBytes;
-    return `Plan "${this.name}": ${rows} rows${cut} on ${this.#gpu.adapter.name}, budget ` +
-      `${formatBytes(budget.gpu)} of GPU memory and ${formatBytes(budget.host)} of the host's\n` +
-      `${formatTable(table)}${notes.map((note) => `\n${note}`).join("")}`;
+    return explainPlan(this.#gpu, this.#task, createOutput(this.#task.output), this);
   }
 
   /**

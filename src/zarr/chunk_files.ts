@@ -5,32 +5,26 @@
  * @module
  */
 
-import { ChunkError } from "../errors.ts";
+import type { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
-import { partialKey } from "../store/place.ts";
 import type { Appender, Store } from "../store/store.ts";
 import type { FileSums } from "./checksums.ts";
 import { sumOfShard } from "./checksums.ts";
 import type { ZarrArraySpec, ZarrFormat } from "./metadata.ts";
 import { chunkKey, hasChecksums } from "./metadata.ts";
-
-const CRC_BYTES = 4;
-/** Offset and length of a chunk, in the index of its shard. */
-const ENTRY_BYTES = 16;
-
-/**
- * Where a stored chunk lies: its index, the offset and length in its file, and the checksum of its bytes, but for
- * the one that it may end in.
- */
-export type StoredChunk = [index: number, offset: number, length: number, crc32c: number];
+import type { StoredChunk } from "./stored_chunks.ts";
+import {
+  endOf,
+  indexBytes,
+  sealWithChecksum,
+  ShardTable,
+  verifyChunkFile,
+} from "./stored_chunks.ts";
 
 /** A shard that is being written. */
 interface OpenShard {
   appender: Appender;
-  /** Offset and length of every chunk; all ones where there is none yet. */
-  index: BigUint64Array;
-  /** By chunk. */
-  checksums: Uint32Array;
+  table: ShardTable;
   /** Chunks that are still to come. */
   missing: number;
   /** Whether bytes came since it was synced. */
@@ -69,7 +63,13 @@ export class ChunkFiles {
   /** Why stored files are not what earlier commits told; `undefined` if they are. */
   async verify(chunks: readonly StoredChunk[]): Promise<ChunkError | undefined> {
     for (const [file, own] of this.#byFile(chunks)) {
-      const problem = await this.#verifyFile(file, own);
+      const problem = await verifyChunkFile(this.#store, {
+        key: this.#key(file),
+        spec: this.#spec,
+        format: this.#format,
+        own,
+        full: own.length === this.#chunksOf(file),
+      });
       if (problem) return problem;
     }
     return undefined;
@@ -86,8 +86,8 @@ export class ChunkFiles {
       const full = own.length === this.#chunksOf(file);
       if (full && await this.#store.size(this.#key(file)) !== undefined) {
         this.#bytesWritten += indexBytes(this.#spec);
-        const { index, checksums } = this.#tableOf(own);
-        this.#noteShard(file, index, checksums, endOf(own) + indexBytes(this.#spec));
+        const table = new ShardTable(this.#spec.shardChunks, own);
+        this.#noteShard(file, table, endOf(own) + indexBytes(this.#spec));
         continue;
       }
       const shard = await this.#openShard(file, own);
@@ -115,7 +115,7 @@ export class ChunkFiles {
     const offset = shard.appender.size;
     await shard.appender.append(bytes, { transfer: true });
     shard.dirty = true;
-    this.#enter(shard, [index, offset, length, checksum]);
+    shard.table.enter([index, offset, length, checksum]);
     shard.missing--;
     this.#uncommitted.push([index, offset, length, checksum]);
     this.#bytesWritten += length;
@@ -158,30 +158,10 @@ export class ChunkFiles {
     const keep = endOf(own);
     const appender = await this.#store.append(this.#key(file), { keep });
     const missing = this.#chunksOf(file) - own.length;
-    const shard = { appender, ...this.#tableOf(own), missing, dirty: false, replaces };
+    const table = new ShardTable(this.#spec.shardChunks!, own);
+    const shard = { appender, table, missing, dirty: false, replaces };
     this.#shards.set(file, shard);
     return shard;
-  }
-
-  /** Where the chunks of a shard lie, and their checksums. */
-  #tableOf(own: readonly StoredChunk[]): Pick<OpenShard, "index" | "checksums"> {
-    const chunks = this.#spec.shardChunks!;
-    const table = {
-      index: new BigUint64Array(2 * chunks).fill(2n ** 64n - 1n),
-      checksums: new Uint32Array(chunks),
-    };
-    for (const chunk of own) this.#enter(table, chunk);
-    return table;
-  }
-
-  #enter(
-    { index, checksums }: Pick<OpenShard, "index" | "checksums">,
-    [chunk, offset, length, checksum]: StoredChunk,
-  ): void {
-    const at = chunk % this.#spec.shardChunks!;
-    index[2 * at] = BigInt(offset);
-    index[2 * at + 1] = BigInt(length);
-    checksums[at] = checksum;
   }
 
   #noteChunk(file: number, [, , bytes, checksum]: StoredChunk): void {
@@ -189,18 +169,17 @@ export class ChunkFiles {
     this.sums.set(this.#key(file), { how, checksum, bytes });
   }
 
-  #noteShard(file: number, index: BigUint64Array, checksums: Uint32Array, bytes: number): void {
-    const body = new Uint8Array(index.buffer, index.byteOffset, index.byteLength);
+  #noteShard(file: number, { body, checksums }: ShardTable, bytes: number): void {
     this.sums.set(this.#key(file), sumOfShard(body, checksums, bytes));
   }
 
   async #finishShard(file: number, shard: OpenShard): Promise<void> {
     const bytes = new Uint8Array(indexBytes(this.#spec));
-    bytes.set(new Uint8Array(shard.index.buffer));
+    bytes.set(shard.table.body);
     sealWithChecksum(bytes);
     await shard.appender.append(bytes);
     await shard.appender.finish();
-    this.#noteShard(file, shard.index, shard.checksums, shard.appender.size);
+    this.#noteShard(file, shard.table, shard.appender.size);
     this.#bytesWritten += bytes.byteLength - shard.replaces;
     this.#replacing.delete(file);
     this.#shards.delete(file);
@@ -236,58 +215,4 @@ export class ChunkFiles {
     }
     return byFile;
   }
-
-  async #verifyFile(file: number, own: readonly StoredChunk[]): Promise<ChunkError | undefined> {
-    const key = this.#key(file);
-    const path = this.#store.place + key;
-    const sharded = this.#spec.shardChunks !== undefined;
-    const full = own.length === this.#chunksOf(file);
-    const damaged = (bytes: number | undefined, wanted: number) =>
-      new ChunkError(
-        `Cannot go on with "${path}": ` +
-          (bytes === undefined
-            ? `it is missing, wanted ${wanted} bytes`
-            : `it holds ${bytes} bytes, wanted ${wanted}`),
-        path,
-      );
-    const finished = await this.#store.size(key);
-    if (!sharded || (full && finished !== undefined)) {
-      const wanted = endOf(own) + (sharded ? indexBytes(this.#spec) : 0);
-      return finished === wanted ? undefined : damaged(finished, wanted);
-    }
-    const unfinished = await this.#store.size(partialKey(key));
-    const source = unfinished === undefined ? key : partialKey(key);
-    const bytes = unfinished ?? finished;
-    if (bytes === undefined || bytes < endOf(own)) return damaged(bytes, endOf(own));
-    if (!hasChecksums(this.#spec, this.#format)) return undefined;
-    for (const [index, offset, length, checksum] of own) {
-      const stored = await this.#store.getRange(source, { offset, length });
-      if (stored && crc32c(stored.subarray(0, length - CRC_BYTES)) !== checksum) {
-        return new ChunkError(`Cannot go on with "${path}": its chunk ${index} is damaged`, path);
-      }
-    }
-    return undefined;
-  }
-}
-
-/** Bytes of the checksum that a chunk ends in. */
-export function checksumBytes(spec: ZarrArraySpec, format: ZarrFormat): number {
-  return hasChecksums(spec, format) ? CRC_BYTES : 0;
-}
-
-/** Bytes of the index that a shard ends in. */
-export function indexBytes({ shardChunks = 0 }: ZarrArraySpec): number {
-  return shardChunks * ENTRY_BYTES + CRC_BYTES;
-}
-
-/** Puts the checksum of all that comes before into the last bytes; returns it. */
-function sealWithChecksum(bytes: Uint8Array): number {
-  const body = bytes.byteLength - CRC_BYTES;
-  const checksum = crc32c(bytes.subarray(0, body));
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(body, checksum, true);
-  return checksum;
-}
-
-function endOf(chunks: readonly StoredChunk[]): number {
-  return chunks.reduce((end, [, offset, length]) => Math.max(end, offset + length), 0);
 }

@@ -7,15 +7,16 @@
 import type { ChunkError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
-import type { StoredChunk } from "./chunk_files.ts";
+import type { StoredChunk } from "./stored_chunks.ts";
 import type { FileSums } from "./checksums.ts";
-import { checksumBytes, ChunkFiles, indexBytes } from "./chunk_files.ts";
+import { ChunkFiles } from "./chunk_files.ts";
+import { checksumBytes, indexBytes } from "./stored_chunks.ts";
 import { compress, mostCompressedBytes } from "./codecs.ts";
 import { elementBytes, encodeElements } from "./data_types.ts";
 import { FillingChunks, rowSizes } from "./filling_chunks.ts";
 import type { ZarrArraySpec, ZarrFormat } from "./metadata.ts";
 
-export type { StoredChunk } from "./chunk_files.ts";
+export type { StoredChunk } from "./stored_chunks.ts";
 
 /** What {@link ChunkWriter.commit} made safe. */
 export interface WriterCommit {
