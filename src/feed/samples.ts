@@ -39,6 +39,17 @@ export function isRagged(data: SampleArray): data is RaggedArray {
   return "offsets" in data;
 }
 
+/** Rows that lie together: the first of those that are read, and of the array, and where it belongs in a target. */
+interface Run {
+  row: number;
+  first: number;
+  rows: number;
+  target: number;
+}
+
+/** Rows between two that are read, which are rather read, too, than asked for twice. */
+const NEAR_ROWS = 64;
+
 export class Samples {
   readonly array: ChunkedArray;
   readonly features: number;
@@ -199,25 +210,53 @@ export class Samples {
     const { features } = this;
     const turns = new Turns(signal);
     const source = this.#loaded ?? (this.array.values && toNumbers(this.array.values));
+    const place = ({ row, first, rows, target }: Run, read: ArrayLike<number>, from: number) => {
+      const at = (j: number) => (first - from + j) * features;
+      const own = (read as Float32Array).subarray(at(0), at(rows));
+      if (checks) this.#check(this.rowOf(row), own);
+      for (let j = 0; j < rows; j++) {
+        if (!this.counts(row + j)) continue;
+        values.set(own.subarray(j * features, (j + 1) * features), (target + j) * stride);
+      }
+    };
+    const runs: Run[] = [];
     let target = 0;
     for (let i = 0; i < samples.length; i++) {
       if (turns.isDue) await turns.next();
       const end = this.startOf(samples[i]! + 1);
       for (let row = this.startOf(samples[i]!); row < end;) {
-        const first = this.rowOf(row);
         const rows = this.#run(row, end);
-        const from = this.#loaded ? row : first;
-        const read = source
-          ? source.subarray(from * features, (from + rows) * features)
-          : await this.#read(first, first + rows, signal);
-        if (checks) this.#check(first, read);
-        for (let j = 0; j < rows; j++, target++) {
-          if (!this.counts(row + j)) continue;
-          values.set(read.subarray(j * features, (j + 1) * features), target * stride);
-        }
+        const run = { row, first: this.#loaded ? row : this.rowOf(row), rows, target };
+        if (source) place(run, source, 0);
+        else runs.push(run);
         row += rows;
+        target += rows;
       }
     }
+    // a chunk is read once for all that is wanted of it
+    runs.sort((one, other) => one.first - other.first);
+    for (let i = 0; i < runs.length;) {
+      const { first } = runs[i]!;
+      const last = this.#lastTogether(runs, i);
+      const read = await this.#read(first, runs[last]!.first + runs[last]!.rows, signal);
+      for (; i <= last; i++) place(runs[i]!, read, first);
+    }
+  }
+
+  /** The last of ascending runs that is worth reading with one of them, and lies in the same chunk. */
+  #lastTogether(runs: readonly Run[], from: number): number {
+    const { chunkRows, wholeChunks } = this.array;
+    const { first } = runs[from]!;
+    const chunkEnd = first - first % chunkRows + chunkRows;
+    let last = from;
+    for (let next = runs[last + 1]; next; next = runs[last + 1]) {
+      const end = runs[last]!.first + runs[last]!.rows;
+      const isNear = wholeChunks || next.first - end < NEAR_ROWS;
+      // runs of one sample that is wanted twice lie over each other
+      if (!isNear || next.first + next.rows > chunkEnd || next.first < end) break;
+      last++;
+    }
+    return last;
   }
 
   /** Rows from one on that lie together in the array. */

@@ -74,6 +74,31 @@ describe("samples", () => {
     });
   }
 
+  it("are read by chunks, each once for all that is wanted of it, in any order", async () => {
+    const count = 700;
+    const own = Float64Array.from({ length: count * FEATURES }, (_, i) => i);
+    const asked: [number, number][] = [];
+    const array = (wholeChunks: boolean): ChunkedArray => ({
+      ...rowsOf(own),
+      ...{ chunkRows: 100, wholeChunks },
+      read: (start, end) => {
+        asked.push([start, end]);
+        return Promise.resolve(own.slice(start * FEATURES, end * FEATURES));
+      },
+    });
+    // one of them twice, one at the end of a chunk, two far apart in another
+    const chosen = [650, 3, 99, 0, 601, 3, 100, 699];
+    for (const wholeChunks of [true, false]) {
+      asked.length = 0;
+      const samples = new Samples(array(wholeChunks), { action: "fit", unit: "each" });
+      const wanted = chosen.map((i) => [3 * i, 3 * i + 1, 3 * i + 2]);
+      expect(await read(samples, chosen)).toEqual(wanted);
+      expect(asked.every(([start, end]) => Math.floor(start / 100) === Math.floor((end - 1) / 100)))
+        .toBe(true);
+      expect(asked.length).toBeLessThanOrEqual(wholeChunks ? 4 : 6);
+    }
+  });
+
   it("are looked at, and refused by sample, token and feature where they count", async () => {
     const own = values.slice();
     own[4 * FEATURES] = NaN;
