@@ -14,7 +14,7 @@ import { labelColumns } from "./labels.ts";
 import { LinearProbe } from "./linear_probe.ts";
 import type { LogisticOptions, MassMeanOptions, ProbeFitOptions } from "./logistic_options.ts";
 import { logisticOptions, massMeanOptions, probeFitOptions } from "./logistic_options.ts";
-import type { LogisticSettings } from "./logistic_task.ts";
+import type { LogisticSettings } from "./logistic_fit.ts";
 import { LogisticTask } from "./logistic_task.ts";
 import type { MassMeanSettings } from "./mass_mean_task.ts";
 import { MassMeanTask } from "./mass_mean_task.ts";

@@ -4,20 +4,18 @@
  * @module
  */
 
-import { ChunkError } from "../errors.ts";
 import type { Account } from "../gpu/ledger.ts";
 import type { Claim } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
 import type { FileSums } from "../zarr/checksums.ts";
-import { CHECKSUMS_KEY, problemOfFile, readChecksums } from "../zarr/checksums.ts";
+import { readChecksums } from "../zarr/checksums.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
 import {
   metadataSums,
   projectedChecksumBytes,
   removeArrays,
-  storedBytes,
   writeArray,
   writeChecksums,
   writeGroup,
@@ -36,6 +34,7 @@ import type {
 } from "./output.ts";
 import type { Tile } from "./pass.ts";
 import { groupOf, lookAtPlace, storedAt } from "./places.ts";
+import { StoredCoordinates } from "./stored_coordinates.ts";
 
 /** Bytes a stored chunk takes in an entry of the journal's log. */
 const LOGGED_CHUNK_BYTES = 64;
@@ -46,15 +45,13 @@ export class StoredOutput implements Output {
   readonly #spec: OutputSpec;
   readonly #place: string;
   readonly #metadataBytes: number;
-  readonly #coordinateBytes: number;
+  readonly #coordinates: StoredCoordinates;
   #hash = "";
   /** The adapter whose numbers are there: an earlier run's, if this one goes on with it. */
   #adapter = "";
   #store: Store | undefined;
   #account!: Account;
   #writers: Record<string, ChunkWriter> = {};
-  /** Of coordinates. */
-  #sums: FileSums = new Map();
   /** Bytes the writers hold and have written, as last told to the account. */
   #held = 0;
   #written = 0;
@@ -62,12 +59,8 @@ export class StoredOutput implements Output {
   constructor(spec: OutputSpec, place: string) {
     this.#spec = spec;
     this.#place = place;
-    const { zarrFormat, coordinates = [], longest } = spec;
-    this.#coordinateBytes = sum(
-      coordinates.map(({ spec, data }) =>
-        storedBytes(spec, typeof data === "function" ? undefined : data, zarrFormat)
-      ),
-    );
+    const { longest } = spec;
+    this.#coordinates = new StoredCoordinates(spec);
     this.#hash = "0".repeat(64);
     this.#adapter = spec.adapter;
     const group = this.#group(false, longest);
@@ -75,7 +68,7 @@ export class StoredOutput implements Output {
   }
 
   memory(): OutputItem[] {
-    return storedMemory(this.#spec, this.#coordinateBytes + this.#metadataBytes);
+    return storedMemory(this.#spec, this.#coordinates.bytes + this.#metadataBytes);
   }
 
   check(
@@ -89,7 +82,7 @@ export class StoredOutput implements Output {
   async verify(chunks: StoredChunks): Promise<Error | undefined> {
     const store = await openStore(this.#place);
     try {
-      const problem = await this.#verifyCoordinates(store);
+      const problem = await this.#coordinates.verify(store);
       if (problem) return problem;
       for (const spec of this.#spec.streamed) {
         const problem = await this.#writer(store, spec).verify(chunks[spec.name] ?? []);
@@ -112,27 +105,26 @@ export class StoredOutput implements Output {
     this.#adapter = adapter;
     this.#held = 0;
     this.#written = 0;
-    const { coordinates = [], streamed, zarrFormat } = this.#spec;
+    const { streamed } = this.#spec;
     const store = await openStore(this.#place, { mode: "write" });
     this.#store = store;
     account.take("disk", this.#metadataBytes, "metadata");
-    account.take("disk", this.#coordinateBytes, "coordinates");
+    account.take("disk", this.#coordinates.bytes, "coordinates");
     const group = this.#group(false);
     const { arrays, own: begun } = metadataSums(group);
     const list = async () =>
-      await writeChecksums(store, { files: new Map([...arrays, ...this.#sums]), begun });
-    this.#sums = new Map();
+      await writeChecksums(store, {
+        files: new Map([...arrays, ...this.#coordinates.sums]),
+        begun,
+      });
     if (!chunks) {
       await removeArrays(store, this.#names);
-      for (const { spec, data } of coordinates) {
-        const values = typeof data === "function" ? data() : data;
-        await writeArray(store, spec, values, zarrFormat, this.#sums);
-      }
+      await this.#coordinates.write(store);
       await list();
       // last: whoever finds the group finds its coordinates, and what they have to be
       await writeGroup(store, group);
     } else {
-      this.#sums = this.#coordinateSums((await readChecksums(store))!.files);
+      this.#coordinates.take((await readChecksums(store))!.files);
       // a run that was killed when it was all but done told of arrays that may be written again
       await list();
     }
@@ -196,7 +188,7 @@ export class StoredOutput implements Output {
     const { arrays, own } = metadataSums(group);
     const streamed = Object.values(this.#writers).flatMap(({ sums }) => [...sums]);
     await writeChecksums(this.#store!, {
-      files: new Map([...arrays, ...own, ...this.#sums, ...wholeSums, ...streamed]),
+      files: new Map([...arrays, ...own, ...this.#coordinates.sums, ...wholeSums, ...streamed]),
       begun: metadataSums(this.#group(false)).own,
     });
     await writeGroupAttributes(this.#store!, group);
@@ -209,37 +201,6 @@ export class StoredOutput implements Output {
     await this.#store?.close();
     this.#writers = {};
     this.#store = undefined;
-  }
-
-  /** Of a list, what it says of coordinates. */
-  #coordinateSums(files: FileSums): FileSums {
-    const { coordinates = [] } = this.#spec;
-    const folders = coordinates.map(({ spec }) => `/${spec.name}/`);
-    const isMetadata = (key: string) => /\/(zarr\.json|\.zarray|\.zattrs)$/.test(key);
-    return new Map(
-      [...files].filter(([key]) =>
-        !isMetadata(key) && folders.some((folder) => key.startsWith(folder))
-      ),
-    );
-  }
-
-  /** Why coordinates are not what an earlier run stored: they are not written again. */
-  async #verifyCoordinates(store: Store): Promise<Error | undefined> {
-    try {
-      const list = await readChecksums(store);
-      if (!list) {
-        const path = store.place + CHECKSUMS_KEY;
-        return new ChunkError(`Cannot go on with "${path}": it is missing`, path);
-      }
-      for (const [key, sum] of this.#coordinateSums(list.files)) {
-        const problem = await problemOfFile(store, key, sum);
-        const path = store.place + key;
-        if (problem) return new ChunkError(`Cannot go on with "${path}": ${problem}`, path);
-      }
-    } catch (error) {
-      if (error instanceof ChunkError) return error;
-      throw error;
-    }
   }
 
   get #names(): string[] {

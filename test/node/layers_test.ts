@@ -57,6 +57,9 @@ const NATIVE_FILES = [
 // and what they alone load
 const NATIVE_PARTS = ["src/store/disk_errors.ts", "src/store/file_lock.ts"];
 
+// from `class` to its closing brace; those that may be longer have many short methods with their documentation
+const [MOST_CLASS_LINES, MOST_LONG_CLASSES] = [200, 4] as const;
+
 interface Import {
   file: string;
   /** As written. */
@@ -153,5 +156,20 @@ describe("layers", () => {
       (NATIVE_FILES.includes(target) || (NATIVE_PARTS.includes(target) && !isNative(file)))
     );
     expect(eager.map(describeImport)).toEqual([]);
+  });
+});
+
+describe("classes", () => {
+  it("are short: at most 4 have more than 200 lines", () => {
+    const pattern = /^(?:export )?(?:abstract )?class (\w+)[^]*?^}$/gm;
+    const classes = files.flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(pattern)]
+        .map(([text, name]) => ({ name, file, lines: text.split("\n").length }))
+    );
+    // what this test reads is what there is to read
+    expect(classes.length).toBeGreaterThan(100);
+    const long = classes.filter(({ lines }) => lines > MOST_CLASS_LINES);
+    const described = long.map(({ name, file, lines }) => `${name} of ${file}: ${lines} lines`);
+    expect(described.length, described.join("\n")).toBeLessThanOrEqual(MOST_LONG_CLASSES);
   });
 });
