@@ -6,6 +6,7 @@ import type { Plugin } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 import type { BrowserConfigOptions, TestSpecification } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
+import { playedRoutes } from "./test/support/played_routes.ts";
 
 // tools/test.mjs sets these; plain `npx vitest` is the Node suite
 const runtime = process.env.SLUICE_RUNTIME ?? "node";
@@ -81,7 +82,7 @@ const inlineWorkers: Plugin = {
 };
 
 export default defineConfig(async (): Promise<ViteUserConfig> => ({
-  plugins: [inlineWorkers],
+  plugins: [inlineWorkers, playedRoutes()],
   build: {
     outDir: "dist",
     target: "es2023",
@@ -115,6 +116,9 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       runtimes,
     },
     setupFiles: ["test/support/tier_setup.ts"],
+    // to load the package anew for every file would take half as long as the tests; a file that replaces
+    // modules resets them, before and after
+    isolate: false,
     // tests that one loop makes are told by it
     includeTaskLocation: true,
     sequence: { sequencer: LongFilesFirst },

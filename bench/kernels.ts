@@ -17,6 +17,7 @@ import { nbLikelihoodBench } from "./nb_likelihood_bench.ts";
 import { netProductBenches } from "./net_products_bench.ts";
 import { packRowsBench } from "./pack_rows_bench.ts";
 import { poissonLikelihoodBench } from "./poisson_likelihood_bench.ts";
+import { poolTokensBench } from "./pool_tokens_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
 import { secondMomentsBench } from "./second_moments_bench.ts";
 import { sumBlocksBench } from "./sum_blocks_bench.ts";
@@ -41,6 +42,7 @@ export const kernelBenches: readonly Bench[] = [
   encodeRowsBench,
   summarizeRowsBench,
   gatherWindowsBench,
+  poolTokensBench,
   multiplyDenseBench,
   sumBlocksBench,
   multiplySparseBench,

@@ -28,6 +28,7 @@ import { saveResults } from "./results.ts";
 import { seedScaleBench, seedScalePartBench } from "./seed_scale_bench.ts";
 import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
+import { runActsBench } from "./acts_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
 const { values: { runtime, rows }, positionals: wanted } = parseArgs({
@@ -58,6 +59,7 @@ const benches: NamedBench[] = [
   { name: "windows", run: runWindowsBench },
   { name: "net_step", run: runNetStep },
   { name: "logistic", run: runLogisticBench },
+  { name: "acts_layer_sweep", run: runActsBench },
 ];
 /** They take long, or want something installed: run when they are named. */
 const named: NamedBench[] = [

@@ -33,6 +33,8 @@ export interface ChunkedArray {
   read(start: number, end: number, options?: ReadOptions): Promise<NumericArray>;
   /** Rows of a `float16` array as the bits that are stored. */
   readBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
+  /** Rows of an array of brain floats, which are read as `float32`, as the bits that are stored. */
+  readBrainBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
   close(): Promise<void>;
 }
 

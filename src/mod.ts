@@ -23,6 +23,19 @@
 
 export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
+export type { ActsReading, EmaOptions, RealizedActs, RollingOptions } from "./acts/acts.ts";
+export { Acts } from "./acts/acts.ts";
+export type { Collected } from "./acts/collect.ts";
+export { collect, collectActivations, collectLive } from "./acts/collect.ts";
+export type { LiveBlock, LiveBlocks } from "./acts/live_blocks.ts";
+export { load, loadActivations } from "./acts/load.ts";
+export type { LayerNorms } from "./acts/norms.ts";
+export { tokenNorms } from "./acts/norms.ts";
+export type { CollectOptions, LiveOptions, LoadOptions } from "./acts/options.ts";
+export type { ModelBatch, ModelTensor, RunnableModel } from "./acts/transformers.ts";
+export { hiddenStates } from "./acts/transformers.ts";
+export type { ActsFacts, ActsType, Dims } from "./acts/types.ts";
+export type { RaggedArray } from "./feed/ragged.ts";
 export type { ChunkedArray } from "./array/array.ts";
 export type { OpenArrayOptions } from "./array/array.ts";
 export { fromTypedArray, openArray, readAll } from "./array/array.ts";
@@ -81,10 +94,10 @@ export type {
   StoredProbePrediction,
 } from "./probes/probes.ts";
 export { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
-export type { RaggedArray } from "./feed/ragged.ts";
 export type { SampleArray } from "./feed/samples.ts";
 export type {
   StoredTrainedProbe,
+  TokenPredictOptions,
   TrainedFit,
   TrainedFitOptions,
   TrainedOne,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Acts } from "./acts/acts.ts";
+import { openActsSource } from "./acts/stored.ts";
 import type { ChunkedArray } from "./chunked_array.ts";
 import type { StoredKMeans } from "./cluster/kmeans.ts";
 import { openKMeans } from "./cluster/kmeans.ts";
@@ -24,6 +26,7 @@ import { knownArrays } from "./zarr/group_writer.ts";
 
 /** A result, and of which kind it is. */
 export type OpenedResult =
+  | { kind: "acts"; acts: Acts; close(): Promise<void> }
   | ({ kind: "decode" } & DecodeResult)
   | ({ kind: "kmeans" } & StoredKMeans)
   | ({ kind: "pca" } & StoredPca)
@@ -50,6 +53,10 @@ const OURS = "sluice.";
 type Opener = (place: string, options: OpenOptions) => Promise<OpenedResult>;
 
 const OPENERS: Record<string, Opener> = {
+  "sluice.acts": async (place) => {
+    const acts = new Acts(await openActsSource(place));
+    return { kind: "acts", acts, close: () => acts.close() };
+  },
   "sluice.decode": async (place, options) => ({
     kind: "decode",
     ...await openResult(place, options),
@@ -74,7 +81,8 @@ const OPENERS: Record<string, Opener> = {
 
 /**
  * Opens a stored result: a decode to be read, a k-means whose `model` predicts, a PCA whose `model`
- * transforms, probes and models of perturbations whose `model` predicts. Close it when it is not needed any more.
+ * transforms, probes and models of perturbations whose `model` predicts, activations. Close it when it is not needed
+ * any more.
  *
  * @example
  * ```ts

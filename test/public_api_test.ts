@@ -5,6 +5,7 @@ import * as sluice from "../src/mod.ts";
 describe("the public API", () => {
   it("exports these names and no others", () => {
     expect(Object.keys(sluice).sort()).toEqual([
+      "Acts",
       "AdapterError",
       "AnnDataWriter",
       "AttentionProbe",
@@ -35,6 +36,9 @@ describe("the public API", () => {
       "Windows",
       "balanced",
       "checkStore",
+      "collect",
+      "collectActivations",
+      "collectLive",
       "condition",
       "contexts",
       "cpa",
@@ -45,6 +49,9 @@ describe("the public API", () => {
       "formatBytes",
       "formatSweep",
       "fromTypedArray",
+      "hiddenStates",
+      "load",
+      "loadActivations",
       "metrics",
       "open",
       "openAnnData",
@@ -56,6 +63,7 @@ describe("the public API", () => {
       "persistStorage",
       "rarityWeights",
       "readAll",
+      "tokenNorms",
       "view",
       "weighted",
       "windows",

@@ -10,6 +10,7 @@ import { ChunkError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { openSource } from "../files/byte_source.ts";
 import type { FilePlace } from "../files/file_place.ts";
+import { filePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
 import { nwbArray } from "../files/nwb.ts";
 import { ParquetFile } from "../files/parquet.ts";
@@ -31,6 +32,8 @@ export interface OpenFile {
   array(name: string): Promise<ChunkedArray>;
   /** What an array is, without reading it. */
   look(name: string): Promise<Pick<ChunkedArray, "shape" | "dtype">>;
+  /** What the file says of itself, where its kind has such a thing. */
+  attributes?(): Record<string, unknown>;
   close(): Promise<void>;
 }
 
@@ -49,6 +52,10 @@ export async function openArrayFile(
       names: () => Promise.resolve(opened.datasets()),
       array,
       look: array,
+      attributes: () =>
+        Object.fromEntries(
+          Object.entries(opened.access.group("/")!.attrs).map(([name, { value }]) => [name, value]),
+        ),
       close: () => Promise.resolve(opened.close()),
     };
   }
@@ -110,6 +117,13 @@ const OPENERS: Record<
     };
   },
 };
+
+/** As {@link openArrayFile}, by the place of a file. */
+export async function openPlacedFile(place: string, reading: OpenStoreOptions): Promise<OpenFile> {
+  const file = filePlace(place);
+  if (file) return await openArrayFile(file, reading);
+  throw new ChunkError(`Cannot open ${place}: it is no file that holds arrays`, place);
+}
 
 /** Names of the arrays of a store, of either version; an empty one is the store itself. */
 export async function namesInGroup(store: Store): Promise<string[]> {

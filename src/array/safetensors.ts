@@ -9,6 +9,7 @@ import { checkRows } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { readExactly } from "../files/byte_source.ts";
+import { decodeBfloat16 } from "../math/bfloat16.ts";
 import { wantedNames } from "../math/format.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { decodeElements, elementBytes, elementCount } from "../zarr/data_types.ts";
@@ -153,8 +154,13 @@ export async function openTensor(source: ByteSource, name: string): Promise<Chun
     chunkRows: Math.max(1, Math.min(shape[0]!, Math.floor(READ_BYTES / Math.max(1, rowBytes)))),
     async read(start, end, options) {
       const bytes = await read(start, end, options);
-      return isBrain ? widenBrain(bytes) : decodeElements(dtype, bytes);
+      return isBrain ? decodeBfloat16(brainBits(bytes)) : decodeElements(dtype, bytes);
     },
+    ...(isBrain && {
+      async readBrainBits(start, end, options) {
+        return brainBits(await read(start, end, options));
+      },
+    }),
     ...(dtype === "float16" && {
       async readBits(start, end, options) {
         return decodeElements("uint16", await read(start, end, options)) as Uint16Array;
@@ -164,9 +170,6 @@ export async function openTensor(source: ByteSource, name: string): Promise<Chun
   };
 }
 
-/** The upper halves of f32 as f32. */
-function widenBrain(bytes: Uint8Array): Float32Array {
-  const bits = decodeElements("uint16", bytes) as Uint16Array;
-  const wide = Uint32Array.from(bits, (half) => half << 16);
-  return new Float32Array(wide.buffer);
+function brainBits(bytes: Uint8Array): Uint16Array {
+  return decodeElements("uint16", bytes) as Uint16Array;
 }

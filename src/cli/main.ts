@@ -18,6 +18,7 @@ import {
 import { printable, printableJson } from "../math/format.ts";
 import { withoutSecrets } from "../secrets.ts";
 import { VERSION } from "../version.ts";
+import { acts, actsHelp } from "./acts.ts";
 import { predict, predictHelp, transform, transformHelp } from "./apply.ts";
 import { check, checkHelp } from "./check.ts";
 import { condition, conditionHelp } from "./condition.ts";
@@ -26,6 +27,7 @@ import { exportHelp, exportStore } from "./export.ts";
 import { info, infoHelp } from "./info.ts";
 import { kmeans, kmeansHelp } from "./kmeans.ts";
 import { pca, pcaHelp } from "./pca.ts";
+import { probe, probeHelp } from "./probe.ts";
 import type { CommandContext } from "./usage.ts";
 import { UsageError } from "./usage.ts";
 import { windowsCommand, windowsHelp } from "./windows.ts";
@@ -39,6 +41,7 @@ const COMMANDS: Record<
     summary: string;
   }
 > = {
+  acts: { run: acts, help: actsHelp, summary: "activations of a language model: info, pools" },
   check: { run: check, help: checkHelp, summary: "verify a stored result, and say how to go on" },
   condition: {
     run: condition,
@@ -51,6 +54,11 @@ const COMMANDS: Record<
   kmeans: { run: kmeans, help: kmeansHelp, summary: "cluster rows" },
   pca: { run: pca, help: pcaHelp, summary: "principal components of rows" },
   predict: { run: predict, help: predictHelp, summary: "assign rows by a stored k-means" },
+  probe: {
+    run: probe,
+    help: probeHelp,
+    summary: "what activations tell apart: fit, sweep, predict",
+  },
   transform: { run: transform, help: transformHelp, summary: "project rows by a stored PCA" },
   windows: { run: windowsCommand, help: windowsHelp, summary: "windows of frames: count, cost" },
 };

@@ -26,11 +26,13 @@ export interface SamplesOptions {
   unit?: "rows" | "whole" | "each";
 }
 
-/** Where rows of samples go. */
+/** Where rows of samples go; it holds zeros. */
 export interface SampleTarget {
   /** `[rows, stride]`. */
   values: Float32Array;
   stride: number;
+  /** Whether values are looked at, which nobody did before. */
+  checks?: boolean;
 }
 
 export function isRagged(data: SampleArray): data is RaggedArray {
@@ -148,20 +150,23 @@ export class Samples {
     { digest, signal }: { digest: boolean; signal: AbortSignal },
   ): Promise<{ digest?: string }> {
     const bytes = digest ? new StreamDigest() : undefined;
-    const { features } = this;
     const { detected, offsets } = this.#ragged ?? {};
-    const check = (start: number, values: ArrayLike<number>) => {
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i]!;
-        if (value < MOST && value > -MOST) continue;
-        const row = start + Math.floor(i / features);
-        if (detected?.[row] !== 0) this.#refuse(row, i % features, value);
-      }
-    };
+    const check = (start: number, values: ArrayLike<number>) => this.#check(start, values);
     await readBlocks(this.array, (read) => bytes?.add(read as ArrayBufferView), check, signal);
     if (!bytes) return {};
     const tables = [offsets, detected].filter((table) => table !== undefined);
     return { digest: await digestOf([await bytes.finish(), ...tables]) };
+  }
+
+  /** Looks at rows of the array from one on; at those that count. */
+  #check(start: number, values: ArrayLike<number>): void {
+    const { detected } = this.#ragged ?? {};
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      if (value < MOST && value > -MOST) continue;
+      const row = start + Math.floor(i / this.features);
+      if (detected?.[row] !== 0) this.#refuse(row, i % this.features, value);
+    }
   }
 
   #refuse(row: number, feature: number, value: number): never {
@@ -200,10 +205,15 @@ export class Samples {
     this.#loaded = undefined;
   }
 
-  /** Reads rows of samples, one sample after the other, to where they belong in the target. */
+  /**
+   * Reads rows of samples, one sample after the other, to where they belong in the target. Of those that do not
+   * count nothing is taken: they may be no numbers.
+   *
+   * @throws {RangeError} As {@link Samples.look} does, where the target `checks`.
+   */
   async read(
     samples: ArrayLike<number>,
-    { values, stride }: SampleTarget,
+    { values, stride, checks }: SampleTarget,
     signal: AbortSignal,
   ): Promise<void> {
     const { features } = this;
@@ -220,8 +230,10 @@ export class Samples {
         const read = source
           ? source.subarray(from * features, (from + rows) * features)
           : await this.#read(first, first + rows, signal);
-        for (let j = 0; j < rows; j++) {
-          values.set(read.subarray(j * features, (j + 1) * features), target++ * stride);
+        if (checks) this.#check(first, read);
+        for (let j = 0; j < rows; j++, target++) {
+          if (!this.counts(row + j)) continue;
+          values.set(read.subarray(j * features, (j + 1) * features), target * stride);
         }
         row += rows;
       }

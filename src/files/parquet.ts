@@ -30,6 +30,11 @@ export interface ParquetColumn {
 /** Rows whose numbers take more are decoded together, and held. */
 const MOST_GROUP_BYTES = 2 ** 30;
 
+/** Directories of more describe some hundred thousand groups of columns. */
+const MOST_DIRECTORY_BYTES = 2 ** 26;
+/** `PAR1`, which such files end with. */
+const MAGIC = 0x31524150;
+
 const INTEGERS: Record<string, NumericType> = {
   INT_8: "int8",
   INT_16: "int16",
@@ -81,6 +86,7 @@ export class ParquetFile {
     let metadata: FileMetaData;
     let columns: ParquetColumn[];
     try {
+      await checkDirectory(source);
       metadata = await library.parquetMetadataAsync(asyncBuffer(source));
       checkCounts(metadata, source.bytes);
       columns = library.parquetSchema(metadata).children.map(columnOf);
@@ -182,6 +188,26 @@ export class ParquetFile {
       read,
       close: () => Promise.resolve(),
     };
+  }
+}
+
+/**
+ * Looks at the end of a file, which says how long its directory is.
+ *
+ * @throws {RangeError} If that cannot be, or is more than anybody needs.
+ */
+async function checkDirectory(source: ByteSource): Promise<void> {
+  const { bytes } = source;
+  if (bytes < 12) throw new RangeError(`it has ${bytes} bytes, wanted 12 at least`);
+  const end = await readExactly(source, bytes - 8, 8);
+  const view = new DataView(end.buffer, end.byteOffset, end.byteLength);
+  const length = view.getUint32(0, true);
+  if (view.getUint32(4, true) !== MAGIC) {
+    throw new RangeError("it does not end as parquet files do");
+  }
+  const most = Math.min(bytes - 12, MOST_DIRECTORY_BYTES);
+  if (length > most) {
+    throw new RangeError(`its directory is said to have ${length} bytes, wanted ${most} at most`);
   }
 }
 

@@ -72,8 +72,8 @@ export function descentHeld(probes: number, rows: number, features: number) {
     logits: { dtype: "float64", length: probes * rows },
     shifts: { dtype: "float32", length: probes * rows },
     trialShifts: { dtype: "float32", length: probes * rows, role: "scratch" },
-    /** `[probes, 2, features]`: sums of residuals times rows, and of curvatures times rows. */
-    sums: { dtype: "float64", length: 2 * probes * features, role: "scratch" },
+    /** `[probes, 2, features]`: sums of residuals times rows, and of curvatures, which outlive a sweep. */
+    sums: { dtype: "float64", length: 2 * probes * features },
     /** `[probes, (features + 1)^2]`, where it is no more than so much: factors of second derivatives. */
     factors: {
       dtype: "float64",
@@ -96,6 +96,8 @@ export interface DescentProblem {
   tolerance: number;
   components: Components;
   isConstant(feature: number): boolean;
+  /** Length that rows have about. */
+  reach: number;
 }
 
 export class Descent {
@@ -181,21 +183,35 @@ export class Descent {
 
   /** Adds rows to the sums at the anchor, from row `start` on, one after the other. */
   add(start: number, rows: Float64Array): void {
-    const { logits, sums, weights } = this;
+    this.addTo(start, rows, this.weights, this.sums, true);
+  }
+
+  /**
+   * Adds rows to sums of residuals times rows, `[features]`, and where those are wanted of curvatures times rows,
+   * which lie behind. Logits by these weights and its bias are kept.
+   */
+  addTo(
+    start: number,
+    rows: Float64Array,
+    weights: Float64Array,
+    sums: Float64Array,
+    curved = false,
+  ): void {
+    const { logits } = this;
     const { labels } = this.#problem;
-    const features = this.#features;
+    const bias = this.weights.at(-1)!;
+    const features = curved ? sums.length / 2 : sums.length;
     for (let at = 0, row = start; at < rows.length; at += features, row++) {
       const own = rows.subarray(at, at + features);
-      let logit = weights[features]!;
+      let logit = bias;
       for (let d = 0; d < features; d++) logit += own[d]! * weights[d]!;
       logits[row] = logit;
       const probability = sigmoid(logit);
       const residual = probability - labels[row]!;
+      for (let d = 0; d < features; d++) sums[d]! += residual * own[d]!;
+      if (!curved) continue;
       const curvature = probability * sigmoid(-logit);
-      for (let d = 0; d < features; d++) {
-        sums[d]! += residual * own[d]!;
-        sums[features + d]! += curvature * own[d]!;
-      }
+      for (let d = 0; d < features; d++) sums[features + d]! += curvature * own[d]!;
     }
   }
 
@@ -206,7 +222,7 @@ export class Descent {
    */
   check(isLast: boolean): void {
     const { anchor, anchorGradient, step, gradient, sums, shifts } = this.#held;
-    const { penalty, tolerance, components } = this.#problem;
+    const { penalty, tolerance, components, reach } = this.#problem;
     const [rows, features] = [this.#rows, this.#features];
     const moved = this.#settleBias();
     let squares = 0;
@@ -219,15 +235,15 @@ export class Descent {
     }
     const { loss, slope, curvature, margin } = this.#measure(this.logits);
     anchorGradient[features] = slope;
-    // what settling the bias may have left, as rows are some root of features long
-    const norm = Math.sqrt(squares) + Math.sqrt(features) * (Math.abs(slope) + moved * moved / 8);
-    const reach = penalty > 0 ? norm / penalty : lengthOf(
+    // what settling the bias may have left
+    const norm = Math.sqrt(squares) + reach * (Math.abs(slope) + moved * moved / 8);
+    const away = penalty > 0 ? norm / penalty : lengthOf(
       components.solve(
         anchorGradient.subarray(0, features) as Float64Array,
         ...this.#shape(curvature),
       ),
     );
-    const distance = reach === 0 ? 0 : reach / Math.sqrt(length);
+    const distance = away === 0 ? 0 : away / Math.sqrt(length);
     const before = this.fact("norm");
     const isStuck = before < Infinity && this.fact("steps") === 0;
     const isOver = isStuck && this.fact("retried") === 1;
@@ -287,6 +303,24 @@ export class Descent {
     this.#set("shaped", Number(factorize(factors as Float64Array, size)));
     this.#set("pairs", 0);
     this.#aim();
+  }
+
+  /**
+   * Takes what weights of all features are, where those it had were coordinates: the gradient's sum, and the
+   * logits it was made of.
+   */
+  confirm(weights: Float64Array, gradientSum: Float64Array): void {
+    const { penalty, tolerance, reach } = this.#problem;
+    const { loss, slope } = this.#measure(this.logits);
+    const lengthSquared = dot(weights, weights);
+    let squares = 0;
+    weights.forEach((own, d) => squares += (gradientSum[d]! / this.#rows + penalty * own) ** 2);
+    const norm = Math.sqrt(squares) + reach * Math.abs(slope);
+    const distance = norm === 0 ? 0 : norm / penalty / Math.sqrt(lengthSquared);
+    this.#set("loss", loss + penalty * lengthSquared / 2);
+    this.#set("norm", norm);
+    this.#set("distance", distance);
+    this.#set("converged", Number(distance <= tolerance));
   }
 
   /** Takes sums and shifts of logits at the trial, and goes there, or to where the way there is lowest. */

@@ -26,6 +26,8 @@ import type { LabelColumn } from "./labels.ts";
 import { momentBuffers, momentPass } from "./moment_pass.ts";
 import type { FitFacts, ProbeNumbers } from "./results.ts";
 import { linearOutcome, linearOutput } from "./results.ts";
+import type { ProbeRows } from "./span.ts";
+import { isSpanned, spanHeld, SpanRows } from "./span.ts";
 import type { StandardRows } from "./standard_rows.ts";
 
 /** Rows that are summed up in f32 at a time, and those where sums need not be exact. */
@@ -51,9 +53,11 @@ export interface LogisticTaskOptions<Result> {
 }
 
 function logisticHeld(rows: number, features: number, probes: number) {
+  const dims = isSpanned(rows, features) ? rows : features;
   return {
-    ...componentHeld(rows, features),
-    ...descentHeld(probes, rows, features),
+    ...componentHeld(rows, dims),
+    ...spanHeld(rows, features, probes),
+    ...descentHeld(probes, rows, dims),
     /** Times that rows were gone through. */
     passes: { dtype: "float64", length: 1 },
   } as const;
@@ -71,7 +75,13 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   readonly #columns: readonly LabelColumn[];
   readonly #settings: LogisticSettings;
   readonly #options: LogisticTaskOptions<Result>;
+  /** Numbers of a row as it is fitted: its features, or its coordinates in the space of all rows. */
+  readonly #dims: number;
+  readonly #isSpanned: boolean;
   #held!: Held<LogisticHeld>;
+  readonly #span: SpanRows;
+  /** Rows as they are fitted. */
+  readonly #fitted: ProbeRows;
   #components!: Components;
   /** Of every label column, of every penalty. */
   #descents: readonly Descent[] = [];
@@ -90,6 +100,10 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     const labels = columns.map(({ name }) => name);
     const { c, tolerance, maxPasses } = settings;
     const parameters = { c, tolerance, max_passes: maxPasses };
+    this.#isSpanned = isSpanned(rows, features);
+    this.#span = new SpanRows(() => this.#held, rows);
+    this.#fitted = this.#isSpanned ? this.#span : source;
+    this.#dims = this.#fitted.features;
     this.held = logisticHeld(rows, features, columns.length * c.length);
     this.identity = {
       facts: [parameters, labels, rows, features, array.dtype],
@@ -111,8 +125,9 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   }
 
   layout(tileRows: number): TaskLayout {
-    const { points } = this.#source;
-    const { rows, features } = points;
+    const { rows, features: all } = this.#source.points;
+    const features = this.#dims;
+    const fitted = this.#fitted;
     const count = componentCount(rows, features);
     const shared: SharedBuffer[] = [
       {
@@ -123,19 +138,21 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       { name: "offsets", bytes: 4 * Math.ceil(this.#probes / 8) * 8, kind: "storage" },
     ];
     const passes: Pass[] = [];
+    if (this.#isSpanned) passes.push(this.#gatherPass(tileRows));
     if (this.#options.resident) {
-      const bytes = this.#source.panelBytes(rows);
+      const bytes = fitted.panelBytes(rows);
       shared.push({ name: "resident", bytes, kind: "storage", scratch: true });
       passes.push(this.#loadPass(tileRows));
     }
     const whole = isWhole(features);
-    if (whole) shared.push(...momentBuffers(this.#source, tileRows, BLOCK));
+    if (whole) shared.push(...momentBuffers(fitted, tileRows, BLOCK));
     passes.push(whole ? this.#momentsPass(tileRows) : this.#turnsPass(tileRows));
     const rounds = whole ? ROUNDS : 1;
     for (let i = 1; i < rounds; i++) {
       passes.push(this.#descentPass(tileRows, i, false), this.#curvaturePass(tileRows, i));
     }
     passes.push(this.#descentPass(tileRows, rounds, true));
+    if (this.#isSpanned) passes.push(this.#weightsPass(tileRows), this.#confirmPass(tileRows));
     return {
       rows,
       shared,
@@ -147,6 +164,9 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
           bytes: 8 * 3 * count * (features + count) +
             project.vectorBytes(Math.max(count, this.#probes), features),
         },
+        ...(this.#isSpanned
+          ? [{ what: "products of rows", bytes: 8 * rows * (rows + 1) + 8 * all }]
+          : []),
         // logits of a trial, one probe at a time, and vectors of a step
         { what: "a probe's next step", bytes: 8 * 2 * rows + 8 * 24 * (features + 1) },
       ],
@@ -154,7 +174,8 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   }
 
   begin(held: Held<LogisticHeld>, { restored }: { restored: boolean }): void {
-    const { rows, features } = this.#source.points;
+    const { rows, features: all } = this.#source.points;
+    const features = this.#dims;
     const { c, tolerance } = this.#settings;
     this.#held = held;
     this.#components = new Components(held, rows, features);
@@ -166,7 +187,9 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
           penalty: own > 0 ? 1 / (own * rows) : 0,
           tolerance,
           components: this.#components,
-          isConstant: (feature) => this.#source.isConstant(feature),
+          isConstant: (feature) => this.#fitted.isConstant(feature),
+          // every feature deviates by 1
+          reach: Math.sqrt(all),
         };
         return new Descent(problem, held, column * c.length + i, features);
       })
@@ -192,7 +215,9 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
         label: this.#columnOf(i).name,
         c: c[i % c.length]!,
         ...(reason !== undefined && { reason }),
-        weights: descent.weights.slice(0, -1),
+        weights: this.#isSpanned
+          ? this.#spanned(held.spanWeights, i)
+          : descent.weights.slice(0, -1),
         bias: descent.weights.at(-1)!,
         loss: descent.fact("loss"),
         gradientNorm: descent.fact("norm"),
@@ -218,10 +243,105 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     return this.#columns[Math.floor(probe / this.#settings.c.length)]!;
   }
 
+  /** A probe's part of what is `[probes, features]`. */
+  #spanned(values: Float64Array, probe: number): Float64Array {
+    const { features } = this.#source.points;
+    return values.subarray(probe * features, (probe + 1) * features);
+  }
+
+  /** A pass of the host's over rows with all their features. */
+  #hostPass(
+    tileRows: number,
+    { name, take, end, begin }: {
+      name: string;
+      begin?: () => void;
+      take(start: number, rows: Float64Array): void;
+      end?: (signal: AbortSignal) => Promise<void> | void;
+    },
+  ): Pass {
+    const source = this.#source;
+    return {
+      name,
+      direction: "forward",
+      cost: 1,
+      tables: () => {
+        begin?.();
+        return {};
+      },
+      sweeps: {
+        most: 1,
+        again: async ({ signal }) => {
+          this.#held.passes[0]!++;
+          await end?.(signal);
+          return false;
+        },
+      },
+      slotBuffers: [],
+      steps: [],
+      hostBytes: { read: source.readBytes(tileRows) },
+      besideBytes: 8 * tileRows * source.features,
+      read: async ({ start, end }, { signal }) => ({ rows: await source.read(start, end, signal) }),
+      write: ({ start }, _, { beside }) => take(start, beside.rows as Float64Array),
+    };
+  }
+
+  /** Finds coordinates of the rows in the space that they span. */
+  #gatherPass(tileRows: number): Pass {
+    const { features } = this.#source.points;
+    return this.#hostPass(tileRows, {
+      name: "span",
+      take: (start, rows) => this.#held.gathered.set(rows, start * features),
+      end: (signal) => this.#span.find(signal),
+    });
+  }
+
+  /** Makes weights of features of those that are coordinates. */
+  #weightsPass(tileRows: number): Pass {
+    const { features } = this.#source.points;
+    let shares: Float64Array[] = [];
+    return this.#hostPass(tileRows, {
+      name: "weights",
+      begin: () => {
+        this.#held.spanWeights.fill(0);
+        shares = this.#descents.map(({ weights }) => this.#span.sharesOf(weights));
+      },
+      take: (start, rows) =>
+        shares.forEach((own, i) => {
+          const weights = this.#spanned(this.#held.spanWeights, i);
+          for (let at = 0, row = start; at < rows.length; at += features, row++) {
+            const share = own[row]!;
+            for (let d = 0; share !== 0 && d < features; d++) weights[d]! += share * rows[at + d]!;
+          }
+        }),
+    });
+  }
+
+  /** Takes gradients by all features, in f64: what probes say of themselves is said of those weights. */
+  #confirmPass(tileRows: number): Pass {
+    const { spanWeights, spanGradients } = {
+      spanWeights: (i: number) => this.#spanned(this.#held.spanWeights, i),
+      spanGradients: (i: number) => this.#spanned(this.#held.spanGradients, i),
+    };
+    return this.#hostPass(tileRows, {
+      name: "confirm",
+      begin: () => this.#held.spanGradients.fill(0),
+      take: (start, rows) =>
+        this.#descents.forEach((descent, i) =>
+          descent.addTo(start, rows, spanWeights(i), spanGradients(i))
+        ),
+      end: () =>
+        this.#descents.forEach((descent, i) => {
+          if (descent.fact("status") === STATUS.done) {
+            descent.confirm(spanWeights(i), spanGradients(i));
+          }
+        }),
+    });
+  }
+
   /** Where rows lie that are computed, and how they come. */
   #rowsOf(tileRows: number) {
     const { resident } = this.#options;
-    const source = this.#source;
+    const source = this.#fitted;
     return {
       slotBuffers: resident ? [] : [
         { name: "points", bytes: source.panelBytes(tileRows), role: "upload" } as const,
@@ -235,7 +355,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   }
 
   #loadPass(tileRows: number): Pass {
-    const source = this.#source;
+    const source = this.#fitted;
     return {
       name: "load",
       direction: "forward",
@@ -268,12 +388,12 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   /** Moments of rows, which all directions are found of. */
   #momentsPass(tileRows: number): Pass {
     return {
-      ...momentPass(this.#source, tileRows, BLOCK, {
+      ...momentPass(this.#fitted, tileRows, BLOCK, {
         into: () => this.#held.products,
         weight: () => 1,
       }),
       name: "components",
-      cost: this.#source.points.features,
+      cost: this.#dims,
       tables: () => {
         this.#held.products.fill(0);
         return {};
@@ -293,7 +413,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
   #curvaturePass(tileRows: number, number: number): Pass {
     const slow = () => this.#descents.find((descent) => descent.wantsCurvature);
     return {
-      ...momentPass(this.#source, tileRows, BLOCK, {
+      ...momentPass(this.#fitted, tileRows, BLOCK, {
         into: () => this.#held.products,
         weight: (row) => slow()!.curvatureOf(row),
       }),
@@ -318,7 +438,8 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
 
   /** Products X^T X v of directions v. */
   #turnsPass(tileRows: number): Pass {
-    const { rows, features } = this.#source.points;
+    const { rows } = this.#source.points;
+    const features = this.#dims;
     const count = componentCount(rows, features);
     const shape = { features, blockRows: COARSE_BLOCK, tileRows };
     const from = this.#rowsOf(tileRows);
@@ -361,7 +482,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
     const from = this.#rowsOf(tileRows);
     return {
       kernel: project.projectRows,
-      constants: project.projectRowsConstants(this.#source.points.features, tileRows),
+      constants: project.projectRowsConstants(this.#dims, tileRows),
       buffers: from.buffers,
       order: "ascending",
       params: (tile, first, end) => project.projectRowsParams(first, end, from.base(tile)),
@@ -388,9 +509,9 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
    * @param isLast Whether no second derivatives come after it, which slow ones would wait for.
    */
   #descentPass(tileRows: number, number: number, isLast: boolean): Pass {
-    const source = this.#source;
+    const source = this.#fitted;
     const { resident } = this.#options;
-    const { features } = source.points;
+    const features = this.#dims;
     const { maxPasses } = this.#settings;
     const shape = { features, blockRows: BLOCK, tileRows };
     const from = this.#rowsOf(tileRows);

@@ -6,18 +6,18 @@
 
 import * as kernel from "../kernels/second_moments.ts";
 import type { KernelStep, Pass, SharedBuffer } from "../stream/pass.ts";
-import type { StandardRows } from "./standard_rows.ts";
+import type { ProbeRows } from "./span.ts";
 
 /** Squares of a dispatch: software adapters move their sums in and out for every few rows. */
 const SQUARES = 32;
 
-function shapeOf(source: StandardRows, tileRows: number, blockRows: number): kernel.MomentsShape {
-  return { features: source.points.features, blockRows, tileRows };
+function shapeOf(source: ProbeRows, tileRows: number, blockRows: number): kernel.MomentsShape {
+  return { features: source.features, blockRows, tileRows };
 }
 
 /** Buffers that all such passes share. */
 export function momentBuffers(
-  source: StandardRows,
+  source: ProbeRows,
   tileRows: number,
   blockRows: number,
 ): SharedBuffer[] {
@@ -34,7 +34,7 @@ export function momentBuffers(
  * diagonal is not touched.
  */
 export function momentPass(
-  source: StandardRows,
+  source: ProbeRows,
   tileRows: number,
   blockRows: number,
   { into, weight }: { into(): Float64Array; weight(row: number): number },

@@ -14,6 +14,8 @@ export interface ProbeSourceOptions {
   labels?: readonly Uint8Array[];
   /** Whether all rows are taken into memory once. */
   loads?: boolean;
+  /** Whether values are looked at as they are read, which happens once. */
+  once?: boolean;
 }
 
 export class ProbeSource implements SampleSource {
@@ -24,16 +26,22 @@ export class ProbeSource implements SampleSource {
   readonly #net: Net;
   readonly #labels: readonly Uint8Array[];
   readonly #loads: boolean;
+  readonly #once: boolean;
   /** Whether the net tells rows from samples. */
   readonly #hasRows: boolean;
 
-  constructor(samples: Samples, net: Net, { labels = [], loads = false }: ProbeSourceOptions) {
+  constructor(
+    samples: Samples,
+    net: Net,
+    { labels = [], loads = false, once = false }: ProbeSourceOptions,
+  ) {
     this.#samples = samples;
     this.#net = net;
     this.#labels = labels;
     this.#hasRows = net.tileInputs.some(({ axis }) => axis === "rows");
     this.#loads = loads && !samples.array.values;
-    this.look = (options) => samples.look(options);
+    this.#once = once;
+    this.look = async (options) => once && !options.digest ? {} : await samples.look(options);
     let longest = 1;
     for (let i = 0; i < samples.count; i++) longest = Math.max(longest, samples.rowsOf(i));
     // a chunk may have to be taken whole
@@ -65,7 +73,7 @@ export class ProbeSource implements SampleSource {
       const stride = bytes / 4;
       if (name === "x") {
         const values = new Float32Array(rows * stride);
-        await samples.read(chosen, { values, stride }, signal);
+        await samples.read(chosen, { values, stride, checks: this.#once }, signal);
         contents[name] = values;
       } else if (name === "starts") {
         const starts = new Uint32Array(chosen.length + 1);

@@ -55,13 +55,11 @@ export interface ProbeFit extends FitFacts, Standard, Measured {
 
 const NUMBERS = ["c", "bias", "loss", "gradient_norm", "distance", "iterations"] as const;
 
-/** What a stored fit is. */
-export const PROBE_VERSION = 1;
-
 export type ProbeKind = "logistic" | "mass_mean";
 
+/** What a stored fit is. */
 export function probeFormat(kind: ProbeKind): { kind: string; formatVersion: number } {
-  return { kind: `probe.${kind}`, formatVersion: PROBE_VERSION };
+  return { kind: `probe.${kind}`, formatVersion: 1 };
 }
 
 export function linearOutput(

@@ -8,6 +8,7 @@ import type { ChunkedArray } from "../chunked_array.ts";
 import type { LookOptions } from "../feed/points.ts";
 import { Points } from "../feed/points.ts";
 import { panelElements, toPanels } from "../math/panels.ts";
+import type { ProbeRows } from "./span.ts";
 
 /** Deviations are not taken for less: what is divided by them stays what it is. */
 const LEAST_DEVIATION = 1e-8;
@@ -20,7 +21,7 @@ export interface Standard {
 }
 
 /** Rows less their mean, over their deviation; 0 where a feature is constant, whatever its rounding. */
-export class StandardRows {
+export class StandardRows implements ProbeRows {
   readonly points: Points;
   #standard: Standard | undefined;
   #factors = new Float64Array(0);
@@ -31,6 +32,14 @@ export class StandardRows {
    */
   constructor(array: ChunkedArray, action: string) {
     this.points = new Points(array, { action });
+  }
+
+  get rows(): number {
+    return this.points.rows;
+  }
+
+  get features(): number {
+    return this.points.features;
   }
 
   /** What rows are measured by, once they were looked at. */

@@ -98,7 +98,6 @@ export class ProbeSweep {
     const { testShare, seed, out, overwrite } = sweepOptions.check(options);
     this.#gpu = gpu;
     this.#input = input;
-    this.#jobs = input.probes.flatMap(sweepJobs);
     this.#out = { ...(out !== undefined && { place: out }), overwrite };
     const { labels, layers } = input;
     const isOne = typeof (labels as ArrayLike<unknown>).length === "number";
@@ -106,6 +105,7 @@ export class ProbeSweep {
       ? (labels as ArrayLike<unknown>).length
       : Object.values(labels as Record<string, ArrayLike<unknown>>)[0]?.length ?? 0;
     this.#columns = labelColumns(labels, count, "sweep");
+    this.#jobs = input.probes.flatMap((kind) => sweepJobs(kind, this.#columns.length));
     for (const { layer, ...data } of layers) {
       for (const { takes, kind } of this.#jobs) {
         const wanted = takes === "features" ? "features" : "tokens";

@@ -48,7 +48,11 @@ export interface SweepKind {
   options?: Readonly<Record<string, unknown>>;
 }
 
-type CreateJobs = (options: Readonly<Record<string, unknown>>) => SweepJob[];
+/** @param columns Of labels, for each of which a job learns all of its members. */
+type CreateJobs = (options: Readonly<Record<string, unknown>>, columns: number) => SweepJob[];
+
+/** Nets side by side, so that what they make of a batch fits the buffers that every device has. */
+const MOST_NETS = 32;
 
 /** What probes of the same layers may differ in and still learn side by side. */
 const SIDE_BY_SIDE = ["learningRate", "weightDecay", "seed"];
@@ -65,12 +69,21 @@ const JOBS: Record<string, CreateJobs> = {
     combinations(options).map((own) => linearJob("mass_mean", new MassMeanProbe(own), [own])),
 };
 for (const name of Object.keys(TRAINED) as TrainedName[]) {
-  JOBS[name] = (options) => {
+  JOBS[name] = (options, columns) => {
     const entries = Object.entries(options);
     const isBeside = ([key]: [string, unknown]) => SIDE_BY_SIDE.includes(key);
     const members = combinations(Object.fromEntries(entries.filter(isBeside)));
     const others = combinations(Object.fromEntries(entries.filter((own) => !isBeside(own))));
-    return others.map((own) => trainedJob(name, members.map((member) => ({ ...own, ...member }))));
+    const most = Math.max(1, Math.floor(MOST_NETS / columns));
+    return others.flatMap((own) => {
+      const all = members.map((member) => ({ ...own, ...member }));
+      // of the split and the batches, which all share
+      const { seed } = createTrained(name, all[0]!).settings;
+      return Array.from(
+        { length: Math.ceil(all.length / most) },
+        (_, i) => trainedJob(name, all.slice(i * most, (i + 1) * most), seed),
+      );
+    });
   };
 }
 
@@ -78,13 +91,13 @@ for (const name of Object.keys(TRAINED) as TrainedName[]) {
 export const SWEEP_KINDS: readonly string[] = Object.keys(JOBS);
 
 /** @throws {TypeError | RangeError} If a kind is not known, or an option of it makes no sense. */
-export function sweepJobs({ kind, options = {} }: SweepKind): SweepJob[] {
+export function sweepJobs({ kind, options = {} }: SweepKind, columns: number): SweepJob[] {
   if (!Object.hasOwn(JOBS, kind)) {
     throw new RangeError(
       `Cannot sweep: there is no probe of kind "${kind}", wanted one of ${SWEEP_KINDS.join(", ")}`,
     );
   }
-  return JOBS[kind]!(options);
+  return JOBS[kind]!(options, columns);
 }
 
 function linearJob(
@@ -101,10 +114,10 @@ function linearJob(
   };
 }
 
-function trainedJob(name: TrainedName, members: SweepJob["members"]): SweepJob {
+function trainedJob(name: TrainedName, members: SweepJob["members"], seed: number): SweepJob {
   const probes: TrainedProbe[] = members.map((options) => createTrained(name, options));
   const [first] = probes as [TrainedProbe];
-  const { kind, settings } = first;
+  const { kind } = first;
   return {
     kind: name,
     takes: kind.takes,
@@ -121,8 +134,7 @@ function trainedJob(name: TrainedName, members: SweepJob["members"]): SweepJob {
             ...(reason !== undefined && { reason }),
           }))
         ),
-        // of the split and the batches, which all share
-        seed: settings.seed,
+        seed,
         choices: {},
         ...output,
         result: async (stored) => {

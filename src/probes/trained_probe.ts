@@ -40,6 +40,18 @@ export type TrainedFitOptions = OptionsOf<typeof trainedFitOptions>;
 
 export const trainedPredictOptions = declare("predict", { ...planChoices, ...outputChoices });
 
+export const tokenPredictOptions = declare("predict tokens", {
+  ...planChoices,
+  /** Makes one logit of a sample of those of its tokens that count; 0 where none does. Otherwise each token has one. */
+  pool: oneOf(["mean", "max", "sum", "last"], {
+    otherwise: "a logit for every token",
+    says: "what makes one logit of a sample of those of its tokens that count",
+  }),
+});
+
+/** Options of {@link TrainedProbe.predictTokens}. */
+export type TokenPredictOptions = OptionsOf<typeof tokenPredictOptions>;
+
 /** Options of {@link TrainedProbe.predict}. */
 export type TrainedPredictOptions = OptionsOf<typeof trainedPredictOptions>;
 
@@ -168,7 +180,7 @@ export abstract class TrainedProbe {
     if (this.kind.takes === "features" && isRagged(data)) {
       throw new TypeError(
         `Cannot predict: a probe of features (${this.kind.name}) gets samples of tokens, wanted ` +
-          "features of samples; predictTokens() takes tokens, and pool() makes features of them",
+          "features of samples; predictTokens() takes tokens, and pools what it says of them",
       );
     }
     const samples = samplesOf(this.kind, data, "predict");
@@ -182,7 +194,7 @@ export abstract class TrainedProbe {
   predictTokens(
     gpu: Gpu,
     data: RaggedArray,
-    options: Omit<TrainedPredictOptions, "out" | "overwrite"> = {},
+    options: TokenPredictOptions = {},
   ): Plan<ProbePrediction> {
     if (this.kind.takes !== "features") {
       throw new TypeError(
@@ -191,13 +203,15 @@ export abstract class TrainedProbe {
       );
     }
     const samples = samplesOf(this.kind, data, "predict tokens");
-    return this.#predict(gpu, samples, options, (values, probes) => {
+    const { pool, ...choices } = tokenPredictOptions.check(options);
+    return this.#predict(gpu, samples, choices, (values, probes) => {
+      if (pool) return poolLogits(samples, data.offsets.length - 1, values, { pool, probes });
       const all = new Float32Array(data.rows.shape[0]! * probes);
       for (let i = 0; i < values.length; i++) {
         all[samples.rowOf(Math.floor(i / probes)) * probes + i % probes] = values[i]!;
       }
       return all;
-    }) as Plan<ProbePrediction>;
+    }, pool !== undefined) as Plan<ProbePrediction>;
   }
 
   #predict(
@@ -205,6 +219,7 @@ export abstract class TrainedProbe {
     samples: Samples,
     options: TrainedPredictOptions,
     place: (values: Float32Array, probes: number) => Float32Array,
+    pooled = false,
   ): Plan<unknown> {
     const { out, overwrite, ...choices } = trainedPredictOptions.check(options);
     const { features, probes } = this.learned;
@@ -230,7 +245,7 @@ export abstract class TrainedProbe {
       derived: { name: "probabilities", of: sigmoid },
       missing,
       parameters: () => parameters,
-      source: new ProbeSource(samples, net, {}),
+      source: new ProbeSource(samples, net, { once: true }),
       samples: samples.count,
       turns,
       identity: {
@@ -251,15 +266,39 @@ export abstract class TrainedProbe {
         }
         const own = async (name: string) =>
           place(await stored.read(name) as Float32Array, net.nets);
+        const logits = await own("logits");
         return {
-          logits: await own("logits"),
-          probabilities: await own("probabilities"),
+          logits,
+          probabilities: pooled ? logits.map(sigmoid) : await own("probabilities"),
           ...measured,
         };
       },
     });
     return new Plan(gpu, task, choices);
   }
+}
+
+/** One logit of every sample, of those of its tokens: `[samples, probes]`. */
+function poolLogits(
+  tokens: Samples,
+  samples: number,
+  logits: Float32Array,
+  { pool, probes }: { pool: "mean" | "max" | "sum" | "last"; probes: number },
+): Float32Array {
+  const pooled = new Float64Array(samples * probes);
+  const counts = new Float64Array(samples);
+  for (let token = 0; token < tokens.count; token++) {
+    const sample = tokens.textOf(tokens.rowOf(token));
+    const isFirst = counts[sample]!++ === 0;
+    for (let k = 0; k < probes; k++) {
+      const at = sample * probes + k;
+      const logit = logits[token * probes + k]!;
+      if (pool === "last" || pool === "max" && (isFirst || logit > pooled[at]!)) pooled[at] = logit;
+      else if (pool !== "max") pooled[at]! += logit;
+    }
+  }
+  if (pool === "mean") pooled.forEach((_, i) => pooled[i]! /= counts[Math.floor(i / probes)]! || 1);
+  return Float32Array.from(pooled);
 }
 
 /** Opens arrays that close together. */

@@ -39,6 +39,11 @@ export interface OutputSpec {
   streamed: readonly ZarrArraySpec[];
   /** Written at the end. */
   whole: readonly ZarrArraySpec[];
+  /**
+   * Row of a pass by which all rows before this one of a streamed array are there, and no later one, where
+   * rows of arrays are not those of passes: a run goes on no later than there. Without lanes.
+   */
+  passRow?(arrayRow: number): number;
   coordinates?: readonly Coordinate[];
   /** What is known beforehand. */
   attributes: Record<string, unknown>;

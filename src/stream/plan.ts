@@ -86,16 +86,31 @@ export class Plan<Result> {
     const size = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
     const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
     table.push(["tables and carries", "", "", size(tableBytes(layout)), "", ""]);
+    const numbered = new Map<string, { first: number; last: number; row: string[] }>();
     for (const pass of passes) {
       const sweeps = pass.sweeps ? `, up to ${pass.sweeps.most} sweeps` : "";
-      table.push([
-        `${pass.name} (${pass.direction}, ${this.slots} slots${sweeps})`,
+      const words = `(${pass.direction}, ${this.slots} slots${sweeps})`;
+      const row = [
+        `${pass.name} ${words}`,
         String(Math.ceil((pass.rows ?? own) / this.tileRows)),
         `${count > 1 ? `${count} x ` : ""}${Math.min(pass.rows ?? own, this.tileRows)}`,
         size(ringBytes([pass], count, this.slots)),
         "",
         "",
-      ]);
+      ];
+      // passes that differ in their number alone are one line
+      const [, name, number] = /^(.*) (\d+)$/.exec(pass.name) ?? [];
+      const key = [name, words, ...row.slice(1)].join("\n");
+      const known = name === undefined ? undefined : numbered.get(key);
+      if (known) {
+        known.last = Number(number);
+        known.row[0] = `${name} ${known.first} to ${known.last} ${words}`;
+        continue;
+      }
+      table.push(row);
+      if (name !== undefined) {
+        numbered.set(key, { first: Number(number), last: Number(number), row });
+      }
     }
     const output = createOutput(this.#task.output);
     const items = memoryOf(this.#task, output, layout, this.tileRows, this.slots);

@@ -156,7 +156,7 @@ export class StoredOutput implements Output {
   }
 
   async commit({ start, end, again }: Tile, forward: boolean) {
-    const { lanes } = this.#spec;
+    const { lanes, passRow = (row: number) => row } = this.#spec;
     let storedTo = forward ? end : start;
     let replacing = false;
     const chunks: StoredChunks = {};
@@ -165,7 +165,7 @@ export class StoredOutput implements Output {
       if (commit.chunks.length > 0) chunks[name] = commit.chunks;
       for (const [from, to] of commit.openRows) {
         storedTo = forward
-          ? Math.min(storedTo, lanes ? from % lanes.rows : from)
+          ? Math.min(storedTo, lanes ? from % lanes.rows : passRow(from))
           : Math.max(storedTo, lanes ? (to - 1) % lanes.rows + 1 : to);
       }
       replacing ||= commit.replacing;

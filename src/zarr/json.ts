@@ -5,13 +5,16 @@
  */
 
 // strings are matched so that nothing inside them is
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|NaN/g;
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|NaN|[[\]{}]/g;
 /** Begins the strings that stand for numbers while JSON is parsed; as an escape, since JSON wants it. */
 const MARK = "\\u0000number:";
 const MARKED = /^\0number:/;
 
 /** Most bytes of a file of metadata: some ten thousand arrays have room in it. */
 export const MOST_JSON_BYTES = 2 ** 26;
+
+/** Most lists and objects within each other: JSON.parse() takes a stack for them. */
+const MOST_NESTED = 100;
 
 /**
  * What a file of JSON holds. Whole numbers beyond 2^53 come as `whole` makes them of their digits.
@@ -22,14 +25,18 @@ export function parseJson(bytes: Uint8Array, whole: (digits: string) => unknown 
   if (bytes.length > MOST_JSON_BYTES) {
     throw new SyntaxError(`it holds more than ${MOST_JSON_BYTES} bytes`);
   }
-  const text = decodeUtf8(bytes).replace(
-    TOKENS,
-    (token) =>
-      /^-?(?:Infinity|NaN)$/.test(token) ||
+  let nested = 0;
+  const text = decodeUtf8(bytes).replace(TOKENS, (token) => {
+    if (token === "[" || token === "{") {
+      if (++nested > MOST_NESTED) {
+        throw new SyntaxError(`it is nested more than ${MOST_NESTED} times`);
+      }
+    } else if (token === "]" || token === "}") nested--;
+    return /^-?(?:Infinity|NaN)$/.test(token) ||
         (/^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)))
-        ? `"${MARK}${token}"`
-        : token,
-  );
+      ? `"${MARK}${token}"`
+      : token;
+  });
   return JSON.parse(text, (_, value) => {
     if (typeof value !== "string" || !MARKED.test(value)) return value;
     const number = value.replace(MARKED, "");

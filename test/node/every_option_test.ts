@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { condition } from "../../src/cli/condition.ts";
 import { predict, transform } from "../../src/cli/apply.ts";
+import { acts } from "../../src/cli/acts.ts";
+import { probe } from "../../src/cli/probe.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
 import { exportStore } from "../../src/cli/export.ts";
@@ -39,6 +41,8 @@ const model = () =>
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
+const activations = () =>
+  sluice.collect(new Float32Array(6), { dims: "bsh", shape: [1, 3, 2], attentionMask: [1, 1, 1] });
 const nothing = {} as Anything;
 const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as Anything;
 
@@ -104,6 +108,14 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
       probe.predict(gpu(), rows, options);
     },
   },
+  "MlpProbe.predictTokens()": {
+    call: async (options) => {
+      const probe = new sluice.MlpProbe({ hidden: 2, epochs: 1 });
+      await probe.fit(gpu(), rows, classes).run();
+      const offsets = Float64Array.of(0, rows.shape[0]!);
+      probe.predictTokens(gpu(), { rows, offsets }, options);
+    },
+  },
   "new ProbeSweep()": {
     call: (options) =>
       new sluice.ProbeSweep(gpu(), {
@@ -114,6 +126,21 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   },
   "metrics.bootstrap()": {
     call: (options) => sluice.metrics.bootstrap([0, 1], [1, 2], sluice.metrics.auroc, options),
+  },
+  "collect()": {
+    good: { dims: "bh", shape: [3, 2] },
+    call: (options) => sluice.collect(new Float32Array(6), options),
+  },
+  "collectLive()": {
+    good: { layers: [0], hidden: 2 },
+    call: (options) => sluice.collectLive(async function* () {}, options),
+  },
+  "load()": { call: (options) => sluice.load("memory:no activations", options) },
+  "Acts.ema()": { call: (options) => activations().ema(options) },
+  "Acts.rolling()": { call: (options) => activations().rolling(options) },
+  "Acts.realize()": { call: (options) => activations().realize(gpu(), options) },
+  "Acts.save() and cache()": {
+    call: (options) => activations().save(gpu(), "memory:options of activations", options),
   },
   "contexts()": {
     good: { width: 2, mode: "mean" },
@@ -250,12 +277,17 @@ const WITHOUT_OPTIONS = [
   "decoder.posteriorMean",
   "condition.deltaNormalizer",
   "condition.effectiveClusters",
+  "collectActivations",
+  "loadActivations",
+  "hiddenStates",
+  "tokenNorms",
   "condition.plan",
   "condition.quartileEdges",
   "condition.quartileIds",
 ];
 /** What makes instances that others hand out, and is called by nobody. */
 const MADE_BY_OTHERS = [
+  "Acts",
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
@@ -403,6 +435,7 @@ describe("options", () => {
 
 const RUN: Record<string, (context: CommandContext) => Promise<number | void>> = {
   ...{
+    acts,
     check,
     condition,
     decode,
@@ -411,6 +444,7 @@ const RUN: Record<string, (context: CommandContext) => Promise<number | void>> =
     kmeans,
     pca,
     predict,
+    probe,
     transform,
     windows: windowsCommand,
   },
@@ -440,7 +474,7 @@ describe.each(Object.entries(COMMANDS))("sluice %s", (name, sections) => {
       }
       if (/number (from|above)/.test(wanted)) {
         expect((await refusal(`--${flag}=-1`)).message).toMatch(
-          new RegExp(`--${flag} is -1, wanted`),
+          new RegExp(`--${flag}(\\[0\\])? is -1, wanted`),
         );
       }
       if (wanted.startsWith("one of")) {

@@ -8,6 +8,12 @@ import { createDiskFile } from "../../src/files/disk_file.ts";
 import { describeWriteError } from "../../src/store/disk_errors.ts";
 import { FileStore } from "../../src/store/fs.ts";
 
+// other files of this worker have loaded the real ones, and will want them
+vi.hoisted(() => vi.resetModules());
+afterAll(() => {
+  vi.resetModules();
+});
+
 /** Calls of the file system as they begin and end, `sync x` and `synced x`; folders end with `/`. */
 const events = vi.hoisted(() => [] as string[]);
 /** Which syncs fail, and with what. */

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -6,6 +6,12 @@ import { blobs } from "../support/blobs.ts";
 import { ForgetfulStore, PowerCutError } from "../support/forgetful_store.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallPlan } from "../support/small_decode.ts";
+
+// other files of this worker have loaded the real one, and will want it
+vi.hoisted(() => vi.resetModules());
+afterAll(() => {
+  vi.resetModules();
+});
 
 /** What `memory:` places are on. */
 const disk = vi.hoisted(() => ({ now: undefined as unknown as ForgetfulStore }));

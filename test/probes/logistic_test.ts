@@ -46,12 +46,14 @@ describe("a logistic probe", () => {
     ["scales from 1e-6 to 1e6 about 1e3", 260, 13, { scales: true, offset: 1e3 }],
     ["one positive in a hundred", 900, 12, { threshold: 4.8 }],
     ["more features than rows", 40, 60, { rank: 40 }],
+    ["many more features than rows, of which one is constant", 30, 520, { rank: 40, noise: 0.3 }],
     ["one feature", 65, 1, {}],
     ["classes that a plane separates", 120, 9, { strength: 40 }],
   ];
   for (const [name, rows, features, options] of kinds) {
     it(`comes to the optimum that Newton's method finds: ${name}`, async () => {
       const { values, labels } = probeRows(rows, features, options);
+      for (let row = 0; features > 500 && row < rows; row++) values[row * features + 7] = 0.1;
       const standard = standardized(values, features);
       const c = [0.01, 1, 100].slice(0, cases(2, 3));
       const { probes } = await new LogisticProbe({ c })
@@ -62,6 +64,7 @@ describe("a logistic probe", () => {
         expect([probe!.converged, probe!.distance < 1e-5]).toEqual([true, true]);
         // what it says of itself holds, and rounding of rows is all there is beside
         expect(apart).toBeLessThan(probe!.distance + 2e-8);
+        if (features > 500) expect(probe!.weights[7]).toBe(0);
         expect(Math.abs(probe!.bias - wanted[features]!)).toBeLessThan(
           1e-5 * (1 + Math.abs(probe!.bias)),
         );

@@ -104,6 +104,28 @@ describe("sweeps", () => {
     expect(again.some((plan) => plan.startsWith("train"))).toBe(false);
   });
 
+  it("cut many probes into jobs, which changes none of them", async () => {
+    const rates = Array.from({ length: 35 }, (_, i) => 0.01 + 0.001 * i);
+    const create = (learningRate: number[]) =>
+      new ProbeSweep(gpu(), {
+        layers: [{ layer: 1, features: noise }],
+        labels: y,
+        probes: [{ kind: "mlp", options: { hidden: 2, epochs: 2, learningRate, seed: [4, 5] } }],
+      });
+    const passes = new Set<string>();
+    const { rows } = await create(rates).run({
+      onProgress: ({ plan, fraction }) => passes.add(`${plan} ${Math.floor(3 * fraction)}`),
+    });
+    expect(rows.length).toBe(70);
+    const picked = (learningRate: unknown, seed: unknown) => (row: typeof rows[number]) =>
+      row.options.learningRate === learningRate && row.options.seed === seed;
+    const few = await create([rates[30]!]).run();
+    for (const seed of [4, 5]) {
+      expect(rows.find(picked(rates[30], seed))).toEqual(few.rows.find(picked(rates[30], seed)));
+    }
+    expect([...passes].filter((pass) => pass.startsWith("train")).length).toBeGreaterThan(1);
+  });
+
   it("refuse what they cannot do before they begin", () => {
     const input = { layers: [{ layer: 1, features: told }], labels: y };
     const sweep = (kind: string, options = {}) => () =>

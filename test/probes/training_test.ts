@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
+import * as metrics from "../../src/probes/metrics.ts";
 import { open } from "../../src/open.ts";
 import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
@@ -21,6 +22,7 @@ import { useGpu } from "../support/gpu.ts";
 import { auroc, FEATURES, rows, texts } from "../support/learnable.ts";
 import { onStates, paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
+import { recordNumbers } from "../support/record.ts";
 import { quick } from "../support/tier.ts";
 
 const gpu = useGpu();
@@ -61,9 +63,27 @@ describe("probes that learn", () => {
     await probe.fit(gpu(), tokens.data, tokens.y).run();
     const { logits: all } = await probe.predictTokens(gpu(), tokens.data).run();
     const { offsets, detected } = tokens.data;
-    const scores = [...tokens.y.keys()].map((sample) =>
-      all.subarray(offsets[sample], offsets[sample + 1]).reduce((sum, logit) => sum + logit, 0)
-    );
+    const pools = {
+      mean: (own: number[]) => own.reduce((sum, logit) => sum + logit, 0) / own.length,
+      sum: (own: number[]) => own.reduce((sum, logit) => sum + logit, 0),
+      max: (own: number[]) => Math.max(...own),
+      last: (own: number[]) => own.at(-1)!,
+    };
+    let scores: ArrayLike<number> = [];
+    for (
+      const [pool, of] of Object.entries(pools) as [keyof typeof pools, (typeof pools)["sum"]][]
+    ) {
+      const { logits, probabilities } = await probe.predictTokens(gpu(), tokens.data, { pool })
+        .run();
+      scores = logits;
+      tokens.y.forEach((_, sample) => {
+        const own = [...all.subarray(offsets[sample], offsets[sample + 1])].filter((logit) =>
+          logit
+        );
+        expect(logits[sample]).toBe(Math.fround(of(own)));
+        expect(probabilities[sample]).toBe(Math.fround(metrics.sigmoid(logits[sample]!)));
+      });
+    }
     expect(auroc(scores, tokens.y)).toBeGreaterThan(0.99);
     all.forEach((logit, row) => expect(logit === 0).toBe(detected![row] === 0));
     const labels = Uint8Array.from(
@@ -108,6 +128,7 @@ describe("training", () => {
     // what it began with, by a learning rate that moves nothing
     const still = { ...settings, learningRate: 1e-30, weightDecay: 0, epochs: 1 };
     const [begun] = await trained([still], [y]);
+    await recordNumbers("first_parameters", begun!.parameters);
     const sizes = { features: FEATURES, hidden: 5, heads: 2 };
     const model = createProbe("multimax", sizes, begun!.parameters);
     const lengthOf = (sample: number) => data.offsets[sample + 1]! - data.offsets[sample]!;
@@ -321,6 +342,31 @@ describe("predictions", () => {
         expect(Number.isFinite(nothing)).toBe(true);
       }
       expect((await probe.predict(gpu(), data, { tileRows: 3 }).run()).logits).toEqual(logits);
+    }
+  });
+});
+
+describe("tokens that do not count", () => {
+  it("may be anything: fits and predictions do not look at them", async () => {
+    const { data, y } = texts(20);
+    const values = (data.rows.values as Float32Array).map((value, i) =>
+      data.detected![Math.floor(i / FEATURES)] ? value : NaN
+    );
+    const own = { ...data, rows: fromTypedArray(values, data.rows.shape) };
+    for (
+      const create of [
+        () => new RollingAttentionProbe({ hidden: 4, heads: 2, window: 3, epochs: 2 }),
+        () => new PositionalAttentionProbe({ heads: 2, epochs: 2 }),
+        () => new MultiMaxProbe({ hidden: 4, heads: 2, epochs: 2 }),
+        () => new MlpProbe({ hidden: 4, epochs: 2 }),
+      ]
+    ) {
+      const probe = create();
+      const { probes } = await probe.fit(gpu(), own, y).run();
+      expect(probes).toEqual((await create().fit(gpu(), data, y).run()).probes);
+      if (probe instanceof MlpProbe) continue;
+      const { logits } = await probe.predict(gpu(), own).run();
+      expect(logits).toEqual((await probe.predict(gpu(), data).run()).logits);
     }
   });
 });

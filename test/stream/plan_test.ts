@@ -258,6 +258,27 @@ describe("Plan", () => {
     expect(plan.explain()).toMatch(/in all.* 280 B +140 B/);
   });
 
+  it("tells of passes that differ in a number once", () => {
+    const pass = (name: string, bytes: number): Pass => ({
+      ...{ name, direction: "forward", cost: 1, steps: [] },
+      slotBuffers: [{ name: "rows", bytes, role: "upload" }],
+      read: () => Promise.resolve({}),
+      write: () => {},
+    });
+    const names = ["down 1", "up 1", "down 2", "up 2", "down 3"];
+    const task = taskOf({
+      name: "several",
+      layout: () => ({
+        ...{ rows: 8, shared: [] },
+        passes: [...names.map((name) => pass(name, 16)), pass("down 4", 32)],
+      }),
+    });
+    const told = new Plan(gpu(), task, { tileRows: 8, slots: 1 }).explain();
+    const lines = told.split("\n").filter((line) => line.includes("(forward"))
+      .map((line) => line.split(" (")[0]);
+    expect(lines).toEqual(["down 1 to 3", "up 1 to 2", "down 4"]);
+  });
+
   it("reports progress that only grows, and ends at 1", async () => {
     const seen: Progress[] = [];
     await toyPlan(gpu(), toy(500), { tileRows: 5 }).run({ onProgress: (now) => seen.push(now) });

@@ -51,7 +51,7 @@ export interface CliOptions {
   /** Which of its outputs nobody reads: closed at once. */
   unread?: readonly ("stdout" | "stderr")[];
   /** Is told when it has started. */
-  onStart?: (kill: Kill) => void;
+  onStart?: (kill: Kill, pid: number) => void;
   /** What standard error says when the run is to stand still, until `onStop` is over. */
   stopAt?: RegExp;
   onStop?: (kill: Kill) => Promise<void> | void;
@@ -77,7 +77,7 @@ export function runCli(
     // not child.kill(): Deno then reports the signal instead of the exit code
     const kill: Kill = (signal) => process.kill(child.pid!, signal);
     for (const name of unread) child[name]!.destroy();
-    child.on("spawn", () => onStart?.(kill));
+    child.on("spawn", () => onStart?.(kill, child.pid!));
     let [stdout, stderr] = ["", ""];
     let stopped = false;
     // it may be killed before it has read all

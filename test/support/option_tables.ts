@@ -1,5 +1,16 @@
 /** Every declaration of options there is, and the page of the docs that they print. */
 
+import {
+  collectOptions,
+  emaOptions,
+  liveOptions,
+  loadOptions,
+  realizeOptions,
+  rollingOptions,
+  saveOptions,
+} from "../../src/acts/options.ts";
+import { actsSections } from "../../src/cli/acts.ts";
+import { probeSections } from "../../src/cli/probe.ts";
 import { gpuOptions } from "../../src/gpu/device.ts";
 import { annDataOptions } from "../../src/array/anndata/anndata.ts";
 import { arrayOptions } from "../../src/array/array.ts";
@@ -63,7 +74,11 @@ import { softAttentionOptions } from "../../src/probes/soft_attention.ts";
 import { rollingAttentionOptions } from "../../src/probes/rolling_attention.ts";
 import { positionalAttentionOptions } from "../../src/probes/positional_attention.ts";
 import { sweepOptions } from "../../src/probes/sweep.ts";
-import { trainedFitOptions, trainedPredictOptions } from "../../src/probes/trained_probe.ts";
+import {
+  tokenPredictOptions,
+  trainedFitOptions,
+  trainedPredictOptions,
+} from "../../src/probes/trained_probe.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { windowOptions } from "../../src/windows/windows.ts";
@@ -99,8 +114,16 @@ export const DECLARATIONS = {
   "new PositionalAttentionProbe()": positionalAttentionOptions,
   "MlpProbe.fit()": trainedFitOptions,
   "MlpProbe.predict()": trainedPredictOptions,
+  "MlpProbe.predictTokens()": tokenPredictOptions,
   "new ProbeSweep()": sweepOptions,
   "metrics.bootstrap()": bootstrapOptions,
+  "collect()": collectOptions,
+  "collectLive()": liveOptions,
+  "load()": loadOptions,
+  "Acts.ema()": emaOptions,
+  "Acts.rolling()": rollingOptions,
+  "Acts.realize()": realizeOptions,
+  "Acts.save() and cache()": saveOptions,
   "contexts()": contextOptions,
   "patches()": patchOptions,
   "expand()": expandOptions,
@@ -135,6 +158,7 @@ export const DECLARATIONS = {
 
 /** By their commands. */
 export const COMMANDS: Record<string, Sections> = {
+  acts: actsSections,
   check: {},
   condition: conditionSections,
   decode: decodeSections,
@@ -143,6 +167,7 @@ export const COMMANDS: Record<string, Sections> = {
   kmeans: kmeansSections,
   pca: pcaSections,
   predict: predictSections,
+  probe: probeSections,
   transform: transformSections,
   windows: windowsSections,
 };

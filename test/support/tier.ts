@@ -17,7 +17,7 @@ export const LEFT_OUT = "left to npm run test:all";
 export const cases = (few: number, all: number): number => quick ? few : all;
 
 /** What kernels, devices, stores and plans do is tried everywhere; analyses are made of them. */
-const TAKES_TURNS = /^test\/(cluster|condition|decompose|hmm|node)\//;
+const TAKES_TURNS = /^test\/(acts|cluster|condition|cpa|decompose|hmm|node|probes)\//;
 
 /** Runtimes that take part in this run, in the order they take turns. */
 const runtimes = inject("runtimes");
