@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { CellMatrix } from "../../src/array/anndata/matrix.ts";
 import type { TrainOptions } from "../../src/cpa/train_options.ts";
 import { train } from "../../src/cpa/train.ts";
 import type { ModelFacts, TrainedCpa } from "../../src/cpa/trained.ts";
@@ -41,14 +42,17 @@ describe("a model of perturbations learns", () => {
   it("and goes on from any moment with the same bits", async () => {
     const { table, held } = madeCells(40, 9);
     const cells = await held();
-    const options: TrainOptions = { ...SMALL, epochs: 2, tileRows: 2 };
+    // the best state is not the last one
+    const hot = { rate: 0.5 };
+    const options: TrainOptions = { ...SMALL, epochs: 4, tileRows: 2, autoencoderRates: hot };
     const wanted = await train(gpu(), cells, table, options).run();
+    expect(wanted.facts.bestEpoch).toBeLessThan(wanted.facts.epochsRun - 1);
     const restore = paceStates();
     const moments = seeded(5);
     try {
       for (let i = 0; i < cases(1, 20); i++) {
         const out = `memory:cpa-train-${i}`;
-        let left = 1 + Math.floor(moments() * 5);
+        let left = i === 0 ? 7 : 1 + Math.floor(moments() * 9);
         for (let attempt = 0;; attempt++) {
           const cancel = new AbortController();
           const onProgress = () => {
@@ -200,5 +204,48 @@ describe("a trained model", () => {
     expect(ask(["A"], [1], { cell: "z" })).toThrow('"cell" has no level "z"');
     const renamed = { ...table, perturbations: ["", "ctrl", "A", "C"] };
     expect(() => trained.reconstruct(gpu(), matrix, renamed)).toThrow("numbered otherwise");
+  });
+
+  it("streams what it says, in as much memory for many cells as for few, and goes on after a kill", async () => {
+    const { table, held, matrix } = madeCells(700, 5);
+    const options: TrainOptions = { ...SMALL, epochs: 1, batchSize: 256 };
+    const trained = await train(gpu(), await held(), table, options).run();
+    const plan = (out: string) =>
+      trained.reconstruct(gpu(), matrix, table, { out, tileRows: 256, slots: 1 });
+    const few = madeCells(300, 5);
+    const least = trained.reconstruct(gpu(), few.matrix, few.table, {
+      ...{ tileRows: 256, slots: 1, out: "memory:cpa-few" },
+    });
+    const wanted = await plan("memory:cpa-predict").run();
+    expect(wanted.peakBytes.gpu).toBe((await least.run()).peakBytes.gpu);
+    expect(wanted.peakBytes.host).toBeLessThanOrEqual(wanted.projectedBytes.host);
+    // what cells were given is all that grows: 12 words a cell at most
+    expect(plan("memory:cpa-other").projected.host - least.projected.host).toBeLessThan(
+      48 * 400 + 4096,
+    );
+    const values = await wanted.arrays.reconstruction!.read(0, 700);
+    const restore = paceStates();
+    try {
+      for (let i = 0; i < cases(1, 20); i++) {
+        const out = `memory:cpa-predict-${i}`;
+        const cancel = new AbortController();
+        let left = i % 5;
+        // looked at first, then read
+        const own: CellMatrix = {
+          ...matrix,
+          rows(start, end, options) {
+            if (left-- === 0) cancel.abort(new Error("killed"));
+            return matrix.rows(start, end, options);
+          },
+        };
+        const choices = { out, tileRows: 256, slots: 1 };
+        const run = trained.reconstruct(gpu(), own, table, choices).run({ signal: cancel.signal });
+        await expect(run).rejects.toThrow("killed");
+        const got = await plan(out).run();
+        expect(await got.arrays.reconstruction!.read(0, 700)).toEqual(values);
+      }
+    } finally {
+      restore();
+    }
   });
 });
