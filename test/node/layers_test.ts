@@ -160,7 +160,7 @@ describe("layers", () => {
 });
 
 describe("classes", () => {
-  it("are short: at most 4 have more than 200 lines", () => {
+  it("can be read in one go, but for those that are known to be too long", () => {
     const pattern = /^(?:export )?(?:abstract )?class (\w+)[^]*?^}$/gm;
     const classes = files.flatMap((file) =>
       [...readFileSync(file, "utf8").matchAll(pattern)]
@@ -169,7 +169,9 @@ describe("classes", () => {
     // what this test reads is what there is to read
     expect(classes.length).toBeGreaterThan(100);
     const long = classes.filter(({ lines }) => lines > MOST_CLASS_LINES);
-    const described = long.map(({ name, file, lines }) => `${name} of ${file}: ${lines} lines`);
-    expect(described.length, described.join("\n")).toBeLessThanOrEqual(MOST_LONG_CLASSES);
+    const others = long.filter(({ name }) => !LONG_CLASSES.includes(name!));
+    expect(others.map(({ name, file, lines }) => `${name} of ${file}: ${lines} lines`)).toEqual([]);
+    // one that was cut goes from the list
+    expect(long.map(({ name }) => name).sort()).toEqual(LONG_CLASSES);
   });
 });
