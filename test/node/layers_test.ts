@@ -58,7 +58,22 @@ const NATIVE_FILES = [
 const NATIVE_PARTS = ["src/store/disk_errors.ts", "src/store/file_lock.ts"];
 
 // from `class` to its closing brace; those that may be longer have many short methods with their documentation
-const [MOST_CLASS_LINES, MOST_LONG_CLASSES] = [200, 4] as const;
+const MOST_CLASS_LINES = 200;
+/** Classes of more lines: Acts and Net have many short methods, the others are to be cut. */
+const LONG_CLASSES = [
+  "Acts",
+  "Batches",
+  "CpaModel",
+  "CpaTrainingTask",
+  "DecodePasses",
+  "Hdf5File",
+  "HttpStore",
+  "Net",
+  "Samples",
+  "TrainedCpa",
+  "ViterbiTask",
+  "WindowView",
+];
 
 interface Import {
   file: string;
