@@ -24,7 +24,8 @@ const parametersOf = ({ weights, bias }: FittedProbe) => [...weights, bias];
 
 describe("a logistic probe", () => {
   for (const name of ["bal", "imb", "sep"]) {
-    it.skipIf(missing)(`has the optimum of ${name}${missing ? ` (${missing})` : ""}`, async () => {
+    it(`has the optimum of ${name}`, async (context) => {
+      if (missing) context.skip(missing);
       const c = [0.01, 1, 100];
       const { probes, mean, deviation } = await new LogisticProbe({ c })
         .fit(gpu(), await golden(`logit_${name}_X`), await numbers(`logit_${name}_y`)).run();

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { attention, attentionOptions } from "../../src/probes/attention.ts";
 import { gatedBipolar, gatedBipolarOptions } from "../../src/probes/gated_bipolar.ts";
@@ -155,7 +155,13 @@ describe("trained probes do on the device what their twins do in f64", () => {
   }
 });
 
-describe.skipIf(sharedDataMissing())("trained probes on the device beside recorded runs", () => {
+const missing = sharedDataMissing();
+
+describe("trained probes on the device beside recorded runs", () => {
+  beforeEach((context) => {
+    if (missing) context.skip(missing);
+  });
+
   for (const [name, own] of Object.entries(GOLDEN_PROBES)) {
     it(`${name}: logits, loss, gradient and parameters of 12 steps`, async () => {
       const recorded = await goldenRun(name);

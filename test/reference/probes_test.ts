@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { seeded } from "../support/random.ts";
 import { golden, GOLDEN_PROBES, goldenRun, mostDifference } from "../support/probe_goldens.ts";
 import { sharedDataMissing, sharedJson } from "../support/shared_data.ts";
@@ -110,7 +110,13 @@ async function batchesOf(name: string): Promise<{ all: Batch; batches: Batch[] }
   return { all: from([...labels.keys()]), batches: batches.map(from) };
 }
 
-describe.skipIf(sharedDataMissing())("the twins of trained probes beside recorded runs", () => {
+const missing = sharedDataMissing();
+
+describe("the twins of trained probes beside recorded runs", () => {
+  beforeEach((context) => {
+    if (missing) context.skip(missing);
+  });
+
   for (const [name, { probe, sizes, rate, decay }] of Object.entries(GOLDEN_PROBES)) {
     it(`${name} has their logits, gradient, losses and parameters`, async () => {
       const shapes = await sharedJson(`golden/probes/${name}_param_shapes.json`);
