@@ -16,9 +16,9 @@ describe("random windows", () => {
 
   it("on the device are, too", async () => {
     let looked = 0;
-    for (let number = 0; number < cases(10, 100); number++) {
+    for (let number = 0; number < cases(20, 100); number++) {
       looked += await tryRandomWindows(1e6 + number, gpu());
     }
-    expect(looked).toBeGreaterThan(cases(100, 1000));
+    expect(looked).toBeGreaterThan(cases(50, 1000));
   });
 });
