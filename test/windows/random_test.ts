@@ -19,6 +19,6 @@ describe("random windows", () => {
     for (let number = 0; number < cases(20, 100); number++) {
       looked += await tryRandomWindows(1e6 + number, gpu());
     }
-    expect(looked).toBeGreaterThan(cases(50, 1000));
+    expect(looked).toBeGreaterThan(cases(100, 1000));
   });
 });
