@@ -1,4 +1,5 @@
 import * as poisson from "../src/kernels/poisson_likelihood.ts";
+import { fromFixed, ROW_MAXIMUM_BYTES } from "../src/kernels/spike_rows.ts";
 import { Random } from "../src/math/random.ts";
 import { wideLog2 } from "../src/math/wide.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
@@ -45,7 +46,7 @@ export const poissonLikelihoodBench: Bench = {
           log_rates: logRates,
           silence,
           likelihood: 4 * bins! * rows!,
-          row_maximum: poisson.ROW_MAXIMUM_BYTES * rows!,
+          row_maximum: ROW_MAXIMUM_BYTES * rows!,
         },
         workgroups: poisson.poissonLikelihoodWorkgroups(rows!),
         outputs: ["likelihood", "row_maximum"],
@@ -63,7 +64,7 @@ export const poissonLikelihoodBench: Bench = {
             for (let spike = rowStarts[row]!; spike < rowStarts[row + 1]!; spike++) {
               constant += unitConstants[units[spike]!]!;
             }
-            const highest = constant + poisson.fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!);
+            const highest = constant + fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!);
             own.forEach((value, bin) => {
               const got = wideLog2(wide[row * bins! + bin]!) * Math.LN2 + highest;
               worst = Math.max(worst, Math.abs(got - value));

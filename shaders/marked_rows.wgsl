@@ -6,20 +6,23 @@
 // spike_starts     [rows + 1] u32, first spike of each row in `intensity`; the top bit is set in rows that say
 //                  nothing, whose likelihood is 1 everywhere
 // intensity        [spikes, CELLS] vec4<f32>, natural logarithms
-// ground           [CELLS] vec4<f32>, minus the expected spikes of a row; OUTSIDE where there is no bin
+// ground           [CELLS, 2] vec4<i32>, minus the expected spikes of a row over ln 2, centred: see `silence` in
+//                  poisson_likelihood.wgsl
 // likelihood       [rows, CELLS] vec4<u32> of wide.wgsl, written: exp(log-likelihood - row maximum)
-// row_maximum      [rows] f32, written, natural logarithm
+// row_maximum      [rows] vec2<i32>, written: whole part and 2^-24, to base 2
+//
+// Logarithms are added up as in shared/spike_rows.wgsl: f32 is off by hundredths of a nat in a row of 1,650 spikes.
 //
 // f64 twin: test/reference/clusterless.ts.
 
 override WORKGROUP: u32;
 override CELLS: u32;
 
-const OUTSIDE: f32 = -1e30;
-const SILENT: u32 = 0x80000000u;
-const LOG2_E: f32 = 1.44269504;
-// whole parts beyond are beyond wide numbers
-const MOST_BELOW: f32 = 16384.0;
+// 1 / ln 2, and what f32 leaves of it, which adds up over spikes
+const LOG2_E: f32 = 1.44269502;
+const LOG2_E_REST: f32 = 1.92596299e-8;
+// no logarithm of an intensity is so far from 0
+const MOST: f32 = 65536.0;
 
 struct Params {
   first_row: u32,
@@ -29,18 +32,22 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> spike_starts: array<u32>;
 @group(0) @binding(2) var<storage, read> intensity: array<vec4f>;
-@group(0) @binding(3) var<storage, read> ground: array<vec4f>;
+@group(0) @binding(3) var<storage, read> ground: array<vec4i>;
 @group(0) @binding(4) var<storage, read_write> likelihood: array<vec4u>;
-@group(0) @binding(5) var<storage, read_write> row_maximum: array<f32>;
+@group(0) @binding(5) var<storage, read_write> row_maximum: array<vec2i>;
 
-var<workgroup> partial: array<f32, WORKGROUP>;
-
-fn sum_of_spikes(cell: u32, first_spike: u32, end_spike: u32) -> vec4f {
-  var sum = ground[cell];
+fn sums_of(cell: u32, first_spike: u32, end_spike: u32) -> Sums {
+  var sums = Sums(ground[2u * cell], ground[2u * cell + 1u]);
   for (var spike = first_spike; spike < end_spike; spike++) {
-    sum += intensity[spike * CELLS + cell];
+    let log = clamp(intensity[spike * CELLS + cell], vec4f(-MOST), vec4f(MOST));
+    let whole = floor(log * LOG2_E);
+    sums.whole += vec4i(whole);
+    sums.fraction += vec4i((log * LOG2_E - whole + log * LOG2_E_REST) * 16777216.0);
+    if ((spike - first_spike) % CARRY == CARRY - 1u) {
+      sums = carried(sums);
+    }
   }
-  return sum;
+  return carried(sums);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -57,29 +64,13 @@ fn marked_rows(
   let silent = spike_starts[row] >= SILENT;
   let first_spike = spike_starts[row] & ~SILENT;
   let end_spike = spike_starts[row + 1u] & ~SILENT;
-  var highest = OUTSIDE;
-  for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-    let sum = sum_of_spikes(cell, first_spike, end_spike);
-    highest = max(highest, max(max(sum.x, sum.y), max(sum.z, sum.w)));
-  }
-  partial[thread] = highest;
-  workgroupBarrier();
-  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-    if (thread < width) {
-      partial[thread] = max(partial[thread], partial[thread + width]);
-    }
-    workgroupBarrier();
-  }
-  highest = partial[0];
+  let highest = highest_sum(thread, first_spike, end_spike);
   if (thread == 0u) {
-    row_maximum[row] = select(highest, 0.0, silent);
+    row_maximum[row] = select(highest, vec2i(), silent);
   }
   for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-    let inside = ground[cell] > vec4f(0.5 * OUTSIDE);
-    let sum = sum_of_spikes(cell, first_spike, end_spike);
-    let below = clamp((highest - sum) * LOG2_E, vec4f(), vec4f(MOST_BELOW));
-    let whole = floor(below);
-    let power = power_of_two(vec4i(whole), vec4i((below - whole) * 16777216.0));
+    let inside = ground[2u * cell] > vec4i(OUTSIDE);
+    let power = power_at(cell, first_spike, end_spike, highest);
     let wide = select(wide_of(power.mantissa, power.exponent), vec4u(WIDE_ONE), vec4<bool>(silent));
     likelihood[row * CELLS + cell] = select(vec4u(), wide, inside);
   }

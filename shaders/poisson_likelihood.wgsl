@@ -21,12 +21,6 @@
 override WORKGROUP: u32;
 override CELLS: u32;
 
-// far below any sum, and no sum of it and spikes overflows
-const OUTSIDE: i32 = -1073741824;
-const SILENT: u32 = 0x80000000u;
-// spikes after which fractions are carried, lest they overflow
-const CARRY: u32 = 64u;
-
 struct Params {
   first_row: u32,
   end_row: u32,
@@ -40,40 +34,17 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> likelihood: array<vec4u>;
 @group(0) @binding(6) var<storage, read_write> row_maximum: array<vec2i>;
 
-var<workgroup> partial: array<vec2i, WORKGROUP>;
-
-struct Sums {
-  whole: vec4i,
-  // in 2^-24, from 0 to 1
-  fraction: vec4i,
-}
-
 fn sums_of(cell: u32, first_spike: u32, end_spike: u32) -> Sums {
-  var whole = silence[2u * cell];
-  var fraction = silence[2u * cell + 1u];
+  var sums = Sums(silence[2u * cell], silence[2u * cell + 1u]);
   for (var spike = first_spike; spike < end_spike; spike++) {
     let rate = log_rates[spike_units[spike] * CELLS + cell];
-    whole += rate >> vec4u(24u);
-    fraction += rate & vec4i(FRACTION);
+    sums.whole += rate >> vec4u(24u);
+    sums.fraction += rate & vec4i(FRACTION);
     if ((spike - first_spike) % CARRY == CARRY - 1u) {
-      whole += fraction >> vec4u(24u);
-      fraction &= vec4i(FRACTION);
+      sums = carried(sums);
     }
   }
-  return Sums(whole + (fraction >> vec4u(24u)), fraction & vec4i(FRACTION));
-}
-
-fn larger(a: vec2i, b: vec2i) -> vec2i {
-  return select(a, b, b.x > a.x || (b.x == a.x && b.y > a.y));
-}
-
-// Likelihood of a cell, of which the row's largest sum is `highest`.
-fn power_at(cell: u32, first_spike: u32, end_spike: u32, highest: vec2i) -> Power {
-  let sums = sums_of(cell, first_spike, end_spike);
-  // a fraction that is borrowed from
-  let fraction = vec4i(highest.y) - sums.fraction;
-  let below = vec4i(highest.x) - sums.whole + (fraction >> vec4u(24u));
-  return power_of_two(below, fraction & vec4i(FRACTION));
+  return carried(sums);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -92,26 +63,7 @@ fn poisson_likelihood(
   let end_spike = spike_starts[row + 1u] & ~SILENT;
   let out = row * CELLS;
 
-  var highest = vec2i(OUTSIDE, 0);
-  if (first_spike == end_spike) {
-    // the largest of the silence term
-    highest = vec2i();
-  }
-  for (var cell = lane; cell < CELLS && first_spike < end_spike; cell += WORKGROUP) {
-    let sums = sums_of(cell, first_spike, end_spike);
-    for (var i = 0u; i < 4u; i++) {
-      highest = larger(highest, vec2i(sums.whole[i], sums.fraction[i]));
-    }
-  }
-  partial[lane] = highest;
-  workgroupBarrier();
-  for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      partial[lane] = larger(partial[lane], partial[lane + width]);
-    }
-    workgroupBarrier();
-  }
-  highest = partial[0];
+  let highest = highest_sum(lane, first_spike, end_spike);
   if (lane == 0u) {
     row_maximum[row] = select(highest, vec2i(), silent);
   }

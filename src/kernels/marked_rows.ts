@@ -5,14 +5,13 @@
  */
 
 import code from "../../shaders/marked_rows.wgsl?raw" with { type: "text" };
-import power from "../../shaders/shared/power_of_two.wgsl?raw" with { type: "text" };
-import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
+import { withSpikeRows } from "./spike_rows.ts";
 
 export const markedRows: KernelSpec = {
   name: "marked_rows",
-  code: [code, power, wide].join("\n"),
+  code: withSpikeRows(code),
   bindings: {
     params: "uniform",
     spike_starts: "read",
@@ -22,9 +21,6 @@ export const markedRows: KernelSpec = {
     row_maximum: "read_write",
   },
 };
-
-/** Of `ground` where there is no bin. */
-export const NO_GROUND = -1e30;
 
 /** `cells` of 4 bins. */
 export function markedRowsConstants(cells: number): Record<string, number> {

@@ -5,14 +5,14 @@
  */
 
 import code from "../../shaders/poisson_likelihood.wgsl?raw" with { type: "text" };
-import power from "../../shaders/shared/power_of_two.wgsl?raw" with { type: "text" };
-import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { foldWorkgroups } from "../gpu/kernel.ts";
+import type { RowCells } from "./spike_rows.ts";
+import { FIXED_ONE, packSilence, withSpikeRows } from "./spike_rows.ts";
 
 export const poissonLikelihood: KernelSpec = {
   name: "poisson_likelihood",
-  code: [code, power, wide].join("\n"),
+  code: withSpikeRows(code),
   bindings: {
     params: "uniform",
     spike_starts: "read",
@@ -24,22 +24,8 @@ export const poissonLikelihood: KernelSpec = {
   },
 };
 
-/** What stands for 1 in the integers that logarithms are kept in. */
-export const FIXED_ONE = 2 ** 24;
-/** Whole part of the silence term where there is no bin. */
-export const OUTSIDE = -(2 ** 30);
-/** Set in `spike_starts` of a row that says nothing. */
-export const SILENT_ROW = 0x80000000;
-export const ROW_MAXIMUM_BYTES = 8;
-
 /** The largest quotient of rates of a unit that the kernel's integers hold, as a power of 2. */
 const MOST_BINADES = 127;
-/**
- * Silence is not counted further below its maximum: whole parts stay above {@link OUTSIDE}, and within an
- * i32 with spikes added. It takes four million spikes a row to come back from there.
- */
-const DEEPEST_SILENCE = -(2 ** 29);
-
 /** What the kernel reads of rates, and what was left out of it. */
 export interface RateTables {
   /** [units, cells, 4] logarithm to base 2 in 2^-24; each unit's maximum over bins is 0. */
@@ -63,11 +49,9 @@ export interface RateTables {
 export function packRates(
   rates: Float64Array,
   bins: number,
-  { cells, toCells, kinds = 1 }: {
-    cells: number;
+  { cells, toCells, kinds = 1 }: RowCells & {
     /** Kinds of likelihood. */
     kinds?: number;
-    toCells(values: (bin: number, kind: number) => number, outside: number): Float64Array;
   },
 ): RateTables {
   const width = kinds * bins;
@@ -100,29 +84,8 @@ export function packRates(
       unit * cells * 4,
     );
   }
-  const lowest = total.reduce((least, value) => Math.min(least, value), Infinity);
-  // rounded to nearest: a bias would add up over rows
-  const silenceOf = (bin: number, kind: number) =>
-    Math.round(
-      Math.max(DEEPEST_SILENCE, (lowest - total[kind * bins + bin]!) / Math.LN2) * FIXED_ONE,
-    );
-  const wholeOf = (bin: number, kind: number) => Math.floor(silenceOf(bin, kind) / FIXED_ONE);
-  const whole = toCells(wholeOf, OUTSIDE);
-  const fraction = toCells(
-    (bin, kind) => silenceOf(bin, kind) - wholeOf(bin, kind) * FIXED_ONE,
-    0,
-  );
-  const silence = new Int32Array(cells * 8);
-  for (let cell = 0; cell < cells; cell++) {
-    silence.set(whole.subarray(4 * cell, 4 * cell + 4), 8 * cell);
-    silence.set(fraction.subarray(4 * cell, 4 * cell + 4), 8 * cell + 4);
-  }
-  return { logRates, silence, unitConstants, silenceConstant: -lowest };
-}
-
-/** Natural logarithm that a sum of the kernel's stands for. */
-export function fromFixed(whole: number, fraction: number): number {
-  return (whole + fraction / FIXED_ONE) * Math.LN2;
+  const { silence, silenceConstant } = packSilence(total, bins, { cells, toCells });
+  return { logRates, silence, unitConstants, silenceConstant };
 }
 
 /** `cells` of 4 bins. */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
 import * as poisson from "../../src/kernels/poisson_likelihood.ts";
+import {
+  FIXED_ONE,
+  fromFixed,
+  OUTSIDE,
+  ROW_MAXIMUM_BYTES,
+  SILENT_ROW,
+} from "../../src/kernels/spike_rows.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
 import { wideLog2 } from "../../src/math/wide.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -43,7 +50,7 @@ describe("poisson_likelihood", () => {
       const { rates, rowStarts, units: spikes } = problem(rows, units, bins, mostSpikes);
       const twin = poissonLikelihood(rates, bins, { rowStarts, units: spikes });
       const cells = Math.ceil(bins / 4);
-      const silence = new Int32Array(8 * cells).fill(poisson.OUTSIDE);
+      const silence = new Int32Array(8 * cells).fill(OUTSIDE);
       const logRates = new Int32Array(units * 4 * cells);
       const silences = new Float64Array(bins);
       let most = -Infinity;
@@ -57,7 +64,7 @@ describe("poisson_likelihood", () => {
         for (let unit = 0; unit < units; unit++) {
           total += rates[unit * bins + bin]!;
           const log = Math.log2(rates[unit * bins + bin]!) - highest[unit]! / Math.LN2;
-          logRates[unit * 4 * cells + bin] = Math.round(log * poisson.FIXED_ONE);
+          logRates[unit * 4 * cells + bin] = Math.round(log * FIXED_ONE);
         }
         silences[bin] = -total / Math.LN2;
         most = Math.max(most, silences[bin]!);
@@ -66,7 +73,7 @@ describe("poisson_likelihood", () => {
         const at = 8 * (bin >> 2) + (bin & 3);
         const centred = silences[bin]! - most;
         silence[at] = Math.floor(centred);
-        silence[at + 4] = Math.floor((centred - Math.floor(centred)) * poisson.FIXED_ONE);
+        silence[at + 4] = Math.floor((centred - Math.floor(centred)) * FIXED_ONE);
       }
       rowConstants.fill(most * Math.LN2);
       for (let row = 0; row < rows; row++) {
@@ -84,7 +91,7 @@ describe("poisson_likelihood", () => {
           log_rates: logRates,
           silence,
           likelihood: 16 * cells * rows,
-          row_maximum: poisson.ROW_MAXIMUM_BYTES * rows,
+          row_maximum: ROW_MAXIMUM_BYTES * rows,
         },
         workgroups: poisson.poissonLikelihoodWorkgroups(rows),
         outputs: ["likelihood", "row_maximum"],
@@ -97,7 +104,7 @@ describe("poisson_likelihood", () => {
         const spikesHere = rowStarts[row + 1]! - rowStarts[row]!;
         const tolerance = TOLERANCE + spikesHere * 2 ** -25;
         expect(Math.abs(
-          poisson.fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!) + rowConstants[row]! -
+          fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!) + rowConstants[row]! -
             highestOwn,
         )).toBeLessThan(tolerance);
         for (let bin = 0; bin < 4 * cells; bin++) {
@@ -136,7 +143,7 @@ describe("poisson_likelihood", () => {
         log_rates: logRates,
         silence,
         likelihood: 48 * cells,
-        row_maximum: 3 * poisson.ROW_MAXIMUM_BYTES,
+        row_maximum: 3 * ROW_MAXIMUM_BYTES,
       },
       workgroups: poisson.poissonLikelihoodWorkgroups(3),
       outputs: ["likelihood", "row_maximum"],
@@ -148,7 +155,7 @@ describe("poisson_likelihood", () => {
       const highest = Math.max(...own);
       const constant = spikes.units.slice(spikes.rowStarts[row]!, spikes.rowStarts[row + 1]!)
         .reduce((sum, unit) => sum + unitConstants[unit]!, silenceConstant);
-      const found = poisson.fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!) + constant;
+      const found = fromFixed(maxima[2 * row]!, maxima[2 * row + 1]!) + constant;
       expect(Math.abs(found - highest)).toBeLessThan(TOLERANCE);
       own.forEach((log, bin) => {
         const ours = logs[row * 4 * cells + bin]!;
@@ -164,12 +171,12 @@ describe("poisson_likelihood", () => {
       constants: poisson.poissonLikelihoodConstants(1),
       buffers: {
         params: poisson.poissonLikelihoodParams(0, 3),
-        spike_starts: Uint32Array.of(0, 1 | poisson.SILENT_ROW, 3, 4),
+        spike_starts: Uint32Array.of(0, 1 | SILENT_ROW, 3, 4),
         spike_units: Uint32Array.of(0, 0, 0, 0),
-        log_rates: Int32Array.of(0, -poisson.FIXED_ONE, 0, 0),
-        silence: Int32Array.of(0, 0, 0, poisson.OUTSIDE, 0, 0, 0, 0),
+        log_rates: Int32Array.of(0, -FIXED_ONE, 0, 0),
+        silence: Int32Array.of(0, 0, 0, OUTSIDE, 0, 0, 0, 0),
         likelihood: 48,
-        row_maximum: 3 * poisson.ROW_MAXIMUM_BYTES,
+        row_maximum: 3 * ROW_MAXIMUM_BYTES,
       },
       workgroups: poisson.poissonLikelihoodWorkgroups(3),
       outputs: ["likelihood", "row_maximum"],

@@ -9,6 +9,7 @@
 
 import * as marks from "../../kernels/mark_intensity.ts";
 import * as rows from "../../kernels/marked_rows.ts";
+import { fromFixed, packSilence, ROW_MAXIMUM_BYTES } from "../../kernels/spike_rows.ts";
 import type { KernelStep, Tile } from "../../stream/pass.ts";
 import type { MarkEncoding } from "../clusterless_encoding.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
@@ -45,8 +46,10 @@ export function clusterlessObservation(
     features,
     (value, i) => (value - encoding.featureMeans[i % featureCount]!) * scale,
   );
-  const ground = Float32Array.from(
-    toCells((bin) => -seconds * encoding.ground[bin]!, rows.NO_GROUND),
+  const { silence: ground, silenceConstant } = packSilence(
+    encoding.ground.map((rate) => seconds * rate),
+    encoding.ground.length,
+    recursion,
   );
   const along = tables.places.map((centers) => toCells((bin) => centers[bin]!, 0));
   const logTime = toCells((bin) => tables.logTime[bin]!, marks.NO_TIME);
@@ -101,7 +104,7 @@ export function clusterlessObservation(
       tableBuffer("places", places),
       tableBuffer("ground", ground),
     ],
-    rowMaximumBytes: 4,
+    rowMaximumBytes: ROW_MAXIMUM_BYTES,
     uploads(tileRows) {
       const most = tiles.most(tileRows);
       return [
@@ -131,8 +134,10 @@ export function clusterlessObservation(
       };
     },
     evidence(rowMaximum) {
-      const maxima = new Float32Array(rowMaximum!);
-      return (logSum, _row, at) => logSum + maxima[at]!;
+      const maxima = new Int32Array(rowMaximum!);
+      return (logSum, row, at) =>
+        logSum + fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) +
+        (missing?.[row] ? 0 : silenceConstant);
     },
   };
 }

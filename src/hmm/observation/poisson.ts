@@ -5,6 +5,7 @@
  */
 
 import * as poisson from "../../kernels/poisson_likelihood.ts";
+import { fromFixed, ROW_MAXIMUM_BYTES } from "../../kernels/spike_rows.ts";
 import type { Tile } from "../../stream/pass.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
@@ -50,7 +51,7 @@ export function poissonObservation(
     feeds: [],
     hostBytes: [...inputs, logRates, silence].reduce((sum, { byteLength }) => sum + byteLength, 0),
     shared: () => [tableBuffer("log_rates", logRates), tableBuffer("silence", silence)],
-    rowMaximumBytes: poisson.ROW_MAXIMUM_BYTES,
+    rowMaximumBytes: ROW_MAXIMUM_BYTES,
     uploads: (tileRows) => [
       { name: "spike_starts", bytes: 4 * (lanes.count * tileRows + 1), role: "upload" },
       { name: "spike_units", bytes: 4 * tiles.most(tileRows), role: "upload" },
@@ -80,7 +81,7 @@ export function poissonObservation(
         ) {
           constant += unitConstants[units[spike]!]!;
         }
-        return logSum + poisson.fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) + constant;
+        return logSum + fromFixed(maxima[2 * at]!, maxima[2 * at + 1]!) + constant;
       };
     },
   };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SILENT_ROW } from "../../kernels/poisson_likelihood.ts";
+import { SILENT_ROW } from "../../kernels/spike_rows.ts";
 import type { Tile } from "../../stream/pass.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
