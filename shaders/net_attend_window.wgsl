@@ -30,19 +30,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> values: array<f32>;
 @group(0) @binding(5) var<storage, read_write> windows: array<vec2u>;
 
-const NONE = 0xffffffffu;
-
-var<workgroup> results: array<f32, 64>;
-var<workgroup> places: array<u32, 64>;
-
-// Whether a is the better place: of a larger result, or the first of equal ones.
-fn better(result: f32, place: u32, than: f32, than_place: u32) -> bool {
-  if (place == NONE || than_place == NONE) {
-    return place != NONE;
-  }
-  return result > than || (result == than && place < than_place);
-}
-
 @compute @workgroup_size(64)
 fn net_attend_window(
   @builtin(workgroup_id) group: vec3u,
@@ -89,18 +76,7 @@ fn net_attend_window(
       }
     }
   }
-  results[lane] = result;
-  places[lane] = place;
-  for (var step = 32u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (
-      lane < step &&
-      better(results[lane + step], places[lane + step], results[lane], places[lane])
-    ) {
-      results[lane] = results[lane + step];
-      places[lane] = places[lane + step];
-    }
-  }
+  find_best(lane, 1u, result, place);
   if (lane == 0u) {
     let at = (group.z * params.y_samples + group.x) * groups.y + group.y;
     let first = places[0];

@@ -30,18 +30,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<storage, read_write> chosen: array<u32>;
 
-const NONE = 0xffffffffu;
-
-var<workgroup> results: array<f32, 64>;
-var<workgroup> places: array<u32, 64>;
-
-fn better(result: f32, place: u32, than: f32, than_place: u32) -> bool {
-  if (place == NONE || than_place == NONE) {
-    return place != NONE;
-  }
-  return result > than || (result == than && place < than_place);
-}
-
 @compute @workgroup_size(64)
 fn net_sample_max(
   @builtin(workgroup_id) group: vec3u,
@@ -66,18 +54,7 @@ fn net_sample_max(
       }
     }
   }
-  results[lane] = result;
-  places[lane] = place;
-  for (var step = 32u; step >= together; step /= 2u) {
-    workgroupBarrier();
-    if (
-      lane < step &&
-      better(results[lane + step], places[lane + step], results[lane], places[lane])
-    ) {
-      results[lane] = results[lane + step];
-      places[lane] = places[lane + step];
-    }
-  }
+  find_best(lane, together, result, place);
   if (lane < together && own < columns) {
     let at = (group.z * params.y_samples + group.y) * params.y_stride + own;
     y[at] = results[lane];

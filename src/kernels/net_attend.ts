@@ -9,13 +9,14 @@ import netAttendScoresCode from "../../shaders/net_attend_scores.wgsl?raw" with 
 import netAttendValuesCode from "../../shaders/net_attend_values.wgsl?raw" with { type: "text" };
 import netAttendWeightsCode from "../../shaders/net_attend_weights.wgsl?raw" with { type: "text" };
 import netAttendWindowCode from "../../shaders/net_attend_window.wgsl?raw" with { type: "text" };
+import bestOfWorkgroup from "../../shaders/shared/best_of_workgroup.wgsl?raw" with { type: "text" };
 import samples from "../../shaders/shared/samples.wgsl?raw" with { type: "text" };
 import workgroupSums from "../../shaders/shared/workgroup_sums.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const netAttendWindow: KernelSpec = {
   name: "net_attend_window",
-  code: netAttendWindowCode,
+  code: [netAttendWindowCode, bestOfWorkgroup].join("\n"),
   bindings: {
     params: "uniform",
     starts: "read",

@@ -8,12 +8,13 @@ import netSampleMaxCode from "../../shaders/net_sample_max.wgsl?raw" with { type
 import netSampleMaxGradientCode from "../../shaders/net_sample_max_gradient.wgsl?raw" with {
   type: "text",
 };
+import bestOfWorkgroup from "../../shaders/shared/best_of_workgroup.wgsl?raw" with { type: "text" };
 import samples from "../../shaders/shared/samples.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const netSampleMax: KernelSpec = {
   name: "net_sample_max",
-  code: netSampleMaxCode,
+  code: [netSampleMaxCode, bestOfWorkgroup].join("\n"),
   bindings: {
     params: "uniform",
     starts: "read",
