@@ -1,3 +1,8 @@
+import {
+  likelihoodConstants,
+  likelihoodParams,
+  likelihoodWorkgroups,
+} from "../src/kernels/likelihood_elements.ts";
 import * as nb from "../src/kernels/nb_likelihood.ts";
 import { Random } from "../src/math/random.ts";
 import { nbLikelihood } from "../test/reference/nb_likelihood.ts";
@@ -23,18 +28,18 @@ export const nbLikelihoodBench: Bench = {
       const dispersions = Float32Array.from({ length: genes! }, () => random.normal());
       return {
         spec: nb.nbLikelihood,
-        constants: nb.nbLikelihoodConstants,
+        constants: likelihoodConstants,
         shape: `${cells} cells x ${genes} genes, ${100 * SHARE} % not zero`,
         rows: cells!,
         flops: FLOPS * elements,
         bytes: 20 * elements,
         buffers: {
-          params: nb.nbLikelihoodParams(elements, genes!),
+          params: likelihoodParams(elements, genes!),
           ...{ counts, means, log_dispersions: dispersions },
           ...{ log_likelihood: 4 * elements, by_log_mean: 4 * elements },
           by_log_dispersion: 4 * elements,
         },
-        workgroups: nb.nbLikelihoodWorkgroups(elements),
+        workgroups: likelihoodWorkgroups(elements),
         outputs: ["log_likelihood", "by_log_mean", "by_log_dispersion"],
         check({ log_likelihood, by_log_mean, by_log_dispersion }) {
           let worst = 0;

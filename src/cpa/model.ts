@@ -8,30 +8,20 @@
  * @module
  */
 
-import {
-  gaussLikelihood,
-  gaussLikelihoodConstants,
-  gaussLikelihoodParams,
-  gaussLikelihoodWorkgroups,
-} from "../kernels/gauss_likelihood.ts";
+import { gaussLikelihood } from "../kernels/gauss_likelihood.ts";
 import {
   dispersionGradient,
   likelihoodGradient,
   softmaxMeans,
 } from "../kernels/likelihood_gradient.ts";
+import {
+  likelihoodConstants,
+  likelihoodParams,
+  likelihoodWorkgroups,
+} from "../kernels/likelihood_elements.ts";
 import { mixRows, mixRowsConstants } from "../kernels/mix_rows.ts";
-import {
-  nbLikelihood,
-  nbLikelihoodConstants,
-  nbLikelihoodParams,
-  nbLikelihoodWorkgroups,
-} from "../kernels/nb_likelihood.ts";
-import {
-  zinbLikelihood,
-  zinbLikelihoodConstants,
-  zinbLikelihoodParams,
-  zinbLikelihoodWorkgroups,
-} from "../kernels/zinb_likelihood.ts";
+import { nbLikelihood } from "../kernels/nb_likelihood.ts";
+import { zinbLikelihood } from "../kernels/zinb_likelihood.ts";
 import type { WholeBatch } from "../net/batch.ts";
 import { wholeBatch } from "../net/batch.ts";
 import { KIND_BITS } from "../net/embed.ts";
@@ -344,27 +334,27 @@ export class CpaModel {
       case "nb":
         return {
           kernel: nbLikelihood,
-          constants: nbLikelihoodConstants,
+          constants: likelihoodConstants,
           buffers: counted,
-          params: (batch) => nbLikelihoodParams(elements(batch), this.#stride),
-          workgroups: (batch) => nbLikelihoodWorkgroups(elements(batch)),
+          params: (batch) => likelihoodParams(elements(batch), this.#stride),
+          workgroups: (batch) => likelihoodWorkgroups(elements(batch)),
         };
       case "zinb":
         return {
           kernel: zinbLikelihood,
-          constants: zinbLikelihoodConstants,
+          constants: likelihoodConstants,
           buffers: {
             ...counted,
             zero_logits: this.others?.name ?? unused,
             by_zero_logit: gradientOf(this.others!),
           },
-          params: (batch) => zinbLikelihoodParams(elements(batch), this.#stride),
-          workgroups: (batch) => zinbLikelihoodWorkgroups(elements(batch)),
+          params: (batch) => likelihoodParams(elements(batch), this.#stride),
+          workgroups: (batch) => likelihoodWorkgroups(elements(batch)),
         };
       case "gauss":
         return {
           kernel: gaussLikelihood,
-          constants: gaussLikelihoodConstants,
+          constants: likelihoodConstants,
           buffers: {
             values: "cells mixed",
             means: this.means.name,
@@ -373,8 +363,8 @@ export class CpaModel {
             by_mean: gradientOf(this.means),
             by_raw_variance: gradientOf(this.others!),
           },
-          params: (batch) => gaussLikelihoodParams(elements(batch)),
-          workgroups: (batch) => gaussLikelihoodWorkgroups(elements(batch)),
+          params: (batch) => likelihoodParams(elements(batch)),
+          workgroups: (batch) => likelihoodWorkgroups(elements(batch)),
         };
     }
   }

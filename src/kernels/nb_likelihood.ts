@@ -11,7 +11,6 @@ import negativeBinomial from "../../shaders/shared/negative_binomial.wgsl?raw" w
   type: "text",
 };
 import type { KernelSpec } from "../gpu/kernel.ts";
-import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const nbLikelihood: KernelSpec = {
   name: "nb_likelihood",
@@ -26,16 +25,3 @@ export const nbLikelihood: KernelSpec = {
     by_log_dispersion: "read_write",
   },
 };
-
-const WORKGROUP = 256;
-
-export const nbLikelihoodConstants: Record<string, number> = { WORKGROUP };
-
-export function nbLikelihoodParams(elements: number, genes: number): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(elements, genes, 0, 0);
-}
-
-/** A thread an element. */
-export function nbLikelihoodWorkgroups(elements: number): [number, number] {
-  return foldWorkgroups(Math.ceil(elements / WORKGROUP));
-}

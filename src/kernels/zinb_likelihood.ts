@@ -11,7 +11,6 @@ import negativeBinomial from "../../shaders/shared/negative_binomial.wgsl?raw" w
   type: "text",
 };
 import type { KernelSpec } from "../gpu/kernel.ts";
-import { foldWorkgroups } from "../gpu/kernel.ts";
 
 export const zinbLikelihood: KernelSpec = {
   name: "zinb_likelihood",
@@ -28,16 +27,3 @@ export const zinbLikelihood: KernelSpec = {
     by_zero_logit: "read_write",
   },
 };
-
-const WORKGROUP = 256;
-
-export const zinbLikelihoodConstants: Record<string, number> = { WORKGROUP };
-
-export function zinbLikelihoodParams(elements: number, genes: number): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(elements, genes, 0, 0);
-}
-
-/** A thread an element. */
-export function zinbLikelihoodWorkgroups(elements: number): [number, number] {
-  return foldWorkgroups(Math.ceil(elements / WORKGROUP));
-}

@@ -1,4 +1,9 @@
 import { describe, expect, it } from "vitest";
+import {
+  likelihoodConstants,
+  likelihoodParams,
+  likelihoodWorkgroups,
+} from "../../src/kernels/likelihood_elements.ts";
 import * as gauss from "../../src/kernels/gauss_likelihood.ts";
 import { gaussLikelihood } from "../reference/gauss_likelihood.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -19,15 +24,15 @@ async function onDevice(cases: readonly Case[]) {
   const bytes = 4 * cases.length;
   const { outputs } = await runKernel(gpu(), {
     spec: gauss.gaussLikelihood,
-    constants: gauss.gaussLikelihoodConstants,
+    constants: likelihoodConstants,
     buffers: {
-      params: gauss.gaussLikelihoodParams(cases.length),
+      params: likelihoodParams(cases.length),
       values: Float32Array.from(cases, ({ value }) => value),
       means: Float32Array.from(cases, ({ mean }) => mean),
       raw_variances: Float32Array.from(cases, ({ raw }) => raw),
       ...{ log_likelihood: bytes, by_mean: bytes, by_raw_variance: bytes },
     },
-    workgroups: gauss.gaussLikelihoodWorkgroups(cases.length),
+    workgroups: likelihoodWorkgroups(cases.length),
     outputs: ["log_likelihood", "by_mean", "by_raw_variance"],
   });
   return (i: number) => ({

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
+import {
+  likelihoodConstants,
+  likelihoodParams,
+  likelihoodWorkgroups,
+} from "../../src/kernels/likelihood_elements.ts";
 import * as nb from "../../src/kernels/nb_likelihood.ts";
 import { digamma, logGamma } from "../reference/gamma.ts";
 import { nbLikelihood } from "../reference/nb_likelihood.ts";
@@ -67,16 +72,16 @@ async function onDevice(cases: readonly Case[], cells = 1) {
   const genes = cases.length / cells;
   const { outputs } = await runKernel(gpu(), {
     spec: nb.nbLikelihood,
-    constants: nb.nbLikelihoodConstants,
+    constants: likelihoodConstants,
     buffers: {
-      params: nb.nbLikelihoodParams(cases.length, genes),
+      params: likelihoodParams(cases.length, genes),
       counts: Float32Array.from(cases, ({ x }) => x),
       means: Float32Array.from(cases, ({ mean }) => mean),
       log_dispersions: Float32Array.from(cases.slice(0, genes), ({ r }) => r),
       ...{ log_likelihood: 4 * cases.length, by_log_mean: 4 * cases.length },
       by_log_dispersion: 4 * cases.length,
     },
-    workgroups: nb.nbLikelihoodWorkgroups(cases.length),
+    workgroups: likelihoodWorkgroups(cases.length),
     outputs: ["log_likelihood", "by_log_mean", "by_log_dispersion"],
   });
   return (i: number): Terms => ({

@@ -1,4 +1,9 @@
 import { describe, expect, it } from "vitest";
+import {
+  likelihoodConstants,
+  likelihoodParams,
+  likelihoodWorkgroups,
+} from "../../src/kernels/likelihood_elements.ts";
 import * as zinb from "../../src/kernels/zinb_likelihood.ts";
 import { zinbLikelihood } from "../reference/zinb_likelihood.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -25,9 +30,9 @@ async function onDevice(cases: readonly Case[], cells = 1) {
   const bytes = 4 * elements;
   const { outputs } = await runKernel(gpu(), {
     spec: zinb.zinbLikelihood,
-    constants: zinb.zinbLikelihoodConstants,
+    constants: likelihoodConstants,
     buffers: {
-      params: zinb.zinbLikelihoodParams(elements, genes),
+      params: likelihoodParams(elements, genes),
       counts: Float32Array.from(cases, ({ x }) => x),
       means: Float32Array.from(cases, ({ mean }) => mean),
       log_dispersions: Float32Array.from(cases.slice(0, genes), ({ r }) => r),
@@ -35,7 +40,7 @@ async function onDevice(cases: readonly Case[], cells = 1) {
       ...{ log_likelihood: bytes, by_log_mean: bytes, by_log_dispersion: bytes },
       by_zero_logit: bytes,
     },
-    workgroups: zinb.zinbLikelihoodWorkgroups(elements),
+    workgroups: likelihoodWorkgroups(elements),
     outputs: ["log_likelihood", "by_log_mean", "by_log_dispersion", "by_zero_logit"],
   });
   return (i: number): Terms => ({
