@@ -6,9 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openArray, readAll } from "../../src/array/array.ts";
-import { ChunkError } from "../../src/errors.ts";
-import { expectSameElements, Outcomes } from "../support/foreign_arrays.ts";
+import { expectReadAlike } from "../support/foreign_arrays.ts";
 import { PYTHON, pythonMissing } from "../support/python.ts";
 import { runtime } from "../support/runtime.ts";
 import { LEFT_OUT, quick } from "../support/tier.ts";
@@ -39,25 +37,15 @@ describe("arrays that Python's zarr and numcodecs wrote", () => {
     const script = join(import.meta.dirname, "../support/write_zarr.py");
     const args = ["-W", "ignore", script, folder, "15", String(ARRAYS)];
     const { stdout } = await promisify(execFile)(PYTHON, args, { maxBuffer: 2 ** 27 });
-    const outcomes = new Outcomes();
-    for (const [i, written] of (JSON.parse(stdout) as Written[]).entries()) {
-      const { dtype, shape, made, known } = written;
-      try {
-        const array = await openArray(join(folder, `${i}.zarr`));
-        const values = array.readBits
-          ? await array.readBits(0, array.shape[0]!)
-          : await readAll(array);
-        await array.close();
-        expect([array.dtype, array.shape], made).toEqual([dtype, shape]);
-        expectSameElements(array.dtype, values, await readFile(join(folder, `${i}.bin`)), made);
-        outcomes.equal++;
-      } catch (error) {
-        if (!(error instanceof ChunkError)) throw error;
-        expect(known, `${made}: ${error.message}`).toBe(false);
-        outcomes.refuse(error);
-      }
-    }
-    outcomes.print(`${ARRAYS} arrays of Python`);
-    expect(outcomes.equal).toBeGreaterThan((1 - MOST_UNKNOWN) * ARRAYS);
+    const arrays = (JSON.parse(stdout) as Written[]).map((written, i) => ({
+      ...written,
+      place: join(folder, `${i}.zarr`),
+      elements: () => readFile(join(folder, `${i}.bin`)),
+    }));
+    expect(arrays.length).toBe(ARRAYS);
+    await expectReadAlike(arrays, {
+      what: `${ARRAYS} arrays of Python`,
+      mostUnknown: MOST_UNKNOWN,
+    });
   });
 });

@@ -1,6 +1,8 @@
 /** Comparing arrays that others wrote with what is read of them. */
 
 import { expect } from "vitest";
+import { openArray, readAll } from "../../src/array/array.ts";
+import { ChunkError } from "../../src/errors.ts";
 import { decodeFloat16 } from "../../src/math/half.ts";
 import type { DataType, NumericArray } from "../../src/types.ts";
 
@@ -61,4 +63,48 @@ function floatsOf(
     default:
       return new Float64Array(buffer);
   }
+}
+
+/** An array that others wrote, and what they read of it. */
+export interface ForeignArray {
+  /** Where it is opened. */
+  place: string;
+  /** Its elements in C order, little endian. */
+  elements(): Promise<Uint8Array>;
+  dtype?: string;
+  shape?: number[];
+  /** In words. */
+  made: string;
+  /** Whether a reader that knows what is usual should read it. */
+  known: boolean;
+}
+
+/**
+ * Reads arrays, and counts what became of them: the same bits, or a refusal of what is not usual.
+ *
+ * @param mostUnknown Share of the arrays that may be refused.
+ */
+export async function expectReadAlike(
+  arrays: readonly ForeignArray[],
+  { what, mostUnknown }: { what: string; mostUnknown: number },
+): Promise<void> {
+  const outcomes = new Outcomes();
+  for (const { place, elements, dtype, shape, made, known } of arrays) {
+    try {
+      const array = await openArray(place);
+      const values = array.readBits
+        ? await array.readBits(0, array.shape[0]!)
+        : await readAll(array);
+      await array.close();
+      expect([array.dtype, array.shape], made).toEqual([dtype, shape]);
+      expectSameElements(array.dtype, values, await elements(), made);
+      outcomes.equal++;
+    } catch (error) {
+      if (!(error instanceof ChunkError)) throw error;
+      expect(known, `${made}: ${error.message}`).toBe(false);
+      outcomes.refuse(error);
+    }
+  }
+  outcomes.print(what);
+  expect(outcomes.equal).toBeGreaterThan((1 - mostUnknown) * arrays.length);
 }
