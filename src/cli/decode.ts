@@ -121,21 +121,40 @@ ${helpOf(decodeSections)}`;
 
 export async function decode({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, decodeSections, { positionals: 1 });
+  await runModel(line, signal, {
+    plan: (model, gpu) => model.smooth(gpu),
+    facts: (result, model, gpu) => summary(result, model, gpu.adapter.name),
+    lines: (result, out) => describe(result, out),
+  });
+}
+
+/** What a command makes of a model. */
+interface ModelCommand<Result> {
+  plan(model: Prepared, gpu: Gpu): Plan<Result>;
+  /** For programs. */
+  facts(result: Result, model: Prepared, gpu: Gpu): object;
+  /** For people. */
+  lines(result: Result, out: string): string;
+}
+
+/** Prepares the model that a command line describes, runs a plan of it, and prints what came of it. */
+export async function runModel<Result extends { close(): Promise<void> }>(
+  line: CommandLine,
+  signal: AbortSignal,
+  { plan: makePlan, facts, lines }: ModelCommand<Result>,
+): Promise<void> {
   const { json, quiet = false } = line.read(common);
-  line.read({ out: decodeOutput.out });
+  const { out } = line.read({ out: decodeOutput.out });
   const model = await prepare(line, signal, quiet);
   try {
     const gpu = await openGpu(line.read(gpuOptions.options));
     const printer = new ProgressPrinter(quiet);
     try {
-      const plan = model.smooth(gpu);
+      const plan = makePlan(model, gpu);
       if (!quiet) process.stderr.write(`${plan.explain()}\n`);
       const result = await plan.run({ signal, onProgress: printer.show });
       printer.end();
-      const told = json
-        ? JSON.stringify(summary(result, model, gpu.adapter.name))
-        : describe(result, line.text("out")!);
-      console.log(told);
+      console.log(json ? JSON.stringify(facts(result, model, gpu)) : lines(result, out!));
       await result.close();
     } finally {
       printer.end();
@@ -157,7 +176,7 @@ export interface Prepared {
 }
 
 /** Reads the inputs and the model of a command line; says what is odd about them where no plan will. */
-export async function prepare(
+async function prepare(
   line: CommandLine,
   signal: AbortSignal,
   quiet: boolean,

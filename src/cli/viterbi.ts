@@ -4,14 +4,12 @@
  * @module
  */
 
-import process from "node:process";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
 import { decodeOutput, pathOutput } from "../hmm/decode_options.ts";
 import { formatSeconds } from "../math/format.ts";
-import { modelSections, prepare } from "./decode.ts";
-import { ProgressPrinter } from "./progress.ts";
+import { modelSections, runModel } from "./decode.ts";
 import type { CommandContext } from "./usage.ts";
-import { CommandLine, common, helpOf } from "./usage.ts";
+import { CommandLine, helpOf } from "./usage.ts";
 
 export const viterbiSections = {
   ...modelSections,
@@ -30,41 +28,28 @@ ${helpOf(viterbiSections)}`;
 
 export async function viterbi({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, viterbiSections, { positionals: 1 });
-  const { json, quiet = false } = line.read(common);
-  const { out } = line.read({ out: decodeOutput.out });
-  const model = await prepare(line, signal, quiet);
-  try {
-    const gpu = await openGpu(line.read(gpuOptions.options));
-    const printer = new ProgressPrinter(quiet);
-    try {
-      const plan = model.viterbi(gpu);
-      if (!quiet) process.stderr.write(`${plan.explain()}\n`);
-      const result = await plan.run({ signal, onProgress: printer.show });
-      printer.end();
+  await runModel(line, signal, {
+    plan: (model, gpu) => model.viterbi(gpu),
+    facts(result, { warnings }, gpu) {
       const { logProbability, impossibleRows, seconds, projectedBytes, peakBytes } = result;
-      const [rows] = result.stateBins.shape;
-      const told = {
-        rows,
+      return {
+        rows: result.stateBins.shape[0],
         // JSON has no infinities
         logProbability: Number.isFinite(logProbability) ? logProbability : String(logProbability),
-        ...{ impossibleRows, warnings: model.warnings, projectedBytes, peakBytes, seconds },
+        ...{ impossibleRows, warnings, projectedBytes, peakBytes, seconds },
         ...(result.resumed && { resumed: result.resumed }),
         adapter: gpu.adapter.name,
       };
-      const lines = [
+    },
+    lines({ logProbability, impossibleRows, seconds, stateBins }, out) {
+      const [rows] = stateBins.shape;
+      return [
         `${out}: a path through ${rows} rows, log-probability ${logProbability.toFixed(3)} nats`,
         ...(impossibleRows > 0 ? [`${impossibleRows} rows are impossible, and say nothing`] : []),
         seconds.total === undefined
           ? "already finished: nothing had to be computed"
           : formatSeconds(seconds.total),
-      ];
-      console.log(json ? JSON.stringify(told) : lines.join("\n"));
-      await result.close();
-    } finally {
-      printer.end();
-      gpu.close();
-    }
-  } finally {
-    await model.close?.();
-  }
+      ].join("\n");
+    },
+  });
 }
