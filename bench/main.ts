@@ -31,6 +31,7 @@ import { runTargets } from "./targets_bench.ts";
 import { transitionStepBench } from "./transition_step_bench.ts";
 import { runTokenLevel } from "./token_level_bench.ts";
 import { runActsBench } from "./acts_bench.ts";
+import { runWindowDraws } from "./window_draws_bench.ts";
 import { runWindowsBench } from "./windows_bench.ts";
 
 const { values: { runtime, rows }, positionals: wanted } = parseArgs({
@@ -59,6 +60,7 @@ const benches: NamedBench[] = [
   { name: "conditioning", run: runConditioningBench },
   { name: "growth", run: runGrowthBench },
   { name: "windows", run: runWindowsBench },
+  { name: "window_draws", run: runWindowDraws },
   { name: "net_step", run: runNetStep },
   { name: "logistic", run: runLogisticBench },
   { name: "acts_layer_sweep", run: runActsBench },
