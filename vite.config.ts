@@ -7,6 +7,7 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 import type { BrowserConfigOptions, TestSpecification } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
 import { playedRoutes } from "./test/support/played_routes.ts";
+import { inlineWorkers, OWN_NAMES } from "./tools/web.ts";
 
 // tools/test.mjs sets these; plain `npx vitest` is the Node suite
 const runtime = process.env.SLUICE_RUNTIME ?? "node";
@@ -60,40 +61,39 @@ class LongFilesFirst extends BaseSequencer {
   }
 }
 
-// a notebook may import the built file from a blob or from another origin, where a worker in a file of
-// its own cannot be started
-const inlineWorkers: Plugin = {
-  name: "inline-workers",
-  apply: "build",
+// commands that tests run within their process have the device and the kernels that the tests have
+const lentDevices: Plugin = {
+  name: "lent-devices",
   enforce: "pre",
-  transform(code) {
-    const imports: string[] = [];
-    const inlined = code.replace(
-      /new Worker\(new URL\("(.+?)", import\.meta\.url\), \{ type: "module" \}\)/g,
-      (_, file) => {
-        const name = `InlineWorker${imports.length}`;
-        imports.push(`import ${name} from "${file}?worker&inline";`);
-        return `new ${name}()`;
-      },
-    );
-    // appended, so that the source map stays true
-    return imports.length === 0 ? null : { code: [inlined, ...imports].join("\n"), map: null };
-  },
+  resolveId: (source, importer) =>
+    source === "../gpu/device.ts" && importer?.startsWith(path.join(root, "src/cli/"))
+      ? path.join(root, "test/support/lent_device.ts")
+      : undefined,
 };
 
 export default defineConfig(async (): Promise<ViteUserConfig> => ({
-  plugins: [inlineWorkers, playedRoutes()],
+  plugins: [inlineWorkers, playedRoutes(), ...(process.env.VITEST ? [lentDevices] : [])],
+  resolve: { alias: OWN_NAMES },
   build: {
     outDir: "dist",
     target: "es2023",
     minify: false,
     sourcemap: true,
     lib: {
-      entry: { sluice: "src/mod.ts", cli: "src/cli/main.ts" },
+      entry: { sluice: "src/mod.ts", analysis: "src/analysis.ts", cli: "src/cli/main.ts" },
       formats: ["es"],
     },
     rollupOptions: {
-      external: [/^node:/, "webgpu", "h5wasm", /^hyparquet/],
+      external: [
+        /^node:/,
+        "webgpu",
+        "aws4fetch",
+        "bullmq",
+        "h5wasm",
+        /^hyparquet/,
+        "ioredis",
+        /^numcodecs/,
+      ],
       output: { chunkFileNames: "[name]-[hash].js" },
     },
   },
@@ -101,7 +101,14 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
   server: { headers: isolation, fs: { allow: [root, ...(sharedData ? [sharedData] : [])] } },
   optimizeDeps: {
     exclude: ["webgpu"],
-    include: ["zarrita", "numcodecs/zstd", "h5wasm", "hyparquet", "hyparquet-compressors"],
+    include: [
+      "zarrita",
+      "numcodecs/zstd",
+      "aws4fetch",
+      "h5wasm",
+      "hyparquet",
+      "hyparquet-compressors",
+    ],
   },
   test: {
     include: [long ? "test/long/**/*_test.ts" : "test/**/*_test.ts"],
@@ -122,8 +129,8 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
     // tests that one loop makes are told by it
     includeTaskLocation: true,
     sequence: { sequencer: LongFilesFirst },
-    // tests wait for the device half of their time, but a long one takes what there is
-    maxWorkers: long || runtime === "chromium" ? 1 : 3,
+    // tests wait for the device at times, but each worker compiles the kernels anew
+    maxWorkers: long || runtime === "chromium" ? 1 : 2,
     // no test fails because the machine has other work
     testTimeout: long ? 4 * 3600_000 : 1800_000,
     hookTimeout: PATIENCE_MS,

@@ -1,4 +1,4 @@
-/** Runs benches of kernels in a headless Chromium: `npm run bench -- --runtime chromium [name ...]`. */
+/** Runs benches in a headless Chromium: `npm run bench -- --runtime chromium [name ...]`. */
 
 import path from "node:path";
 import process from "node:process";

@@ -64,7 +64,7 @@ export async function timeCase(
     const first = await kernel.time();
     const dispatches = Math.min(MOST_DISPATCHES, Math.ceil(LEAST_MS / Math.max(first, 1e-3)));
     const milliseconds: number[] = [];
-    const ceilings: Ceilings[] = [];
+    const ceilings: Pick<Ceilings, "gflops" | "gigabytes">[] = [];
     for (let i = 0; i < REPEATS; i++) {
       ceilings.push(await meter.measure());
       milliseconds.push(await kernel.time(dispatches));
@@ -127,7 +127,7 @@ export async function runBench(
 /** Time of a case that only its operations or only its bytes would take, the longer of the two. */
 export function floorMs(
   { flops, bytes }: Pick<BenchCase, "flops" | "bytes">,
-  { gflops, gigabytes }: Ceilings,
+  { gflops, gigabytes }: Pick<Ceilings, "gflops" | "gigabytes">,
 ): number {
   return Math.max(flops / gflops, bytes / gigabytes) / 1e6;
 }

@@ -1,6 +1,6 @@
 /** Problems for the benches of the HMM kernels: a track, a full box, one and two states. */
 
-import { contFrag, continuous } from "../src/hmm/states.ts";
+import { contFrag, continuous } from "../src/hmm/decoder.ts";
 import { Random } from "../src/math/random.ts";
 import { toWideRow } from "../src/math/wide.ts";
 import type { HmmProblem } from "../test/support/hmm_problem.ts";

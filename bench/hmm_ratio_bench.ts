@@ -1,5 +1,5 @@
-import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../src/kernels/hmm_ratio.ts";
-import { stateSumsBytes } from "../src/kernels/hmm_weigh.ts";
+import { hmmRatio, hmmRatioParams } from "../src/kernels/hmm_ratio.ts";
+import { rowConstants, stateSumsBytes } from "../src/kernels/hmm_weigh.ts";
 import * as reference from "../test/reference/hmm_ratio.ts";
 import { rowBench } from "./hmm_cases.ts";
 
@@ -9,11 +9,11 @@ export const hmmRatioBench = rowBench(
     const [smoothed, predicted] = inputs;
     return {
       spec: hmmRatio,
-      constants: hmmRatioConstants(states, bins),
+      constants: rowConstants(states),
       operations: 2,
       passes: 3,
       buffers: {
-        params: hmmRatioParams(0, bins),
+        params: hmmRatioParams(bins, 0, bins),
         states: stateTable,
         smoothed_carry: smoothed,
         predicted,

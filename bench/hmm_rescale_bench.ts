@@ -1,4 +1,5 @@
-import { hmmRescale, hmmRescaleConstants, hmmRescaleParams } from "../src/kernels/hmm_rescale.ts";
+import { hmmRescale, hmmRescaleParams } from "../src/kernels/hmm_rescale.ts";
+import { rowConstants } from "../src/kernels/hmm_weigh.ts";
 import { NOWHERE } from "../src/kernels/hmm_smooth.ts";
 import * as reference from "../test/reference/hmm_rescale.ts";
 import { rowBench } from "./hmm_cases.ts";
@@ -9,12 +10,12 @@ export const hmmRescaleBench = rowBench(
     const [filtered, back] = inputs;
     return {
       spec: hmmRescale,
-      constants: hmmRescaleConstants(states, bins),
+      constants: rowConstants(states),
       operations: 3,
       // a weight is written, read again and written scaled, twice
       passes: 6,
       buffers: {
-        params: hmmRescaleParams(0, 1, { firstEnd: NOWHERE, laneLength: 0 }),
+        params: hmmRescaleParams(bins, 0, 1, { firstEnd: NOWHERE, laneLength: 0 }),
         states: stateTable,
         back,
         filtered,

@@ -1,7 +1,7 @@
 import {
   hmmWeigh,
-  hmmWeighConstants,
   hmmWeighParams,
+  rowConstants,
   stateSumsBytes,
 } from "../src/kernels/hmm_weigh.ts";
 import { Random } from "../src/math/random.ts";
@@ -25,14 +25,14 @@ export const hmmWeighBench: Bench = {
       const likelihood = uniforms(1);
       return {
         spec: hmmWeigh,
-        constants: hmmWeighConstants(states, bins, bins),
+        constants: rowConstants(states),
         shape: `${bins} state bins, ${lanes} lanes`,
         rows: lanes,
         flops: 3 * lanes * bins,
         // a weight is written, read again and written scaled
         bytes: 5 * predicted.byteLength,
         buffers: {
-          params: hmmWeighParams(0, 1, 0, bins),
+          params: hmmWeighParams({ bins, likelihoods: bins }, 0, 1, 0, bins),
           states: stateTable,
           likelihood,
           predicted,

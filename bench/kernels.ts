@@ -2,6 +2,7 @@
 
 import { densifyRowsBench } from "./densify_rows_bench.ts";
 import { encodeRowsBench } from "./encode_rows_bench.ts";
+import { expectedTransitionsBench } from "./expected_transitions_bench.ts";
 import { findPeaksBench } from "./find_peaks_bench.ts";
 import { gatherWindowsBench } from "./gather_windows_bench.ts";
 import type { Bench } from "./harness.ts";
@@ -22,6 +23,7 @@ import { poolTokensBench } from "./pool_tokens_bench.ts";
 import { projectRowsBench } from "./project_rows_bench.ts";
 import { secondMomentsBench } from "./second_moments_bench.ts";
 import { sumBlocksBench } from "./sum_blocks_bench.ts";
+import { sumStatesBench } from "./sum_states_bench.ts";
 import { summarizeRowsBench } from "./summarize_rows_bench.ts";
 import { viterbiStepBench } from "./viterbi_step_bench.ts";
 import { vqAssignBench } from "./vq_assign_bench.ts";
@@ -39,12 +41,14 @@ export const kernelBenches: readonly Bench[] = [
   poissonLikelihoodBench,
   markIntensityBench,
   viterbiStepBench,
+  expectedTransitionsBench,
   packRowsBench,
   densifyRowsBench,
   nbLikelihoodBench,
   findPeaksBench,
   encodeRowsBench,
   summarizeRowsBench,
+  sumStatesBench,
   gatherWindowsBench,
   poolTokensBench,
   multiplyDenseBench,

@@ -39,7 +39,7 @@ const kernelBench: Bench = {
       const shape = { features, lags: WIDTH, blockRows, tileRows: rows };
       const starts = Uint32Array.from({ length: rows }, (_, row) => row);
       const buffers = {
-        params: kernel.secondMomentsParams(0, rows, 0, PART.whole),
+        params: kernel.secondMomentsParams(shape, 0, rows, 0, PART.whole),
         rows: values,
         starts,
         grains: kernel.momentGrains(new Float32Array(features).fill(1), shape),

@@ -1,6 +1,6 @@
 /**
  * Benches of the kernels, of whole analyses, beside other libraries, and of what this package sets itself:
- * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels in a headless browser,
+ * `npm run bench [-- name ...]`, `deno task bench`; `--runtime chromium` runs kernels, and analyses that are named, in a headless browser,
  * `targets --rows 9,14` some rows of that table.
  */
 
@@ -20,6 +20,9 @@ import { linearTrackBench } from "./linear_track_bench.ts";
 import { runNetStep } from "./net_step_bench.ts";
 import { runLogisticBench } from "./logistic_bench.ts";
 import { runProbeSweep } from "./probe_sweep_bench.ts";
+import { runGlioblastoma, runMemoryOptions, runSimulatedCells } from "./perturbation_bench.ts";
+import { runPerturbationSpeed } from "./perturbation_speed_bench.ts";
+import { runPerturbationMemory, runPerturbationPart } from "./perturbation_memory_bench.ts";
 import { runPcaAccuracy } from "./pca_accuracy_bench.ts";
 import { runPeers } from "./peers/peers.ts";
 import { pipelineBenches } from "./pipelines.ts";
@@ -32,7 +35,7 @@ import { transitionStepBench } from "./transition_step_bench.ts";
 import { runTokenLevel } from "./token_level_bench.ts";
 import { runActsBench } from "./acts_bench.ts";
 import { runWindowDraws } from "./window_draws_bench.ts";
-import { runWindowsBench } from "./windows_bench.ts";
+import { runWindowsBench, runWindowsEpoch } from "./windows_bench.ts";
 
 const { values: { runtime, rows }, positionals: wanted } = parseArgs({
   options: { runtime: { type: "string" }, rows: { type: "string" } },
@@ -72,7 +75,14 @@ const named: NamedBench[] = [
   seedScaleBench,
   seedScalePartBench,
   { name: "pca_accuracy", run: runPcaAccuracy },
+  { name: "perturbation_memory", run: runPerturbationMemory },
+  { name: "perturbation_part", run: runPerturbationPart },
+  { name: "perturbation_speed", run: runPerturbationSpeed },
+  { name: "perturbation_simulated", run: runSimulatedCells },
+  { name: "perturbation_glioblastoma", run: runGlioblastoma },
+  { name: "perturbation_options", run: runMemoryOptions },
   { name: "peers", run: (gpu, ceilings) => runPeers(gpu, ceilings, problemScale(gpu)) },
+  { name: "windows_epoch", run: runWindowsEpoch },
   kmeansAccuracyBench,
   { name: "targets", run: (gpu, ceilings) => runTargets(gpu, ceilings, targetRows) },
 ];

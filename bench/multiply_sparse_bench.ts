@@ -47,6 +47,7 @@ export const multiplySparseBench: Bench = {
             bytes: tiles.byteLength + forward.entries.byteLength + 2 * vectors.byteLength,
             buffers: {
               params: sparse.multiplySparseParams(
+                shape,
                 { at: 0, stride: bins },
                 { at: 0, stride: bins },
               ),

@@ -3,11 +3,7 @@
  * take seconds in software, and more where the adapter is a GPU.
  */
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fromTypedArray } from "../src/array/array.ts";
-import { peakResidentBytes } from "../src/cli/resident.ts";
 import { KMeans } from "../src/cluster/kmeans.ts";
 import { PCA } from "../src/decompose/pca.ts";
 import type { Gpu } from "../src/gpu/device.ts";
@@ -15,12 +11,19 @@ import { contFrag, simulateSession, sortedSpikes } from "../src/hmm/decoder.ts";
 import { formatBytes, formatTable } from "../src/math/format.ts";
 import { Random } from "../src/math/random.ts";
 import { openStore } from "../src/store/open_store.ts";
+import { hasFileSystem } from "../src/store/place.ts";
 import type { MemoryBytes } from "../src/types.ts";
 import { measureBatches } from "../src/windows/measure.ts";
 import { windows } from "../src/windows/windows.ts";
 import { squaredDistance } from "../test/reference/vq_assign.ts";
 import { checkWithin } from "./harness.ts";
+import { emptyPlace, withPlace } from "./place.ts";
 import type { ResultRow } from "./results.ts";
+
+// a page is not told what its process takes
+const { peakResidentBytes } = hasFileSystem()
+  ? await import("../src/cli/resident.ts")
+  : { peakResidentBytes: () => undefined };
 
 const STAGES = ["read", "compute", "write"] as const;
 
@@ -84,7 +87,7 @@ function print(gpu: Gpu, { bench, case: what, ...row }: PipelineRow): void {
           row.overlap.toFixed(2),
           formatBytes(peak),
           row.gpuOfProjected.toFixed(3),
-          formatBytes(row.peakResidentBytes as number),
+          row.peakResidentBytes === undefined ? "" : formatBytes(row.peakResidentBytes as number),
         ],
       ])
     }\n`,
@@ -109,11 +112,10 @@ export async function runDecode(
   } = {},
 ): Promise<PipelineRow> {
   const decoder = simulatedDecoder(seconds, edge);
-  const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
-  try {
+  return await withPlace(async (folder) => {
     const plan = decoder.smooth(gpu, {
       time: { step: STEP },
-      out: join(folder, "decode.zarr"),
+      out: `${folder}/decode.zarr`,
       dtype: "u16",
       ...(chunkRows !== undefined && { chunkRows }),
     });
@@ -124,9 +126,7 @@ export async function runDecode(
     const row = pipelineRow("decode", `${rows} rows x ${width} state bins, u16`, rows, result);
     await result.close();
     return row;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 const WRITE_BYTES = 2 ** 26;
@@ -138,9 +138,8 @@ const WRITE_BYTES = 2 ** 26;
 export async function runPosteriorWrite(gpu: Gpu): Promise<ResultRow> {
   // on a GPU 1.2 GiB of posterior; in software a few files
   const decoder = gpu.adapter.software ? simulatedDecoder(40, 100) : simulatedDecoder(720, 200);
-  const folder = await mkdtemp(join(tmpdir(), "sluice-bench-"));
-  try {
-    const plan = decoder.smooth(gpu, { time: { step: STEP }, out: join(folder, "decode.zarr") });
+  return await withPlace(async (folder) => {
+    const plan = decoder.smooth(gpu, { time: { step: STEP }, out: `${folder}/decode.zarr` });
     const result = await plan.run();
     const [rows, width] = result.posterior.shape as [number, number];
     const first = await result.posterior.read(0, 1) as Float32Array;
@@ -148,8 +147,8 @@ export async function runPosteriorWrite(gpu: Gpu): Promise<ResultRow> {
     await result.close();
     const bytes = 4 * rows * width;
     const seconds = result.seconds.total!;
-    await rm(join(folder, "decode.zarr"), { recursive: true });
-    const rawSeconds = await writeInOrder(join(folder, "raw"), bytes);
+    await emptyPlace(`${folder}/decode.zarr`);
+    const rawSeconds = await writeInOrder(`${folder}/raw`, bytes);
     return {
       bench: "posterior_write",
       case: `${rows} rows x ${width} state bins, f32`,
@@ -161,9 +160,7 @@ export async function runPosteriorWrite(gpu: Gpu): Promise<ResultRow> {
       rawBytesPerSecond: bytes / rawSeconds,
       ofRawRate: rawSeconds / seconds,
     };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Seconds that a store takes for so many bytes, in files of {@link WRITE_BYTES} made of 4 MiB each. */

@@ -49,7 +49,7 @@ export async function runProbeSweep(gpu: Gpu): Promise<ResultRow[]> {
       new ProbeSweep(gpu, {
         layers: acts.layers!.map((layer) => ({
           layer,
-          features: () => Promise.resolve(acts.selectLayers(layer).features()),
+          features: acts.selectLayers(layer).features(),
         })),
         labels,
         probes: [

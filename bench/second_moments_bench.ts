@@ -24,7 +24,7 @@ export const secondMomentsBench: Bench = {
           flops: rows * features * (features + 1),
           bytes: 4 * rows * features + kernel.momentBytes(shape),
           buffers: {
-            params: kernel.secondMomentsParams(0, rows, 0, part),
+            params: kernel.secondMomentsParams(shape, 0, rows, 0, part),
             rows: values,
             starts: 4,
             grains: kernel.momentGrains(new Float32Array(features).fill(1), shape),

@@ -30,13 +30,13 @@ export const sumBlocksBench: Bench = {
       );
       return {
         spec: blocks.sumBlocks,
-        constants: blocks.sumBlocksConstants(shape, bins!, 0),
+        constants: blocks.sumBlocksConstants,
         shape: `${bins} bins, ${lanes} lanes`,
         rows: lanes!,
         flops: lanes! * bins! * dense.denseBlocks(shape),
         bytes: partial.byteLength + 4 * lanes! * bins!,
         buffers: {
-          params: blocks.sumBlocksParams(0, bins!),
+          params: blocks.sumBlocksParams(shape, bins!, 0, 0, bins!),
           partial,
           states: Uint32Array.of(0, 0, bins!, 0),
           spread_weights: Float32Array.of(SPREAD),

@@ -1,6 +1,6 @@
 /**
  * Probes of the detected tokens of many texts: an MLP that gets them from a store under a small GPU budget, whose fit
- * keeps them on the host where they fit; one that is given them all in memory; torch's, where a python3 has it; and a
+ * keeps them on the host where they fit; the same under a host budget that holds half of them; one that is given them all in memory; torch's, where a python3 has it; and a
  * step of the attention probe of the same texts beside torch's. SLUICE_TOKEN_SAMPLES makes it larger.
  */
 
@@ -27,6 +27,8 @@ const SAMPLES = Number(process.env.SLUICE_TOKEN_SAMPLES ?? 200);
 const [SHORTEST, LONGEST, HIDDEN] = [16, 112, 256];
 const MLP = { hidden: 64, epochs: 2, batchSize: 256 };
 const ATTENTION_EPOCHS = 3;
+/** Chunks, tiles and checkpoints of such a fit. */
+const HOST_BYTES = 6 * 2 ** 20;
 /** Half of the tokens as f32, so that they do not fit; but what batches want at least. */
 const budgetOf = (tokens: number) => Math.max(10 * 2 ** 20, 2 * tokens * HIDDEN);
 
@@ -48,7 +50,10 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
   const detected = new Uint8Array(tokens).fill(1);
   for (const offset of offsets.subarray(0, SAMPLES)) detected.fill(0, offset, offset + 2);
   const budgetBytes = budgetOf(tokens);
-  const small = await openGpu({ budget: budgetBytes });
+  const small = await openGpu({ budget: { gpu: budgetBytes } });
+  // what a fit has on the host beside its samples, and half of those
+  const hostBytes = HOST_BYTES + 2 * tokens * HIDDEN;
+  const smallest = await openGpu({ budget: { gpu: budgetBytes, host: hostBytes } });
   try {
     const place = join(folder, "tokens.zarr");
     const values = new Float32Array(tokens * HIDDEN);
@@ -72,7 +77,7 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
     };
     // compiles kernels
     const few = fromTypedArray(values.subarray(0, 40 * HIDDEN), [40, HIDDEN]);
-    for (const device of [small, gpu]) {
+    for (const device of [small, smallest, gpu]) {
       const probe = new MlpProbe({ ...MLP, epochs: 1 });
       await probe.fit(device, few, labels.subarray(0, 40)).run();
     }
@@ -81,6 +86,12 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
       async "from the store, small GPU budget"() {
         const acts = await load(place);
         const logits = await learn(small, acts.tokens());
+        await acts.close();
+        return { logits, bytesRead: acts.bytesRead };
+      },
+      async "from the store, small GPU and host budget"() {
+        const acts = await load(place);
+        const logits = await learn(smallest, acts.tokens());
         await acts.close();
         return { logits, bytesRead: acts.bytesRead };
       },
@@ -126,9 +137,10 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
       found.push(logits);
       tell(what, spent, Math.max(0, peakResidentBytes() - before), bytesRead);
     }
-    const [streamed, eager] = found as [Float32Array, Float32Array];
-    const stray = streamed.findIndex((logit, token) => logit !== eager[token]);
-    if (stray >= 0) {
+    const eager = found.at(-1)!;
+    for (const streamed of found) {
+      const stray = streamed.findIndex((logit, token) => logit !== eager[token]);
+      if (stray < 0) continue;
       throw new Error(
         `token ${stray} has logit ${streamed[stray]} streamed, ${eager[stray]} from memory`,
       );
@@ -157,7 +169,9 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
     if (told) tell("torch, all in memory", told.mlp, told.grew, told.read);
     console.log(
       `token_level: ${name} f32, MLP of ${MLP.hidden}, ${MLP.epochs} epochs and predictions, budget ` +
-        `${formatBytes(budgetBytes)} of the GPU, on ${gpu.adapter.name}\n${formatTable(table)}`,
+        `${formatBytes(budgetBytes)} of the GPU, and ${
+          formatBytes(hostBytes)
+        } of the host, on ${gpu.adapter.name}\n${formatTable(table)}`,
     );
     const torchStep = told && told.epoch / batches;
     console.log(
@@ -174,6 +188,7 @@ export async function runTokenLevel(gpu: Gpu): Promise<ResultRow[]> {
     return rows;
   } finally {
     small.close();
+    smallest.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

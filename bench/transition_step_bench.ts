@@ -3,11 +3,11 @@
 import type { Gpu } from "../src/gpu/device.ts";
 import { denseTransition } from "../src/hmm/transition/dense_transition.ts";
 import { sparseTransition } from "../src/hmm/transition/sparse_transition.ts";
-import { contFrag } from "../src/hmm/states.ts";
+import { contFrag } from "../src/hmm/decoder.ts";
 import {
   hmmWeigh,
-  hmmWeighConstants,
   hmmWeighParams,
+  rowConstants,
   stateSumsBytes,
 } from "../src/kernels/hmm_weigh.ts";
 import type { DenseShape } from "../src/kernels/multiply_dense.ts";
@@ -64,9 +64,9 @@ export const transitionStepBench = {
     const { stateTable, ...sparseT } = sparseTransition(problem.grid, model);
     const weigh = await timed({
       spec: hmmWeigh,
-      constants: hmmWeighConstants(states, width, bins),
+      constants: rowConstants(states),
       buffers: {
-        params: hmmWeighParams(0, 1, 0, width),
+        params: hmmWeighParams({ bins: width, likelihoods: bins }, 0, 1, 0, width),
         states: stateTable,
         likelihood: wideOfLogs(logLikelihoods.subarray(0, bins)),
         predicted: toWideRow(layout.initial),
@@ -90,6 +90,7 @@ export const transitionStepBench = {
       constants: sparse.multiplySparseConstants(sparseShape),
       buffers: {
         params: sparse.multiplySparseParams(
+          sparseShape,
           { at: 0, stride: width },
           { at: 0, stride: width },
         ),
@@ -137,9 +138,9 @@ export const transitionStepBench = {
     }
     const summed = await timed({
       spec: blocks.sumBlocks,
-      constants: blocks.sumBlocksConstants(shape, width, 0),
+      constants: blocks.sumBlocksConstants,
       buffers: {
-        params: blocks.sumBlocksParams(0, width),
+        params: blocks.sumBlocksParams(shape, width, 0, 0, width),
         partial,
         states: stateTable,
         spread_weights: matrix.spread,

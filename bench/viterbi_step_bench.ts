@@ -37,7 +37,7 @@ export const viterbiStepBench: Bench = {
         flops: 12 * bins! * ways!,
         bytes: 20 * bins! * ways!,
         buffers: {
-          params: viterbiStepParams(0, bins!, 0),
+          params: viterbiStepParams(0, 0, { first: 0, end: bins!, firstEntry: 0 }),
           sources,
           entries,
           spread: wordsOf([undefined, undefined]),
@@ -47,7 +47,7 @@ export const viterbiStepBench: Bench = {
           message: 8 * (bins! + 1),
           next: 4 * (bins! + 1),
         },
-        workgroups: viterbiStepWorkgroups(bins!),
+        workgroups: viterbiStepWorkgroups({ first: 0, end: bins!, firstEntry: 0 }),
         outputs: ["message"],
         check({ message }) {
           const got = scoresOf(asWide(message!));

@@ -20,13 +20,13 @@ export const vqAssignBench: Bench = {
       const splits = assign.codeSplits(codes);
       return {
         spec: assign.vqAssign,
-        constants: assign.vqAssignConstants(features, codes, rows),
+        constants: assign.vqAssignConstants(features, codes),
         shape: `${codes} codes x ${features} features, ${rows} rows`,
         rows,
         flops: 2 * rows * codes * features,
         bytes: 4 * rows * features + assign.candidateBytes(rows, codes, 1),
         buffers: {
-          params: assign.vqAssignParams(0, rows, 0),
+          params: assign.vqAssignParams(rows, 0, rows, 0),
           points: toPanels(points, features),
           codebooks,
           code_norms: norms,

@@ -24,13 +24,13 @@ export const vqPickBench: Bench = {
       }
       return {
         spec: pick.vqPick,
-        constants: pick.vqPickConstants(features, codes, rows),
+        constants: pick.vqPickConstants(features, codes),
         shape: `${codes} codes x ${features} features, ${rows} rows`,
         rows,
         flops: 3 * rows * features,
         bytes: points.byteLength + candidates.byteLength + 12 * rows,
         buffers: {
-          params: assign.vqAssignParams(0, rows, 0),
+          params: assign.vqAssignParams(rows, 0, rows, 0),
           points: toPanels(points, features),
           codebooks,
           candidates,

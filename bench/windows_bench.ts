@@ -7,6 +7,8 @@
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
+import type { ChunkedArray } from "../src/array/array.ts";
 import { openArray } from "../src/array/array.ts";
 import { peakResidentBytes } from "../src/cli/resident.ts";
 import type { Gpu } from "../src/gpu/device.ts";
@@ -48,10 +50,59 @@ interface Case {
   gpu: Gpu | undefined;
   stepMs: number;
   options: Omit<HostBatchOptions, "size">;
+  /** With windows that begin ahead of their episodes, actions that follow, and rewards. */
+  isWhole?: boolean;
+  /** Batches that are taken. Default {@link BATCHES}. */
+  batches?: number;
 }
 
-export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
+/** Windows as imitation learning takes them: padded, with two keys. */
+function wholeWindows(array: ChunkedArray) {
+  const frames = array.shape[0]!;
+  const counted = (width: number) =>
+    Float32Array.from({ length: frames * width }, (_, i) => i % 997);
+  const action = {
+    values: counted(8),
+    offsets: [0, 1, 2, 3, 4, 5, 6, 7],
+    outside: "zero" as const,
+  };
+  return windows({ frames: array, action, reward: { values: counted(1), offsets: [-1, 0] } }, {
+    ...{ size: SIZE, pad: { before: SIZE - 1 } },
+    segments: Array.from({ length: Math.ceil(frames / 4000) }, (_, i) => 4000 * i),
+  });
+}
+
+/** A whole epoch from disk: what it takes beside its promise shows in the end. */
+export function runWindowsEpoch(gpu: Gpu): Promise<ResultRow[]> {
+  return withFolder(async (folder) => {
+    const frames = join(folder, "all.npy");
+    await writeFrames(frames, FRAMES);
+    return await runCases(gpu, [{
+      what: "disk, exact, keys, padded, host, whole epoch",
+      frames,
+      gpu: undefined,
+      stepMs: FAST_MS,
+      options: { shuffle: 7, budget: 128 * 2 ** 20 },
+      isWhole: true,
+      batches: Infinity,
+    }]);
+  });
+}
+
+async function withFolder<Value>(run: (folder: string) => Promise<Value>): Promise<Value> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-windows-bench-"));
+  try {
+    return await run(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+export function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
+  return withFolder((folder) => runWindowsIn(folder, gpu));
+}
+
+async function runWindowsIn(folder: string, gpu: Gpu): Promise<ResultRow[]> {
   const small = await openGpu({ budget: { gpu: 128 * 2 ** 20, host: 128 * 2 ** 20 } });
   try {
     const [all, part] = [join(folder, "all.npy"), join(folder, "part.npy")];
@@ -60,6 +111,15 @@ export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
     const lazy = (framesIn: "device" | "host" | "disk") => ({ framesIn });
     const twoLevel = { shuffle: { seed: 7 } };
     const cases: Case[] = [
+      // first, as long as nothing larger was resident
+      {
+        what: "disk, exact, keys, padded, host",
+        frames: all,
+        gpu: undefined,
+        stepMs: FAST_MS,
+        options: { shuffle: 7, budget: 128 * 2 ** 20 },
+        isWhole: true,
+      },
       {
         what: "eager, host",
         frames: part,
@@ -83,74 +143,85 @@ export async function runWindowsBench(gpu: Gpu): Promise<ResultRow[]> {
         { what: "disk, exact", frames: all, gpu: small, stepMs, options: { shuffle: 7 } },
       ]),
     ];
-    const table = [[
-      "case",
-      "frames",
-      "GPU",
-      "host",
-      "eager would be",
-      "first",
-      "wait ms",
-      "batches/s",
-      "of step",
-      "wall / slower",
-      "alone ms",
-    ]];
-    const rows: ResultRow[] = [];
-    for (const { what, frames, gpu: own, stepMs, options } of cases) {
-      const array = await openArray(frames);
-      const view = windows(array, { size: SIZE });
-      const all = { size: BATCH, shuffle: 7, framesIn: "disk" as const, ...options };
-      const { framesIn, ...rest } = all;
-      const choices = options.eager ? rest : { ...rest, framesIn };
-      const batches = own ? view.batches(own, choices) : view.batches(choices);
-      await checkFirst(view, own, choices);
-      const timing = await measureBatches(batches, { gpu: own, stepMs, most: BATCHES });
-      const { stats, projected } = batches;
-      const wall = timing.batches / timing.batchesPerSecond;
-      const again = own ? view.batches(own, choices) : view.batches(choices);
-      const alone = await measureBatches(again, { gpu: own, stepMs: 0, most: ALONE });
-      // what the first batch waited for is not hidden, and not part of it
-      const reading = Math.max(0, stats.readSeconds - timing.firstSeconds);
-      const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
-      const row = {
-        bench: "windows",
-        case: `${what}, ${array.shape[0]} frames, steps of ${stepMs} ms`,
-        projectedBytes: projected,
-        peakBytes: stats.peakBytes,
-        eagerBytes,
-        peakResidentBytes: peakResidentBytes(),
-        ...timing,
-        bytesRead: stats.bytesRead,
-        readSeconds: stats.readSeconds,
-        wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
-        aloneMs: 1000 / alone.batchesPerSecond,
-      };
-      table.push([
-        what,
-        String(array.shape[0]),
-        formatBytes(stats.peakBytes.gpu),
-        formatBytes(stats.peakBytes.host),
-        formatBytes(eagerBytes),
-        `${timing.firstSeconds.toFixed(1)} s`,
-        timing.waitMs.toFixed(2),
-        timing.batchesPerSecond.toFixed(2),
-        `${(100 * timing.waitMs / stepMs).toFixed(1)} %`,
-        row.wallOverSlower.toFixed(2),
-        row.aloneMs.toFixed(2),
-      ]);
-      rows.push(row);
-      await array.close();
-    }
-    console.log(
-      `windows of ${SIZE} x ${FEATURES} in batches of ${BATCH}, steps of ${STEP_MS} and ` +
-        `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n`,
-    );
-    return rows;
+    return await runCases(gpu, cases);
   } finally {
     small.close();
-    await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function runCases(gpu: Gpu, cases: readonly Case[]): Promise<ResultRow[]> {
+  const table = [[
+    "case",
+    "frames",
+    "GPU",
+    "host",
+    "eager would be",
+    "first",
+    "wait ms",
+    "batches/s",
+    "of step",
+    "wall / slower",
+    "alone ms",
+  ]];
+  const rows: ResultRow[] = [];
+  for (
+    const { what, frames, gpu: own, stepMs, options, isWhole, batches: most = BATCHES } of cases
+  ) {
+    const array = await openArray(frames);
+    const view = isWhole ? wholeWindows(array) : windows(array, { size: SIZE });
+    const residentBefore = process.memoryUsage().rss;
+    const all = { size: BATCH, shuffle: 7, framesIn: "disk" as const, ...options };
+    const { framesIn, ...rest } = all;
+    const choices = options.eager ? rest : { ...rest, framesIn };
+    const batches = own ? view.batches(own, choices) : view.batches(choices);
+    const timing = await measureBatches(batches, { gpu: own, stepMs, most });
+    // before there are other loops, whose memory may stay until it is collected
+    const peakResident = peakResidentBytes();
+    const { stats, projected } = batches;
+    await checkFirst(view, own, choices);
+    const wall = timing.batches / timing.batchesPerSecond;
+    const again = own ? view.batches(own, choices) : view.batches(choices);
+    const alone = await measureBatches(again, { gpu: own, stepMs: 0, most: ALONE });
+    // what the first batch waited for is not hidden, and not part of it
+    const reading = Math.max(0, stats.readSeconds - timing.firstSeconds);
+    const eagerBytes = 4 * view.shape.reduce((product, size) => product * size, 1);
+    const row = {
+      bench: "windows",
+      case: `${what}, ${array.shape[0]} frames, steps of ${stepMs} ms`,
+      projectedBytes: projected,
+      peakBytes: stats.peakBytes,
+      eagerBytes,
+      peakResidentBytes: peakResident,
+      ...isWhole && {
+        beyondPromiseBytes: peakResident - residentBefore - projected.host - projected.gpu,
+      },
+      ...timing,
+      bytesRead: stats.bytesRead,
+      readSeconds: stats.readSeconds,
+      wallOverSlower: wall / Math.max(reading, timing.stepSeconds),
+      aloneMs: 1000 / alone.batchesPerSecond,
+    };
+    table.push([
+      what,
+      String(array.shape[0]),
+      formatBytes(stats.peakBytes.gpu),
+      formatBytes(stats.peakBytes.host),
+      formatBytes(eagerBytes),
+      `${timing.firstSeconds.toFixed(1)} s`,
+      timing.waitMs.toFixed(2),
+      timing.batchesPerSecond.toFixed(2),
+      `${(100 * timing.waitMs / stepMs).toFixed(1)} %`,
+      row.wallOverSlower.toFixed(2),
+      row.aloneMs.toFixed(2),
+    ]);
+    rows.push(row);
+    await array.close();
+  }
+  console.log(
+    `windows of ${SIZE} x ${FEATURES} in batches of ${BATCH}, steps of ${STEP_MS} and ` +
+      `${FAST_MS} ms, on ${gpu.adapter.name}\n${formatTable(table)}\n`,
+  );
+  return rows;
 }
 
 /** Refuses to time batches that are wrong. */
@@ -162,7 +233,8 @@ async function checkFirst(
   const check = (own: Uint32Array, values: Float32Array) => {
     own.forEach((window, i) => {
       const start = view.startOf(window);
-      for (let j = 0; j < SIZE * FEATURES; j++) {
+      const { lead, frames } = view.realOf(window);
+      for (let j = lead * FEATURES; j < (lead + frames) * FEATURES; j++) {
         const wanted = element(start + Math.floor(j / FEATURES), j % FEATURES);
         const got = values[i * SIZE * FEATURES + j];
         if (got !== wanted) {

@@ -1,9 +1,9 @@
 /** Means and variances of the columns of rows larger than memory: an analysis in one file. */
 
-import type { ChunkedArray, Gpu, Measured, OptionsOf, Task } from "../src/analysis.ts";
-import { declare, outputChoices, Plan, planChoices, Points } from "../src/analysis.ts";
-import { variable, whole } from "../src/analysis.ts";
-import type { CommandContext } from "../src/cli/usage.ts";
+import type { ChunkedArray, CommandContext, Gpu, Measured, OptionsOf } from "sluice/analysis";
+import type { Task } from "sluice/analysis";
+import { declare, outputChoices, Plan, planChoices, Points } from "sluice/analysis";
+import { runAnalysis, variable, whole } from "sluice/analysis";
 
 export const momentsOptions = declare("take moments", {
   ...{ ...planChoices, ...outputChoices },
@@ -73,8 +73,7 @@ export function columnMoments(gpu: Gpu, array: ChunkedArray, options: Given = {}
   return new Plan<Moments>(gpu, task, choices);
 }
 
-/** The command, `moments --input rows.npy --ddof 0`, once `src/cli/main.ts` lists it. */
+/** The command, `moments --input rows.npy --ddof 0`, once `src/cli/commands.ts` lists it. */
 export async function moments(context: CommandContext) {
-  const { runAnalysis } = await import("../src/cli/points.ts");
   await runAnalysis(context, momentsOptions, columnMoments);
 }

@@ -3,7 +3,7 @@
  * posterior along one dimension, and the stretch worth looking at.
  */
 
-import type { decoder } from "../src/mod.ts";
+import type { decoder } from "sluice";
 
 export type Session = ReturnType<typeof decoder.simulateSession>;
 export type Result = decoder.DecodeResult;
@@ -13,7 +13,7 @@ const RUNNING_SPEED = 4;
 
 /** Times of all rows, s. */
 export async function readTimes(result: Result): Promise<Float64Array> {
-  return await result.time.read(0, result.time.shape[0]!) as Float64Array;
+  return await result.time.read(0, result.time.shape[0]!);
 }
 
 /** True position at each time along each dimension, linear between samples. */
@@ -81,7 +81,7 @@ export async function marginalPosterior(
   const positions = [...new Set(centers)].sort((a, b) => a - b);
   const placeOf = Uint16Array.from(centers, (center) => positions.indexOf(center));
   const [rows, bins] = [positions.length, result.posterior.shape[1]!];
-  const posterior = await result.posterior.read(first, first + shown) as Float32Array;
+  const posterior = await result.posterior.read(first, first + shown);
   const values = new Float64Array(shown * rows);
   for (let row = 0; row < shown; row++) {
     for (let bin = 0; bin < bins; bin++) {

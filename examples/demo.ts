@@ -8,8 +8,7 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
-import { decoder, formatBytes, openGpu } from "../src/mod.ts";
-import { ProgressPrinter } from "../src/cli/progress.ts";
+import { decoder, formatBytes, openGpu } from "sluice";
 import { renderPage } from "./demo_page.ts";
 
 const BUDGET = 12 * 2 ** 20;
@@ -41,11 +40,17 @@ const plan = model.smooth(gpu, {
 });
 console.log(plan.explain());
 
-const printer = new ProgressPrinter(false);
+let percent = -1;
+const onProgress = ({ pass, fraction }: { pass: string; fraction: number }) => {
+  if (Math.floor(100 * fraction) === percent) return;
+  percent = Math.floor(100 * fraction);
+  const words = `${pass} ${percent} %`;
+  process.stderr.write(process.stderr.isTTY ? `\r${words}`.padEnd(40) : `${words}\n`);
+};
 const cancel = new AbortController();
 process.once("SIGINT", () => cancel.abort());
-const result = await plan.run({ onProgress: printer.show, signal: cancel.signal });
-printer.end();
+const result = await plan.run({ onProgress, signal: cancel.signal });
+if (process.stderr.isTTY) process.stderr.write("\n");
 gpu.close();
 
 const [rows, bins] = result.posterior.shape as [number, number];

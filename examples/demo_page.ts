@@ -3,8 +3,7 @@
  * true path on top, and the probability of each discrete state below.
  */
 
-import { decoder, formatBytes } from "../src/mod.ts";
-import { drawCharts, drawPage } from "../src/view/view.ts";
+import { decoder, formatBytes, view } from "sluice";
 import {
   busiestStretch,
   medianError,
@@ -35,7 +34,7 @@ export async function renderPage(
     await stateChart(result, stretch, ["continuous", "fragmented"]),
   ];
   const [rows, bins] = result.posterior.shape as [number, number];
-  const html = drawPage({
+  const html = view.drawPage({
     title: "Where was the rat? Decoded from spikes alone",
     sections: [
       {
@@ -48,7 +47,7 @@ export async function renderPage(
           } seconds are shown, those in which the rat covers most ground. ` +
           `Median error while running: ${error.toFixed(1)} cm.`,
         ],
-        figures: [{ draw: (width) => drawCharts(charts, width) }],
+        figures: [{ draw: (width) => view.drawCharts(charts, width) }],
       },
       {
         heading: "Memory",

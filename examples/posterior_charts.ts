@@ -3,8 +3,7 @@
  * the probability of each discrete state beneath.
  */
 
-import type { Chart } from "../src/view/view.ts";
-import { heatMap, line } from "../src/view/view.ts";
+import { view } from "sluice";
 import { marginalPosterior, type Result } from "./decoded.ts";
 
 /** Rows that are drawn. */
@@ -15,6 +14,7 @@ export interface Stretch {
   times: Float64Array;
 }
 
+const { heatMap, line } = view;
 const ORANGE = 1;
 
 function timeAxis({ first, shown, times }: Stretch) {
@@ -31,7 +31,7 @@ export async function positionChart(
   stretch: Stretch,
   dimension: number,
   title?: string,
-): Promise<Chart> {
+): Promise<view.Chart> {
   const { first, shown, times } = stretch;
   const x = timeAxis(stretch);
   const { values, rows, low, high } = await marginalPosterior(result, dimension, first, shown);
@@ -46,7 +46,7 @@ export async function positionChart(
         rows,
         x,
         y: { low, high },
-        name: "posterior probability",
+        name: "posterior probability, colours by its root",
         range: { low: 0 },
         // or nothing would show where the animal may be in many places
         power: 0.5,
@@ -67,10 +67,10 @@ export async function stateChart(
   result: Result,
   stretch: Stretch,
   names: readonly string[],
-): Promise<Chart> {
+): Promise<view.Chart> {
   const { first, shown, times } = stretch;
   const states = result.states.shape[1]!;
-  const values = await result.states.read(first, first + shown) as Float32Array;
+  const values = await result.states.read(first, first + shown);
   const colors = [2, 3, 4, 5];
   return {
     x: timeAxis(stretch),

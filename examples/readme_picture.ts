@@ -6,9 +6,7 @@
 
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
-import { Random } from "../src/math/random.ts";
-import { decoder, formatBytes, openGpu } from "../src/mod.ts";
-import { boxes, drawCharts, type Range, svgFile } from "../src/view/view.ts";
+import { decoder, formatBytes, openGpu, view } from "sluice";
 import { readTimes, truePath } from "./decoded.ts";
 import { positionChart, stateChart } from "./posterior_charts.ts";
 
@@ -28,12 +26,12 @@ const session = decoder.simulateSession({
   units: UNITS,
   arena: [100, 100],
 });
-const random = new Random(7);
+const random = seeded(7);
 const { times: spikeTimes, units } = session.spikes;
 const spikes = {
   times: spikeTimes,
   units: units.map((unit, spike) =>
-    isWithin(spikeTimes[spike]!, SHUFFLED) ? random.integer(UNITS) : unit
+    isWithin(spikeTimes[spike]!, SHUFFLED) ? Math.floor(UNITS * random()) : unit
   ),
 };
 const model = decoder.sortedSpikes({
@@ -54,7 +52,7 @@ const first = times.findIndex((time) => isWithin(time, SHOWN));
 const shown = times.filter((time) => isWithin(time, SHOWN)).length;
 const stretch = { first, shown, times };
 const states = await stateChart(result, stretch, ["continuous", "fragmented"]);
-const shuffled = boxes({
+const shuffled = view.boxes({
   boxes: [{ x: SHUFFLED, y: { low: 0, high: 1 } }],
   name: "spikes shuffled",
   color: "soft",
@@ -70,13 +68,23 @@ const charts = [
   ),
   { ...states, marks: [shuffled, ...states.marks] },
 ];
-const picture = svgFile(drawCharts(charts, WIDTH));
+const picture = view.svgFile(view.drawCharts(charts, WIDTH));
 await writeFile(OUT, picture);
 await result.close();
 gpu.close();
 console.log(`${OUT}, ${formatBytes(new TextEncoder().encode(picture).length)}`);
 process.exit(0);
 
-function isWithin(time: number, { low, high }: Range): boolean {
+/** Numbers from 0 to 1 that are the same every time (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function isWithin(time: number, { low, high }: view.Range): boolean {
   return low <= time && time < high;
 }

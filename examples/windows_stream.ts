@@ -6,35 +6,28 @@
  */
 
 import { writeFile } from "node:fs/promises";
-import { balanced, openArray, windows } from "../src/mod.ts";
-import type { BatchCursor, HostBatchOptions } from "../src/mod.ts";
-import { openStore } from "../src/store/open_store.ts";
-import { ChunkWriter } from "../src/zarr/chunk_writer.ts";
-import { writeGroup } from "../src/zarr/group_writer.ts";
+import { balanced, createArray, openArray, windows } from "sluice";
+import type { BatchCursor, HostBatchOptions } from "sluice";
 
 const [GAMES, FRAMES, FEATURES] = [12, 4000, 64];
 const OUT = "file:demo/frames.zarr";
 
 // frames of a dozen games, one after the other, and a class for each
-const spec = {
-  name: "embeddings",
+const written = await createArray(`${OUT}/embeddings`, {
   shape: [GAMES * FRAMES, FEATURES],
-  chunkShape: [256, FEATURES],
-  dtype: "float32" as const,
+  dtype: "float32",
   dims: ["frame", "feature"],
-};
-const store = await openStore(OUT, { mode: "write" });
-await writeGroup(store, { attributes: {}, arrays: [spec] });
-const writer = new ChunkWriter(store, spec);
-for (let game = 0; game < GAMES; game++) {
+  chunks: 256,
+});
+// after an interruption it goes on with the game that is not there yet
+for (let game = written.rows / FRAMES; game < GAMES; game++) {
   const rows = Float32Array.from(
     { length: FRAMES * FEATURES },
     (_, i) => Math.sin(game + i / 1000) + (i % FEATURES) / FEATURES,
   );
-  await writer.write(game * FRAMES, rows);
+  await written.append(rows);
 }
-await writer.finish();
-await store.close();
+await written.close();
 const segments = Array.from({ length: GAMES }, (_, game) => game * FRAMES);
 const labels = Int32Array.from({ length: GAMES * FRAMES }, (_, frame) => frame % 97 === 0 ? 1 : 0);
 

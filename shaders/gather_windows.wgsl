@@ -3,6 +3,7 @@
 // FORMAT 0: 32-bit elements, as they are
 //        1: half floats, widened to f32 exactly, small ones too; NaN becomes the quiet one
 //        2: half floats, as they are, two a word; a window has an even number of them
+//        3: brain floats, widened to f32: any of their bits
 //
 // PADDED 0: windows lie within their frames
 //        1: frames beyond them are the first or the last of them again
@@ -11,7 +12,7 @@
 // params           first entry of window_table; words of a window in the batch; features, where padded
 // window_table     [entries] (first element in frame_table, slot in batch) u32; where padded,
 //                  [entries, 2], and (frames of padding before the first, frames of the table)
-// frame_table      [rows, features] f32, or f16 two a word, the first in the lower half
+// frame_table      [rows, features] f32, or f16 or bf16 two a word, the first in the lower half
 // batch            [slots, size, features] f32 or f16, written
 //
 // All are words: floats that pass through f32 registers may lose NaN and subnormals. Workgroups along
@@ -96,6 +97,8 @@ fn gather_windows(
       batch[target_word + word] = word_at(element_of(word, entry.x, real));
     } else if (FORMAT == 1u) {
       batch[target_word + word] = widen(half_at(element_of(word, entry.x, real)));
+    } else if (FORMAT == 3u) {
+      batch[target_word + word] = half_at(element_of(word, entry.x, real)) << 16u;
     } else {
       let low = half_at(element_of(2u * word, entry.x, real));
       let high = half_at(element_of(2u * word + 1u, entry.x, real));

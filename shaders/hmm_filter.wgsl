@@ -17,12 +17,12 @@
 //
 // params           rows [first_row, end_row) of each lane; tile_rows, from one lane to the next;
 //                  strides of predicted in vec4, from row to row (0: one row, in place) and from lane
-//                  to lane
-// transition       taps and weights, linear probabilities
+//                  to lane; LIKELIHOODS of a row, and which each state has, in 4 bits
+// transition       sizes of the grid, taps and weights, linear probabilities
 // grid_table       [CELLS] padded index of each cell, then the group tables of random_walk.wgsl
 // row_scale        [JOBS, CELLS] vec4<f32>, 1 / masked row sum, 0 outside the interior
 // likelihood       [lanes, tile_rows, LIKELIHOODS, CELLS] vec4<u32>, wide: exp(log-likelihood - row
-//                  maximum); a state has the one that its 4 bits of LIKELIHOOD_OF name
+//                  maximum)
 // predicted        [lanes, tile_rows + 1, S, CELLS] vec4<u32>, wide; row r in, row r + 1 out
 // filtered         [lanes, tile_rows, S, CELLS] vec4<u32>, wide, written
 // filter_sums      [lanes, tile_rows, 2 + S] f32, written: a shift and a quotient, c = 2^shift / quotient
@@ -37,16 +37,7 @@
 override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;
-override CELLS: u32;
-override PADDED: u32;
-override STRIDE: u32;
 override GROUP_ROWS: u32;
-override HALFWAY_GROUPS: u32;
-override RESULT_GROUPS: u32;
-override HALFWAY_TABLE: u32;
-override RESULT_TABLE: u32;
-override LIKELIHOODS: u32;
-override LIKELIHOOD_OF: u32;
 
 struct Params {
   first_row: u32,
@@ -54,6 +45,8 @@ struct Params {
   tile_rows: u32,
   predicted_stride: u32,
   predicted_lane_stride: u32,
+  likelihoods: u32,
+  likelihood_of: u32,
 }
 
 // times 2^100, what a weight may be in f32: sums then have quotients in f32
@@ -71,7 +64,7 @@ const LEAST_WEIGHT: f32 = 5.9604645e-8;
 
 // Where the likelihoods of a state begin, in those of a row.
 fn likelihood_start(state: u32) -> u32 {
-  return ((LIKELIHOOD_OF >> (4u * state)) & 15u) * CELLS;
+  return ((params.likelihood_of >> (4u * state)) & 15u) * transition.cells;
 }
 
 // Weighs a row in f32, all of whose weights have to be near 1 for that: nearly every row. Returns whether they
@@ -79,10 +72,10 @@ fn likelihood_start(state: u32) -> u32 {
 fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
   var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
-    let base = state * CELLS;
+    let base = state * transition.cells;
     let seen = row_cells + likelihood_start(state);
     var sum = 0.0;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
+    for (var cell = thread; cell < transition.cells; cell += WORKGROUP) {
       let before = predicted[here + base + cell];
       let weight = half_scaled(before) * half_scaled(likelihood[seen + cell]);
       deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
@@ -100,8 +93,8 @@ fn find_exponents(thread: u32, here: u32, row_cells: u32) {
     let seen = row_cells + likelihood_start(state);
     var joint = WIDE_ZERO;
     var alone = WIDE_ZERO;
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
-      let before = exponent_of(predicted[here + state * CELLS + bin / 4u][bin % 4u]);
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
+      let before = exponent_of(predicted[here + state * transition.cells + bin / 4u][bin % 4u]);
       joint = max(joint, before + exponent_of(likelihood[seen + bin / 4u][bin % 4u]));
       alone = max(alone, before);
     }
@@ -122,11 +115,11 @@ fn weigh_wide(
 ) -> u32 {
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
-    let base = state * CELLS;
+    let base = state * transition.cells;
     let seen = row_cells + likelihood_start(state);
     var sum = 0.0;
     // whole cells: a thread owns them in what follows
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
       let before = predicted[here + base + bin / 4u][bin % 4u];
       let data = select(WIDE_ONE, likelihood[seen + bin / 4u][bin % 4u], possible);
       let weight = mantissa_of(before) * mantissa_of(data);
@@ -148,13 +141,13 @@ fn hmm_filter(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let lane = group.x;
-  field_start = lane * 3u * JOBS * PADDED;
+  field_start = lane * 3u * JOBS * transition.padded;
   for (var row = params.first_row; row < params.end_row; row++) {
     let here = lane * params.predicted_lane_stride + row * params.predicted_stride;
     let next = here + params.predicted_stride;
     let tile_row = lane * params.tile_rows + row;
-    let row_cells = tile_row * LIKELIHOODS * CELLS;
-    let out = tile_row * STATES * CELLS;
+    let row_cells = tile_row * params.likelihoods * transition.cells;
+    let out = tile_row * STATES * transition.cells;
 
     var possible = true;
     // of the weights in filtered, which are f32 times 2^100 where all are near, and wide where not
@@ -183,11 +176,11 @@ fn hmm_filter(
     // near weights are divided on the way
     let factor = select(inverse, 1.0, near);
     for (var level = 0u; level < levels; level++) {
-      let near_cells = select(0u, CELLS, level == 0u);
-      let deep_cells = CELLS - near_cells;
+      let near_cells = select(0u, transition.cells, level == 0u);
+      let deep_cells = transition.cells - near_cells;
       for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
         for (var state = 0u; state < STATES; state++) {
-          let at = out + state * CELLS + cell;
+          let at = out + state * transition.cells + cell;
           if (near) {
             filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
           }
@@ -196,19 +189,19 @@ fn hmm_filter(
           var source = vec4f();
           for (var state = 0u; state < STATES; state++) {
             source += transition.weights[job * MAX_STATES + state].x *
-              near_value(filtered[out + state * CELLS + cell]);
+              near_value(filtered[out + state * transition.cells + cell]);
           }
-          field[source_at(job) + grid_table[cell]] = source * row_scale[job * CELLS + cell];
+          field[source_at(job) + grid_table[cell]] = source * row_scale[job * transition.cells + cell];
         }
       }
       for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
         for (var job = 0u; job < JOBS; job++) {
           var source = 0.0;
           for (var state = 0u; state < STATES; state++) {
-            let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+            let weight = filtered[out + state * transition.cells + bin / 4u][bin % 4u];
             source += transition.weights[job * MAX_STATES + state].x * value_at_level(weight, level);
           }
-          let scale = row_scale[job * CELLS + bin / 4u][bin % 4u];
+          let scale = row_scale[job * transition.cells + bin / 4u][bin % 4u];
           field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source * scale;
         }
       }
@@ -221,7 +214,7 @@ fn hmm_filter(
           spread += transition.weights[state * MAX_STATES + to].z * level_totals[state];
         }
         spread *= inverse;
-        let base = next + to * CELLS;
+        let base = next + to * transition.cells;
         var small = vec4<bool>();
         for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
           var sum = vec4f();
@@ -231,7 +224,7 @@ fn hmm_filter(
           }
           for (var state = 0u; state < STATES; state++) {
             sum += transition.weights[state * MAX_STATES + to].w *
-              near_value(filtered[out + state * CELLS + cell]);
+              near_value(filtered[out + state * transition.cells + cell]);
           }
           let value = select(vec4f(), sum * factor + spread, row_scale[cell] > vec4f());
           small = small | is_small(value);
@@ -249,7 +242,7 @@ fn hmm_filter(
               field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
           }
           for (var state = 0u; state < STATES; state++) {
-            let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+            let weight = filtered[out + state * transition.cells + bin / 4u][bin % 4u];
             sum += transition.weights[state * MAX_STATES + to].w * value_at_level(weight, level);
           }
           let inside = row_scale[bin / 4u][bin % 4u] > 0.0;
@@ -260,11 +253,11 @@ fn hmm_filter(
       }
     }
     for (var state = 0u; state < STATES; state++) {
-      let bins = select(4u * CELLS, 0u, near);
+      let bins = select(4u * transition.cells, 0u, near);
       for (var bin = 4u * thread; bin < bins; bin = next_bin(bin)) {
-        let weight = filtered[out + state * CELLS + bin / 4u][bin % 4u];
+        let weight = filtered[out + state * transition.cells + bin / 4u][bin % 4u];
         let wide = number_of(mantissa_of(weight) * inverse, exponent_of(weight));
-        filtered[out + state * CELLS + bin / 4u][bin % 4u] = wide;
+        filtered[out + state * transition.cells + bin / 4u][bin % 4u] = wide;
       }
     }
   }

@@ -3,7 +3,7 @@
 //   ratio = smoothed(t + 1) / predicted(t + 1), over the power of two that makes the largest about 1;
 //   0 where either is 0
 //
-// params           elements: where lane 0 starts in `predicted`, and from one lane to the next
+// params           elements: where lane 0 starts in `predicted`, and from one lane to the next; BINS
 // states           [STATES + 1] vec2<u32>: first bin of each state, and BINS
 // smoothed_carry   [LANES, BINS] u32, wide, smoothed row t + 1
 // predicted        [.., BINS] u32, wide
@@ -16,7 +16,6 @@
 
 override WORKGROUP: u32;
 override STATES: u32;
-override BINS: u32;
 
 const LEAST_COUNTED: i32 = -104;
 // Ratios of 2^-96 to 2^31 are all near over the largest of them.
@@ -26,6 +25,7 @@ const INVERSE_MOST: f32 = 0x1p-31f;
 struct Params {
   predicted_at: u32,
   predicted_stride: u32,
+  bins: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -85,7 +85,7 @@ fn hmm_ratio(
 ) {
   let lane = group.x;
   below_at = params.predicted_at + lane * params.predicted_stride;
-  own = lane * BINS;
+  own = lane * params.bins;
   let found = divide_near(thread);
   let near = found.x >= 0.0;
   var shift = i32(bitcast<u32>(found.y) >> 23u) - 127;

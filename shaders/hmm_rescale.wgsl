@@ -4,7 +4,7 @@
 //   row that a lane starts from, and one where no bin has both: smoothed = filtered
 //
 // params           row of the tile; rows from one lane to the next; where lanes start, as in
-//                  hmm_smooth.wgsl
+//                  hmm_smooth.wgsl; BINS
 // states           [STATES + 1] vec2<u32>: first bin of each state, and BINS
 // back             [LANES, BINS] u32, wide, T ratio in any scale
 // filtered         [LANES * lane_rows, BINS] u32, wide; filtered in, smoothed out
@@ -15,7 +15,6 @@
 
 override WORKGROUP: u32;
 override STATES: u32;
-override BINS: u32;
 
 struct Params {
   row: u32,
@@ -23,6 +22,7 @@ struct Params {
   first_end: i32,
   lane_length: i32,
   burn_in_end: i32,
+  bins: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -69,8 +69,8 @@ fn hmm_rescale(
 ) {
   let lane = group.x;
   let row = lane * params.lane_rows + params.row;
-  own = row * BINS;
-  carry = lane * BINS;
+  own = row * params.bins;
+  carry = lane * params.bins;
   let this_row = i32(params.row);
   let starts = this_row == params.first_end - i32(lane) * params.lane_length ||
     this_row == params.burn_in_end;

@@ -28,14 +28,7 @@
 override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;
-override CELLS: u32;
-override PADDED: u32;
-override STRIDE: u32;
 override GROUP_ROWS: u32;
-override HALFWAY_GROUPS: u32;
-override RESULT_GROUPS: u32;
-override HALFWAY_TABLE: u32;
-override RESULT_TABLE: u32;
 
 // exponent of the smallest smoothed probability that has to be followed, and what stands for it
 const RELEVANT: i32 = -104;
@@ -68,8 +61,8 @@ fn divide(thread: u32, carry: u32, next: u32) -> bool {
   var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
-    for (var cell = thread; cell < CELLS; cell += WORKGROUP) {
-      let at = state * CELLS + cell;
+    for (var cell = thread; cell < transition.cells; cell += WORKGROUP) {
+      let at = state * transition.cells + cell;
       let above = near_value(smoothed_carry[carry + at]);
       let below_wide = predicted[next + at];
       let below = near_value(below_wide);
@@ -93,8 +86,8 @@ fn ratio_exponent(above: u32, below: u32) -> i32 {
 fn find_ratio_exponents(thread: u32, carry: u32, next: u32) {
   for (var state = 0u; state < STATES; state++) {
     var highest = WIDE_ZERO;
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
-      let at = state * CELLS + bin / 4u;
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
+      let at = state * transition.cells + bin / 4u;
       let above = smoothed_carry[carry + at][bin % 4u];
       highest = max(highest, ratio_exponent(above, predicted[next + at][bin % 4u]));
     }
@@ -107,8 +100,8 @@ fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
-      let at = state * CELLS + bin / 4u;
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
+      let at = state * transition.cells + bin / 4u;
       let above = smoothed_carry[carry + at][bin % 4u];
       let below = predicted[next + at][bin % 4u];
       let value = mantissa_of(above) / mantissa_of(below);
@@ -128,14 +121,14 @@ fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
 // sums of that.
 fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: u32, near: bool) {
   for (var level = 0u; level < levels; level++) {
-    let near_cells = select(0u, CELLS, level == 0u);
-    let deep_cells = CELLS - near_cells;
+    let near_cells = select(0u, transition.cells, level == 0u);
+    let deep_cells = transition.cells - near_cells;
     for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
       for (var job = 0u; job < JOBS; job++) {
         var source = vec4f();
         for (var state = 0u; state < STATES; state++) {
           source += transition.weights[job * MAX_STATES + state].y *
-            near_value(ratio[carry + state * CELLS + cell]);
+            near_value(ratio[carry + state * transition.cells + cell]);
         }
         field[source_at(job) + grid_table[cell]] = source;
       }
@@ -144,7 +137,7 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
       for (var job = 0u; job < JOBS; job++) {
         var source = 0.0;
         for (var state = 0u; state < STATES; state++) {
-          let value = ratio[carry + state * CELLS + bin / 4u][bin % 4u];
+          let value = ratio[carry + state * transition.cells + bin / 4u][bin % 4u];
           source += transition.weights[job * MAX_STATES + state].y * value_at_level(value, level);
         }
         field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source;
@@ -158,19 +151,19 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
       for (var to = 0u; to < STATES; to++) {
         spread += transition.weights[state * MAX_STATES + to].z * level_totals[to];
       }
-      let base = next + state * CELLS;
+      let base = next + state * transition.cells;
       var weights = 0.0;
       for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
         var sum = vec4f(spread);
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + state].x *
-            row_scale[job * CELLS + cell] * field[result_at(job) + grid_table[cell]];
+            row_scale[job * transition.cells + cell] * field[result_at(job) + grid_table[cell]];
         }
         for (var to = 0u; to < STATES; to++) {
           sum += transition.weights[state * MAX_STATES + to].w *
-            near_value(ratio[carry + to * CELLS + cell]);
+            near_value(ratio[carry + to * transition.cells + cell]);
         }
-        let before = near_value(filtered[here + state * CELLS + cell]);
+        let before = near_value(filtered[here + state * transition.cells + cell]);
         let weight = sum * select(vec4f(1.0), before, near);
         weights += dot(weight, vec4f(1.0));
         predicted[base + cell] = bitcast<vec4u>(weight);
@@ -185,11 +178,11 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         var sum = spread;
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + state].x *
-            row_scale[job * CELLS + bin / 4u][bin % 4u] *
+            row_scale[job * transition.cells + bin / 4u][bin % 4u] *
             field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
         }
         for (var to = 0u; to < STATES; to++) {
-          let value = ratio[carry + to * CELLS + bin / 4u][bin % 4u];
+          let value = ratio[carry + to * transition.cells + bin / 4u][bin % 4u];
           sum += transition.weights[state * MAX_STATES + to].w * value_at_level(value, level);
         }
         let wide = number_of(sum, -100 - 128 * i32(level));
@@ -204,8 +197,8 @@ fn find_exponents(thread: u32, here: u32, next: u32) {
   for (var state = 0u; state < STATES; state++) {
     var joint = WIDE_ZERO;
     var alone = WIDE_ZERO;
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
-      let at = state * CELLS + bin / 4u;
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
+      let at = state * transition.cells + bin / 4u;
       let before = exponent_of(filtered[here + at][bin % 4u]);
       joint = max(joint, before + exponent_of(predicted[next + at][bin % 4u]));
       alone = max(alone, before);
@@ -219,8 +212,8 @@ fn find_exponents(thread: u32, here: u32, next: u32) {
 fn weigh_wide(thread: u32, here: u32, next: u32, alone: bool) {
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
-    for (var bin = 4u * thread; bin < 4u * CELLS; bin = next_bin(bin)) {
-      let at = state * CELLS + bin / 4u;
+    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
+      let at = state * transition.cells + bin / 4u;
       let before = filtered[here + at][bin % 4u];
       let after = select(predicted[next + at][bin % 4u], WIDE_ONE, alone);
       let exponent = exponent_of(before) + exponent_of(after);
@@ -238,14 +231,14 @@ fn hmm_smooth(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let lane = group.x;
-  field_start = lane * 3u * JOBS * PADDED;
-  let carry = lane * STATES * CELLS;
+  field_start = lane * 3u * JOBS * transition.padded;
+  let carry = lane * STATES * transition.cells;
   let recording_end = params.first_end - i32(lane) * params.lane_length;
   for (var row = params.end_row; row > params.first_row; row--) {
     let tile_row = lane * params.tile_rows + row - 1u;
-    let here = tile_row * STATES * CELLS;
+    let here = tile_row * STATES * transition.cells;
     // a lane has one row more of predictions than of others
-    let next = (tile_row + lane + 1u) * STATES * CELLS;
+    let next = (tile_row + lane + 1u) * STATES * transition.cells;
     let this_row = i32(row) - 1;
 
     var alone = this_row == recording_end || this_row == params.burn_in_end;
@@ -281,9 +274,9 @@ fn hmm_smooth(
       if (thread == 0u) {
         smooth_sums[tile_row * STATES + state] = state_share(state, shift) * inverse;
       }
-      let base = state * CELLS;
-      let near_cells = select(0u, CELLS, near);
-      let deep_cells = CELLS - near_cells;
+      let base = state * transition.cells;
+      let near_cells = select(0u, transition.cells, near);
+      let deep_cells = transition.cells - near_cells;
       var small = vec4<bool>();
       for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
         let value = bitcast<vec4f>(predicted[next + base + cell]) * factor;

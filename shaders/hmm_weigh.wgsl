@@ -4,7 +4,7 @@
 //   row that is impossible, where no bin has both: filtered = predicted
 //
 // params           row of the tile; rows from one lane to the next; elements: where lane 0 starts in
-//                  `predicted`, and from one lane to the next
+//                  `predicted`, and from one lane to the next; BINS and LIKELIHOODS of a row
 // states           [STATES + 1] vec2<u32>: first bin of each state and first entry of its likelihood;
 //                  then BINS. States may share entries
 // likelihood       [LANES * lane_rows, LIKELIHOODS] u32, wide
@@ -21,14 +21,14 @@
 
 override WORKGROUP: u32;
 override STATES: u32;
-override BINS: u32;
-override LIKELIHOODS: u32;
 
 struct Params {
   row: u32,
   lane_rows: u32,
   predicted_at: u32,
   predicted_stride: u32,
+  bins: u32,
+  likelihoods: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -79,9 +79,9 @@ fn hmm_weigh(
 ) {
   let lane = group.x;
   let row = lane * params.lane_rows + params.row;
-  let own = row * BINS;
+  let own = row * params.bins;
   source = params.predicted_at + lane * params.predicted_stride;
-  likelihoods = row * LIKELIHOODS;
+  likelihoods = row * params.likelihoods;
   let total = weigh_near(thread, own).x;
   let near = (total > 0.0) & (total < MOST_TOTAL);
   impossible = total == 0.0;

@@ -9,7 +9,7 @@
 // others           [rows, stride] f32: where OTHERS is 1, by another number; then the gradient
 // losses           [tile rows] f32, written from first_row on: minus the sum over genes
 //
-// A workgroup a row, whose threads add their sums pairwise. f64 twin: CpaTwin.forward() in test/reference/cpa_model.ts.
+// A workgroup a row, whose threads add their sums pairwise. f64 twin: test/reference/likelihood_gradient.ts.
 
 override LANES: u32;
 override SOFTMAX: u32;

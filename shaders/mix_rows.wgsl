@@ -4,7 +4,7 @@
 // params     see Params
 // starts     [tile rows + 1] u32: first entry of each row, and the end of the last
 // entries    u32, see shared/packed_entries.wgsl. Of one row each gene comes once
-// partners   [tile rows] u32: with which row of its batch each is mixed, counted from first_row
+// partners   [tile rows] u32: with which row of the tile each is mixed
 // mixed      [rows, stride] f32, written: 0 past the last gene
 // entered    as mixed, written: ln(1 + mixed) where LOG is 1, of values from 0; mixed otherwise
 // libraries  [rows] f32, written: sums of the mixed rows
@@ -30,8 +30,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> entered: array<f32>;
 @group(0) @binding(6) var<storage, read_write> libraries: array<f32>;
 
-fn add_row(at: u32, row: u32, lane: u32, share: f32) {
-  let source = params.first_row + row;
+fn add_row(at: u32, source: u32, lane: u32, share: f32) {
   for (var entry = starts[source] + lane; entry < starts[source + 1u]; entry += LANES) {
     mixed[at + gene_of(entry)] += share * value_of(entry);
   }
@@ -54,7 +53,7 @@ fn mix_rows(
   }
   // other threads write what this one goes on with
   storageBarrier();
-  add_row(at, row, lane, params.share);
+  add_row(at, params.first_row + row, lane, params.share);
   storageBarrier();
   if (params.share < 1.0) {
     add_row(at, partners[params.first_row + row], lane, 1.0 - params.share);

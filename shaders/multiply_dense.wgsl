@@ -6,7 +6,7 @@
 // Below, "summed" is the index that is summed over and "kept" the other. Quads are 4 neighbours.
 //
 // params       first block of the sum and first quad of kept that this dispatch makes; element of
-//              `vectors` where lane 0 starts, and elements from one lane to the next
+//              `vectors` where lane 0 starts, and elements from one lane to the next; sizes
 // matrix       [PART_ROWS, COLUMNS] mat4x4<f32>, a run of quads of rows of T: entry (I, J) holds rows
 //              4 I + c as columns c, over 4 J .. 4 J + 3. Zero beyond the edges of T
 // vectors      u32, wide. Up to 3 elements behind a lane are read too, and meet zeros of T
@@ -31,13 +31,7 @@
 
 override WORKGROUP: u32;
 override TRANSPOSED: u32;
-override LANES: u32;
 override TILE_LANES: u32;
-override STATES: u32;
-// quads of rows and of columns of T, and quads of rows of a part
-override ROWS: u32;
-override COLUMNS: u32;
-override PART_ROWS: u32;
 
 // in quads of the sum
 const BLOCK: u32 = 64u;
@@ -49,6 +43,12 @@ struct Params {
   first_kept: u32,
   vectors_at: u32,
   vectors_stride: u32,
+  lanes: u32,
+  states: u32,
+  // quads of rows and of columns of T, and quads of rows of a part
+  rows: u32,
+  columns: u32,
+  part_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -82,12 +82,12 @@ struct Kept {
 }
 
 fn row_of(block: u32, lane: u32) -> u32 {
-  return (block * LANES + lane) * select(COLUMNS, ROWS, TRANSPOSED == 1u) + params.first_kept;
+  return (block * params.lanes + lane) * select(params.columns, params.rows, TRANSPOSED == 1u) + params.first_kept;
 }
 
 // Adds a run to what the runs before it left of one lane, all of level 0.
 fn add_run(block: u32, lane: u32, first: bool, kept: Kept, sum: mat4x4f) {
-  if (lane >= LANES) {
+  if (lane >= params.lanes) {
     return;
   }
   let row = row_of(block, lane);
@@ -105,11 +105,11 @@ fn matrix_row(quad: u32) -> u32 {
   if (TRANSPOSED == 1u) {
     return quad;
   }
-  return (quad - params.first_block * BLOCK) * COLUMNS;
+  return (quad - params.first_block * BLOCK) * params.columns;
 }
 
 fn levels_of(lane: u32) -> u32 {
-  return state_sums[lane * (1u + STATES)];
+  return state_sums[lane * (1u + params.states)];
 }
 
 // Adds what the deeper levels of a lane make, one after the other, of those that there are.
@@ -157,12 +157,12 @@ fn multiply_dense(
   @builtin(workgroup_id) group: vec3u,
 ) {
   let transposed = TRANSPOSED == 1u;
-  let summed = select(ROWS, COLUMNS, transposed);
-  let kept_step = select(1u, COLUMNS, transposed);
+  let summed = select(params.rows, params.columns, transposed);
+  let kept_step = select(1u, params.columns, transposed);
 
   let block = params.first_block + group.z;
   let end = min(summed, (block + 1u) * BLOCK);
-  let kept_end = select(COLUMNS, min(PART_ROWS, ROWS - params.first_kept), transposed);
+  let kept_end = select(params.columns, min(params.part_rows, params.rows - params.first_kept), transposed);
   let kept_first = group.y * 4u * WORKGROUP + thread;
   if (kept_first >= kept_end) {
     return;
@@ -231,7 +231,7 @@ fn multiply_dense(
   }
   // from the first lane that has them: software adapters run through the first turn of a loop that no
   // thread enters
-  let lanes_end = min(LANES, lane + TILE_LANES);
+  let lanes_end = min(params.lanes, lane + TILE_LANES);
   var deep = lane;
   while (deep < lanes_end && levels_of(deep) == 1u) {
     deep++;

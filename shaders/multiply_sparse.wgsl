@@ -7,7 +7,8 @@
 // T is kept as its 4x4 tiles that are not zero: bins that are neighbours reach nearly the same bins,
 // and a tile is read with one index and one bounds check for 16 entries.
 //
-// params           elements of `vectors` and `product`: where lane 0 starts, and from one lane to the next
+// params           elements of `vectors` and `product`: where lane 0 starts, and from one lane to the next;
+//                  LANES, STATES and BINS
 // tiles            [tiles] mat4x4<f32>: rows 4 I + c of T as columns c, over 4 J .. 4 J + 3; the first
 //                  is zero
 // slices           [ceil(quads of BINS / 32) + 1] u32, first entry of each 32 quads of results
@@ -28,10 +29,7 @@
 
 override WORKGROUP: u32;
 override TRANSPOSED: u32;
-override LANES: u32;
 override TILE_LANES: u32;
-override STATES: u32;
-override BINS: u32;
 
 const SLICE: u32 = 32u;
 const RUN: u32 = 16u;
@@ -41,6 +39,9 @@ struct Params {
   vectors_stride: u32,
   product_at: u32,
   product_stride: u32,
+  lanes: u32,
+  states: u32,
+  bins: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -93,7 +94,7 @@ fn add_deep(near: vec4u, entries_from: u32, entries_end: u32, source: u32, level
 @compute @workgroup_size(WORKGROUP)
 fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
   let quad = id.x;
-  if (4u * quad >= BINS) {
+  if (4u * quad >= params.bins) {
     return;
   }
   let slice = quad / SLICE;
@@ -144,7 +145,7 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
   // lanes with a single level first, then the others: software adapters run through a branch that no
   // thread takes, and through the first turn of a loop
   var first_deep = TILE_LANES;
-  for (var i = 0u; i < TILE_LANES && first_lane + i < LANES; i++) {
+  for (var i = 0u; i < TILE_LANES && first_lane + i < params.lanes; i++) {
     let lane = first_lane + i;
     if (levels_of(lane) > 1u) {
       first_deep = min(first_deep, i);
@@ -156,7 +157,7 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
     }
     store(lane, bins, wide_from_level(sum, 0u));
   }
-  for (var i = first_deep; i < TILE_LANES && first_lane + i < LANES; i++) {
+  for (var i = first_deep; i < TILE_LANES && first_lane + i < params.lanes; i++) {
     let lane = first_lane + i;
     let levels = levels_of(lane);
     if (levels > 1u) {
@@ -169,7 +170,7 @@ fn multiply_sparse(@builtin(global_invocation_id) id: vec3u) {
 fn store(lane: u32, bins: vec4u, result: vec4u) {
   let at = params.product_at + lane * params.product_stride;
   for (var j = 0u; j < 4u; j++) {
-    if (bins[j] < BINS) {
+    if (bins[j] < params.bins) {
       product[at + bins[j]] = result[j];
     }
   }

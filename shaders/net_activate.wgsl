@@ -4,7 +4,7 @@
 // seeds            [nets] u32
 // y                [nets, y_rows, width4] quads
 //
-// Dropout is drawn as in net_linear.wgsl, and undone as there by net_activation_gradient.wgsl. Workgroups: x 64 quads, y nets. f64
+// Dropout is drawn as in net_linear.wgsl, and undone as there by net_activation_gradient.wgsl. Workgroups: x 256 quads, y nets. f64
 // twin: CpaTwin in test/reference/cpa_model.ts.
 
 struct Params {
@@ -23,14 +23,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> seeds: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn net_activate(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let net = group.y;
-  for (var i = group.x * 64u + lane; i < params.rows * params.width4; i += groups.x * 64u) {
+  for (var i = group.x * 256u + lane; i < params.rows * params.width4; i += groups.x * 256u) {
     let at = net * params.y_rows * params.width4 + i;
     var value = y[at];
     if (params.activation == 1u) {

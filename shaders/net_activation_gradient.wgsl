@@ -6,7 +6,7 @@
 // seeds            [nets] u32
 // gradient         [nets, y_rows, width4] quads
 //
-// Dropout is drawn again, by the same counters as in net_linear.wgsl. Workgroups: x 64 quads, y nets. f64 twin:
+// Dropout is drawn again, by the same counters as in net_linear.wgsl. Workgroups: x 256 quads, y nets. f64 twin:
 // linearGradient() in test/reference/net_layers.ts.
 
 struct Params {
@@ -26,14 +26,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read> seeds: array<u32>;
 @group(0) @binding(3) var<storage, read_write> gradient: array<vec4f>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn net_activation_gradient(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let net = group.y;
-  for (var i = group.x * 64u + lane; i < params.rows * params.width4; i += groups.x * 64u) {
+  for (var i = group.x * 256u + lane; i < params.rows * params.width4; i += groups.x * 256u) {
     let at = net * params.y_rows * params.width4 + i;
     var value = gradient[at];
     if (params.activation == 1u) {

@@ -8,7 +8,7 @@
 // parameters       [nets, length] quads
 // moments          [nets, 2, length] quads: running means of the gradient and of its square
 //
-// Decay shrinks parameters by themselves where DECOUPLED, and is added to the gradient otherwise. Workgroups: x 64
+// Decay shrinks parameters by themselves where DECOUPLED, and is added to the gradient otherwise. Workgroups: x 256
 // quads, y nets. f64 twin: Adam in test/reference/net_layers.ts. Sources: Kingma and Ba 2015; Loshchilov and Hutter 2019.
 
 override DECOUPLED: bool;
@@ -35,7 +35,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> parameters: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> moments: array<vec4f>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn net_adam(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -45,7 +45,7 @@ fn net_adam(
   if (progress[8u * net + 6u] != 0u) {
     return;
   }
-  for (var i = group.x * 64u + lane; i < params.length; i += groups.x * 64u) {
+  for (var i = group.x * 256u + lane; i < params.length; i += groups.x * 256u) {
     let rates_of = rates[net * params.groups + group_of[i]];
     let rate = rates_of.x * params.rate_scale;
     let at = net * params.length + i;

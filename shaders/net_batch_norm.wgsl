@@ -34,23 +34,20 @@ fn net_batch_norm(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let net = group.y;
-  let quad = group.x;
-  let width4 = (params.width + 3u) / 4u;
-  let at = net * params.x_rows * width4 + quad;
-  let norm_at = net * params.parameters_net + params.norm_at + quad;
-  let is_column = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width);
-  var mean = parameters[norm_at + 2u * width4];
-  var variance = parameters[norm_at + 3u * width4];
+  let columns = norm_columns(group);
+  let width4 = columns.width4;
+  let is_column = 4u * group.x + vec4u(0u, 1u, 2u, 3u) < vec4u(params.width);
+  var mean = parameters[columns.gamma + 2u * width4];
+  var variance = parameters[columns.gamma + 3u * width4];
   if (params.trains == 1u) {
     var sum = vec4f();
     for (var row = lane; row < params.rows; row += LANES) {
-      sum += x[at + row * width4];
+      sum += x[columns.first_row + row * width4];
     }
     let own_mean = column_sum(lane, sum) / f32(params.rows);
     sum = vec4f();
     for (var row = lane; row < params.rows; row += LANES) {
-      let off = x[at + row * width4] - own_mean;
+      let off = x[columns.first_row + row * width4] - own_mean;
       sum += off * off;
     }
     let squares = column_sum(lane, sum);
@@ -60,21 +57,21 @@ fn net_batch_norm(
       let unbiased = squares / f32(params.rows - 1u);
       let moved = mean + params.momentum * (own_mean - mean);
       let moved_variance = variance + params.momentum * (unbiased - variance);
-      parameters[norm_at + 2u * width4] = select(vec4f(), moved, is_column);
-      parameters[norm_at + 3u * width4] = select(vec4f(), moved_variance, is_column);
+      parameters[columns.gamma + 2u * width4] = select(vec4f(), moved, is_column);
+      parameters[columns.gamma + 3u * width4] = select(vec4f(), moved_variance, is_column);
     }
     mean = own_mean;
     variance = squares / f32(params.rows);
   }
   let inverse = 1.0 / sqrt(variance + params.epsilon);
   if (lane == 0u) {
-    stats[2u * net * width4 + quad] = mean;
-    stats[(2u * net + 1u) * width4 + quad] = inverse;
+    stats[columns.mean] = mean;
+    stats[columns.inverse] = inverse;
   }
-  let gamma = parameters[norm_at];
-  let beta = parameters[norm_at + width4];
+  let gamma = parameters[columns.gamma];
+  let beta = parameters[columns.gamma + width4];
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     // past the last column gamma and beta are 0
     y[own] = (x[own] - mean) * inverse * gamma + beta;
   }

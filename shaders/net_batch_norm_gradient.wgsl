@@ -42,17 +42,14 @@ fn net_batch_norm_gradient(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let net = group.y;
-  let quad = group.x;
-  let width4 = (params.width + 3u) / 4u;
-  let at = net * params.x_rows * width4 + quad;
-  let norm_at = net * params.parameters_net + params.norm_at + quad;
-  let mean = stats[2u * net * width4 + quad];
-  let inverse = stats[(2u * net + 1u) * width4 + quad];
+  let columns = norm_columns(group);
+  let width4 = columns.width4;
+  let mean = stats[columns.mean];
+  let inverse = stats[columns.inverse];
   var plain = vec4f();
   var along = vec4f();
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     let slope = y_gradient[own];
     plain += slope;
     along += slope * ((x[own] - mean) * inverse);
@@ -63,16 +60,16 @@ fn net_batch_norm_gradient(
     var by_gamma = along;
     var by_beta = plain;
     if (params.learns == 2u) {
-      by_gamma += gradient[norm_at];
-      by_beta += gradient[norm_at + width4];
+      by_gamma += gradient[columns.gamma];
+      by_beta += gradient[columns.gamma + width4];
     }
-    gradient[norm_at] = by_gamma;
-    gradient[norm_at + width4] = by_beta;
+    gradient[columns.gamma] = by_gamma;
+    gradient[columns.gamma + width4] = by_beta;
   }
   let share = select(0.0, 1.0 / f32(params.rows), params.trains == 1u);
-  let scale = parameters[norm_at] * inverse;
+  let scale = parameters[columns.gamma] * inverse;
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     let normed = (x[own] - mean) * inverse;
     var value = scale * (y_gradient[own] - share * plain - normed * (share * along));
     if (params.adds == 1u) {

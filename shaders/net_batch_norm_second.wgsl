@@ -45,21 +45,18 @@ fn net_batch_norm_second(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let net = group.y;
-  let quad = group.x;
-  let width4 = (params.width + 3u) / 4u;
-  let at = net * params.x_rows * width4 + quad;
-  let norm_at = net * params.parameters_net + params.norm_at + quad;
-  let mean = stats[2u * net * width4 + quad];
-  let inverse = stats[(2u * net + 1u) * width4 + quad];
-  let gamma = parameters[norm_at];
+  let columns = norm_columns(group);
+  let width4 = columns.width4;
+  let mean = stats[columns.mean];
+  let inverse = stats[columns.inverse];
+  let gamma = parameters[columns.gamma];
   let share = 1.0 / f32(params.rows);
 
   var changes = vec4f();
   var changes_along = vec4f();
   var slopes_along = vec4f();
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     let normed = (x[own] - mean) * inverse;
     changes += change[own];
     changes_along += change[own] * normed;
@@ -75,7 +72,7 @@ fn net_batch_norm_second(
   var by_gamma = vec4f();
   var by_beta = vec4f();
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     let normed = (x[own] - mean) * inverse;
     let moved = (change[own] - change_mean - normed * c) * inverse;
     let q = gamma * y_slope[own];
@@ -92,14 +89,14 @@ fn net_batch_norm_second(
   by_beta = column_sum(lane, by_beta);
   if (lane == 0u) {
     if (params.adds == 1u) {
-      by_gamma += gradient[norm_at];
-      by_beta += gradient[norm_at + width4];
+      by_gamma += gradient[columns.gamma];
+      by_beta += gradient[columns.gamma + width4];
     }
-    gradient[norm_at] = by_gamma;
-    gradient[norm_at + width4] = by_beta;
+    gradient[columns.gamma] = by_gamma;
+    gradient[columns.gamma + width4] = by_beta;
   }
   for (var row = lane; row < params.rows; row += LANES) {
-    let own = at + row * width4;
+    let own = columns.first_row + row * width4;
     let normed = (x[own] - mean) * inverse;
     let q = gamma * y_slope[own];
     let whole = gamma * y_gradient[own] - (c * q + d * change[own]) * inverse;

@@ -1,6 +1,8 @@
 // Cross-entropy of logits over classes, of many nets, and its gradient. Rows may be mixed in pairs: the loss is
 //
-//   own * L(classes) + other * L(other classes),  L = sum of w -ln softmax / sum of w,  w the weight of a row's class
+//   own * L(classes) + other * L(other classes),  L = sum of w -ln p / sum of w,  w the weight of a row's class, p its softmax
+//
+// or, where FOCAL is true, L = sum of w (1 - p)^2 -ln p / rows (Lin et al. 2017).
 //
 // params           see Params; strides in elements of f32
 // logits           [nets, y_rows, row_stride] f32
@@ -13,6 +15,7 @@
 // test/reference/cpa_model.ts.
 
 override LANES: u32;
+override FOCAL: bool;
 
 struct Params {
   rows: u32,
@@ -33,6 +36,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> gradient: array<f32>;
 @group(0) @binding(5) var<storage, read_write> losses: array<f32>;
 
+// What is lost with -ln p, and what that makes of the derivatives of -ln p.
+fn focus(lost: f32) -> vec2f {
+  if (!FOCAL) {
+    return vec2f(lost, 1.0);
+  }
+  let rest = -exponential_minus_one(-lost);
+  return vec2f(rest * rest * lost, rest * rest + 2.0 * rest * (1.0 - rest) * lost);
+}
+
 @compute @workgroup_size(64)
 fn net_class_entropy(
   @builtin(workgroup_id) group: vec3u,
@@ -50,6 +62,10 @@ fn net_class_entropy(
   }
   weight = run_sum(lane, weight);
   other_weight = run_sum(lane, other_weight);
+  if (FOCAL) {
+    weight = f32(params.rows);
+    other_weight = weight;
+  }
   // a batch of classes without weight says nothing
   let share = select(0.0, params.own / weight, weight > 0.0);
   let other_share = select(0.0, params.other / other_weight, other_weight > 0.0);
@@ -67,9 +83,13 @@ fn net_class_entropy(
       sum += exponential(logits[at + i] - most);
     }
     let log_sum = most + logarithm(sum);
-    let own = share * class_weights[chosen.x];
-    let other = other_share * class_weights[chosen.y];
-    loss += own * (log_sum - logits[at + chosen.x]) + other * (log_sum - logits[at + chosen.y]);
+    var own = share * class_weights[chosen.x];
+    var other = other_share * class_weights[chosen.y];
+    let own_focus = focus(log_sum - logits[at + chosen.x]);
+    let other_focus = focus(log_sum - logits[at + chosen.y]);
+    loss += own * own_focus.x + other * other_focus.x;
+    own *= own_focus.y;
+    other *= other_focus.y;
     for (var i = 0u; i < params.row_stride; i++) {
       var slope = 0.0;
       if (i < params.classes) {

@@ -68,13 +68,16 @@ fn net_linear_weights(
   let net = group.y;
   let outputs4 = (params.outputs + 3u) / 4u;
   let across = (params.inputs4 + 1u) / 2u;
-  let tiles = (params.outputs + 7u) / 8u * across;
+  let down_tiles = (params.outputs + 7u) / 8u;
+  let tiles = down_tiles * across;
+  // the longer side is gone along once, while the shorter one stays in caches
+  let is_wide = across > down_tiles;
   let first = min(group.z * params.block_rows, params.rows);
   let end = min(first + params.block_rows, params.rows);
   let partials_at = params.partials_at + group.z * params.partials_block + net * params.partials_net;
   for (var tile = group.x * 64u + lane; tile < tiles; tile += groups.x * 64u) {
-    let output4 = 2u * (tile / across);
-    let input4 = 2u * (tile % across);
+    let output4 = 2u * select(tile / across, tile % down_tiles, is_wide);
+    let input4 = 2u * select(tile % across, tile / down_tiles, is_wide);
     let down = vec2u(output4, min(output4 + 1u, outputs4 - 1u));
     let along = vec2u(input4, min(input4 + 1u, params.inputs4 - 1u));
     let x_at = params.x_at + net * params.x_net;

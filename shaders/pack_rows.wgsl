@@ -1,6 +1,7 @@
 // Gathers the interior bins of rows kept in cells into dense rows of f32, ready to be read back.
 //
-// params           rows [first_row, end_row) of the tile; source_stride in elements; width of a packed row
+// params           rows [first_row, end_row) of the tile; source_stride in elements; width of a packed row;
+//                  after how many rows the source has one that is left out, 0 where it has none
 // pack_table       [width] u32, offset of each packed element within a source row
 // unpacked         [rows, source_stride] u32, wide (shared/wide.wgsl)
 // packed           [rows, width] f32, written; 0 for what is below 2^-126
@@ -18,6 +19,7 @@ struct Params {
   end_row: u32,
   source_stride: u32,
   width: u32,
+  lane_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,7 +39,9 @@ fn pack_rows(
   }
   let row = params.first_row + element / params.width;
   let column = element % params.width;
-  let wide = unpacked[row * params.source_stride + pack_table[column]];
+  // predictions have one row more than a lane
+  let left_out = select(0u, row / max(params.lane_rows, 1u), params.lane_rows > 0u);
+  let wide = unpacked[(row + left_out) * params.source_stride + pack_table[column]];
   let kept = wide >= LEAST && wide < DEEP;
   packed[row * params.width + column] = bitcast<f32>(select(0u, wide, kept)) * 7.8886091e-31;
 }

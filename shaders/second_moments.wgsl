@@ -2,13 +2,13 @@
 // LAGS frames that follow each other, as in contexts: of its first frame x and each of them, x y^T.
 //
 // params           rows [first_row, end_row) of the tile; row of the array at which it begins; part;
-//                  first of the pairs that are summed
+//                  first of the pairs that are summed; features of a frame; RING
 // rows             [tile frames, STRIDE4] vec4<f32>; 0 past the last feature
 // starts           [tile rows] u32: a row's first frame; where LAGS is 1, a row is a frame, and this unused
 // grains           [STRIDE4] vec4<f32>, powers of two: a row's coarse part is a multiple of these
 // moments          [RING, PAIRS, 64, 64] f32: squares of 64 x 64 features. Of lag 0 those on and above
 //                  the diagonal, (0, 0), (0, 1), ..., (1, 1), ...; then all of lag 1, (0, 0), (0, 1),
-//                  ..., and so on. What lies outside DIM is not written, and what lies below the
+//                  ..., and so on. What lies outside the features is not written, and what lies below the
 //                  diagonal is not to be read. Block b is in entry b % RING, and goes on there when
 //                  a tile ends inside it
 //
@@ -23,11 +23,7 @@
 // of a quad have the same features down, so they may share them. f64 twin:
 // test/reference/second_moments.ts.
 
-override DIM: u32;
-override STRIDE4: u32;
 override BLOCK_ROWS: u32;
-override RING: u32;
-override PAIRS: u32;
 override LAGS: u32;
 // grain of the middle part, in grains of the coarse one
 override FINE: f32;
@@ -38,6 +34,8 @@ struct Params {
   array_row: u32,
   part: u32,
   first_pair: u32,
+  features: u32,
+  ring: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -51,9 +49,14 @@ const SQUARE = 64u;
 // Where a row of the tile begins.
 fn place(row: u32) -> u32 {
   if (LAGS == 1u) {
-    return row * (STRIDE4 / 2u);
+    return row * frame_stride();
   }
-  return starts[row] * (STRIDE4 / 2u);
+  return starts[row] * frame_stride();
+}
+
+// From one frame to the next, in runs of 8 features.
+fn frame_stride() -> u32 {
+  return (params.features + 7u) / 8u;
 }
 
 fn shared_run(at: u32) -> mat2x4f {
@@ -78,8 +81,9 @@ fn second_moments(
   @builtin(local_invocation_index) lane: u32,
 ) {
   // the pair's row and column of squares, and how many frames lie between
-  let across = (DIM + SQUARE - 1u) / SQUARE;
+  let across = (params.features + SQUARE - 1u) / SQUARE;
   let triangle = across * (across + 1u) / 2u;
+  let pairs = triangle + (LAGS - 1u) * across * across;
   let pair = params.first_pair + group.x;
   var i = 0u;
   var j = pair;
@@ -107,10 +111,10 @@ fn second_moments(
   // as a whole quad: those that are left need what the others load
   let first_along = 8u * (along8 - lane % 4u);
   let below = lag == 0u && along8 - lane % 4u + 3u < down8;
-  if (8u * down8 >= DIM || first_along >= DIM || below || start >= end) {
+  if (8u * down8 >= params.features || first_along >= params.features || below || start >= end) {
     return;
   }
-  let out = (block % RING * PAIRS + pair) * 512u + 64u * (lane / 8u) + lane % 8u;
+  let out = (block % params.ring * pairs + pair) * 512u + 64u * (lane / 8u) + lane % 8u;
 
   var sums = Tile();
   if (start != block_start) {
@@ -125,7 +129,7 @@ fn second_moments(
       moments[out + 56u],
     );
   }
-  let later = lag * (STRIDE4 / 2u) + along8;
+  let later = lag * frame_stride() + along8;
   let first = start - params.array_row;
   let last = end - params.array_row;
   if (params.part == 0u) {
@@ -174,7 +178,7 @@ fn second_moments(
       add_outer(&sums, coarse_down + middle_down, rest_along - middle_along);
     }
   }
-  if (8u * along8 >= DIM) {
+  if (8u * along8 >= params.features) {
     return;
   }
   moments[out] = sums[0];

@@ -5,7 +5,7 @@
 // values      [rows, stride] f32: logits, then means; 0 past the last gene
 // zero_logits [rows, stride] f32: where ZEROS is 1, means are of counts that are 0 with probability 1 / (1 + e^-logit) besides
 //
-// A workgroup a row, whose threads add their sums pairwise. f64 twin: CpaTwin.forward() in test/reference/cpa_model.ts.
+// A workgroup a row, whose threads add their sums pairwise. f64 twin: test/reference/likelihood_gradient.ts.
 
 override LANES: u32;
 override ZEROS: u32;

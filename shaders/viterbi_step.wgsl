@@ -3,8 +3,8 @@
 //
 //   message' = max over bins of (log p(bin | source) + weighted) - the largest weighted, next = that bin
 //
-// params           row of the tile; sources to look at: BINS, and one more where the start is one; where the
-//                  row begins in `next`
+// params           row of the tile; where it begins in `next`; sources [first_source, end_source) to look at, the
+//                  start being the one after all bins; the first of `entries`, which are those of these sources
 // sources          [BINS + 1, 2] state of a source, and its first entry; then the start, which has none of its
 //                  own state but STATES; [BINS + 2] in all, of which the last ends the entries
 // entries          [entries, 3] bin, and score of p(bin | source), in order of bins
@@ -22,8 +22,10 @@ override STATES: u32;
 
 struct Params {
   row: u32,
-  sources: u32,
   next_at: u32,
+  first_source: u32,
+  end_source: u32,
+  first_entry: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -38,14 +40,14 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP)
 fn viterbi_step(@builtin(global_invocation_id) id: vec3u) {
-  let source = id.x;
-  if (source >= params.sources) {
+  let source = params.first_source + id.x;
+  if (source >= params.end_source) {
     return;
   }
   var found = vec3u(NO_SCORE, 0u);
   let own = sources[source];
-  let end = sources[source + 1u].y;
-  for (var entry = own.y; entry < end; entry++) {
+  let end = sources[source + 1u].y - params.first_entry;
+  for (var entry = own.y - params.first_entry; entry < end; entry++) {
     let bin = entries[3u * entry];
     let score = vec2u(entries[3u * entry + 1u], entries[3u * entry + 2u]);
     let candidate = vec3u(sum_of_scores(score, weighted[bin]), bin);

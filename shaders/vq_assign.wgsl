@@ -5,7 +5,7 @@
 // Several codebooks are looked at side by side (z of the workgroup), and the codes of each in SPLITS
 // stretches (y): vq_pick takes the best of those.
 //
-// params           rows [first_row, end_row) of the tile; row of `points` at which it begins
+// params           rows [first_row, end_row) of the tile; row of `points` at which it begins; TILE_ROWS
 // points           [panels, PARTS, DIM, 64] f32: 64 rows to a panel, feature by feature; 0 past the last
 //                  row. Only the first part is looked at: what f32 leaves over decides nothing that the
 //                  host does not decide again
@@ -25,12 +25,12 @@ override DIM: u32;
 override CODES4: u32;
 override SPLITS: u32;
 override PARTS: u32;
-override TILE_ROWS: u32;
 
 struct Params {
   first_row: u32,
   end_row: u32,
   base_row: u32,
+  tile_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -81,7 +81,7 @@ fn shared_element(at: u32, column: u32, row: u32) -> f32 {
 
 fn write_best(row: u32, slot: u32, best: Best) {
   if (row < params.end_row) {
-    candidates[slot * TILE_ROWS + row] = vec4f(best.score, best.next, f32(best.code), 0.0);
+    candidates[slot * params.tile_rows + row] = vec4f(best.score, best.next, f32(best.code), 0.0);
   }
 }
 

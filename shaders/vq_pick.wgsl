@@ -1,7 +1,7 @@
 // The nearest code of every row, of those that vq_assign left to choose from, and how clear the choice
 // is.
 //
-// params           rows [first_row, end_row) of the tile; row of `points` at which it begins
+// params           rows [first_row, end_row) of the tile; row of `points` at which it begins; TILE_ROWS
 // points           [panels, PARTS, DIM, 64] f32: 64 rows to a panel, feature by feature; a second part is
 //                  what f32 leaves over
 // codebooks        [books, 2, DIM, CODES4] vec4<f32>, 4 codes a vec4, as f32 and what that leaves over
@@ -18,12 +18,12 @@ override CODES4: u32;
 override SPLITS: u32;
 override PARTS: u32;
 override CODES: u32;
-override TILE_ROWS: u32;
 
 struct Params {
   first_row: u32,
   end_row: u32,
   base_row: u32,
+  tile_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -54,9 +54,9 @@ fn vq_pick(
   if (row >= params.end_row) {
     return;
   }
-  var best = candidates[book * SPLITS * TILE_ROWS + row];
+  var best = candidates[book * SPLITS * params.tile_rows + row];
   for (var split = 1u; split < SPLITS; split++) {
-    let rival = candidates[(book * SPLITS + split) * TILE_ROWS + row];
+    let rival = candidates[(book * SPLITS + split) * params.tile_rows + row];
     let next = min(min(best.y, rival.y), max(best.x, rival.x));
     let wins = rival.x < best.x || (rival.x == best.x && rival.z < best.z);
     best = vec4f(min(best.x, rival.x), next, select(best.z, rival.z, wins), 0.0);
@@ -84,6 +84,6 @@ fn vq_pick(
     at_point += PANEL_ROWS;
     at_code += 4u * CODES4;
   }
-  ids[book * TILE_ROWS + row] = code;
-  nearness[book * TILE_ROWS + row] = vec2f(distance, best.y - best.x);
+  ids[book * params.tile_rows + row] = code;
+  nearness[book * params.tile_rows + row] = vec2f(distance, best.y - best.x);
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { CommandContext } from "./cli/usage.ts";
+
 export type { ChunkedArray } from "./chunked_array.ts";
 export { Points } from "./feed/points.ts";
 export type { Gpu } from "./gpu/device.ts";
@@ -14,3 +16,12 @@ export { outputChoices, planChoices } from "./stream/choices.ts";
 export { variable } from "./stream/output.ts";
 export { Plan } from "./stream/plan.ts";
 export type { Measured, Task } from "./stream/task.ts";
+export type { CommandContext };
+
+/** A command of an analysis of rows, `--input rows.npy`: its options are as they are declared. In Node and Deno. */
+export async function runAnalysis(
+  ...args: Parameters<typeof import("./cli/points.ts").runAnalysis>
+): Promise<void> {
+  const { runAnalysis: run } = await import("./cli/points.ts");
+  await run(...args);
+}

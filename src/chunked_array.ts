@@ -4,14 +4,20 @@
  * @module
  */
 
-import type { DataType, NumericArray } from "./types.ts";
+import { ChunkError } from "./errors.ts";
+import type { ArrayOfType, DataType, NumericArray } from "./types.ts";
 
 export interface ReadOptions {
   signal?: AbortSignal;
+  /**
+   * Memory for so many bytes that are read, where the reader has some of its own; what is read may be a
+   * view of it. Whoever keeps what was read for others must not pass this on.
+   */
+  allocate?: (bytes: number) => Uint8Array;
 }
 
-/** An array read along its first axis. */
-export interface ChunkedArray {
+/** An array read along its first axis, of elements that come as `Values`. */
+export interface ChunkedArray<Values extends NumericArray = NumericArray> {
   /** At least one axis. */
   readonly shape: readonly number[];
   readonly dtype: DataType;
@@ -21,8 +27,10 @@ export interface ChunkedArray {
   readonly chunkRows: number;
   /** Whether reading one row costs its whole chunk, as where chunks are compressed. */
   readonly wholeChunks?: boolean;
+  /** Where it is read from, as far as that is known: nothing may be put there in its place. */
+  readonly places?: readonly string[] | undefined;
   /** All of it, where it lies in memory. */
-  readonly values?: NumericArray;
+  readonly values?: Values;
   /**
    * Rows [start, end) in C order, as the typed array that {@link NumericArray} describes. It may be
    * a view of what others hold: not to be written to.
@@ -30,19 +38,21 @@ export interface ChunkedArray {
    * @throws {RangeError} If there are no such rows.
    * @throws {ChunkError} If what is stored is missing, short or damaged.
    */
-  read(start: number, end: number, options?: ReadOptions): Promise<NumericArray>;
+  read(start: number, end: number, options?: ReadOptions): Promise<Values>;
   /** Rows of a `float16` array as the bits that are stored. */
   readBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
   /** Rows of an array of brain floats, which are read as `float32`, as the bits that are stored. */
   readBrainBits?(start: number, end: number, options?: ReadOptions): Promise<Uint16Array>;
+  /** As a notebook shows it, of arrays that callers get. */
+  toHTML?(): string;
   close(): Promise<void>;
 }
 
 /** The same array, whose `close` gives back what it was opened from, too. */
-export function closingWith(
-  array: ChunkedArray,
+export function closingWith<Values extends NumericArray>(
+  array: ChunkedArray<Values>,
   close: () => Promise<void> | void,
-): ChunkedArray {
+): ChunkedArray<Values> {
   return {
     ...array,
     async close() {
@@ -50,6 +60,25 @@ export function closingWith(
       await close();
     },
   };
+}
+
+/**
+ * The same array, whose elements are known to be of one of these types.
+ *
+ * @throws {ChunkError} If they are not.
+ */
+export function ofType<Type extends keyof ArrayOfType>(
+  array: ChunkedArray,
+  ...types: Type[]
+): ChunkedArray<ArrayOfType[Type]> {
+  if (!(types as DataType[]).includes(array.dtype)) {
+    const place = array.places?.[0] ?? "an array";
+    throw new ChunkError(
+      `Cannot open ${place}: its elements are ${array.dtype}, wanted ${types.join(" or ")}`,
+      place,
+    );
+  }
+  return array as ChunkedArray<ArrayOfType[Type]>;
 }
 
 /** Numbers to calculate with: 64-bit integers become f64. */

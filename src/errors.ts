@@ -123,3 +123,18 @@ export class QuotaError extends Error {
     this.availableBytes = sizes.availableBytes;
   }
 }
+
+/** Parts of a plan that are missing although they were started several times: look at what their engine printed. */
+export class PartsError extends Error {
+  override readonly name = "PartsError";
+  /** The stage they are of. */
+  readonly stage: string;
+  /** Their numbers, from 0. */
+  readonly missing: readonly number[];
+
+  constructor(message: string, { stage, missing }: { stage: string; missing: readonly number[] }) {
+    super(message);
+    this.stage = stage;
+    this.missing = missing;
+  }
+}

@@ -23,12 +23,16 @@
 
 export type { Budget, OpenGpuOptions } from "./gpu/device.ts";
 export { Gpu, openGpu } from "./gpu/device.ts";
+export type { LoggedMemory } from "./gpu/log_memory.ts";
+export { logMemory } from "./gpu/log_memory.ts";
 export type { ActsReading, EmaOptions, RealizedActs, RollingOptions } from "./acts/acts.ts";
 export { Acts } from "./acts/acts.ts";
 export type { Collected } from "./acts/collect.ts";
 export { collect, collectActivations, collectLive } from "./acts/collect.ts";
 export type { LiveBlock, LiveBlocks } from "./acts/live_blocks.ts";
 export { load, loadActivations } from "./acts/load.ts";
+export type { MessageMaskOptions } from "./acts/message_mask.ts";
+export { messageMask } from "./acts/message_mask.ts";
 export type { LayerNorms } from "./acts/norms.ts";
 export { tokenNorms } from "./acts/norms.ts";
 export type { CollectOptions, LiveOptions, LoadOptions } from "./acts/options.ts";
@@ -37,8 +41,12 @@ export { hiddenStates } from "./acts/transformers.ts";
 export type { ActsFacts, ActsType, Dims } from "./acts/types.ts";
 export type { RaggedArray } from "./feed/ragged.ts";
 export type { ChunkedArray } from "./array/array.ts";
-export type { OpenArrayOptions } from "./array/array.ts";
-export { fromTypedArray, openArray, readAll } from "./array/array.ts";
+export type { ElementsOf, OpenArrayOptions } from "./array/array.ts";
+export { fromTypedArray, openArray, readAll, readNumbers } from "./array/array.ts";
+export type { ListedArray, Listing } from "./array/list_arrays.ts";
+export { listArrays } from "./array/list_arrays.ts";
+export type { ArrayWriter, CreateArrayOptions } from "./array/create_array.ts";
+export { createArray } from "./array/create_array.ts";
 export type { ExpandOptions, LongAxis } from "./array/expand.ts";
 export { expand } from "./array/expand.ts";
 export type { ContextOptions, ContextRun, ContextView } from "./array/contexts.ts";
@@ -50,12 +58,21 @@ export { openAnnData } from "./array/anndata/anndata.ts";
 export type { CellMatrix, RowEntries } from "./array/anndata/matrix.ts";
 export type { WrittenArray, WrittenColumn, WrittenTables } from "./array/anndata/write.ts";
 export { AnnDataWriter } from "./array/anndata/write.ts";
+export { Episodes, openEpisodes } from "./array/episodes/episodes.ts";
 export type { ArrayCheck, StoreCheck } from "./zarr/check.ts";
 export { checkStore } from "./zarr/check.ts";
 export { persistStorage } from "./store/open_store.ts";
 export { openNetcdf } from "./files/hdf5_array.ts";
 export type { ExportOptions, ExportProgress, ExportResult } from "./io/netcdf_export.ts";
 export { exportNetcdf } from "./io/netcdf_export.ts";
+export type { ArrayNumbers, NwbRecording } from "./io/nwb_recording.ts";
+export { readNwb } from "./io/nwb_recording.ts";
+export type { ZipResult } from "./io/zip_export.ts";
+export { exportZip } from "./io/zip_export.ts";
+export type { Displayed } from "./display.ts";
+export type { LiveRun } from "./stream/live_run.ts";
+export { live } from "./stream/live_run.ts";
+export type { PlanTable } from "./stream/explain.ts";
 export type { Plan } from "./stream/plan.ts";
 export type {
   KMeansFitOptions,
@@ -119,7 +136,7 @@ export { RollingAttentionProbe } from "./probes/rolling_attention.ts";
 export type { SoftAttentionOptions } from "./probes/soft_attention.ts";
 export { SoftAttentionProbe } from "./probes/soft_attention.ts";
 export type {
-  Lazy,
+  LaterRows,
   SweepInput,
   SweepKind,
   SweepLayer,
@@ -131,11 +148,13 @@ export { formatSweep, ProbeSweep } from "./probes/sweep.ts";
 export * as metrics from "./probes/metrics.ts";
 export type { OpenedArrays, OpenedResult, OpenOptions } from "./open.ts";
 export { open } from "./open.ts";
+export type { Picture, PlotOptions, PlottedSpikes, TruePath } from "./plot/plot.ts";
+export { plot } from "./plot/plot.ts";
 export * as condition from "./condition/condition.ts";
 export * as cpa from "./cpa/cpa.ts";
 export * as decoder from "./hmm/decoder.ts";
 export * as view from "./view/view.ts";
-export type { PaddingOptions, WindowOptions, WindowSplit } from "./windows/windows.ts";
+export type { PaddingOptions, WindowKeys, WindowOptions, WindowSplit } from "./windows/windows.ts";
 export type { KeyBatch, KeyOptions } from "./windows/keys.ts";
 export type { Segments, WantedSegments } from "./windows/segments.ts";
 export { Windows, windows } from "./windows/windows.ts";

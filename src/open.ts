@@ -13,35 +13,44 @@ import type { TrainedCpa } from "./cpa/trained.ts";
 import { openTrained as openCpa } from "./cpa/trained.ts";
 import type { StoredPca } from "./decompose/pca.ts";
 import { openPca } from "./decompose/pca.ts";
+import { displayedArray, displayedResult } from "./display.ts";
 import { ChunkError } from "./errors.ts";
 import type { DecodeResult, OpenResultOptions } from "./hmm/decode_result.ts";
 import { openResult, openResultOptions } from "./hmm/decode_result.ts";
+import type { StoredEncoding } from "./hmm/open_encoding.ts";
+import { openEncoding } from "./hmm/open_encoding.ts";
 import type { StoredProbe } from "./probes/probes.ts";
 import { openTrained } from "./probes/trained.ts";
 import type { StoredTrainedProbe } from "./probes/trained_probe.ts";
 import { LogisticProbe, MassMeanProbe } from "./probes/probes.ts";
 import { openStore } from "./store/open_store.ts";
 import { openStored, storedAttributes } from "./stream/places.ts";
+import { checkedStore } from "./zarr/checksums.ts";
 import { knownArrays } from "./zarr/group_writer.ts";
+import { readMetadata } from "./zarr/read_metadata.ts";
+import { readZarrText } from "./zarr/zarr_array.ts";
 
 /** A result, and of which kind it is. */
 export type OpenedResult =
   | { kind: "acts"; acts: Acts; close(): Promise<void> }
   | ({ kind: "decode" } & DecodeResult)
+  | { kind: "encoding"; encoding: StoredEncoding; close(): Promise<void> }
   | ({ kind: "kmeans" } & StoredKMeans)
   | ({ kind: "pca" } & StoredPca)
   | { kind: "cpa"; model: TrainedCpa; close(): Promise<void> }
   | ({ kind: "probe" } & (StoredProbe | StoredTrainedProbe))
   | OpenedArrays;
 
-/** A result that is arrays alone: predictions, scores, distances, models of a conditioning. */
+/** A result that is arrays alone: predictions, scores, distances, paths, models of a conditioning. */
 export interface OpenedArrays {
   kind: "arrays";
   /** What attributes call it, as `sluice.pca.scores`. */
   format: string;
   attributes: Record<string, unknown>;
-  /** By their names in the store. */
+  /** By their names in the store: those of numbers. */
   arrays: Record<string, ChunkedArray>;
+  /** Those of texts, such as names of states; all of each. */
+  texts: Record<string, readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -64,6 +73,11 @@ const OPENERS: Record<string, Opener> = {
   // all of it is in memory
   "sluice.cpa.model": async (place) => ({
     ...{ kind: "cpa", model: await openCpa(place) },
+    close: () => Promise.resolve(),
+  }),
+  // all of it is in memory
+  "sluice.encoding": async (place) => ({
+    ...{ kind: "encoding", encoding: await openEncoding(place) },
     close: () => Promise.resolve(),
   }),
   "sluice.kmeans": async (place) => ({ kind: "kmeans", ...await openKMeans(place) }),
@@ -96,7 +110,7 @@ export async function open(place: string, options: OpenOptions = {}): Promise<Op
   const told = openResultOptions.check(options);
   const format = (await storedAttributes(place))?.format;
   const opener = OPENERS[String(format)];
-  if (opener) return await opener(place, told);
+  if (opener) return displayedResult(`${place}: ${format}`, await opener(place, told));
   if (typeof format === "string" && format.startsWith(OURS)) return await openArrays(place, format);
   throw new ChunkError(
     `Cannot open ${place}: ${
@@ -109,18 +123,29 @@ export async function open(place: string, options: OpenOptions = {}): Promise<Op
 async function openArrays(place: string, format: string): Promise<OpenedArrays> {
   const kind = format.slice(OURS.length);
   const { attributes, open } = await openStored(place, { kind, formatVersion: 1 });
+  // where others lie beside them, a result names its own
+  const own = attributes.arrays as string[] | undefined;
   const store = await openStore(place);
   const arrays: Record<string, ChunkedArray> = {};
+  const texts: Record<string, readonly string[]> = {};
   const close = async () => {
     for (const array of Object.values(arrays)) await array.close();
   };
   try {
-    for (const name of await knownArrays(store)) arrays[name] = await open(name);
+    const checked = await checkedStore(store);
+    for (const name of own ?? await knownArrays(store)) {
+      const { elements } = await readMetadata(checked, `/${name}`);
+      if (elements.kind === "text") texts[name] = await readZarrText(checked, `/${name}`);
+      else arrays[name] = await open(name);
+    }
   } catch (error) {
     await close();
     throw error;
   } finally {
     await store.close();
   }
-  return { kind: "arrays", format, attributes, arrays, close };
+  for (const array of Object.values(arrays)) displayedArray(array);
+  return displayedResult(`${place}: ${format}`, {
+    ...{ kind: "arrays", format, attributes, arrays, texts, close },
+  } as OpenedArrays);
 }

@@ -65,6 +65,10 @@ export interface Option<Value = unknown, Given extends Presence = Presence> exte
   /** What a list is of. */
   readonly entry?: Option;
   readonly isFlag?: boolean;
+  /** Whether it says where something is stored. */
+  readonly isPlace?: boolean;
+  /** All that it may be, where those are few. */
+  readonly choices?: readonly (string | number)[];
 }
 
 /** Options by their names. */
@@ -201,6 +205,7 @@ export function oneOf<const Choice extends string | number, const Own extends Wo
   const is = (value: unknown) => typeof value === typeof choices[0];
   return option<Choice, Own>(own, {
     takes: "NAME",
+    choices,
     wanted: `one of ${choices.join(", ")}`,
     read: is(0) ? readNumber : (text) => text,
     is,
@@ -223,7 +228,7 @@ export function text<const Own extends Words>(own: Own, wanted = "a text") {
 
 /** Where something is stored: a path, `file:`, `opfs:` or `memory:` place. */
 export function place<const Own extends Words>(own: Own) {
-  return text<Own>({ takes: "PLACE", ...own }, "a place, as text");
+  return { ...text<Own>({ takes: "PLACE", ...own }, "a place, as text"), isPlace: true };
 }
 
 /** A size: bytes, or text such as `512 MiB`. */
@@ -245,10 +250,19 @@ export function bytes<const Own extends Words>(own: Own) {
 
 /** A stretch of time, seconds. */
 export function interval<const Own extends Words>(own: Own) {
+  return pair(own, "start, stop", "in seconds with start < stop");
+}
+
+/** Least and largest of something that is no time. */
+export function range<const Own extends Words>(own: Own) {
+  return pair(own, "least, largest", "with least < largest");
+}
+
+function pair<const Own extends Words>(own: Own, names: string, rule: string) {
   return option<readonly [start: number, stop: number], Own>(own, {
     takes: "A:B",
-    wanted: "[start, stop] in seconds with start < stop",
-    written: "start:stop in seconds with start < stop",
+    wanted: `[${names}] ${rule}`,
+    written: `${names.replace(", ", ":")} ${rule}`,
     read(text) {
       const ends = text.split(":").map((end) => end.trim() ? Number(end) : NaN);
       return ends.length === 2 && ends[0]! < ends[1]! ? ends : undefined;

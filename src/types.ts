@@ -37,6 +37,22 @@ export type NumericArray =
   | Float32Array
   | Float64Array;
 
+/** Typed arrays by the {@link DataType} of which a read returns them. */
+export interface ArrayOfType {
+  bool: Uint8Array;
+  int8: Int8Array;
+  int16: Int16Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  uint16: Uint16Array;
+  uint32: Uint32Array;
+  uint64: BigUint64Array;
+  float16: Float32Array;
+  float32: Float32Array;
+  float64: Float64Array;
+}
+
 /** Bytes by where they live: device and staging buffers, host memory, stored output. */
 export interface MemoryBytes {
   gpu: number;

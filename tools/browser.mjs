@@ -4,7 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -41,10 +41,13 @@ const QUIET_ARGS = [
 /** @returns {Promise<{ path: string, name: string, args: string[], env: Record<string, string> }>} */
 export async function findBrowser() {
   const args = [...QUIET_ARGS, "--enable-unsafe-webgpu"];
+  const env = {};
   if (process.platform === "linux") {
     if (process.getuid?.() === 0) args.push("--no-sandbox");
+    // without UTF-8 it forgets names of files that are not ASCII
+    const { LC_ALL, LC_CTYPE, LANG } = process.env;
+    if (!/utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || "")) env.LC_ALL = "C.UTF-8";
   }
-  const env = {};
   const named = process.env.BROWSER_PATH;
   if (named) return { path: named, name: `${named} (BROWSER_PATH)`, args, env };
   const { chromium } = await import("playwright");
@@ -55,7 +58,7 @@ export async function findBrowser() {
     const folder = await unpackBrowser();
     env.LD_LIBRARY_PATH = [path.join(folder, "al2023/lib"), process.env.LD_LIBRARY_PATH]
       .filter(Boolean).join(":");
-    env.FONTCONFIG_PATH = path.join(folder, "fonts");
+    env.FONTCONFIG_FILE = await describeFonts(folder);
     const file = path.join(folder, "chromium");
     return { path: file, name: `${file} (from @sparticuz/chromium)`, args, env };
   }
@@ -63,6 +66,21 @@ export async function findBrowser() {
     "No Chromium was found: install Chrome, Chromium or Edge, run `npx playwright install chromium`, " +
       "or name one in BROWSER_PATH",
   );
+}
+
+/** The package's own settings name folders that are not there, and no letter would be drawn. */
+async function describeFonts(folder) {
+  const file = path.join(folder, "fonts/sluice.conf");
+  const settings = `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+  <dir>${path.join(folder, "fonts/fonts")}</dir>
+  <cachedir>${path.join(folder, "fonts/cache")}</cachedir>
+</fontconfig>
+`;
+  if (!existsSync(file)) await writeFile(file, settings);
+  return file;
 }
 
 /** Unpacks the packaged browser into the user's cache, once per version. */

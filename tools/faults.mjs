@@ -1,6 +1,7 @@
 /**
  * Puts the faults of test/faults/ into a copy of this tree, one at a time, and looks whether the tests
- * that should notice do. Fails where fewer than 95 % are noticed, or where a fault cannot be put in.
+ * that should notice do: those of the quick tier first, and where they do not, all. Fails where fewer than
+ * 95 % are noticed, or where a fault cannot be put in.
  *
  *   node tools/faults.mjs [--only PART OF A NAME] [--jobs 2]
  */
@@ -24,8 +25,10 @@ import { parseArgs } from "node:util";
 
 /** Share of the faults that has to be noticed. */
 const LEAST_NOTICED = 0.95;
-/** A run may hang for a fault: it has been noticed then. */
-const MOST_MS = 180_000;
+/** A run may hang for a fault, which has been noticed then: it takes so much longer than all tests without one. */
+const [LEAST_PATIENCE_MS, PATIENCE] = [180_000, 3];
+/** For what nobody has measured yet. */
+const HOURS_MS = 4 * 3600_000;
 
 const root = path.dirname(import.meta.dirname);
 const listFolder = path.join(root, "test/faults");
@@ -55,24 +58,22 @@ const started = performance.now();
 const jobs = Math.max(1, Math.min(Number(options.jobs), faults.length));
 const trees = Array.from({ length: jobs }, (_, job) => copyTree(path.join(temporary, String(job))));
 
-// a test that fails anyway notices nothing; names of tests are left out, so that all have to pass
-const files = [...new Set(faults.flatMap(({ tests }) => tests))];
-const whole = await runTests(trees[0], files);
-if (whole.failures.length > 0) {
-  console.error(`Cannot look for faults: without any, ${whole.failures.join(", ")}`);
-  process.exit(2);
-}
-console.log(`${files.length} test files pass without a fault\n`);
-
 const outcomes = [];
-const waiting = [...faults];
-await Promise.all(trees.map(async (tree) => {
-  for (let fault = waiting.shift(); fault; fault = waiting.shift()) {
-    const outcome = { fault, ...await tryFault(tree, fault) };
-    outcomes.push(outcome);
-    console.log(describe(outcome));
+let waiting = faults;
+for (const tier of ["quick", "all"]) {
+  if (waiting.length === 0) break;
+  // a test that fails anyway notices nothing; names of tests are left out, so that all have to pass
+  const files = [...new Set(waiting.flatMap(({ tests }) => tests))];
+  const began = performance.now();
+  const whole = await runTests(trees[0], files, { tier, mostMs: HOURS_MS });
+  const mostMs = Math.max(LEAST_PATIENCE_MS, PATIENCE * (performance.now() - began));
+  if (whole.failures.length > 0) {
+    console.error(`Cannot look for faults: without any, ${whole.failures.join(", ")}`);
+    process.exit(2);
   }
-}));
+  console.log(`${files.length} test files pass without a fault in the ${tier} tier\n`);
+  waiting = await tryFaults(waiting, { tier, mostMs });
+}
 
 const count = (state) => outcomes.filter((outcome) => outcome.state === state).length;
 const share = count("noticed") / outcomes.length;
@@ -85,6 +86,24 @@ console.log(
     `${((performance.now() - started) / 1000).toFixed(0)} s`,
 );
 process.exit(count("broken") > 0 ? 2 : share < LEAST_NOTICED ? 1 : 0);
+
+/** Tries each, and gives back those that a quick tier leaves to the next. */
+async function tryFaults(faults, how) {
+  const missed = [];
+  const left = [...faults];
+  await Promise.all(trees.map(async (tree) => {
+    for (let fault = left.shift(); fault; fault = left.shift()) {
+      const outcome = { fault, ...await tryFault(tree, fault, how) };
+      if (how.tier === "quick" && outcome.state === "missed") {
+        missed.push(fault);
+        continue;
+      }
+      outcomes.push(outcome);
+      console.log(describe(outcome));
+    }
+  }));
+  return missed;
+}
 
 /**
  * Faults by name: `file`, a text that stands there once, what stands there in its place, the test files
@@ -125,14 +144,14 @@ function copyTree(folder) {
   return folder;
 }
 
-async function tryFault(tree, { file, find, replace, tests, only }) {
+async function tryFault(tree, { file, find, replace, tests, only }, how) {
   const target = path.join(tree, file);
   const text = readFileSync(target, "utf8");
   // a function: "$" means nothing in what it returns
   writeFileSync(target, text.replace(find, () => replace));
   const began = performance.now();
   try {
-    const { failures, broken } = await runTests(tree, tests, only);
+    const { failures, broken } = await runTests(tree, tests, { ...how, only });
     const state = broken ? "broken" : failures.length > 0 ? "noticed" : "missed";
     return { state, by: broken ?? failures[0], ms: performance.now() - began };
   } finally {
@@ -147,7 +166,7 @@ function describe({ fault, state, by, ms }) {
 }
 
 /** Runs test files in Node. Says which tests failed, or why the code cannot even be loaded. */
-async function runTests(tree, files, only) {
+async function runTests(tree, files, { tier, mostMs, only }) {
   const report = path.join(tree, "report.json");
   rmSync(report, { force: true });
   const shared = path.join(root, "../shared");
@@ -155,13 +174,16 @@ async function runTests(tree, files, only) {
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",
     "--bail=1",
-    "--testTimeout=120000",
+    `--testTimeout=${Math.floor(mostMs)}`,
     "--reporter=json",
     `--outputFile=${report}`,
     ...(only ? ["-t", only] : []),
     ...files,
   ];
-  const env = { ...process.env, SLUICE_RUNTIME: "node", SLUICE_LONG: "0", SLUICE_TIER: "all" };
+  const env = {
+    ...process.env,
+    ...{ SLUICE_RUNTIME: "node", SLUICE_RUNTIMES: "node", SLUICE_LONG: "0", SLUICE_TIER: tier },
+  };
   if (env.SLUICE_DATA === undefined && existsSync(shared)) env.SLUICE_DATA = shared;
   const output = [];
   const inTime = await new Promise((resolve) => {
@@ -170,7 +192,7 @@ async function runTests(tree, files, only) {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (data) => output.push(data));
     }
-    const clock = setTimeout(() => kill(child), files.length > 12 ? 10 * MOST_MS : MOST_MS);
+    const clock = setTimeout(() => kill(child), mostMs);
     child.on("close", (_code, signal) => {
       clearTimeout(clock);
       children.delete(child);
@@ -195,7 +217,9 @@ async function runTests(tree, files, only) {
   );
   const unbuilt = failed.find(({ message }) => /ShaderError|Transform failed/.test(message));
   const broken = unbuilt?.message ?? unloaded?.message ??
-    (numTotalTests === numPendingTests ? `no test is called "${only}"` : undefined);
+    (tier === "all" && numTotalTests === numPendingTests
+      ? `no test is called "${only}"`
+      : undefined);
   const failures = failed.map(({ text }) => text);
   if (failures.length === 0 && !success) failures.push("the run failed outside of its tests");
   return { failures, broken };

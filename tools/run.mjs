@@ -29,6 +29,7 @@ const PROGRAMS = {
   picture: "examples/readme_picture.ts",
   bench: "bench/main.ts",
   // for the tests
+  engine_child: "test/support/engine_child.ts",
   kill_child: "test/support/kill_child.ts",
   lock_child: "test/support/lock_child.ts",
 };
@@ -84,6 +85,12 @@ async function buildInto(outDir, options = {}) {
     configFile: false,
     root,
     logLevel: "warn",
+    resolve: {
+      alias: [
+        { find: /^sluice$/, replacement: path.join(root, "src/mod.ts") },
+        { find: /^sluice\/analysis$/, replacement: path.join(root, "src/analysis.ts") },
+      ],
+    },
     ...options,
     build: {
       ssr: true,

@@ -89,14 +89,15 @@ async function runSuite(runtime, buffered) {
     return {
       print,
       passed: 0,
-      failed: 1,
+      failed: [{ name: "vitest", words: `it ended with ${code}, without counts` }],
       skipped: [],
       leftOut: 0,
-      note: `vitest ended with ${code}, no counts`,
     };
   }
   const counts = JSON.parse(readFileSync(countsFile, "utf8"));
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  if (code !== 0 && counts.failed.length === 0) {
+    counts.failed.push({ name: "vitest", words: `it ended with ${code}, no test failed` });
+  }
   return { print, ...counts };
 }
 
@@ -113,7 +114,7 @@ function compareRuntimes() {
     }
   }
   let passed = 0;
-  let failed = 0;
+  const failed = [];
   for (const [name, [first, ...others]] of seen) {
     for (const other of others) {
       const same = first.numbers.length === other.numbers.length;
@@ -124,11 +125,10 @@ function compareRuntimes() {
       });
       const agree = worst <= AGREEMENT;
       if (agree) passed++;
-      else failed++;
-      console.log(
-        `${agree ? "✓" : "✗"} ${name}: ${first.runtime} and ${other.runtime} agree within ` +
-          `${AGREEMENT} on ${first.numbers.length} numbers (largest difference ${worst})`,
-      );
+      const words = `${first.runtime} and ${other.runtime} agree within ${AGREEMENT} on ` +
+        `${first.numbers.length} numbers (largest difference ${worst})`;
+      if (!agree) failed.push({ name, words: `not true: ${words}` });
+      console.log(`${agree ? "✓" : "✗"} ${name}: ${words}`);
     }
   }
   return { passed, failed, skipped: [], leftOut: 0 };
@@ -164,24 +164,35 @@ if (runtimes.length > 1) {
 
 const named = filters.length > 0 ? `, files named ${filters.join(" ")}` : "";
 console.log(`\n=== executed: ${options.long ? "long" : tier} tests${named} ===`);
-let [passed, failed, skipped, leftOut] = [0, 0, 0, 0];
+let [passed, skipped, leftOut] = [0, 0, 0];
+const failures = [];
 for (const [name, counts] of Object.entries(all)) {
   passed += counts.passed;
-  failed += counts.failed;
   skipped += counts.skipped.length;
   leftOut += counts.leftOut;
   const left = counts.leftOut > 0 ? `, ${counts.leftOut} left out` : "";
   const time = counts.seconds === undefined ? "" : ` in ${counts.seconds.toFixed(0)} s`;
   console.log(
-    `${name}: ${counts.passed} tests passed, ${counts.failed} failed, ` +
-      `${counts.skipped.length} skipped${left}${time}${counts.note ? ` (${counts.note})` : ""}`,
+    `${name}: ${counts.passed} tests passed, ${counts.failed.length} failed, ` +
+      `${counts.skipped.length} skipped${left}${time}`,
   );
   for (const { name: test, note } of counts.skipped) {
     console.log(`  skipped: ${test}: ${note ?? "no reason was given"}`);
   }
-  // a skip without a reason is a test somebody switched off
-  failed += counts.skipped.filter(({ note }) => !note).length;
+  failures.push(...counts.failed.map((failure) => ({ runtime: name, ...failure })));
+  for (const { name: test, note } of counts.skipped) {
+    if (!note) {
+      failures.push({
+        runtime: name,
+        name: test,
+        words: "a skip without a reason is switched off",
+      });
+    }
+  }
 }
-console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+for (const { runtime, name, words } of failures) {
+  console.log(`\nfailed: ${runtime}: ${name}\n${words.replace(/^/gm, "  ")}`);
+}
+console.log(`${passed} passed, ${failures.length} failed, ${skipped} skipped`);
 if (leftOut > 0) console.log(`${leftOut} left out as this was quick: npm run test:all runs them`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+process.exit(failures.length === 0 && passed > 0 ? 0 : 1);

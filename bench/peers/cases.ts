@@ -4,7 +4,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { BufferUsage, MapMode } from "../../src/gpu/usage.ts";
 import { Moments } from "../../src/decompose/moments.ts";
-import { continuous } from "../../src/hmm/states.ts";
+import { continuous } from "../../src/hmm/decoder.ts";
 import { denseParts } from "../../src/hmm/transition/dense_transition.ts";
 import * as gather from "../../src/kernels/gather_windows.ts";
 import * as dense from "../../src/kernels/multiply_dense.ts";
@@ -194,18 +194,18 @@ function clusters(rows: number, codes: number, features: number): Clusters {
 
 /** Stages and buffers that assign rows; `vq_sums` reads the same parameters. */
 function assignment({ rows, codes, features, points, book }: Clusters) {
-  const constants = assign.vqAssignConstants(features, codes, rows);
+  const constants = assign.vqAssignConstants(features, codes);
   const { codebooks, norms } = assign.packCodebooks([book], features);
   const stages: Stage[] = [
     { spec: assign.vqAssign, constants, workgroups: assign.vqAssignWorkgroups(rows, codes, 1) },
     {
       spec: pick.vqPick,
-      constants: pick.vqPickConstants(features, codes, rows),
+      constants: pick.vqPickConstants(features, codes),
       workgroups: pick.vqPickWorkgroups(rows, 1),
     },
   ];
   const contents = {
-    params: assign.vqAssignParams(0, rows, 0),
+    params: assign.vqAssignParams(rows, 0, rows, 0),
     points: toPanels(points, features),
     codebooks,
     code_norms: norms,
@@ -437,7 +437,7 @@ function covarianceCase(rows: number, features: number): PeerCase {
           workgroups: moments.secondMomentsWorkgroups(rows, shape),
         }],
         {
-          params: moments.secondMomentsParams(0, rows, 0, moments.PART.whole),
+          params: moments.secondMomentsParams(shape, 0, rows, 0, moments.PART.whole),
           rows: points,
           starts: 4,
           grains: moments.momentGrains(new Float32Array(features).fill(1), shape),
@@ -515,7 +515,7 @@ function flatCase(rows: number, features: number, width: number): PeerCase {
           workgroups: moments.secondMomentsWorkgroups(rows, shape),
         }],
         {
-          params: moments.secondMomentsParams(0, rows, 0, moments.PART.whole),
+          params: moments.secondMomentsParams(shape, 0, rows, 0, moments.PART.whole),
           rows: table,
           starts: Uint32Array.from({ length: rows }, (_, row) => row),
           grains: moments.momentGrains(new Float32Array(features).fill(1), shape),

@@ -4,7 +4,7 @@
  *   deno run -A examples/probes/basic_training.ts
  */
 
-import { collect, LogisticProbe, metrics, open, openGpu } from "../../src/mod.ts";
+import { collect, LogisticProbe, metrics, open, openGpu } from "sluice";
 import { HIDDEN, simulateTexts } from "./texts.ts";
 
 const TRAIN = 600;

@@ -4,7 +4,7 @@
  *   deno run -A examples/probes/layer_sweep.ts
  */
 
-import { collect, formatSweep, openGpu, ProbeSweep } from "../../src/mod.ts";
+import { collect, formatSweep, openGpu, ProbeSweep } from "sluice";
 import { HIDDEN, LAYERS, simulateTexts } from "./texts.ts";
 
 const { labels, offsets, layers } = simulateTexts(600, 2);

@@ -5,7 +5,7 @@
  *   deno run -A examples/probes/streaming.ts
  */
 
-import { collectLive, openGpu } from "../../src/mod.ts";
+import { collectLive, openGpu } from "sluice";
 import { HIDDEN, LAYERS, simulateTexts } from "./texts.ts";
 
 const OUT = "demo/streamed.acts";

@@ -4,7 +4,7 @@
  *   deno run -A examples/probes/token_level.ts
  */
 
-import { collect, metrics, MlpProbe, openGpu } from "../../src/mod.ts";
+import { collect, metrics, MlpProbe, openGpu } from "sluice";
 import { HIDDEN, simulateTexts } from "./texts.ts";
 
 const TRAIN = 200;

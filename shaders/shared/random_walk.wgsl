@@ -13,15 +13,15 @@
 var<private> field_start: u32;
 
 fn source_at(job: u32) -> u32 {
-  return field_start + job * PADDED;
+  return field_start + job * transition.padded;
 }
 
 fn halfway_at(job: u32) -> u32 {
-  return field_start + (JOBS + job) * PADDED;
+  return field_start + (JOBS + job) * transition.padded;
 }
 
 fn result_at(job: u32) -> u32 {
-  return field_start + (2u * JOBS + job) * PADDED;
+  return field_start + (2u * JOBS + job) * transition.padded;
 }
 
 // Along y, within vec4 columns: one 4x4 matrix of taps for each column offset.
@@ -30,8 +30,8 @@ fn convolve_y(job: u32, thread: u32) {
   let reach = shape.w;
   let source = source_at(job);
   let target_base = select(halfway_at(job), result_at(job), GROUP_ROWS == 1u);
-  for (var item = thread; item < HALFWAY_GROUPS; item += WORKGROUP) {
-    let cell = grid_table[HALFWAY_TABLE + item];
+  for (var item = thread; item < transition.halfway_groups; item += WORKGROUP) {
+    let cell = grid_table[transition.halfway_table + item];
     var row = source + cell - reach;
     var sum0 = vec4f();
     var sum1 = vec4f();
@@ -41,17 +41,17 @@ fn convolve_y(job: u32, thread: u32) {
       let taps = transition.taps_y[shape.z + tap];
       sum0 += taps * field[row];
       if (GROUP_ROWS == 4u) {
-        sum1 += taps * field[row + STRIDE];
-        sum2 += taps * field[row + 2u * STRIDE];
-        sum3 += taps * field[row + 3u * STRIDE];
+        sum1 += taps * field[row + transition.stride];
+        sum2 += taps * field[row + 2u * transition.stride];
+        sum3 += taps * field[row + 3u * transition.stride];
       }
       row++;
     }
     field[target_base + cell] = sum0;
     if (GROUP_ROWS == 4u) {
-      field[target_base + cell + STRIDE] = sum1;
-      field[target_base + cell + 2u * STRIDE] = sum2;
-      field[target_base + cell + 3u * STRIDE] = sum3;
+      field[target_base + cell + transition.stride] = sum1;
+      field[target_base + cell + 2u * transition.stride] = sum2;
+      field[target_base + cell + 3u * transition.stride] = sum3;
     }
   }
 }
@@ -61,9 +61,9 @@ fn convolve_x(job: u32, thread: u32) {
   let shape = transition.jobs[job];
   let halfway = halfway_at(job);
   let result = result_at(job);
-  for (var item = thread; item < RESULT_GROUPS; item += WORKGROUP) {
-    let cell = grid_table[RESULT_TABLE + item];
-    var row = halfway + cell - shape.y * STRIDE;
+  for (var item = thread; item < transition.result_groups; item += WORKGROUP) {
+    let cell = grid_table[transition.result_table + item];
+    var row = halfway + cell - shape.y * transition.stride;
     var sum0 = vec4f();
     var sum1 = vec4f();
     var sum2 = vec4f();
@@ -75,12 +75,12 @@ fn convolve_x(job: u32, thread: u32) {
       sum1 += taps.y * value;
       sum2 += taps.z * value;
       sum3 += taps.w * value;
-      row += STRIDE;
+      row += transition.stride;
     }
     field[result + cell] = sum0;
-    field[result + cell + STRIDE] = sum1;
-    field[result + cell + 2u * STRIDE] = sum2;
-    field[result + cell + 3u * STRIDE] = sum3;
+    field[result + cell + transition.stride] = sum1;
+    field[result + cell + 2u * transition.stride] = sum2;
+    field[result + cell + 3u * transition.stride] = sum3;
   }
 }
 

@@ -4,6 +4,15 @@
 const MAX_STATES: u32 = 8u;
 
 struct Transition {
+  // cells with an interior bin; vec4 of the padded grid, and from one of its rows to the next; groups of the
+  // half-way and of the final convolution, and where the tables of those begin in grid_table
+  cells: u32,
+  padded: u32,
+  stride: u32,
+  halfway_groups: u32,
+  result_groups: u32,
+  halfway_table: u32,
+  result_table: u32,
   // per job: first entry in taps_x, radius along x in bins, first entry in taps_y, reach along y in
   // vec4 columns
   jobs: array<vec4u, 8>,

@@ -79,11 +79,13 @@ export class ActsTask implements Task<ActsHeld, ActsStored> {
     this.outputs = outputsOf(source, graph);
     this.identity = identityOf(this.work);
     this.feeds = [{
+      places: source.places,
       look: async ({ digest, signal }) =>
         digest ? { digest: await source.fingerprint({ signal }) } : {},
     }];
     this.held = { infinities: { dtype: "float64", length: this.outputs.length } };
-    const isPooled = graph.tokens?.kind === "pool";
+    // of samples without a row a device has nothing to pool: they are zeros
+    const isPooled = graph.tokens?.kind === "pool" && selection.map.rows > 0;
     if (isPooled) this.#segments = new SegmentList(selection.offsets);
     const { offsets } = selection;
     this.output = {
@@ -108,23 +110,19 @@ export class ActsTask implements Task<ActsHeld, ActsStored> {
 
   layout(tileRows: number): TaskLayout {
     const { source, graph, selection } = this.work;
+    const segments = this.#segments;
     const pool = graph.tokens?.kind === "pool" ? graph.tokens.pool : undefined;
-    const kind = graph.tokens?.kind;
     const passes = this.outputs.map((output, index): Pass => {
-      if (pool) {
-        return poolPass(this.work, output, { index, tileRows, pool, segments: this.#segments! });
-      }
-      return kind === "pick"
-        ? pickPass(this.work, output, tileRows)
-        : copyPass(this.work, output, tileRows);
+      if (segments) return poolPass(this.work, output, { index, tileRows, pool: pool!, segments });
+      return keepsRows(graph)
+        ? copyPass(this.work, output, tileRows)
+        : pickPass(this.work, output, tileRows);
     });
     const width = this.outputs[0]!.planes.length * source.hidden;
     const rowBytes = width * Math.max(TYPE_BYTES[source.dtype], graph.before.length > 0 ? 4 : 2);
     return {
-      rows: kind === "pick" ? graph.samples.length : selection.map.rows,
-      shared: this.#segments
-        ? this.#segments.shared(pooledWidth(this.work, this.outputs[0]!), tileRows)
-        : [],
+      rows: segments || keepsRows(graph) ? selection.map.rows : graph.samples.length,
+      shared: segments ? segments.shared(pooledWidth(this.work, this.outputs[0]!), tileRows) : [],
       passes,
       tables: [{ what: "tokens and samples", bytes: selectionBytes(selection) }],
       notes: graph.notes,
@@ -143,11 +141,6 @@ export class ActsTask implements Task<ActsHeld, ActsStored> {
   #arrays(): ZarrArraySpec[] {
     const { source, graph, selection } = this.work;
     const rows = keepsRows(graph) ? selection.map.rows : graph.samples.length;
-    if (rows === 0) {
-      throw new RangeError(
-        `Cannot work on activations: ${graph.samples.length} samples have no rows, wanted at least 1`,
-      );
-    }
     const hidden = hiddenOf(source, graph);
     const dtype = storedTypeOf(graph.dtype);
     const dims = [keepsRows(graph) ? "token" : "sample", "hidden"];

@@ -42,10 +42,11 @@ export interface ArraySourceSpec {
  * @throws {TypeError} If elements are 16 bits and nobody says of which kind.
  */
 export function arraySource(spec: ArraySourceSpec): ActsSource {
-  const { name, dims, facts, ids, places = [] } = spec;
+  const { name, dims, facts, ids } = spec;
   const hasLayers = dims.includes("l");
   const isRagged = spec.tokens.offsets !== undefined;
   const all = "all" in spec.arrays ? [spec.arrays.all] : spec.arrays.each;
+  const places = spec.places ?? all.flatMap((array) => array.places ?? []);
   const [first] = all;
   if (!first) throw new RangeError(`Cannot ${ACTION}: there are no layers, wanted at least 1`);
   const isApart = "each" in spec.arrays;

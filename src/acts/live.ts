@@ -15,7 +15,7 @@ import type { LiveOptions } from "./options.ts";
 import { liveOptions } from "./options.ts";
 import type { LiveBlock, LiveBlocks, LiveStream } from "./live_blocks.ts";
 import { doneKey, partName, partsOf } from "./parts.ts";
-import { roundTo } from "./row_steps.ts";
+import { LostValueError, roundTo } from "./row_steps.ts";
 import type { ActsSource } from "./source.ts";
 import { openActsSource } from "./stored.ts";
 import { storedAttributes } from "../stream/places.ts";
@@ -160,7 +160,19 @@ function takeBlock(
       );
     }
     tokens = count;
-    if (own instanceof Float32Array) return roundTo(own.slice(), dtype);
+    if (own instanceof Float32Array) {
+      try {
+        return roundTo(own.slice(), dtype);
+      } catch (error) {
+        if (!(error instanceof LostValueError)) throw error;
+        const { position, message } = error;
+        throw new RangeError(
+          `Cannot ${ACTION}: ${where}, token ${
+            Math.floor(position / hidden)
+          } of its block, channel ${position % hidden} is ${message}`,
+        );
+      }
+    }
     if (own instanceof Uint16Array && dtype !== "float32") return own.slice();
     throw new TypeError(
       `Cannot ${ACTION}: ${where} is a ${(own as object).constructor.name}, wanted a Float32Array` +
@@ -199,7 +211,7 @@ export async function gatherAll(
 export async function saveLive(
   live: LiveStream,
   place: string,
-  { overwrite, signal }: { overwrite: boolean; signal: AbortSignal | undefined },
+  { overwrite, signal }: { overwrite: boolean; signal?: AbortSignal | undefined },
   wanted: ActsAttributes,
   save: (source: ActsSource, place: string) => Promise<void>,
 ): Promise<void> {

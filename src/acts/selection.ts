@@ -24,14 +24,20 @@ export interface Selection {
 }
 
 /**
- * Rows that a graph reads.
+ * Rows that a graph reads. Of chosen samples there may be none that counts: they are zeros, as among all others.
  *
- * @throws {RangeError} If no token of any sample is detected, where they are pooled or extracted.
+ * @throws {RangeError} If the source has no token that is detected, where they are pooled or extracted.
  */
 export function selectRows(source: ActsSource, graph: ActsGraph): Selection {
   const tokens = source.tokens ?? oneTokenEach(source.samples);
   const { detected } = tokens;
   const { samples, tokens: step } = graph;
+  if (step && step.kind !== "pick" && !(detected ?? tokens.offsets).some((own) => own > 0)) {
+    throw new RangeError(
+      `Cannot ${step.kind} tokens: of ${source.samples} samples none has a detected token, wanted a ` +
+        "detectionMask that is not all zeros",
+    );
+  }
   const offsets = new Float64Array(samples.length + 1);
   const firstTokens = new Float64Array(samples.length);
   const counts = new Float64Array(samples.length);
@@ -69,12 +75,6 @@ export function selectRows(source: ActsSource, graph: ActsGraph): Selection {
     offsets[i + 1] = offsets[i]! + rows;
     spans.push(own);
   });
-  if (step && step.kind !== "pick" && samples.length > 0 && !counts.some((count) => count > 0)) {
-    throw new RangeError(
-      `Cannot ${step.kind} tokens: of ${samples.length} samples none has a detected token, wanted a ` +
-        "detectionMask that is not all zeros",
-    );
-  }
   function* stretches(): Generator<readonly [number, number]> {
     for (const [i, own] of spans.entries()) {
       for (const [from, to] of own) yield* tokens.stretches(samples[i]!, from, to);

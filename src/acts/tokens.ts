@@ -4,7 +4,7 @@
  * @module
  */
 
-import { binaryOf } from "../math/classification.ts";
+import { binaryOf, shownLabel } from "../math/classification.ts";
 import type { NumericArray } from "../types.ts";
 
 /** A mask of 0 and 1, or of booleans. */
@@ -140,6 +140,8 @@ export function maskOf(mask: Mask, name: string, shape: readonly number[]): Uint
   return Uint8Array.from({ length }, (_, i) => {
     const value = binaryOf(mask[i]);
     if (value === 0 || value === 1) return value;
-    throw new RangeError(`Cannot ${ACTION}: ${name}[${i}] is ${mask[i]}, wanted 0 or 1`);
+    throw new RangeError(
+      `Cannot ${ACTION}: ${name}[${i}] is ${shownLabel(mask[i])}, wanted 0 or 1`,
+    );
   });
 }

@@ -13,11 +13,10 @@ import { openStore } from "../store/open_store.ts";
 import { splitPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
+import { displayedArray } from "../display.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows, closingWith } from "../chunked_array.ts";
 import { checkedArrayStore } from "../zarr/checksums.ts";
-import { openFileArray } from "./file_arrays.ts";
-import { openNpyBlob } from "./npy.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
@@ -66,19 +65,31 @@ export type OpenArrayOptions = OptionsOf<typeof arrayOptions>;
  * @throws {TypeError} If an option is not known, or of another kind.
  * @throws The signal's reason, if it is aborted.
  */
+export function openArray<Values extends NumericArray>(
+  source: Values,
+  options?: OpenArrayOptions,
+): Promise<ChunkedArray<Values>>;
+export function openArray(
+  source: string | NumericArray | Blob,
+  options?: OpenArrayOptions,
+): Promise<ChunkedArray>;
 export async function openArray(
   source: string | NumericArray | Blob,
   options: OpenArrayOptions = {},
 ): Promise<ChunkedArray> {
   const reading = arrayOptions.check(options);
-  if (source instanceof Blob) return openNpyBlob(source);
+  if (source instanceof Blob) return (await import("./npy.ts")).openNpyBlob(source);
   if (typeof source !== "string") return fromTypedArray(source);
   const place = filePlace(source);
-  if (place) return await openFileArray(place, reading);
+  if (place) {
+    const { openFileArray } = await import("./file_arrays.ts");
+    return displayedArray({ ...await openFileArray(place, reading), places: [place.file] });
+  }
   const store = await openStore(source, reading);
   try {
     const array = await openStoredArray(store, source, reading);
-    return closingWith(array, () => store.close());
+    const closing = closingWith(array, () => store.close());
+    return displayedArray({ ...closing, places: [source] });
   } catch (error) {
     await store.close();
     throw error;
@@ -91,10 +102,10 @@ export async function openArray(
  * @param shape `[values.length]` when not given.
  * @throws {RangeError} If the shape has another number of elements.
  */
-export function fromTypedArray(
-  values: NumericArray,
+export function fromTypedArray<Values extends NumericArray>(
+  values: Values,
   shape: readonly number[] = [values.length],
-): ChunkedArray {
+): ChunkedArray<Values> {
   const dtype = dataTypeOf(values);
   if (shape.length === 0 || elementCount(shape) !== values.length) {
     throw new RangeError(
@@ -103,7 +114,7 @@ export function fromTypedArray(
     );
   }
   const rowElements = elementCount(shape.slice(1));
-  return {
+  return displayedArray({
     shape,
     dtype,
     dims: undefined,
@@ -118,22 +129,28 @@ export function fromTypedArray(
             `Cannot read rows ${start} to ${end}: the array's memory was transferred, hand on a copy of it`,
           );
         }
-        return values.subarray(start * rowElements, end * rowElements);
+        return values.subarray(start * rowElements, end * rowElements) as Values;
       });
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /** More than a typed array holds everywhere; a few bytes of a file can declare it. */
 const MOST_HELD_BYTES = 16 * 2 ** 30;
+
+/** What reading an array gives. */
+export type ElementsOf<Own extends ChunkedArray> = Awaited<ReturnType<Own["read"]>>;
 
 /**
  * All rows of an array that fits in memory.
  *
  * @throws {RangeError} If it takes more than 16 GiB.
  */
-export async function readAll(array: ChunkedArray, options?: ReadOptions): Promise<NumericArray> {
+export async function readAll<Own extends ChunkedArray>(
+  array: Own,
+  options?: ReadOptions,
+): Promise<ElementsOf<Own>> {
   const { shape, dtype } = array;
   const bytes = dtype === "string" ? 0 : elementCount(shape) * elementBytes(dtype);
   if (bytes > MOST_HELD_BYTES) {
@@ -144,7 +161,54 @@ export async function readAll(array: ChunkedArray, options?: ReadOptions): Promi
         `most ${formatBytes(MOST_HELD_BYTES)}`,
     );
   }
-  return await array.read(0, shape[0]!, options);
+  return await array.read(0, shape[0]!, options) as ElementsOf<Own>;
+}
+
+/** Whole numbers beyond are not all numbers of f64. */
+const MOST_WHOLE = BigInt(Number.MAX_SAFE_INTEGER);
+
+/**
+ * All elements of an array that fits in memory, in C order as f64: what `decoder.sortedSpikes` takes as times, units and
+ * positions, whatever they are stored as.
+ *
+ * @example
+ * ```ts
+ * const times = await readNumbers("session.nwb/units/spike_times");
+ * ```
+ *
+ * @param source An array, which stays open, or a place, as {@link openArray} takes it.
+ * @throws {RangeError} If f64 does not hold one of its whole numbers, or it takes more than 16 GiB.
+ */
+export async function readNumbers(
+  source: ChunkedArray | string,
+  options: OpenArrayOptions = {},
+): Promise<Float64Array> {
+  if (typeof source === "string") {
+    const opened = await openArray(source, options);
+    try {
+      return await readNumbers(opened, options);
+    } finally {
+      await opened.close();
+    }
+  }
+  const values = await readAll(source, options.signal && { signal: options.signal });
+  if (values instanceof Float64Array) return Float64Array.from(values);
+  if (!(values instanceof BigInt64Array || values instanceof BigUint64Array)) {
+    return Float64Array.from(values);
+  }
+  const numbers = new Float64Array(values.length);
+  for (const [i, value] of values.entries()) {
+    if (value > MOST_WHOLE || value < -MOST_WHOLE) {
+      throw new RangeError(
+        `Cannot read ${
+          source.places?.[0] ?? "numbers"
+        } as f64: element ${i} is ${value}, wanted at most ` +
+          `${MOST_WHOLE} (2^53 - 1)`,
+      );
+    }
+    numbers[i] = Number(value);
+  }
+  return numbers;
 }
 
 /** An array of zarr, as the group says that it lies in, where that has checksums. */

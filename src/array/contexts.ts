@@ -4,6 +4,7 @@
  * @module
  */
 
+import { displayedArray } from "../display.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
 import type { Segment } from "./window_view.ts";
@@ -142,6 +143,10 @@ export class ContextView implements ChunkedArray {
     this.runs = runs;
   }
 
+  get places(): readonly string[] | undefined {
+    return this.base.places;
+  }
+
   /** Target frames of rows [start, end). */
   targets(start = 0, end: number = this.shape[0]): Float64Array {
     const reach = this.width - 1 + this.lag;
@@ -184,6 +189,8 @@ export class ContextView implements ChunkedArray {
     return Promise.resolve();
   }
 }
+
+displayedArray(ContextView.prototype);
 
 function segmentsIn(
   frames: number,

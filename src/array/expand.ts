@@ -51,7 +51,10 @@ export type ExpandOptions = OptionsOf<typeof expandOptions>;
  * @throws {RangeError} If `index` is not as long as the axis, or does not ascend below `size`.
  * @throws {TypeError} If the array holds whole numbers and would be filled with NaN.
  */
-export function expand(array: ChunkedArray, options: ExpandOptions): ChunkedArray {
+export function expand<Values extends NumericArray>(
+  array: ChunkedArray<Values>,
+  options: ExpandOptions,
+): ChunkedArray<Values> {
   const { index, size, axis = array.shape.length - 1, dim, fill = NaN } = expandOptions.check(
     options,
   );
@@ -75,6 +78,7 @@ export function expand(array: ChunkedArray, options: ExpandOptions): ChunkedArra
     dtype,
     dims: dim === undefined ? undefined : array.dims?.with(axis, dim),
     chunkRows,
+    places: array.places,
     // async, so that what is wrong rejects
     async read(start, end, options) {
       checkRows(shape, start, end);

@@ -1,28 +1,22 @@
 /**
- * Arrays of single files, by the kind of the file.
+ * Arrays of single files, by the kind of the file. What reads a kind is loaded when a file of it is opened: in a page
+ * that decodes arrays of its own, readers would be a sixth of the code.
  *
  * @module
  */
 
 import type { ChunkedArray } from "../chunked_array.ts";
-import { closingWith } from "../chunked_array.ts";
+import { checkRows, closingWith } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { openSource } from "../files/byte_source.ts";
 import type { FilePlace } from "../files/file_place.ts";
+import type { Separator } from "../files/csv.ts";
 import { filePlace } from "../files/file_place.ts";
-import { Hdf5File } from "../files/hdf5_array.ts";
-import { nwbArray } from "../files/nwb.ts";
-import { ParquetFile } from "../files/parquet.ts";
-import { ZipStore } from "../files/zip_store.ts";
 import type { OpenStoreOptions } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { arrayNames } from "../zarr/group.ts";
 import { openZarrArray } from "../zarr/zarr_array.ts";
-import { openNpySource } from "./npy.ts";
-import { npzNames, openNpz } from "./npz.ts";
-import { openRaw } from "./raw.ts";
-import { openTensor, readTensors } from "./safetensors.ts";
 
 /** A file that is open, whatever its kind. */
 export interface OpenFile {
@@ -46,6 +40,10 @@ export async function openArrayFile(
   reading: OpenStoreOptions = {},
 ): Promise<OpenFile> {
   if (kind === "hdf5") {
+    const [{ Hdf5File }, { nwbArray }] = await Promise.all([
+      import("../files/hdf5_array.ts"),
+      import("../files/nwb.ts"),
+    ]);
     const opened = await Hdf5File.open(file);
     const array = async (name: string) => nwbArray(opened, name) ?? opened.array(name);
     return {
@@ -75,8 +73,9 @@ const OPENERS: Record<
     source: ByteSource,
   ) => Promise<Omit<OpenFile, "close" | "look"> & Partial<Pick<OpenFile, "look">>>
 > = {
-  npy: (source) =>
-    Promise.resolve({
+  npy: async (source) => {
+    const { openNpySource } = await import("./npy.ts");
+    return {
       names: () => Promise.resolve([""]),
       // async, so that what is wrong rejects
       array: async (name) => {
@@ -84,39 +83,75 @@ const OPENERS: Record<
         const { path } = source;
         throw new ChunkError(`Cannot open "${path}/${name}": a .npy file holds one array`, path);
       },
-    }),
-  npz: (source) =>
-    Promise.resolve({
+    };
+  },
+  npz: async (source) => {
+    const { npzNames, openNpz } = await import("./npz.ts");
+    return {
       names: () => npzNames(source),
       array: (name) => openNpz(source, name),
       look: (name) => openNpz(source, name, { onlyStart: true }),
-    }),
+    };
+  },
   // what it holds is told by whoever opens it
-  raw: (source) =>
-    Promise.resolve({
-      names: () => Promise.resolve([""]),
-      array: async (layout) => openRaw(source, layout),
-    }),
+  raw: async (source) => {
+    const { openRaw } = await import("./raw.ts");
+    return { names: () => Promise.resolve([""]), array: async (layout) => openRaw(source, layout) };
+  },
   zarr: async (source) => {
+    const { ZipStore } = await import("../files/zip_store.ts");
     const store = await ZipStore.open(source);
     return {
       names: async () => (await namesInGroup(store)).sort(),
       array: (name) => openZarrArray(store, `/${name}`),
     };
   },
-  safetensors: (source) =>
-    Promise.resolve({
+  safetensors: async (source) => {
+    const { openTensor, readTensors } = await import("./safetensors.ts");
+    return {
       names: async () => (await readTensors(source)).map(({ name }) => name),
       array: (name) => openTensor(source, name),
-    }),
+    };
+  },
   parquet: async (source) => {
+    const { ParquetFile } = await import("../files/parquet.ts");
     const parquet = await ParquetFile.open(source);
     return {
       names: () => Promise.resolve(parquet.columns.map(({ name }) => name)),
       array: (name) => parquet.array(name),
     };
   },
+  csv: (source) => csvOpener(source, ","),
+  tsv: (source) => csvOpener(source, "\t"),
 };
+
+/** Columns of numbers; `x,y` are two beside each other. */
+async function csvOpener(source: ByteSource, separator: Separator) {
+  const { CsvFile } = await import("../files/csv.ts");
+  const table = await CsvFile.open(source, separator);
+  return {
+    names: () => Promise.resolve([...table.names]),
+    // async, so that what is wrong rejects
+    array: async (name: string) => {
+      const columns = table.names.includes(name) ? [name] : name.split(",");
+      const [values, width] = [table.read(columns), columns.length];
+      const rows = values.length / width;
+      const shape = width === 1 ? [rows] : [rows, width];
+      const held: ChunkedArray = {
+        ...{ shape, dtype: "float64", dims: undefined, chunkRows: Math.max(1, rows), values },
+        read(start, end, { signal } = {}) {
+          return Promise.resolve().then(() => {
+            signal?.throwIfAborted();
+            checkRows(shape, start, end);
+            return values.subarray(start * width, end * width);
+          });
+        },
+        close: () => Promise.resolve(),
+      };
+      return held;
+    },
+  };
+}
 
 /** As {@link openArrayFile}, by the place of a file. */
 export async function openPlacedFile(place: string, reading: OpenStoreOptions): Promise<OpenFile> {

@@ -82,12 +82,12 @@ export function openLayout(
       path,
     );
   }
-  async function readBytes(start: number, end: number, { signal }: ReadOptions = {}) {
-    signal?.throwIfAborted();
+  async function readBytes(start: number, end: number, options: ReadOptions = {}) {
+    options.signal?.throwIfAborted();
     checkRows(shape, start, end);
     const read = async (from: number, length: number) => {
-      const rows = `rows ${start} to ${end}`;
-      return await readExactly(source, offset + from, length, rows, signal && { signal });
+      const rows = () => `rows ${start} to ${end}`;
+      return await readExactly(source, offset + from, length, rows, options);
     };
     const rows = fortran
       ? await readColumns(read, shape, element, [start, end])

@@ -71,6 +71,7 @@ export function patches(image: ChunkedArray, options: PatchOptions): ChunkedArra
     dtype: image.dtype,
     dims: undefined,
     chunkRows: CHUNK_ROWS,
+    places: image.places,
     async read(start, end, options) {
       checkRows(shape, start, end);
       const firstLine = Math.floor(start / rowsAcross) * stride;

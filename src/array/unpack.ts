@@ -6,6 +6,7 @@
 
 import { fromRootScaled, fromUint16 } from "../math/quantize.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 
 /**
  * How whole numbers q stand for probabilities p: `linear`, p = q / 65535; `root`, p = q^2 times the scale of
@@ -27,15 +28,19 @@ export function unpack(
   stored: ChunkedArray,
   packing: Packing,
   scales: ChunkedArray | undefined,
-): ChunkedArray {
+): ChunkedArray<Float32Array> {
+  const numbers = ofType(stored, "uint16");
+  const rowScales = scales && ofType(scales, "float32");
   return {
-    ...stored,
+    ...stored as ChunkedArray<never>,
     dtype: "float32",
     async read(start, end, options) {
-      const values = await stored.read(start, end, options) as Uint16Array;
+      const values = await numbers.read(start, end, options);
       if (packing === "linear") return fromUint16(values);
-      const rowScales = await scales!.read(start, end, options) as Float32Array;
-      return fromRootScaled({ stored: values, scales: rowScales });
+      return fromRootScaled({
+        stored: values,
+        scales: await rowScales!.read(start, end, options),
+      });
     },
     async close() {
       await stored.close();

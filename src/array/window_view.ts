@@ -4,11 +4,14 @@
  * @module
  */
 
+import { displayedArray } from "../display.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
+import type { Padding, RealFrames } from "./window_reading.ts";
+import { readWindows } from "./window_reading.ts";
 
 /** How windows lie over frames. */
 export interface WindowGrid {
@@ -25,23 +28,6 @@ export interface WindowGrid {
   least?: number;
   /** How far windows reach beyond their segment. */
   pad?: Padding | undefined;
-}
-
-/** What stands for frames beyond a segment: its first or last one again, or 0. */
-export type PaddingMode = "edge" | "zero";
-
-/** Frames that windows may have before the first of their segment and after the last. */
-export interface Padding {
-  before: number;
-  after: number;
-  mode: PaddingMode;
-}
-
-/** The frames of a window that are real: so many from the first, behind `lead` of padding. */
-export interface RealFrames {
-  first: number;
-  frames: number;
-  lead: number;
 }
 
 /** A run of frames, [start, end), and what it is called, where it has an id. */
@@ -66,8 +52,9 @@ export class WindowView implements ChunkedArray {
   readonly stride: number;
   /** The segments windows come from. */
   readonly segments: readonly Segment[];
-  /** Rows of a `float16` view as bits. */
-  readonly readBits?: (start: number, end: number, options?: ReadOptions) => Promise<Uint16Array>;
+  /** Rows of a `float16` view as bits, and of one that is stored as bfloat16. */
+  readonly readBits?: NonNullable<ChunkedArray["readBits"]>;
+  readonly readBrainBits?: NonNullable<ChunkedArray["readBrainBits"]>;
   readonly padding: Padding | undefined;
   /** Frames that lie before and after each window in its segment. */
   readonly before: number;
@@ -129,9 +116,10 @@ export class WindowView implements ChunkedArray {
     this.dtype = base.dtype;
     this.dims = base.dims && ["windows", ...base.dims];
     this.chunkRows = Math.max(1, Math.floor(base.chunkRows / stride));
-    if (base.readBits) {
-      this.readBits = (start, end, options) =>
-        this.#read((from, to) => base.readBits!(from, to, options), start, end);
+    for (const name of ["readBits", "readBrainBits"] as const) {
+      if (!base[name]) continue;
+      this[name] = (start, end, options) =>
+        readWindows(this, (from, to) => base[name]!(from, to, options), start, end);
     }
   }
 
@@ -219,86 +207,25 @@ export class WindowView implements ChunkedArray {
 
   /** Windows [start, end) as [end - start, size, ...] in C order, copied. */
   read(start: number, end: number, options?: ReadOptions): Promise<NumericArray> {
-    return this.#read((from, to) => this.base.read(from, to, options), start, end);
+    return readWindows(this, (from, to) => this.base.read(from, to, options), start, end);
   }
 
-  async #read<Values extends NumericArray>(
-    readBase: (from: number, to: number) => Promise<Values>,
-    start: number,
-    end: number,
-  ): Promise<Values> {
-    if (this.padding) return await this.#readPadded(readBase, start, end, this.padding.mode);
-    const starts = this.starts(start, end);
-    const { base, size, stride } = this;
-    const width = elementCount(base.shape.slice(1));
-    let windows: Values | undefined;
-    for (let i = 0; i < starts.length;) {
-      // windows that overlap or adjoin come from one read
-      let next = i + 1;
-      while (
-        next < starts.length && stride <= size && starts[next]! - starts[next - 1]! === stride
-      ) {
-        next++;
-      }
-      const first = starts[i]!;
-      const frames = await readBase(first, starts[next - 1]! + size);
-      windows ??= new (frames.constructor as new (length: number) => Values)(
-        (end - start) * size * width,
-      );
-      for (; i < next; i++) {
-        const from = (starts[i]! - first) * width;
-        const window = frames.subarray(from, from + size * width);
-        (windows as Float32Array).set(window as Float32Array, i * size * width);
-      }
-    }
-    return windows ?? await readBase(0, 0);
-  }
-
-  async #readPadded<Values extends NumericArray>(
-    readBase: (from: number, to: number) => Promise<Values>,
-    start: number,
-    end: number,
-    mode: PaddingMode,
-  ): Promise<Values> {
-    checkRows(this.shape, start, end);
-    const { base, size, stride } = this;
-    const width = elementCount(base.shape.slice(1));
-    const reals = Array.from({ length: end - start }, (_, i) => this.realOf(start + i));
-    let windows: Values | undefined;
-    for (let i = 0; i < reals.length;) {
-      // as far as frames overlap or adjoin
-      const from = reals[i]!.first;
-      let [next, to] = [i, from];
-      while (next < reals.length && stride <= size && reals[next]!.first <= to || next === i) {
-        const { first, frames } = reals[next++]!;
-        to = Math.max(to, first + frames);
-      }
-      const frames = await readBase(from, to);
-      windows ??= new (frames.constructor as new (length: number) => Values)(
-        (end - start) * size * width,
-      );
-      for (; i < next; i++) {
-        const real = reals[i]!;
-        const at = (real.first - from) * width;
-        const own = frames.subarray(at, at + real.frames * width) as Float32Array;
-        const window = windows.subarray(i * size * width, (i + 1) * size * width) as Float32Array;
-        window.set(own, real.lead * width);
-        padWindow(window, real, width, mode);
-      }
-    }
-    return windows ?? await readBase(0, 0);
+  get places(): readonly string[] | undefined {
+    return this.base.places;
   }
 
   /** The same windows as rows [windows, size * features]. */
   flatten(): ChunkedArray {
-    const { shape, dtype, chunkRows } = this;
+    const { shape, dtype, chunkRows, places } = this;
     return {
+      places,
       shape: [shape[0]!, elementCount(shape.slice(1))],
       dtype,
       dims: undefined,
       chunkRows,
       read: (start, end, options) => this.read(start, end, options),
       ...(this.readBits && { readBits: this.readBits }),
+      ...(this.readBrainBits && { readBrainBits: this.readBrainBits }),
       close: () => Promise.resolve(),
     };
   }
@@ -309,22 +236,7 @@ export class WindowView implements ChunkedArray {
   }
 }
 
-/** Fills a window, [frames, width], around its real frames, which are there already. */
-export function padWindow(
-  window: Float32Array | Uint16Array,
-  { frames, lead }: Omit<RealFrames, "first">,
-  width: number,
-  mode: PaddingMode,
-): void {
-  const [first, tail] = [lead * width, (lead + frames) * width];
-  if (mode === "zero") {
-    window.fill(0, 0, first);
-    window.fill(0, tail);
-    return;
-  }
-  for (let at = 0; at < first; at += width) window.copyWithin(at, first, first + width);
-  for (let at = tail; at < window.length; at += width) window.copyWithin(at, tail - width, tail);
-}
+displayedArray(WindowView.prototype);
 
 /** @param name What lies in segments, for errors. */
 export function segmentsOf(

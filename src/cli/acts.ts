@@ -10,13 +10,14 @@ import { load } from "../acts/load.ts";
 import type { LayerNorms } from "../acts/norms.ts";
 import { LONG, tokenNorms } from "../acts/norms.ts";
 import { emaOptions, loadOptions, rollingOptions } from "../acts/options.ts";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
 import { formatTable, printable, printableJson } from "../math/format.ts";
 import { numbers, oneOf, place, whole } from "../options.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
+import { openGpu } from "./open_gpu.ts";
 import { ProgressPrinter } from "./progress.ts";
 import type { CommandContext } from "./usage.ts";
-import { CommandLine, common, helpOf, inputChoices, UsageError } from "./usage.ts";
+import { actionOf, CommandLine, common, helpOf, inputChoices, UsageError } from "./usage.ts";
 
 const ACTIONS = ["info", "pool", "cache"] as const;
 const POOLS = ["mean", "max", "sum", "last", "ema", "rolling"] as const;
@@ -56,27 +57,20 @@ export const actsHelp = `Usage: sluice acts info|pool|cache ACTS [options]
 
 Activations of a language model: what they are and how long their tokens are (info), and what the tokens of
 each sample are pooled to, layer by layer (pool, cache). ACTS is what acts pool or save() stored, an .h5 file
-or a memmap folder of probelab, .safetensors or .safetensors.index.json, or a folder of vLLM's requests.
+or a memmap folder of probelab, a folder of saev, .safetensors or .safetensors.index.json, or a folder of
+vLLM's requests.
 
 ${helpOf(actsSections)}`;
 
 export async function acts({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, actsSections, { positionals: 2 });
-  const [action, from] = line.positionals;
-  if (!ACTIONS.includes(action as typeof ACTIONS[number])) {
-    throw new UsageError(
-      `Cannot run: got ${action === undefined ? "nothing" : `"${action}"`}, wanted one of ${
-        ACTIONS.join(", ")
-      }: sluice acts info ACTS`,
-    );
-  }
+  const action = actionOf(line, ACTIONS, "sluice acts info ACTS");
+  const [, from] = line.positionals;
   if (from === undefined) {
     throw new UsageError(`Cannot run: ACTS is missing, wanted sluice acts ${action} ACTS`);
   }
   const { out } = line.read(actsSections["Output and memory"]);
-  if (action !== "info" && out === undefined) {
-    throw new UsageError(`Cannot run: --out is missing`);
-  }
+  if (action !== "info") line.need(["out"]);
   const { dtype, unfinished, tokens = 100_000 } = line.read(actsSections.Input);
   const layers = layersOf(line.text("layers"));
   const all = await load(from, {

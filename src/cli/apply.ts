@@ -54,6 +54,7 @@ ${helpOf(transformSections)}`;
 
 export async function predict({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, predictSections, { positionals: 1 });
+  line.need(["input", "out"]);
   const out = line.read({ out: predictSections["Output and memory"].out }).out!;
   await withModel(line, "predict", async (fit, place) => {
     if (fit.kind !== "kmeans") throw notAModel("predict with", place, fit, "a k-means");
@@ -76,6 +77,7 @@ export async function predict({ args, signal }: CommandContext): Promise<void> {
 
 export async function transform({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, transformSections, { positionals: 1 });
+  line.need(["input", "out"]);
   const out = line.read({ out: transformSections["Output and memory"].out }).out!;
   await withModel(line, "transform", async (fit, place) => {
     if (fit.kind !== "kmeans" && fit.kind !== "pca") {
@@ -105,6 +107,7 @@ async function withModel(
   if (place === undefined) {
     throw new UsageError(`Cannot run: MODEL is missing, wanted sluice ${command} MODEL --input X`);
   }
+  await line.refuseOwnInputs([place]);
   const fit = await open(place);
   try {
     await use(fit, place);

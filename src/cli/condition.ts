@@ -11,9 +11,10 @@ import { checkConfig, plan } from "../condition/condition.ts";
 import { describeSkipped } from "../condition/tables.ts";
 import { conditionConfig } from "../condition/config.ts";
 import { conditionOptions } from "../condition/pipeline.ts";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
 import { bytes } from "../options.ts";
 import { formatTable } from "../math/format.ts";
+import { openGpu } from "./open_gpu.ts";
 import type { CommandContext } from "./usage.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { CommandLine, common, configHelpOf, gpuChoices, helpOf, UsageError } from "./usage.ts";
@@ -87,7 +88,11 @@ async function readConfig(file: string): Promise<ConditionConfig> {
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw new UsageError(`Cannot read "${file}": ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT"
+      ? 'there is no such file; "sluice condition --help" says what belongs in it'
+      : message;
+    throw new UsageError(`Cannot read "${file}": ${why}`);
   }
   try {
     return JSON.parse(text);

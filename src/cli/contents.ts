@@ -4,40 +4,27 @@
  * @module
  */
 
-import type { OpenFile } from "../array/file_arrays.ts";
 import type { OpenArrayOptions } from "../array/array.ts";
-import { namesInGroup, openArrayFile } from "../array/file_arrays.ts";
-import { ChunkError } from "../errors.ts";
+import type { ListedArray } from "../array/list_arrays.ts";
+import { listArrays } from "../array/list_arrays.ts";
 import type { FilePlace } from "../files/file_place.ts";
 import { filePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
 import { isNwb, spatialSeries } from "../files/nwb.ts";
 import { isPhyFolder, readPhy } from "../io/phy.ts";
 import { formatCount, formatTable } from "../math/format.ts";
-import { openStore } from "../store/open_store.ts";
-import { openZarrArray } from "../zarr/zarr_array.ts";
-
-/** An array, or why it is none that can be read. */
-interface Entry {
-  place: string;
-  shape?: readonly number[];
-  dtype?: string;
-  refused?: string;
-}
 
 export interface Contents {
   place: string;
   /** In words. */
   kind: string;
-  arrays: Entry[];
+  arrays: ListedArray[];
   /** Arrays that are not listed. */
   more: number;
   /** What may be typed next. */
   next: string[];
 }
 
-/** Arrays that are listed. */
-const MOST_ENTRIES = 500;
 const OUTPUT = "--bin-size S --out PLACE";
 
 /** @throws {ChunkError} If there is nothing that can be read. */
@@ -45,7 +32,8 @@ export async function contentsOf(place: string, reading: OpenArrayOptions): Prom
   const file = filePlace(place);
   if (file) return await fileContents(place, file, reading);
   if (await isPhyFolder(place)) return await sortingContents(place);
-  return await zarrContents(place, reading);
+  const { kind, arrays, more } = await listArrays(place, reading);
+  return { place, kind: KINDS[kind], arrays, more, next: nextOf(arrays) };
 }
 
 async function fileContents(
@@ -53,32 +41,12 @@ async function fileContents(
   file: FilePlace,
   reading: OpenArrayOptions,
 ): Promise<Contents> {
-  const opened = await openArrayFile(file, reading);
-  try {
-    const all = file.kind === "raw" ? [file.inside] : await opened.names();
-    const names = all.filter((name) =>
-      file.inside === "" || name === file.inside || name.startsWith(`${file.inside}/`)
-    );
-    if (names.length === 0) {
-      throw new ChunkError(`Cannot list "${place}": there is no array of that name`, place);
-    }
-    const arrays: Entry[] = [];
-    for (const name of names.slice(0, MOST_ENTRIES)) arrays.push(await entryOf(opened, file, name));
-    const [only] = arrays;
-    if (arrays.length === 1 && only!.refused !== undefined) {
-      throw new ChunkError(`Cannot list "${only!.place}": ${only!.refused}`, only!.place);
-    }
-    const recording = file.kind === "hdf5" ? await recordingOf(file.file) : undefined;
-    return {
-      place,
-      kind: recording?.kind ?? KINDS[file.kind],
-      arrays,
-      more: names.length - arrays.length,
-      next: [...recording?.next ?? [], ...nextOf(arrays)],
-    };
-  } finally {
-    await opened.close();
-  }
+  const { kind, arrays, more } = await listArrays(place, reading);
+  const recording = kind === "hdf5" ? await recordingOf(file.file) : undefined;
+  return {
+    ...{ place, arrays, more, kind: recording?.kind ?? KINDS[kind] },
+    next: [...recording?.next ?? [], ...nextOf(arrays)],
+  };
 }
 
 const KINDS: Record<FilePlace["kind"], string> = {
@@ -87,21 +55,11 @@ const KINDS: Record<FilePlace["kind"], string> = {
   hdf5: "an HDF5 file",
   safetensors: "tensors",
   parquet: "a table in parquet",
+  csv: "a table of text",
+  tsv: "a table of text",
   raw: "numbers alone",
   zarr: "a zarr store",
 };
-
-async function entryOf(opened: OpenFile, { file }: FilePlace, name: string): Promise<Entry> {
-  const place = name === "" ? file : `${file}/${name}`;
-  try {
-    const { shape, dtype } = await opened.look(name);
-    return { place, shape, dtype };
-  } catch (error) {
-    if (!(error instanceof ChunkError)) throw error;
-    // the place is told already
-    return { place, refused: error.message.replace(/^Cannot open .*?": /s, "") };
-  }
-}
 
 /** What an NWB file has of a recording. */
 async function recordingOf(place: string): Promise<{ kind: string; next: string[] } | undefined> {
@@ -143,40 +101,8 @@ async function sortingContents(place: string): Promise<Contents> {
   };
 }
 
-async function zarrContents(place: string, reading: OpenArrayOptions): Promise<Contents> {
-  const store = await openStore(place, reading);
-  try {
-    const files = ["/zarr.json", "/.zgroup", "/.zarray", "/.zmetadata"];
-    const sizes = await Promise.all(files.map((file) => store.size(file)));
-    if (sizes.every((size) => size === undefined)) {
-      throw new ChunkError(
-        `Cannot list "${place}": wanted a file in .npy, .npz, .h5, .nwb, .mat, .nc, .safetensors or ` +
-          ".parquet, a zarr store, or a folder of Kilosort or phy",
-        place,
-      );
-    }
-    const names = await namesInGroup(store);
-    const arrays: Entry[] = [];
-    for (const name of names.slice(0, MOST_ENTRIES)) {
-      const full = name === "" ? place : `${place}/${name}`;
-      try {
-        const array = await openZarrArray(store, name === "" ? "/" : `/${name}`);
-        arrays.push({ place: full, shape: array.shape, dtype: array.dtype });
-        await array.close();
-      } catch (error) {
-        if (!(error instanceof ChunkError)) throw error;
-        arrays.push({ place: full, refused: error.message.replace(/^Cannot open .*?: /s, "") });
-      }
-    }
-    const more = Math.max(0, names.length - arrays.length);
-    return { place, kind: "a zarr store", arrays, more, next: nextOf(arrays) };
-  } finally {
-    await store.close();
-  }
-}
-
 /** What can be typed of the first array of rows. */
-function nextOf(arrays: readonly Entry[]): string[] {
+function nextOf(arrays: readonly ListedArray[]): string[] {
   const rows = arrays.find(({ shape }) => shape?.length === 2 && shape[0]! > 1 && shape[1]! > 1);
   if (!rows) return [];
   return [

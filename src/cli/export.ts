@@ -36,9 +36,10 @@ export async function exportStore({ args, signal }: CommandContext): Promise<voi
     onProgress: ({ variable, variableIndex, variableCount, ...progress }) => {
       const { fraction, bytesWritten, elapsedSeconds } = progress;
       const percent = (100 * fraction).toFixed(0).padStart(3);
-      const text = `${variable} (${variableIndex + 1}/${variableCount}) ${percent} % ` +
-        `${formatBytes(bytesWritten)} in ${formatSeconds(elapsedSeconds)}`;
-      printer.print(text, { fraction, elapsedSeconds });
+      printer.print([
+        `${variable} (${variableIndex + 1}/${variableCount}) ${percent} %`,
+        `${formatBytes(bytesWritten)} in ${formatSeconds(elapsedSeconds)}`,
+      ], { fraction });
     },
   };
   try {

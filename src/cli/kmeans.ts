@@ -38,6 +38,7 @@ ${helpOf(kmeansSections)}`;
 
 export async function kmeans({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, kmeansSections);
+  line.need(line.text("init") === undefined ? ["input", "k"] : ["input"]);
   const init = await readInit(line.text("init"), inputChoices(line, signal));
   const told = line.read(kmeansOptions.options, init && { k: init.k });
   if (init && init.k !== told.k) {

@@ -59,6 +59,7 @@ ${helpOf(pcaSections)}`;
 
 export async function pca({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, pcaSections);
+  line.need(["input", "components"]);
   const model = line.read(pcaOptions.options);
   const { incremental } = line.read({ incremental: pcaSections.Model.incremental });
   const [stray] = line.given(batchOptions);

@@ -10,13 +10,15 @@ import { openArray, readAll } from "../array/array.ts";
 import { contextOptions, contexts } from "../array/contexts.ts";
 import { patches } from "../array/patches.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { Declaration, GivenOf, Options } from "../options.ts";
 import { place, text } from "../options.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
+import { openGpu } from "./open_gpu.ts";
+import { runWhole } from "./plan_runner.ts";
 import { ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import type { CommandContext } from "./usage.ts";
@@ -127,6 +129,8 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
   signal: AbortSignal,
   { mode, plan: makePlan, facts, lines }: Fit<Result>,
 ): Promise<void> {
+  // some options are arrays to a program, and places here
+  await line.refuseOwnInputs([line.text("init"), line.text("segments")]);
   const { points, close } = await openPoints(line, mode, inputChoices(line, signal));
   const { json, quiet = false } = line.read(common);
   const printer = new ProgressPrinter(quiet);
@@ -136,7 +140,8 @@ export async function runFit<Result extends Measured & { close?(): Promise<void>
       const choices = line.read({ ...outputChoices, tileRows: planChoices.tileRows });
       const plan = makePlan(gpu, points, choices);
       if (!quiet) process.stderr.write(`${plan.explain()}\n`);
-      const result = await plan.run({ signal, onProgress: printer.show }).catch((error) => {
+      const run = runWhole(plan, { signal, onProgress: printer.show });
+      const result = await run.catch((error) => {
         throw signal.aborted ? cancelled(choices) : error;
       });
       printer.end();

@@ -7,28 +7,18 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import type { Acts } from "../acts/acts.ts";
-import { load } from "../acts/load.ts";
-import type { OpenArrayOptions } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
 import type { ChunkedArray } from "../chunked_array.ts";
-import type { RaggedArray } from "../feed/ragged.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
-import {
-  formatBytes,
-  formatSeconds,
-  printable,
-  printableJson,
-  wantedNames,
-} from "../math/format.ts";
+import { gpuOptions } from "../gpu/device.ts";
+import { printable, printableJson, wantedNames } from "../math/format.ts";
 import type { OpenedResult } from "../open.ts";
 import { open } from "../open.ts";
 import { list, number, place, text, whole } from "../options.ts";
 import type { LabelColumns } from "../probes/labels.ts";
 import { logisticOptions, massMeanOptions } from "../probes/logistic_options.ts";
 import { LogisticProbe, MassMeanProbe } from "../probes/probes.ts";
-import type { SweepLayer, SweepResult } from "../probes/sweep.ts";
+import type { SweepResult } from "../probes/sweep.ts";
 import { formatSweep, ProbeSweep, sweepOptions } from "../probes/sweep.ts";
 import { SWEEP_KINDS, sweepJobs } from "../probes/sweep_jobs.ts";
 import type { TrainedName } from "../probes/trained.ts";
@@ -36,11 +26,21 @@ import { createTrained } from "../probes/trained.ts";
 import type { Plan } from "../stream/plan.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import type { Measured } from "../stream/task.ts";
-import { actsSections, layersOf, poolOf } from "./acts.ts";
+import { openGpu } from "./open_gpu.ts";
+import { dataChoices, ProbeData } from "./probe_data.ts";
 import { drawSweep } from "./probe_page.ts";
 import { ProgressPrinter } from "./progress.ts";
+import { runPlan, tell } from "./run_plan.ts";
 import type { CommandContext } from "./usage.ts";
-import { CommandLine, common, flagOf, helpOf, inputChoices, UsageError } from "./usage.ts";
+import {
+  actionOf,
+  CommandLine,
+  common,
+  flagOf,
+  helpOf,
+  inputChoices,
+  UsageError,
+} from "./usage.ts";
 
 const ACTIONS = ["fit", "sweep", "predict"] as const;
 const usual = { otherwise: "as the kind has it" };
@@ -74,17 +74,7 @@ const kindChoices = {
 
 export const probeSections = {
   Input: {
-    acts: place({
-      otherwise: "needed without --features",
-      says: "activations, as `sluice acts` takes them",
-    }),
-    features: place({
-      otherwise: "those of --acts",
-      says: "[samples, features] instead: .npy, zarr, .h5/x, ...",
-    }),
-    layers: actsSections.Input.layers,
-    dtype: actsSections.Input.dtype,
-    ...actsSections.Pool,
+    ...dataChoices,
     labels: place({
       otherwise: "needed for fit and sweep",
       says: "0 and 1 of every sample, [samples] or [samples, columns]",
@@ -123,14 +113,8 @@ ${helpOf(probeSections)}`;
 
 export async function probe({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, probeSections, { positionals: 2 });
-  const [action, stored] = line.positionals;
-  if (!ACTIONS.includes(action as typeof ACTIONS[number])) {
-    throw new UsageError(
-      `Cannot run: got ${action === undefined ? "nothing" : `"${action}"`}, wanted one of ${
-        ACTIONS.join(", ")
-      }: sluice probe fit --acts A --labels Y --out PLACE`,
-    );
-  }
+  const action = actionOf(line, ACTIONS, "sluice probe fit --acts A --labels Y --out PLACE");
+  const [, stored] = line.positionals;
   if ((action === "predict") !== (stored !== undefined)) {
     throw new UsageError(
       stored === undefined
@@ -138,11 +122,10 @@ export async function probe({ args, signal }: CommandContext): Promise<void> {
         : `Cannot run: "${stored}" is one argument too many`,
     );
   }
-  const wanted = action === "sweep" ? ["labels"] : action === "fit" ? ["labels", "out"] : ["out"];
-  for (const name of wanted) {
-    if (line.text(name) === undefined) throw new UsageError(`Cannot run: --${name} is missing`);
-  }
-  const data = await openData(line, signal);
+  line.need(action === "sweep" ? ["labels"] : action === "fit" ? ["labels", "out"] : ["out"]);
+  // a sweep has groups of its own in a folder, each of which is looked at
+  if (action !== "sweep") await line.refuseOwnInputs([stored]);
+  const data = await ProbeData.open(line, signal);
   try {
     if (action === "fit") await fit(line, signal, data);
     else if (action === "sweep") await sweep(line, signal, data);
@@ -150,72 +133,6 @@ export async function probe({ args, signal }: CommandContext): Promise<void> {
   } finally {
     await data.close();
   }
-}
-
-/** What probes are fitted to. */
-interface Data {
-  /** As a sweep takes them; features are pooled on a device when it is their turn. */
-  layers(gpu: Gpu, run: { signal: AbortSignal }): SweepLayer[];
-  close(): Promise<void>;
-}
-
-async function openData(line: CommandLine, signal: AbortSignal): Promise<Data> {
-  const { acts: from, features } = line.read(probeSections.Input);
-  if ((from === undefined) === (features === undefined)) {
-    throw new UsageError(
-      `Cannot run: ${
-        from === undefined ? "there is neither --acts nor" : "there are both --acts and"
-      } ` +
-        "--features, wanted one of them",
-    );
-  }
-  const reading = inputChoices(line, signal);
-  return from === undefined
-    ? await openFeatures(line, features!, reading)
-    : await openLayers(line, from, reading);
-}
-
-async function openFeatures(
-  line: CommandLine,
-  from: string,
-  reading: OpenArrayOptions,
-): Promise<Data> {
-  const own = {
-    layers: actsSections.Input.layers,
-    dtype: actsSections.Input.dtype,
-    ...actsSections.Pool,
-  };
-  const [stray] = line.given(own);
-  if (stray !== undefined) {
-    throw new UsageError(`Cannot run: --${stray} is given with --features, wanted it with --acts`);
-  }
-  const features = await openArray(from, reading);
-  return { layers: () => [{ layer: "features", features }], close: () => features.close() };
-}
-
-async function openLayers(
-  line: CommandLine,
-  from: string,
-  reading: OpenArrayOptions,
-): Promise<Data> {
-  const { dtype } = line.read(probeSections.Input);
-  const all = await load(from, { ...reading, ...(dtype && { dtype }) });
-  const layers = layersOf(line.text("layers"));
-  const chosen = layers ? all.selectLayers(layers) : all;
-  const each: { layer: number | string; acts: Acts }[] = chosen.layers
-    ? [...chosen.iterLayers()]
-    : [{ layer: "all", acts: chosen }];
-  const pooled = async (acts: Acts, gpu: Gpu, run: { signal: AbortSignal }) =>
-    (await (acts.dims.includes("s") ? poolOf(line, acts) : acts).realize(gpu, run)).acts.features();
-  return {
-    layers: (gpu, run) =>
-      each.map(({ layer, acts }) => ({
-        layer,
-        features: () => pooled(acts, gpu, run),
-        ...(acts.dims.includes("s") && { tokens: acts.tokens() }),
-      })),
-    close: () => all.close(),
-  };
 }
 
 async function readLabels(line: CommandLine, signal: AbortSignal): Promise<LabelColumns> {
@@ -303,43 +220,7 @@ async function withGpu(line: CommandLine, use: (gpu: Gpu) => Promise<void>): Pro
   }
 }
 
-/** Runs a plan, and says what it takes. */
-async function runPlan<Result>(line: CommandLine, signal: AbortSignal, plan: Plan<Result>) {
-  const { quiet = false } = line.read(common);
-  const printer = new ProgressPrinter(quiet);
-  if (!quiet) process.stderr.write(`${printable(plan.explain())}\n`);
-  try {
-    return await plan.run({ signal, onProgress: printer.show });
-  } finally {
-    printer.end();
-  }
-}
-
-/** The only layer, as a kind of probe takes it. */
-async function onlyLayer(
-  layers: readonly SweepLayer[],
-  takes: "features" | "sequences",
-  kind: string,
-): Promise<ChunkedArray | RaggedArray> {
-  const [first, second] = layers;
-  if (second) {
-    throw new UsageError(
-      `Cannot run: there are layers ${
-        layers.map(({ layer }) => layer).join(", ")
-      }, wanted one: --layers=${first!.layer} (sluice probe sweep takes all)`,
-    );
-  }
-  const { features, tokens } = first!;
-  const own = takes === "features" ? features : tokens;
-  if (own === undefined) {
-    throw new UsageError(
-      `Cannot run: a probe of kind "${kind}" wants tokens, there are rows of features`,
-    );
-  }
-  return typeof own === "function" ? await own() : own;
-}
-
-async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<void> {
+async function fit(line: CommandLine, signal: AbortSignal, data: ProbeData): Promise<void> {
   const kinds = kindsOf(line);
   const [kind] = kinds as [string];
   if (kinds.length > 1) {
@@ -352,13 +233,14 @@ async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<
   const choices = { out: out!, overwrite, ...(tileRows !== undefined && { tileRows }) };
   const [options] = kindOptions(line, kinds) as [Record<string, unknown>];
   const [job, more] = sweepJobs({ kind, options }, 1);
+  ProbeData.refusePool(line, [job!.takes], `a probe of kind "${kind}"`);
   if (more) {
     throw new UsageError(
       "Cannot run: an option has several values, wanted one (sluice probe sweep tries all)",
     );
   }
   await withGpu(line, async (gpu) => {
-    const samples = await onlyLayer(data.layers(gpu, { signal }), job!.takes, kind);
+    const samples = await data.only(job!.takes, kind, gpu, { signal });
     if (kind === "logistic" || kind === "mass_mean") {
       const model = kind === "logistic"
         ? new LogisticProbe(logisticOptions.check(options as object))
@@ -389,7 +271,7 @@ async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<
               ? kind === "logistic"
                 ? `${one.label}, c ${one.c}: loss ${one.loss.toPrecision(5)}, at most ` +
                   `${one.distance.toExponential(1)} from the optimum`
-                : `${one.label}: loss ${one.loss.toPrecision(5)}`
+                : `${one.label}: from the mean of the negatives to that of the positives, midway at 0`
               : `no probe: ${result.reasons[i]}`
           ),
         ],
@@ -411,17 +293,19 @@ async function fit(line: CommandLine, signal: AbortSignal, data: Data): Promise<
   });
 }
 
-async function sweep(line: CommandLine, signal: AbortSignal, data: Data): Promise<void> {
+async function sweep(line: CommandLine, signal: AbortSignal, data: ProbeData): Promise<void> {
   const kinds = kindsOf(line);
   const labels = await readLabels(line, signal);
   const { testShare, seed } = line.read(probeSections.Probe);
   const { out, overwrite = false } = line.read(probeSections["Output and memory"]);
   const { json, quiet = false } = line.read(common);
   const options = kindOptions(line, kinds);
+  const takes = kinds.map((kind) => sweepJobs({ kind }, 1)[0]!.takes);
+  ProbeData.refusePool(line, takes, `each of ${kinds.join(", ")}`);
   const printer = new ProgressPrinter(quiet);
   await withGpu(line, async (gpu) => {
-    const own = new ProbeSweep(gpu, {
-      layers: data.layers(gpu, { signal }),
+    const sweep = new ProbeSweep(gpu, {
+      layers: data.layers,
       labels,
       probes: kinds.map((kind, i) => ({ kind, options: options[i]! })),
     }, {
@@ -430,7 +314,9 @@ async function sweep(line: CommandLine, signal: AbortSignal, data: Data): Promis
       ...(testShare !== undefined && { testShare }),
       ...(seed !== undefined && { seed }),
     });
-    const result = await own.run({ signal, onProgress: printer.show }).finally(() => printer.end());
+    if (!quiet) process.stderr.write(`${printable(sweep.explain())}\n`);
+    const result = await sweep.run({ signal, onProgress: printer.show })
+      .finally(() => printer.end());
     const report = out === undefined ? undefined : join(out, "report.html");
     if (report !== undefined) {
       await writeFile(report, drawSweep(result, line.text("acts") ?? line.text("features") ?? ""));
@@ -454,7 +340,7 @@ function factsOf({ rows, test }: SweepResult) {
 async function predict(
   line: CommandLine,
   signal: AbortSignal,
-  data: Data,
+  data: ProbeData,
   from: string,
 ): Promise<void> {
   const found: OpenedResult = await open(from);
@@ -465,9 +351,10 @@ async function predict(
     const { model } = found;
     const { out, overwrite = false, tileRows } = line.read(probeSections["Output and memory"]);
     const choices = { out: out!, overwrite, ...(tileRows !== undefined && { tileRows }) };
+    const takes = "kind" in model ? model.kind.takes : "features";
+    ProbeData.refusePool(line, [takes], `the probe in ${from}`);
     await withGpu(line, async (gpu) => {
-      const takes = "kind" in model ? model.kind.takes : "features";
-      const samples = await onlyLayer(data.layers(gpu, { signal }), takes, takes);
+      const samples = await data.only(takes, takes, gpu, { signal });
       const plan = "kind" in model
         ? model.predict(gpu, samples, choices)
         : model.predict(gpu, samples as ChunkedArray, choices);
@@ -485,22 +372,4 @@ async function predict(
   } finally {
     await found.close();
   }
-}
-
-function tell(
-  line: CommandLine,
-  { projectedBytes, peakBytes, seconds }: Measured,
-  facts: Record<string, unknown>,
-  lines: readonly string[],
-): void {
-  const { json } = line.read(common);
-  const took = seconds.total === undefined
-    ? "already finished: nothing had to be computed"
-    : `${formatSeconds(seconds.total)}; GPU peak ${formatBytes(peakBytes.gpu)} of ` +
-      `${formatBytes(projectedBytes.gpu)} promised`;
-  console.log(
-    json
-      ? printableJson({ ...facts, projectedBytes, peakBytes, seconds })
-      : printable([...lines, took].join("\n")),
-  );
 }

@@ -1,5 +1,5 @@
 /**
- * Progress on stderr: a bar on a terminal, a line every few seconds elsewhere.
+ * Progress on stderr: a bar of one line on a terminal, a line for every percent elsewhere.
  *
  * @module
  */
@@ -8,13 +8,22 @@ import process from "node:process";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { Progress } from "../types.ts";
 
-const BAR_CELLS = 24;
-const LINE_EVERY_SECONDS = 5;
+const [BAR_CELLS, NARROW_CELLS] = [24, 8];
+/** Columns from which on the bar is long. */
+const WIDE_FROM = 80;
+/** What a terminal has that does not tell its width. */
+const USUAL_COLUMNS = 80;
+
+/** How far a run is. */
+interface Point {
+  pass?: string;
+  fraction: number;
+}
 
 export class ProgressPrinter {
   readonly #terminal = process.stderr.isTTY === true;
   readonly #quiet: boolean;
-  #lastLine = -Infinity;
+  #lastPercent = -1;
   #lastPass = "";
   #drawn = false;
 
@@ -24,43 +33,36 @@ export class ProgressPrinter {
 
   /** Shows one report; bound, so that it can be handed to `plan.run`. */
   readonly show = (progress: Progress): void => {
-    if (this.#quiet) return;
-    const { pass, passIndex, passCount, fraction, peakBytes, elapsedSeconds } = progress;
-    const eta = progress.etaSeconds === undefined
-      ? ""
-      : `, ${formatSeconds(progress.etaSeconds)} left`;
-    // unknown until a tile of the pass is done
-    const rate = progress.rowsPerSecond > 0 ? `, ${Math.round(progress.rowsPerSecond)} rows/s` : "";
-    const text =
-      `${pass} (${passIndex + 1}/${passCount}) ${(100 * fraction).toFixed(0).padStart(3)} %` +
-      `${rate}${eta}, GPU ${formatBytes(peakBytes.gpu)}, host ${formatBytes(peakBytes.host)}, ` +
-      `${formatBytes(progress.bytesWritten)} written`;
-    this.print(text, { pass, fraction, elapsedSeconds });
+    const { pass, passIndex, passCount, fraction, peakBytes, etaSeconds } = progress;
+    this.print([
+      `${pass} (${passIndex + 1}/${passCount}) ${(100 * fraction).toFixed(0).padStart(3)} %`,
+      // unknown until a tile of the pass is done
+      ...progress.rowsPerSecond > 0 ? [`${Math.round(progress.rowsPerSecond)} rows/s`] : [],
+      ...etaSeconds === undefined ? [] : [`${formatSeconds(etaSeconds)} left`],
+      `GPU ${formatBytes(peakBytes.gpu)}`,
+      `host ${formatBytes(peakBytes.host)}`,
+      `${formatBytes(progress.bytesWritten)} written`,
+    ], { pass, fraction });
   };
 
-  /** Shows a line; elsewhere than on a terminal when the pass is new, at the end, and now and then. */
-  print(
-    text: string,
-    { pass = "", fraction, elapsedSeconds }: {
-      pass?: string;
-      fraction: number;
-      elapsedSeconds: number;
-    },
-  ): void {
+  /**
+   * Shows a line; elsewhere than on a terminal when the pass is new, and whenever another percent is done.
+   *
+   * @param parts The first is always shown; the others as far as there is room for them.
+   */
+  print(parts: string | readonly string[], { pass = "", fraction }: Point): void {
     if (this.#quiet) return;
+    const all = [parts].flat();
     if (this.#terminal) {
-      const full = Math.round(fraction * BAR_CELLS);
-      const bar = "█".repeat(full) + "░".repeat(BAR_CELLS - full);
-      process.stderr.write(`\r\x1b[2K${bar} ${text}`);
+      process.stderr.write(`\r\x1b[2K${barOf(all, fraction, columnsOf())}`);
       this.#drawn = true;
-    } else if (
-      pass !== this.#lastPass || fraction >= 1 ||
-      elapsedSeconds - this.#lastLine >= LINE_EVERY_SECONDS
-    ) {
-      this.#lastPass = pass;
-      this.#lastLine = elapsedSeconds;
-      process.stderr.write(`${text}\n`);
+      return;
     }
+    const percent = Math.floor(100 * fraction + 1e-9);
+    if (pass === this.#lastPass && percent <= this.#lastPercent) return;
+    this.#lastPass = pass;
+    this.#lastPercent = percent;
+    process.stderr.write(`${all.join(", ")}\n`);
   }
 
   /** Ends the bar's line. */
@@ -68,4 +70,21 @@ export class ProgressPrinter {
     if (this.#drawn) process.stderr.write("\n");
     this.#drawn = false;
   }
+}
+
+/** Of the terminal as it is now: it may have been made narrower. */
+function columnsOf(): number {
+  return process.stderr.columns || USUAL_COLUMNS;
+}
+
+/** A bar and what has room behind it: one line, which leaves the last column empty, since some terminals break there. */
+export function barOf(parts: readonly string[], fraction: number, columns: number): string {
+  const cells = columns < WIDE_FROM ? NARROW_CELLS : BAR_CELLS;
+  const full = Math.round(Math.min(1, Math.max(0, fraction)) * cells);
+  let line = `${"█".repeat(full)}${"░".repeat(cells - full)} ${parts[0]}`;
+  for (const part of parts.slice(1)) {
+    if (line.length + 2 + part.length >= columns) break;
+    line += `, ${part}`;
+  }
+  return line.length < columns ? line : line.slice(0, Math.max(0, columns - 1));
 }

@@ -5,17 +5,16 @@
  */
 
 import type { OpenArrayOptions } from "../array/array.ts";
-import { openArray, readAll } from "../array/array.ts";
-import { toNumbers } from "../chunked_array.ts";
-import type { ChunkedArray } from "../chunked_array.ts";
+import { openArray } from "../array/array.ts";
 import { ChunkError } from "../errors.ts";
 import { filePlace } from "../files/file_place.ts";
 import { Hdf5File } from "../files/hdf5_array.ts";
-import { isNwb, openSeries, readUnits, spatialSeries } from "../files/nwb.ts";
+import { isNwb, spatialSeries } from "../files/nwb.ts";
 import type { PositionInput } from "../hmm/recording.ts";
+import type { ArrayNumbers } from "../io/nwb_recording.ts";
+import { arrayNumbers, nwbPosition, nwbSpikes } from "../io/nwb_recording.ts";
 import { isPhyFolder, readPhy } from "../io/phy.ts";
-import { formatBytes, formatCount } from "../math/format.ts";
-import { elementBytes, elementCount } from "../zarr/data_types.ts";
+import { formatCount } from "../math/format.ts";
 import { UsageError } from "./usage.ts";
 
 /** Places of arrays, as far as they were given. */
@@ -27,7 +26,8 @@ export interface RecordingPlaces {
 }
 
 export interface RecordingInput {
-  position: PositionInput;
+  /** Not given where it is not asked for, and not there. */
+  position?: PositionInput;
   spikes: { times: ArrayLike<number>; units: ArrayLike<number> };
   /** Counts a second, where spike times are counts. */
   spikeRate?: number;
@@ -46,12 +46,7 @@ interface Found {
   notes: string[];
 }
 
-/** More numbers than a decode could hold. */
-const MOST_BYTES = 2 * 2 ** 30;
-
 const UNITS_WITHOUT_FOLDER = "Cannot run: --units is for folders of Kilosort or phy";
-
-type Numbers = Float32Array | Float64Array;
 
 /**
  * Reads a recording: from arrays alone, from an NWB file, or spikes from a folder of Kilosort or phy.
@@ -63,6 +58,7 @@ export async function readRecording(
   places: RecordingPlaces,
   units: UnitChoice | undefined,
   reading: OpenArrayOptions,
+  { needsPosition }: { needsPosition: boolean },
 ): Promise<RecordingInput> {
   if (source === undefined) {
     if (units !== undefined) throw new UsageError(UNITS_WITHOUT_FOLDER);
@@ -72,12 +68,13 @@ export async function readRecording(
         "position",
       ]] as const
     ) {
+      if (name === "position" && !needsPosition) continue;
       if (places[name] === undefined) throw new UsageError(`Cannot run: --${flag} is missing`);
     }
   }
   const found = source === undefined
     ? { notes: [] }
-    : await readSource(source, places, units, reading);
+    : await readSource(source, places, units, reading, needsPosition);
   const isSeries = places.position !== undefined && places.positionTimes === undefined;
   const series = isSeries ? await readSeries(places.position!, reading) : undefined;
   const notes = [...found.notes, ...series?.notes ?? []];
@@ -95,6 +92,14 @@ export async function readRecording(
     ? found.position
     : series?.position;
   if (known) return { ...found, spikes, position: known, notes };
+  if (!needsPosition && positionTimes === undefined && position === undefined) {
+    return { ...found, spikes, notes };
+  }
+  if (source !== undefined && positionTimes === undefined && position === undefined) {
+    throw new UsageError(
+      `Cannot run: "${source}" has no position, wanted --position-times and --position beside it`,
+    );
+  }
   const times = await wanted("position-times", positionTimes);
   const { values, shape } = await wanted("position", position);
   return { ...found, spikes, position: { times: times.values, values, shape }, notes };
@@ -105,13 +110,14 @@ async function readSource(
   places: RecordingPlaces,
   units: UnitChoice | undefined,
   reading: OpenArrayOptions,
+  needsPosition: boolean,
 ): Promise<Found> {
   const place = filePlace(source);
   if (place?.kind === "hdf5" && place.inside === "") {
     if (units !== undefined) {
       throw new UsageError(UNITS_WITHOUT_FOLDER);
     }
-    return await readNwb(source, places, reading);
+    return await readNwb(source, places, reading, needsPosition);
   }
   if (place || !await isPhyFolder(source)) {
     throw new UsageError(
@@ -126,6 +132,7 @@ async function readNwb(
   source: string,
   places: RecordingPlaces,
   reading: OpenArrayOptions,
+  needsPosition: boolean,
 ): Promise<Found> {
   const file = await Hdf5File.open(source);
   try {
@@ -136,20 +143,17 @@ async function readNwb(
         source,
       );
     }
-    const notes: string[] = [];
-    const found: Found = { notes };
+    const found: Found = { notes: [] };
+    const take = ({ notes, spikes, position }: Found) => {
+      Object.assign(found, spikes && { spikes }, position && { position });
+      found.notes.push(...notes);
+    };
     if (places.spikeTimes === undefined && places.spikeUnits === undefined) {
-      const { times, units, ids } = await readUnits(file);
-      // the file has them unit after unit, which is nothing to be warned of
-      const order = Uint32Array.from(times.keys()).sort((a, b) => times[a]! - times[b]! || a - b);
-      found.spikes = {
-        times: Float64Array.from(order, (spike) => times[spike]!),
-        units: Float64Array.from(order, (spike) => units[spike]!),
-      };
-      notes.push(`${formatCount(times.length)} spikes of ${ids.length} units from ${source}/units`);
+      take(await nwbSpikes(file));
     }
     if (places.position === undefined && places.positionTimes === undefined) {
       const paths = spatialSeries(file);
+      if (!needsPosition && paths.length === 0) return found;
       if (paths.length !== 1) {
         const choices = paths.map((path) => `--position ${source}/${path}`).join(" or ");
         throw new UsageError(
@@ -157,7 +161,7 @@ async function readNwb(
             (choices || "give --position and --position-times"),
         );
       }
-      Object.assign(found, await seriesOf(file, paths[0]!, notes, reading));
+      take(await nwbPosition(file, paths[0]!, reading));
     }
     return found;
   } finally {
@@ -175,29 +179,11 @@ async function readSeries(
   const file = await Hdf5File.open(parts.file);
   try {
     if (!isNwb(file) || !file.access.group(parts.inside)) return undefined;
-    const notes: string[] = [];
-    return { ...await seriesOf(file, parts.inside, notes, reading), notes };
+    const { position, notes } = await nwbPosition(file, parts.inside, reading);
+    return { position, notes };
   } finally {
     file.close();
   }
-}
-
-async function seriesOf(
-  file: Hdf5File,
-  path: string,
-  notes: string[],
-  reading: OpenArrayOptions,
-): Promise<{ position: PositionInput }> {
-  const { values, times, unit } = openSeries(file, path);
-  const full = `${file.place}/${path}`;
-  const position = await numbersOf(values, full, reading);
-  notes.push(
-    `position in ${
-      unit ?? "units that it does not tell"
-    } from ${full} (bin size and spreads are, too)`,
-  );
-  const { values: stamps } = await numbersOf(times, `${full}/timestamps`, reading);
-  return { position: { times: stamps, ...position } };
 }
 
 async function readSorting(source: string, choice: UnitChoice): Promise<Found> {
@@ -241,38 +227,11 @@ async function readSorting(source: string, choice: UnitChoice): Promise<Found> {
 export async function readNumbers(
   place: string,
   reading: OpenArrayOptions,
-): Promise<{ values: Numbers; shape: readonly number[] }> {
+): Promise<ArrayNumbers> {
   const array = await openArray(place, reading);
   try {
-    return await numbersOf(array, place, reading);
+    return await arrayNumbers(array, place, reading);
   } finally {
     await array.close();
   }
-}
-
-/** An array as numbers. Those in 32 bits stay so: how finely times were stored can still be told. */
-async function numbersOf(
-  array: ChunkedArray,
-  place: string,
-  reading: OpenArrayOptions,
-): Promise<{ values: Numbers; shape: readonly number[] }> {
-  const { dtype, shape } = array;
-  if (dtype === "float16" || dtype === "string") {
-    const is = dtype === "string" ? "it holds texts" : "its numbers have 16 bits";
-    throw new UsageError(`Cannot use ${place}: ${is}, wanted 32 or 64, or whole numbers`);
-  }
-  const bytes = elementCount(shape) * elementBytes(dtype);
-  if (bytes > MOST_BYTES) {
-    throw new UsageError(
-      `Cannot use ${place}: its shape [${shape.join(", ")}] takes ${
-        formatBytes(bytes)
-      }, wanted at ` +
-        `most ${formatBytes(MOST_BYTES)}`,
-    );
-  }
-  const values = await readAll(array, reading);
-  return {
-    values: values instanceof Float32Array ? values : Float64Array.from(toNumbers(values)),
-    shape,
-  };
 }

@@ -12,6 +12,7 @@ import { gpuOptions } from "../gpu/device.ts";
 import { wantedNames } from "../math/format.ts";
 import type { GivenOf, Option, Options } from "../options.ts";
 import { flag } from "../options.ts";
+import { refuseOverlap } from "../stream/places.ts";
 
 /** Wrong usage: exit code 2. */
 export class UsageError extends Error {
@@ -35,13 +36,25 @@ export const common = {
 /** Options of a command, by the headings of its help. */
 export type Sections = Readonly<Record<string, Options>>;
 
+/** A command, as the command line finds it. */
+export interface Command {
+  /** Gives an exit code where it is not 0. */
+  run(context: CommandContext): Promise<number | void>;
+  help: string;
+  /** Its options, by the headings of its help. */
+  sections: Sections;
+  summary: string;
+  /** What may be typed, without `sluice`. */
+  examples: readonly string[];
+}
+
 /** A flag of an option: on its own, or as a member of another. */
-interface Flag {
+export interface Flag {
   name: string;
   option: Option;
 }
 
-function flagsOf(options: Options): Flag[] {
+export function flagsOf(options: Options): Flag[] {
   return Object.entries(options).flatMap(([name, option]): Flag[] => {
     if (option.members) return option.flag === false ? [] : flagsOf(option.members);
     const known = option.read || option.isFlag || option.takes;
@@ -58,11 +71,14 @@ export function flagOf(name: string, { flag }: Option): string {
 export class CommandLine {
   readonly #values: Record<string, string | boolean | undefined>;
   readonly positionals: readonly string[];
+  readonly #flags: readonly Flag[];
 
   /** @param positionals How many arguments are no options, at most. */
   constructor(args: string[], sections: Sections, { positionals = 0 } = {}) {
     const all = [common, ...Object.values(sections)];
     const flags = all.flatMap(flagsOf);
+    this.#flags = flags;
+    args = joinOptions(args, flags);
     refuseStrays(args, flags.map(({ name }) => `--${name}`));
     try {
       const parsed = parseArgs({
@@ -78,7 +94,10 @@ export class CommandLine {
       const extra = parsed.positionals[positionals];
       if (extra !== undefined) throw new TypeError(`"${extra}" is one argument too many`);
     } catch (error) {
-      throw new UsageError(`Cannot read the options: ${(error as Error).message}`);
+      const { message } = error as Error;
+      const short = /^Unknown option '(-[^-]*?)'/.exec(message)?.[1];
+      if (short) throw unknownOption(short, flags.map(({ name }) => `--${name}`));
+      throw new UsageError(`Cannot read the options: ${message}`);
     }
     // what is wrong is said before anything is opened
     for (const { name, option } of flags) this.#value(name, option);
@@ -92,6 +111,7 @@ export class CommandLine {
    */
   read<const Own extends Options>(options: Own, known: Partial<GivenOf<Own>> = {}): GivenOf<Own> {
     const values: Record<string, unknown> = { ...known };
+    const missing: string[] = [];
     for (const [name, option] of Object.entries(options)) {
       const isWhole = !option.members || option.flag === false;
       const value = isWhole
@@ -99,11 +119,19 @@ export class CommandLine {
         : this.#members(option.members!);
       if (value !== undefined) values[name] = value;
       const isMissing = option.required && values[name] === undefined;
-      if (isMissing && flagsOf({ [name]: option }).length > 0) {
-        throw new UsageError(`Cannot run: --${flagOf(name, option)} is missing`);
-      }
+      if (isMissing && flagsOf({ [name]: option }).length > 0) missing.push(flagOf(name, option));
     }
+    refuseMissing(missing);
     return values as GivenOf<Own>;
+  }
+
+  /**
+   * Looks for flags without which a command cannot begin, and tells of all that are not there at once.
+   *
+   * @throws {UsageError} If one is missing.
+   */
+  need(flags: readonly string[]): void {
+    refuseMissing(flags.filter((name) => this.#values[name] === undefined));
   }
 
   /** Flags of these options that were given. */
@@ -117,12 +145,23 @@ export class CommandLine {
     return this.#values[flag] as string | undefined;
   }
 
+  /**
+   * @param others Places that are read, and are no options of places.
+   * @throws {RangeError} If `--out` would take the place of something that is read.
+   */
+  async refuseOwnInputs(others: readonly (string | undefined)[] = []): Promise<void> {
+    const flags = this.#flags.filter(({ name, option }) => option.isPlace && name !== "out");
+    const places = [...flags.map(({ name }) => this.text(name)), ...others];
+    await refuseOverlap(this.text("out"), [{ places: places.filter((own) => own !== undefined) }]);
+  }
+
   #value(flag: string, option: Option): unknown {
     const value = option.flag === false ? undefined : this.#values[flag];
     if (value === undefined || typeof value === "boolean") return value && !flag.startsWith("no-");
     if (!option.read) return undefined;
     const read = option.read(value);
     if (read === undefined) throw unreadable(flag, value, option);
+    if (option.takes === "SIZE") refuseFewBytes(flag, value);
     return option.check(read, { action: "run", name: `--${flag}` });
   }
 
@@ -132,15 +171,67 @@ export class CommandLine {
   }
 }
 
+/**
+ * What a command of several actions is to do: its first argument.
+ *
+ * @param example A whole command, for those who gave none.
+ * @throws {UsageError} If it is none of them.
+ */
+export function actionOf<const Action extends string>(
+  { positionals: [action] }: CommandLine,
+  actions: readonly Action[],
+  example: string,
+): Action {
+  const known = actions.find((own) => own === action);
+  if (known !== undefined) return known;
+  const got = action === undefined ? "nothing" : `"${action}"`;
+  throw new UsageError(`Cannot run: got ${got}, wanted one of ${actions.join(", ")}: ${example}`);
+}
+
+function refuseMissing(flags: readonly string[]): void {
+  if (flags.length === 0) return;
+  const names = flags.map((name) => `--${name}`);
+  const last = names.pop()!;
+  const all = names.length > 0 ? `${names.join(", ")} and ${last} are` : `${last} is`;
+  throw new UsageError(`Cannot run: ${all} missing`);
+}
+
+/** Sizes in bytes below it are meant in other units. */
+const FEW_BYTES = 10_000;
+
+/** @throws {UsageError} If a size is so few bytes that its unit was forgotten. */
+function refuseFewBytes(flag: string, text: string): void {
+  const bytes = /^\s*\d+\s*$/.test(text) ? Number(text) : NaN;
+  if (!(bytes > 0 && bytes < FEW_BYTES)) return;
+  throw new UsageError(
+    `Cannot run: --${flag} is ${bytes}, which is ${bytes} B, wanted a unit beside it: ${bytes}MiB may be meant`,
+  );
+}
+
+/** Joins flags that take options of others with what follows them, which begins as a flag does. */
+function joinOptions(args: readonly string[], flags: readonly Flag[]): string[] {
+  const takers = flags.filter(({ option }) => option.takes === "OPTIONS").map(({ name }) =>
+    `--${name}`
+  );
+  return args.flatMap((arg, i) => {
+    if (i > 0 && takers.includes(args[i - 1]!)) return [];
+    const next = args[i + 1];
+    return takers.includes(arg) && next !== undefined ? [`${arg}=${next}`] : [arg];
+  });
+}
+
 /** As parsing would, but with the flag that may be meant. */
 function refuseStrays(args: readonly string[], names: readonly string[]): void {
   const end = args.indexOf("--");
   const given = args.slice(0, end < 0 ? undefined : end).filter((arg) => arg.startsWith("--"))
     .map((arg) => arg.split("=")[0]!);
   const stray = given.find((name) => !names.includes(name));
-  if (stray === undefined) return;
-  throw new UsageError(
-    `Cannot read the options: there is no option "${stray}", ${wantedNames(stray, names)}`,
+  if (stray !== undefined) throw unknownOption(stray, names);
+}
+
+function unknownOption(name: string, names: readonly string[]): UsageError {
+  return new UsageError(
+    `Cannot read the options: there is no option "${name}", ${wantedNames(name, names)}`,
   );
 }
 

@@ -6,7 +6,7 @@
 
 import { gpuOptions } from "../gpu/device.ts";
 import { decodeOutput, pathOutput } from "../hmm/decode_options.ts";
-import { formatSeconds } from "../math/format.ts";
+import { formatSeconds, jsonNumber } from "../math/format.ts";
 import { modelSections, runModel } from "./decode.ts";
 import type { CommandContext } from "./usage.ts";
 import { CommandLine, helpOf } from "./usage.ts";
@@ -22,7 +22,7 @@ export const viterbiHelp =
        sluice viterbi --log-likelihoods LL --transition-matrix M --out PLACE [options]
 
 Finds which bins, one a row, are likeliest together, exactly and out of core. Inputs and model are those of
-sluice decode, but for --marks. The output is a zarr store with path_state_bin, path_state_ind and positions.
+sluice decode. The output is a zarr store with path_state_bin, path_state_ind and positions.
 
 ${helpOf(viterbiSections)}`;
 
@@ -34,8 +34,7 @@ export async function viterbi({ args, signal }: CommandContext): Promise<void> {
       const { logProbability, impossibleRows, seconds, projectedBytes, peakBytes } = result;
       return {
         rows: result.stateBins.shape[0],
-        // JSON has no infinities
-        logProbability: Number.isFinite(logProbability) ? logProbability : String(logProbability),
+        logProbability: jsonNumber(logProbability),
         ...{ impossibleRows, warnings, projectedBytes, peakBytes, seconds },
         ...(result.resumed && { resumed: result.resumed }),
         adapter: gpu.adapter.name,

@@ -5,37 +5,31 @@
  */
 
 import process from "node:process";
-import { openArray } from "../array/array.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { gpuOptions, openGpu } from "../gpu/device.ts";
+import { gpuOptions } from "../gpu/device.ts";
 import { formatBytes, formatTable } from "../math/format.ts";
 import type { Batches, HostBatchOptions, WindowBatch } from "../windows/batches.ts";
-import { PLACES } from "../windows/batches.ts";
-import type { FrameType } from "../feed/frame_table.ts";
+import { PLACES } from "../windows/batch_report.ts";
+import type { HeldType } from "../feed/frame_table.ts";
 import type { BatchTiming } from "../windows/measure.ts";
 import { measureBatches } from "../windows/measure.ts";
 import type { Shuffle } from "../feed/order.ts";
 import type { Windows } from "../windows/windows.ts";
 import { batchOptions } from "../windows/batch_options.ts";
-import { windowOptions, windows } from "../windows/windows.ts";
 import { bytes, declare, flag, number, oneOf, whole } from "../options.ts";
+import { openGpu } from "./open_gpu.ts";
 import type { CommandContext } from "./usage.ts";
-import { readFirsts } from "./points.ts";
 import { peakResidentBytes } from "./resident.ts";
+import { gridOptions, keysOptions, openWindows } from "./windows_input.ts";
+import { streamBatches } from "./windows_stream.ts";
 import { CommandLine, common, gpuChoices, helpOf, inputChoices, UsageError } from "./usage.ts";
 
-const FRAME_TYPES: Record<string, FrameType> = { f16: "float16", f32: "float32" };
-const { size, stride, segments } = windowOptions.options;
-
-const gridOptions = {
-  size,
-  stride,
-  segments: { ...segments, helps: `.npy: ${segments.helps}` },
-};
+const VERBS = ["info", "bench", "stream"];
+const HELD_TYPES: Record<string, HeldType> = { f16: "float16", bf16: "bfloat16", f32: "float32" };
 
 const holdOption = {
-  hold: oneOf(["f16", "f32"], {
+  hold: oneOf(["f16", "bf16", "f32"], {
     otherwise: "as they are stored",
     says: "keep frames as halves, half the memory, or in full",
   }),
@@ -55,40 +49,50 @@ const benchOptions = {
   batches: whole({ default: 50, from: 1, says: "batches to take of each mode" }),
 };
 
-export const windowsSections = {
-  Windows: gridOptions,
-  Batches: { ...batchOptions.options, ...holdOption, ...memoryOptions },
-  bench: benchOptions,
+const streamOptions = {
+  epochs: whole({ default: 1, from: 1, says: "how many of them" }),
 };
 
-export const windowsHelp = `Usage: sluice windows info|bench FRAMES --size N [options]
+export const windowsSections = {
+  Windows: gridOptions,
+  "Keys and padding": keysOptions,
+  Batches: { ...batchOptions.options, ...holdOption, ...memoryOptions },
+  bench: benchOptions,
+  stream: streamOptions,
+};
 
-Windows over frames [frames, features]: .npy, a zarr array, or an array in a file, as a.npz/x or b.h5/x.
+export const windowsHelp = `Usage: sluice windows info|bench|stream FRAMES --size N [options]
+
+Windows over frames [frames, features]: .npy, a zarr array, or an array in a file, as a.npz/x or b.h5/x; or
+of a data set of episodes (LeRobot, robomimic, minari, exphil), with the array that --frames names.
 
   info    tells how many there are, where frames would be kept, and what each shuffle costs
   bench   makes batches, eager and lazy, beside a stand-in for training, and tells how long a step
           waits for its batch
+  stream  writes batches to stdout, for a program that reads numpy's arrays from a pipe:
+          examples/python/sluice_batches.py is how Python does
 
 ${helpOf(windowsSections)}`;
 
 export async function windowsCommand({ args, signal }: CommandContext): Promise<void> {
   const line = new CommandLine(args, windowsSections, { positionals: 2 });
   const [verb, place] = line.positionals;
-  if ((verb !== "info" && verb !== "bench") || place === undefined) {
-    throw new UsageError("Cannot window: wanted info or bench, and the place of frames");
+  if (!VERBS.includes(verb!) || place === undefined) {
+    throw new UsageError(`Cannot window: wanted ${VERBS.join(", ")}, and the place of frames`);
   }
-  const grid = line.read(gridOptions);
-  const segments = line.text("segments");
   const bench = declare("window", benchOptions).check(line.read(benchOptions));
   const { json = false, quiet = false } = line.read(common);
   const reading = inputChoices(line, signal);
-  const frames = await openArray(place, reading);
+  if (json && verb === "stream") {
+    throw new UsageError("Cannot stream: --json is given, what is written are arrays");
+  }
+  const { view, close } = await openWindows(line, place, reading);
   let gpu: Gpu | undefined;
   try {
-    const view = windows(frames, {
-      ...grid,
-      ...(segments !== undefined && { segments: await readFirsts(segments, reading) }),
-    });
+    if (verb === "stream") {
+      const { epochs = 1 } = line.read(streamOptions);
+      return await streamBatches(view, { ...readBatchOptions(line, true), epochs, signal });
+    }
     const isHost = line.read(memoryOptions).gpu === false;
     if (!isHost) gpu = await openGpu(gpuChoices(line));
     const wanted = readBatchOptions(line, isHost);
@@ -96,7 +100,7 @@ export async function windowsCommand({ args, signal }: CommandContext): Promise<
     else await measure(view, gpu, wanted, { ...bench, json, quiet, signal });
   } finally {
     gpu?.close();
-    await frames.close();
+    await close();
   }
 }
 
@@ -107,7 +111,7 @@ function readBatchOptions(line: CommandLine, isHost: boolean): HostBatchOptions 
   return {
     ...line.read(batchOptions.options),
     ...(shuffle !== undefined && { shuffle: readShuffle(shuffle) }),
-    ...(hold !== undefined && { hold: FRAME_TYPES[hold]! }),
+    ...(hold !== undefined && { hold: HELD_TYPES[hold]! }),
     ...(isHost && budget !== undefined && { budget: budget as string }),
   };
 }

@@ -96,6 +96,7 @@ export function assignPass(
     ],
     steps: assignment.assignmentSteps(shape, tileRows, () => 1),
     resumesAt: () => true,
+    sums: { held: Object.keys(assignedHeld(codes)) },
     writes: ["ids", "distances"],
     hostBytes: {
       read: assignment.readBytes(shape, tileRows),

@@ -123,12 +123,12 @@ export function assignmentSteps(
   books: () => number,
 ): KernelStep[] {
   const { points, codes } = shape;
-  const problem = [points.features, codes, tileRows, points.parts] as const;
+  const problem = [points.features, codes, points.parts] as const;
   const common = {
     buffers: pointsBuffer(shape),
     order: "ascending" as const,
     params: (tile: Tile, from: number, to: number) =>
-      assign.vqAssignParams(from, to, baseRow(shape, tile)),
+      assign.vqAssignParams(tileRows, from, to, baseRow(shape, tile)),
   };
   return [
     {

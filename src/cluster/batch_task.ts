@@ -63,6 +63,7 @@ export class BatchTask implements Task<BatchHeld, Float64Array> {
     this.#shape = { points, codes: k, resident: false };
     this.held = batchHeld(points, k, around !== undefined);
     this.feeds = [{
+      places: points.places,
       look: ({ digest, signal }) => points.look({ digest, around, signal }),
     }];
     this.output = {

@@ -106,7 +106,7 @@ export function allDistances(
     result: async (stored, measured) =>
       stored.place === undefined
         ? await stored.read("distances") as Float32Array | Float64Array
-        : { ...await openArrays<"distances">(stored, ["distances"]), ...measured },
+        : { ...await openArrays(stored, { distances: ["float32", "float64"] }), ...measured },
   };
 }
 

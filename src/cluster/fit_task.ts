@@ -5,6 +5,7 @@
  * @module
  */
 
+import { lookOrKnow } from "../feed/known_look.ts";
 import type { Look, Points } from "../feed/points.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
@@ -104,8 +105,9 @@ export class FitTask<Result> implements Task<FitHeld, Result> {
       ...(around && { arrays: [around] }),
     };
     this.feeds = [{
-      look: async ({ digest, signal }) =>
-        this.#look = await points.look({ digest, around, signal }),
+      places: points.places,
+      look: async ({ digest, signal, known }) =>
+        this.#look = await lookOrKnow(points, { digest, around, signal, known }),
     }];
     this.output = {
       ...KMEANS_FORMAT,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { lookOrKnow } from "../feed/known_look.ts";
 import type { Points } from "../feed/points.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
@@ -36,7 +37,9 @@ export function predictIdentity(
   const { rows, features, array } = points;
   return {
     feeds: [{
-      look: ({ digest, signal }) => points.look({ digest, around: centroids, signal }),
+      places: array.places,
+      look: ({ digest, signal, known }) =>
+        lookOrKnow(points, { digest, around: centroids, signal, known }),
     }],
     identity: { facts: [asked, spherical, rows, features, array.dtype], arrays: [centroids] },
   };
@@ -108,7 +111,10 @@ export class PredictTask implements Task<PredictHeld, Prediction | StoredPredict
     };
     const facts = { inertia: inertia ?? Infinity, nearTies, ...measured };
     if (stored.place !== undefined) {
-      return { ...await openArrays(stored, ["ids", "distances"]), ...facts };
+      return {
+        ...await openArrays(stored, { ids: ["int32"], distances: ["float32", "float64"] }),
+        ...facts,
+      };
     }
     return {
       ids: await stored.read("ids") as Int32Array,

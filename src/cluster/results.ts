@@ -5,11 +5,13 @@
  */
 
 import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 import { OutputConflictError } from "../errors.ts";
 import type { Stored } from "../stream/output.ts";
 import { openStored } from "../stream/places.ts";
 import type { Measured } from "../stream/task.ts";
 import { unmeasured } from "../stream/task.ts";
+import type { ArrayOfType } from "../types.ts";
 
 /** What a stored fit is. */
 export const KMEANS_FORMAT = { kind: "kmeans", formatVersion: 1 } as const;
@@ -46,8 +48,8 @@ export interface AtPlace {
 
 /** A fit that is stored: fields as in {@link KMeansResult}, ids and distances to be read. */
 export interface StoredFit extends FitFacts, AtPlace, Measured {
-  ids: ChunkedArray;
-  distances: ChunkedArray;
+  ids: ChunkedArray<Int32Array>;
+  distances: ChunkedArray<Float32Array | Float64Array>;
 }
 
 /** Rows assigned to centroids; fields as in {@link KMeansResult}. */
@@ -71,14 +73,14 @@ export interface SoftPrediction {
 
 /** A {@link SoftPrediction} that is stored. */
 export interface StoredSoftPrediction extends AtPlace, Measured {
-  ids: ChunkedArray;
-  weights: ChunkedArray;
+  ids: ChunkedArray<Int32Array>;
+  weights: ChunkedArray<Float32Array>;
 }
 
 /** Distances of rows to all centroids that are stored. */
 export interface StoredDistances extends AtPlace, Measured {
   /** `[rows, k]`, Euclidean; f64 of f64 rows, or f32. */
-  distances: ChunkedArray;
+  distances: ChunkedArray<Float32Array | Float64Array>;
 }
 
 /** Attributes of a stored fit. */
@@ -126,28 +128,31 @@ export async function readFit(stored: Stored): Promise<Omit<KMeansResult, keyof 
 export async function openFit(stored: Stored): Promise<StoredFit> {
   return {
     ...await readFacts(stored),
-    ...await openArrays(stored, ["ids", "distances"]),
+    ...await openArrays(stored, { ids: ["int32"], distances: ["float32", "float64"] }),
     ...unmeasured(),
   };
 }
 
-/** Opens arrays of a stored result, which close together. */
-export async function openArrays<Name extends string>(
+/** Opens arrays of a stored result, of these types, which close together. */
+export async function openArrays<Types extends Record<string, keyof ArrayOfType>>(
   stored: Stored,
-  names: readonly Name[],
-): Promise<Record<Name, ChunkedArray> & AtPlace> {
-  const arrays: ChunkedArray[] = [];
+  typesByName: { [Name in keyof Types]: readonly Types[Name][] },
+): Promise<{ [Name in keyof Types]: ChunkedArray<ArrayOfType[Types[Name]]> } & AtPlace> {
+  const arrays: Record<string, ChunkedArray> = {};
   const close = async () => {
-    for (const array of arrays) await array.close();
+    for (const array of Object.values(arrays)) await array.close();
   };
   try {
-    for (const name of names) arrays.push(await stored.open(name));
+    for (const [name, types] of Object.entries(typesByName)) {
+      arrays[name] = await stored.open(name);
+      ofType(arrays[name], ...types);
+    }
   } catch (error) {
     await close();
     throw error;
   }
-  const byName = Object.fromEntries(names.map((name, i) => [name, arrays[i]!]));
-  return { ...byName as Record<Name, ChunkedArray>, place: stored.place!, close };
+  const typed = arrays as { [Name in keyof Types]: ChunkedArray<ArrayOfType[Types[Name]]> };
+  return { ...typed, place: stored.place!, close };
 }
 
 /**
@@ -169,12 +174,12 @@ export async function countRows(
     );
   }
   const counts = new Float64Array(k);
-  const ids = await now.open("ids");
+  const ids = ofType(await now.open("ids"), "int32");
   try {
     const rows = ids.shape[0]!;
     for (let start = 0; start < rows; start += ids.chunkRows) {
       const end = Math.min(rows, start + ids.chunkRows);
-      for (const id of await ids.read(start, end, { signal }) as Int32Array) counts[id]!++;
+      for (const id of await ids.read(start, end, { signal })) counts[id]!++;
     }
   } finally {
     await ids.close();

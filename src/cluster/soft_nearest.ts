@@ -89,6 +89,6 @@ export function softNearest(
           ids: await stored.read("ids") as Int32Array,
           weights: await stored.read("weights") as Float32Array,
         }
-        : { ...await openArrays(stored, ["ids", "weights"]), ...measured },
+        : { ...await openArrays(stored, { ids: ["int32"], weights: ["float32"] }), ...measured },
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ChunkedArray } from "../chunked_array.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { siblingPlace } from "../store/place.ts";
 import type {
@@ -15,6 +16,7 @@ import type {
   SeriesTurn,
 } from "../stream/series.ts";
 import type { SeriesPlaceSpec } from "../stream/series_place.ts";
+import { isResultFile } from "../stream/series_place.ts";
 import type { Stretch } from "../stream/series_progress.ts";
 import type { AnalysisSplits, SplitName } from "./analysis_splits.ts";
 import { sizesOf, sliceSplits, splitCorpus } from "./analysis_splits.ts";
@@ -53,15 +55,12 @@ interface Prepared {
   slices: Partial<Record<SplitName, Slices>>;
 }
 
-/** Results of parts, and files of models and of their journals. */
-const OWN_FILE =
-  /^\/results\/[^/]+\.json$|^\/models\/.+\/(zarr\.json|checksums\.txt|c(\/\d+)+|plan\.json|lock|log\/steps|state\/.+\/\d{12})$/;
-
 export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
   readonly name = "condition";
   readonly place: SeriesPlaceSpec;
   readonly prepare: NonNullable<SeriesSpec<ConditionResult, ConditionReport>["prepare"]>;
   readonly parts: readonly SeriesPart<ConditionResult>[];
+  readonly reads: NonNullable<SeriesSpec<ConditionResult, ConditionReport>["reads"]>;
   readonly #settings: Settings;
   readonly #opened: OpenedCorpus;
   readonly #models: Models;
@@ -77,7 +76,10 @@ export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
     this.#models = new Models(gpu, settings);
     this.#splits = splitCorpus(settings, corpus);
     this.#sizes = sizesOf(this.#splits, settings);
-    const { input: _, out, ...own } = settings;
+    const { input, out, ...own } = settings;
+    this.reads = Object.values(input).map((given: string | Pick<ChunkedArray, "places">) => ({
+      places: typeof given === "string" ? [given] : given.places,
+    }));
     this.place = {
       place: out,
       manifest: "/condition.json",
@@ -85,7 +87,9 @@ export class Analysis implements SeriesSpec<ConditionResult, ConditionReport> {
       adapter: gpu.adapter.name,
       settings: own,
       folders: ["/results", "/models"],
-      isOwn: (key) => OWN_FILE.test(key),
+      // results of parts, and files of models and of their journals
+      isOwn: (key) =>
+        /^\/results\/[^/]+\.json$/.test(key) || key.startsWith("/models/") && isResultFile(key),
       files: RESULT_FILES.map((name) => `/${name}`),
       // frames are copied before anything else
       firstFolders: ["/frames.zarr"],

@@ -5,7 +5,7 @@
  */
 
 import type { MeanEstimate } from "../math/student.ts";
-import type { Box, Cell, Color, Figure, Mark, Table } from "../view/view.ts";
+import type { Box, Cell, Color, Figure, Mark, Page, Table } from "../view/view.ts";
 import { boxes, dots, drawChart, drawPage, level, line } from "../view/view.ts";
 import type { ConditionReport, ConditionResult } from "./results.ts";
 import { describeSkipped, slicesOf, splitsOf } from "./tables.ts";
@@ -29,10 +29,14 @@ function showMean({ count, mean, low, high }: MeanEstimate): string {
 
 /** `report.html`. */
 export function reportPage(report: ConditionReport): string {
+  return drawPage(conditionPage(report));
+}
+
+export function conditionPage(report: ConditionReport): Page {
   const { results, frames, features, utterances, skipped, passed } = report;
   const names = [...new Set(results.map(({ condition }) => condition))];
   const numbers = numberTable(results);
-  return drawPage({
+  return {
     title: "Context conditioning",
     verdict: { text: passed ? "passed" : "failed", passed },
     sections: [
@@ -72,7 +76,7 @@ export function reportPage(report: ConditionReport): string {
         table: numbers,
       },
     ],
-  });
+  };
 }
 
 function splitTable({ splits }: ConditionReport): Table {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { DegMasks } from "./deg_masks.ts";
+import type { SetupOptions } from "./setup_options.ts";
+
 /** Cells that a model learns from, that say when to stop, and that it never sees. */
 export const SPLITS = ["train", "valid", "ood"] as const;
 
@@ -34,6 +37,12 @@ export interface Condition {
 export interface CellTable {
   cells: number;
   genes: number;
+  /** Of the names of the genes, in order: cells of others are none of a model's. */
+  genesDigest?: string;
+  /** Of the AnnData. */
+  place?: string;
+  /** How it was made, so that other cells can be set up like it. */
+  setup?: SetupOptions;
   /** By id: padding, which has no name, control, and all others, sorted. */
   perturbations: readonly string[];
   separator: string;
@@ -45,8 +54,37 @@ export interface CellTable {
   covariates: readonly Covariate[];
   /** [cells], into {@link SPLITS}. */
   splits: Uint8Array;
+  /** Genes that cells are compared on, where not on all. */
+  degs?: DegMasks;
   /** What was understood in one of several ways, or passed over, in words. */
   notes: readonly string[];
+}
+
+/**
+ * Refuses counts of AnnData that are not those that cells were set up for: who goes on with a model reads these.
+ *
+ * @param path Of the matrix, with its place.
+ */
+export function checkMatrix({ setup, place }: CellTable, path: string, action: string): void {
+  const [, from, own] = /^(?:(.*)\/)?(raw\/X|layers\/[^/]+|X)$/.exec(path) ?? [];
+  const wanted = setup?.matrix ?? "X";
+  if (own === undefined || setup === undefined) return;
+  if (own !== wanted) {
+    throw new RangeError(
+      `Cannot ${action}: counts are those of "${own}", cells were set up for "${wanted}" (matrix)`,
+    );
+  }
+  if (from !== undefined && place !== undefined) checkPlace({ place }, from, action);
+}
+
+/** Refuses AnnData that is not that of which cells were set up: of as many cells, another order would go unseen. */
+export function checkPlace(
+  { place }: Pick<CellTable, "place">,
+  from: string,
+  action: string,
+): void {
+  if (place === undefined || from === place) return;
+  throw new RangeError(`Cannot ${action}: cells are those of "${from}", "${place}" was set up`);
 }
 
 /** Slots that a cell has for perturbations. */
@@ -123,6 +161,30 @@ export function strataOf({ conditionIds, covariates, cells }: CellTable): Strata
     ids[cell] = id;
   }
   return { ids, strata };
+}
+
+/** By stratum, the number of its levels, whatever the condition. */
+export function contextsOf({ strata }: Strata): Uint32Array {
+  const contexts = new Map<string, number>();
+  return Uint32Array.from(strata, ({ levels }) => {
+    const key = levels.join(" ");
+    if (!contexts.has(key)) contexts.set(key, contexts.size);
+    return contexts.get(key)!;
+  });
+}
+
+/** Of a condition in a context, `A+B (1+1), T cell`; `undefined` where no cell is of the context. */
+export function stratumLabels(
+  table: CellTable,
+  own: Strata,
+): (condition: number, context: number) => string | undefined {
+  const contexts = contextsOf(own);
+  const covariates = table.covariates.filter(({ isBatch }) => !isBatch);
+  return (condition, context) => {
+    const levels = own.strata[contexts.indexOf(context)]?.levels;
+    const names = levels && covariates.map(({ levels: all }, i) => all[levels[i]!]!);
+    return names && [conditionLabel(table, condition), ...names].join(", ");
+  };
 }
 
 /**

@@ -7,7 +7,8 @@
 import { ENTRIES, ENTRY_KINDS, ENTRY_WORDS } from "../net/embed.ts";
 import type { CellTable } from "./cell_table.ts";
 import { fillSlots, PADDING, slotsOf } from "./cell_table.ts";
-import { CELLS, classesOf } from "./model.ts";
+import { CELLS } from "./gene_kernels.ts";
+import { classesOf } from "./model_layers.ts";
 import type { ModelShape } from "./model_shape.ts";
 import { classifiersOf } from "./model_shape.ts";
 
@@ -41,10 +42,8 @@ export function cellFacts(table: CellTable): CellFacts {
 /** Cells of a tile: which, with whom each is mixed (a place among them), and its own share. */
 export interface MixedCells {
   cells: ArrayLike<number>;
-  partners: ArrayLike<number>;
+  partners: Uint32Array;
   shares: ArrayLike<number>;
-  /** Of each, counted from the first of its batch. */
-  partnersInBatch: Uint32Array;
 }
 
 /** Uploads of a tile, without counts. */
@@ -55,7 +54,7 @@ export function cellUploads(
   withClasses: boolean,
 ): Record<string, Uint32Array> {
   const uploads: Record<string, Uint32Array> = {
-    [CELLS.partners]: mixed.partnersInBatch,
+    [CELLS.partners]: mixed.partners,
     [ENTRIES]: embeddings(shape, facts, mixed),
   };
   if (!withClasses) return uploads;

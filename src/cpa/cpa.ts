@@ -5,15 +5,20 @@
  * @module
  */
 
-export type { KnownNames, SetupOptions } from "./setup.ts";
+export type { KnownNames } from "./setup.ts";
 export { setup } from "./setup.ts";
+export type { SetupOptions } from "./setup_options.ts";
 export type { CellTable, Condition, Covariate, Split, Strata } from "./cell_table.ts";
 export { classWeights, conditionLabel, fillSlots, strataOf } from "./cell_table.ts";
 export { HeldCells } from "./held_cells.ts";
 export { train } from "./train.ts";
 export type { TrainOptions } from "./train_options.ts";
-export type { CpaPrediction, ModelFacts } from "./trained.ts";
+export type { ModelFacts } from "./model_facts.ts";
+export type { Unlearned } from "./unlearned.ts";
+export type { CpaPrediction } from "./prediction.ts";
 export { openTrained as openModel, TrainedCpa } from "./trained.ts";
+export type { Distance, DoseResponse, Embeddings } from "./embeddings.ts";
+export type { CellComparison, Difference } from "./cell_comparisons.ts";
 export type { DegMasks } from "./deg_masks.ts";
 export { readDegMasks } from "./deg_masks.ts";
 export type {
@@ -27,6 +32,7 @@ export type {
   Scores,
 } from "./evaluation.ts";
 export { evaluate, sumCells } from "./evaluation.ts";
+export type { CellSpace, PlacedCells } from "./cell_space.ts";
 export type { Moments } from "./group_sums.ts";
 export { GroupSums } from "./group_sums.ts";
 export type { Axes, Points } from "./cell_distributions.ts";

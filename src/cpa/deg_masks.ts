@@ -6,14 +6,17 @@
  */
 
 import type { AnnData } from "../array/anndata/anndata.ts";
+import type { DataFrame } from "../array/anndata/frame.ts";
 import { wantedNames } from "../math/format.ts";
 import type { OptionsOf } from "../options.ts";
-import { declare, text, whole } from "../options.ts";
+import { declare, flag, text, whole } from "../options.ts";
+import { placesByName, severalGenes } from "./names.ts";
 
 export const degOptions = declare("read lists of genes", {
   key: text({ required: true, says: "name in uns of lists of genes, by category" }),
   categoryKey: text({ required: true, says: "column of obs with the category of a cell" }),
   top: whole({ otherwise: "all", from: 1, says: "genes of a list that count, from its start" }),
+  compat: flag({ default: false, says: "as the original: all genes of a list, whatever top says" }),
 });
 
 export interface DegMasks {
@@ -29,39 +32,52 @@ export interface DegMasks {
 
 /**
  * Reads the lists. Cells whose category has none, as control, are compared on all genes; names of genes that
- * `var` does not have are left out. Both are stated in `notes`.
+ * `var` does not have, and lists that are of no cell, are left out. All of it is stated in `notes`.
  *
- * @throws {RangeError} If there are no lists, none of them is of a category, or a list has no gene of `var`.
+ * @param frame With the names of the genes. Default: `var`.
+ * @throws {RangeError} If there are no lists, none of them is of a category, a list has no gene of `var`, or a name that several
+ * genes have.
  */
 export async function readDegMasks(
   adata: AnnData,
   options: OptionsOf<typeof degOptions>,
+  frame: DataFrame = adata.var,
 ): Promise<DegMasks> {
-  const { key, categoryKey, top = Infinity } = degOptions.check(options);
+  const { key, categoryKey, top: first = Infinity, compat } = degOptions.check(options);
+  const top = compat ? Infinity : first;
   const refuse = (reason: string) => new RangeError(`Cannot read lists of genes: ${reason}`);
   const lists = await adata.uns(key);
   if (lists === undefined) {
     throw refuse(`uns has no "${key}", ${wantedNames(key, await adata.names("uns"))}`);
   }
-  const named = Object.entries(Object(lists)).filter((entry): entry is [string, string[]] =>
-    Array.isArray(entry[1])
-  );
-  if (named.length === 0) throw refuse(`"${key}" of uns holds no lists of names by category`);
+  const found = Array.isArray(lists) ? [] : Object.entries(Object(lists) as object);
+  if (found.length === 0) throw refuse(`"${key}" of uns holds no lists of names by category`);
+  const named = found.map(([name, list]): [string, readonly string[]] => {
+    if (Array.isArray(list)) return [name, list];
+    throw refuse(`"${name}" in "${key}" of uns is no list of names`);
+  });
   const column = await adata.obs.column(categoryKey);
   if (column.kind !== "categories") throw refuse(`column "${categoryKey}" holds no categories`);
 
-  const genes = new Map((await adata.var.names()).map((name, gene) => [name, gene]));
-  const rows = new Uint8Array((1 + named.length) * adata.genes).fill(1, 0, adata.genes);
+  const genes = placesByName(await frame.names());
+  const count = frame.rows;
+  const rows = new Uint8Array((1 + named.length) * count).fill(1, 0, count);
   let strangers = 0;
   named.forEach(([name, list], i) => {
-    const first = (1 + i) * adata.genes;
+    const start = (1 + i) * count;
     const counted = list.slice(0, top);
-    const known = counted.map((gene) => genes.get(gene)).filter((gene) => gene !== undefined);
+    const known = counted.flatMap((gene) => {
+      const places = genes.get(gene) ?? [];
+      if (places.length > 1) {
+        throw refuse(`${severalGenes(gene, places)}, and in the list of "${name}"`);
+      }
+      return places;
+    });
     if (known.length === 0) {
       throw refuse(`var has none of the ${counted.length} genes of "${name}"`);
     }
     strangers += counted.length - known.length;
-    for (const gene of known) rows[first + gene] = 1;
+    for (const gene of known) rows[start + gene] = 1;
   });
   const names = named.map(([name]) => name);
   const rowOfCategory = column.categories.map((name) => names.indexOf(name) + 1);
@@ -75,9 +91,14 @@ export async function readDegMasks(
         }`,
     );
   }
+  const used = new Set(rowOf);
+  const unused = names.filter((_, i) => !used.has(i + 1));
   const notes = [
     ...without > 0 ? [`${without} cells have no list of genes, and are compared on all`] : [],
     ...strangers > 0 ? [`${strangers} names of genes that var does not have were left out`] : [],
+    ...unused.length > 0
+      ? [`${unused.length} lists of genes are of no cell: ${unused.slice(0, 8).join(", ")}`]
+      : [],
   ];
-  return { genes: adata.genes, names, rows, rowOf, notes };
+  return { genes: count, names, rows, rowOf, notes };
 }

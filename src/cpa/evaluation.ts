@@ -5,15 +5,29 @@
  */
 
 import type { CellMatrix } from "../array/anndata/matrix.ts";
+import { cellsAtOnce } from "../array/anndata/matrix.ts";
 import { quantiles } from "../math/quantiles.ts";
 import { philox, Random } from "../math/random.ts";
-import { studentQuantile } from "../math/student.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, oneOf, whole } from "../options.ts";
 import { Baselines, isControl } from "./baselines.ts";
+import type { CellComparison } from "./cell_comparisons.ts";
+import { compareOverCells, jackknife } from "./cell_comparisons.ts";
 import type { CellTable, Strata } from "./cell_table.ts";
-import { conditionLabel, SPLITS, strataOf } from "./cell_table.ts";
+import {
+  checkMatrix,
+  conditionLabel,
+  contextsOf,
+  SPLITS,
+  strataOf,
+  stratumLabels,
+} from "./cell_table.ts";
+import type { Points } from "./cell_distributions.ts";
+import { placedCells, sampleOf } from "./cell_samples.ts";
+import type { PlacedCells } from "./cell_space.ts";
+import { spreadsOf } from "./cell_space.ts";
 import { checkCounts } from "./counts.ts";
+import { CEILING, checkAsked, checkLabel, checkProfile } from "./evaluation_checks.ts";
 import type { Moments } from "./group_sums.ts";
 import { GroupSums } from "./group_sums.ts";
 import type { Correlation, Profile, Seen } from "./profile_metrics.ts";
@@ -24,6 +38,7 @@ import {
   largestGenes,
   originalR2,
   retrieval,
+  varianceRSquared,
   welchT,
 } from "./profile_metrics.ts";
 
@@ -36,7 +51,14 @@ export const evaluationOptions = declare("evaluate predictions", {
     says: "genes expressed most in control, over which distances are taken",
   }),
   bootstraps: whole({ default: 1000, from: 100, says: "draws of conditions for intervals" }),
-  seed: whole({ default: 0, from: 0, to: 2 ** 32 - 1, says: "of halves and draws" }),
+  sampledCells: whole({
+    default: 500,
+    from: 0,
+    to: 10_000,
+    says:
+      "cells of a condition, and of control, of which distances between cells are taken; 0 for none",
+  }),
+  seed: whole({ default: 0, from: 0, to: 2 ** 32 - 1, says: "of halves, samples and draws" }),
 });
 
 export type EvaluationOptions = OptionsOf<typeof evaluationOptions>;
@@ -47,6 +69,14 @@ export interface Predictor {
   /** ln(1 + 1e4 sum of means / sum of libraries) of predicted cells; `undefined` where there is none. */
   profile(condition: number, context: number): Profile | undefined;
   moments?(condition: number, context: number): Moments | undefined;
+  /** Cells that are drawn, in the space of {@link EvaluationSums}; `undefined` where there are none. */
+  points?(condition: number, context: number): Points | undefined;
+  /** Of ln(1 + 1e4 count / library) over cells that are drawn. */
+  drawnMoments?(condition: number, context: number): Moments | undefined;
+  /** Why there is no profile. */
+  missing?(condition: number, context: number): string | undefined;
+  /** What it takes conditions and contexts for, which are numbers of its own cells. */
+  label?(condition: number, context: number): string | undefined;
 }
 
 export interface Scores {
@@ -63,6 +93,11 @@ export interface Scores {
   centroidAccuracy: number;
   originalR2Mean: number;
   originalR2Var: number;
+  /** Of cells, not of profiles: of samples of them, along principal axes of training cells. */
+  energyDistance: number;
+  squaredMmd: number;
+  /** Of variances over cells of ln(1 + 1e4 share), over the genes expressed most in control. */
+  varianceRSquared: number;
 }
 
 export interface ConditionScores {
@@ -105,12 +140,12 @@ export interface Evaluation {
   /** By predictor, baselines and ceiling among them. */
   means: readonly { predictor: string; scores: Record<keyof Scores, Interval & { sd: number }> }[];
   comparisons: readonly Comparison[];
+  /** In each condition, over its cells. */
+  overCells: readonly CellComparison[];
   /** One sentence for each predictor. */
   headlines: readonly string[];
 }
 
-/** How well half of the truth predicts its other half. */
-const CEILING = "half-split ceiling";
 /**
  * Conditions below which no interval is given: of fewer, even differences that are all of one sign come by chance
  * more than once in 20.
@@ -131,23 +166,29 @@ export interface EvaluationSums {
   sums: GroupSums;
   /** Of the truth: parts that are left out for intervals over its cells. */
   blocks: GroupSums;
-  split: typeof SPLITS[number];
+  /** Samples of the truth and of control; absent where none were wanted. */
+  placed?: PlacedCells;
+  split: "valid" | "ood";
 }
 
-/** Reads all cells once. A cell is in the half that the seed puts it in. */
+/** Reads all cells once, and up to 300 that are learned from before. A cell is in the half that the seed puts it in. */
 export async function sumCells(
   matrix: CellMatrix,
   table: CellTable,
   options: EvaluationOptions = {},
 ): Promise<EvaluationSums> {
-  const { split, seed } = evaluationOptions.check(options);
+  const { split, seed, sampledCells } = evaluationOptions.check(options);
+  const action = "evaluate predictions";
+  checkMatrix(table, matrix.path, action);
+  if (matrix.shape[0] !== table.cells || matrix.shape[1] !== table.genes) {
+    throw new RangeError(
+      `Cannot ${action}: counts are of ${
+        matrix.shape.join(" x ")
+      }, wanted ${table.cells} cells x ${table.genes} genes`,
+    );
+  }
   const strata = strataOf(table);
-  const contexts = new Map<string, number>();
-  const contextOf = Uint32Array.from(strata.strata, ({ levels }) => {
-    const key = levels.join(" ");
-    if (!contexts.has(key)) contexts.set(key, contexts.size);
-    return contexts.get(key)!;
-  });
+  const contextOf = contextsOf(strata);
   const sums = new GroupSums(table.genes);
   const blocks = new GroupSums(table.genes, { onlyCounts: true });
   const blockOf = (cell: number) => philox([cell, 0, 0, 0], [seed, 23])[0] % CELL_BLOCKS;
@@ -157,27 +198,44 @@ export async function sumCells(
     if (own === wanted) return FIRST_HALF + blockOf(cell) % 2;
     return own === 0 ? TRAINING : -1;
   };
-  const step = Math.max(1, Math.ceil(1024 / matrix.chunkRows)) * matrix.chunkRows;
+  const step = cellsAtOnce(matrix, 1024);
+  const groupOf = (cell: number) => ROLES * strata.ids[cell]! + roleOf(cell);
+  const placed = sampledCells === 0
+    ? undefined
+    : await placedCells(matrix, table, step, { cells: sampledCells, seed });
+  const sampled = placed &&
+    sampleOf(
+      table,
+      { strata, contextOf, isTraining: (cell) => roleOf(cell) === TRAINING, roleOf },
+      placed.space,
+    );
   for (let start = 0; start < table.cells; start += step) {
     const rows = await matrix.rows(start, Math.min(table.cells, start + step));
     checkCounts(rows);
-    sums.add(rows, (cell) => {
-      const role = roleOf(cell);
-      return role < 0 ? -1 : ROLES * strata.ids[cell]! + role;
-    });
+    sums.add(rows, (cell) => roleOf(cell) < 0 ? -1 : groupOf(cell));
+    for (let cell = start; sampled && cell < rows.end; cell++) {
+      if (!sampled.has(cell)) continue;
+      const [first, last] = [rows.starts[cell - start]!, rows.starts[cell - start + 1]!];
+      placed!.add(
+        groupOf(cell),
+        rows.genes.subarray(first, last),
+        rows.values.subarray(first, last),
+      );
+    }
     blocks.add(
       rows,
       (cell) => roleOf(cell) < FIRST_HALF ? -1 : CELL_BLOCKS * strata.ids[cell]! + blockOf(cell),
     );
   }
-  return { table, strata, contextOf, sums, blocks, split };
+  return { table, strata, contextOf, sums, blocks, split, ...placed && { placed } };
 }
 
 /**
  * Scores predictions and baselines on every condition and context of the split that is perturbed.
  *
- * @param geneNames By which perturbations of genes are found.
- * @throws {RangeError} If there is no such condition, or a context has no control among the training cells.
+ * @param geneNames By which perturbations of genes are found: those of the matrix that was summed up.
+ * @throws {RangeError} If there is no such condition, a context has no control among the training cells, predictors share a name,
+ * or a profile is of other genes or has a value that is no number.
  */
 export function evaluate(
   gathered: EvaluationSums,
@@ -187,11 +245,14 @@ export function evaluate(
 ): Evaluation {
   const checked = evaluationOptions.check(options);
   const { table, strata, contextOf, sums, split } = gathered;
+  checkAsked({ genes: table.genes, split }, {
+    names: predictors.map(({ name }) => name),
+    genes: geneNames,
+    split: options.split,
+  });
   const seen = seenOf(gathered);
   const baselines = new Baselines(table, seen, geneNames);
-  const groupsOf = (stratum: number, ...roles: number[]) =>
-    roles.map((role) => ROLES * stratum + role);
-  const held = strata.strata.flatMap(({ condition }, stratum) => {
+  const held = strata.strata.flatMap(({ condition }, stratum): HeldOut[] => {
     if (isControl(table, condition)) return [];
     const groups = groupsOf(stratum, FIRST_HALF, SECOND_HALF);
     const truth = sums.pseudobulk(...groups);
@@ -200,72 +261,147 @@ export function evaluate(
   if (held.length === 0) {
     throw new RangeError(`Cannot evaluate predictions: no perturbed cell is of split "${split}"`);
   }
+  const labelOf = stratumLabels(table, strata);
   const rows: ConditionScores[] = [];
+  const overCells: CellComparison[] = [];
   for (const own of held) {
-    const { stratum, condition, context, groups, truth } = own;
-    const control = seen.control(context);
-    if (!control) {
-      throw new RangeError(
-        `Cannot evaluate predictions: ${
-          conditionLabel(table, condition)
-        } has no training control ` +
-          "with its covariates",
-      );
-    }
-    const [first, second] = groups.map((group) => sums.pseudobulk(group));
-    const controlStratum = strata.strata.findIndex((one, i) =>
-      contextOf[i] === context && isControl(table, one.condition)
+    const { condition, context, groups } = own;
+    const { scoring, second, controlMoments, controlShares, controlCells } = scoringOf(
+      gathered,
+      own,
+      {
+        ...{ held, seen, checked },
+        perturbed: baselines.perturbedMean(context),
+      },
     );
-    const controlGroups = groupsOf(controlStratum, TRAINING);
-    const [controlShares, halfShares] = [
-      sums.shareMoments(...controlGroups),
-      sums.shareMoments(groups[1]!),
-    ];
-    const top = first && halfShares && halfShares.cells > 1 && controlShares!.cells > 1
-      ? largestGenes(welchT(halfShares, controlShares!), checked.topGenes)
-      : undefined;
-    const others = [
-      ...held.filter((one) => one !== own && one.context === context).map(({ truth }) => truth),
-      ...seen.conditions.filter((one) => one !== condition)
-        .flatMap((one) => seen.mean(one, context) ?? []),
-    ];
-    const scoring = {
-      ...{ truth, control, others, first, top },
-      perturbed: baselines.perturbedMean(context),
-      expressed: largestGenes(control, checked.expressedGenes),
-      truthMoments: sums.logMoments(...groups)!,
-      reduced: reducedTruths(gathered.blocks, stratum),
-    };
     const row = {
       ...{ condition: conditionLabel(table, condition), context },
       cells: groups.reduce((count, group) => count + sums.cells(group), 0),
     };
-    for (const { name, profile, missing } of baselines.of(condition, context)) {
-      const moments = name === "no-change" ? sums.logMoments(...controlGroups) : undefined;
+    const known = baselines.of(condition, context);
+    for (const { name, profile, missing } of known) {
       rows.push({
         ...{ predictor: name, ...row },
         ...profile
-          ? score(profile, scoring, moments)
+          ? score(profile, scoring, name === "no-change" ? controlMoments : undefined, {
+            ...name === "no-change" && { cells: controlCells, moments: controlShares },
+          })
           : { missing: missing ?? "", isConstant: false },
       });
     }
+    const { first } = scoring;
+    const halves = groups.map((group) => gathered.placed?.points(group));
     rows.push({
       ...{ predictor: CEILING, ...row },
       ...first && second
-        ? score(second, { ...scoring, truth: first, reduced: [] }, sums.logMoments(groups[1]!))
+        ? score(
+          second,
+          { ...scoring, truth: first, reduced: [] },
+          sums.logMoments(groups[1]!),
+          {
+            ...{ cells: halves[1], truth: halves[0] },
+            moments: sums.shareMoments(groups[1]!),
+            truthMoments: sums.shareMoments(groups[0]!),
+          },
+        )
         : { missing: "all cells in one half", isConstant: false },
     });
-    for (const { name, profile, moments } of predictors) {
+    const predictions: { name: string; profile: Profile }[] = [];
+    for (const predictor of predictors) {
+      const { name, profile, moments, points, drawnMoments, missing, label } = predictor;
+      checkLabel(name, label?.(condition, context), labelOf(condition, context));
       const predicted = profile(condition, context);
+      if (predicted) checkProfile(name, predicted, geneNames, row.condition);
+      if (predicted) predictions.push({ name, profile: predicted });
       rows.push({
         ...{ predictor: name, ...row },
         ...predicted
-          ? score(predicted, scoring, moments?.(condition, context))
-          : { missing: "not predicted", isConstant: false },
+          ? score(predicted, scoring, moments?.(condition, context), {
+            cells: points?.(condition, context),
+            moments: drawnMoments?.(condition, context),
+          })
+          : { missing: missing?.(condition, context) ?? "not predicted", isConstant: false },
       });
     }
+    const rivals = known.flatMap(({ name, profile }) =>
+      profile && (name === "no-change" || name === "additive") ? [{ name, profile }] : []
+    );
+    const compared = compareOverCells({ ...scoring, predictions, baselines: rivals });
+    overCells.push(
+      ...compared.map((own) => ({ ...own, condition: row.condition, context })),
+    );
   }
-  return summarize(rows, predictors.map(({ name }) => name), checked);
+  return { ...summarize(rows, predictors.map(({ name }) => name), checked), overCells };
+}
+
+/** A perturbed condition in a context, and its truth: of its two halves, and of all of it. */
+interface HeldOut {
+  stratum: number;
+  condition: number;
+  context: number;
+  groups: number[];
+  truth: Profile;
+}
+
+function groupsOf(stratum: number, ...roles: number[]): number[] {
+  return roles.map((role) => ROLES * stratum + role);
+}
+
+/** What predictions of a condition are measured by; the other half of the truth, and moments of control. */
+function scoringOf(
+  { table, strata, contextOf, sums, blocks, placed }: EvaluationSums,
+  own: HeldOut,
+  { held, seen, perturbed, checked: { topGenes, expressedGenes } }: {
+    held: readonly HeldOut[];
+    seen: Seen;
+    perturbed: Profile | undefined;
+    checked: { topGenes: number; expressedGenes: number };
+  },
+): {
+  scoring: Scoring;
+  second: Profile | undefined;
+  controlMoments: Moments | undefined;
+  controlShares: Moments;
+  controlCells: Points | undefined;
+} {
+  const { stratum, condition, context, groups, truth } = own;
+  const control = seen.control(context);
+  if (!control) {
+    throw new RangeError(
+      `Cannot evaluate predictions: ${
+        conditionLabel(table, condition)
+      } has no training control with its covariates`,
+    );
+  }
+  const [first, second] = groups.map((group) => sums.pseudobulk(group));
+  // control may have several doses
+  const controlGroups = strata.strata.flatMap((one, i) =>
+    contextOf[i] === context && isControl(table, one.condition) ? groupsOf(i, TRAINING) : []
+  );
+  const controlShares = sums.shareMoments(...controlGroups)!;
+  const halfShares = sums.shareMoments(groups[1]!);
+  const top = first && halfShares && halfShares.cells > 1 && controlShares.cells > 1
+    ? largestGenes(welchT(halfShares, controlShares), topGenes)
+    : undefined;
+  const here = held.filter((one) => one.context === context);
+  // a condition that is held out has cells to learn from, too, where cells are divided within conditions
+  const others = [
+    ...here.filter((one) => one !== own).map(({ truth }) => truth),
+    ...seen.conditions.filter((one) => here.every((held) => held.condition !== one))
+      .flatMap((one) => seen.mean(one, context) ?? []),
+  ];
+  const scoring = {
+    ...{ truth, control, perturbed, others, first, top },
+    expressed: largestGenes(control, expressedGenes),
+    truthMoments: sums.logMoments(...groups)!,
+    reduced: reducedTruths(blocks, partsOf(blocks, stratum)),
+    truthShares: sums.shareMoments(...groups)!,
+    truthCells: placed?.points(...groups),
+    controlCells: placed?.points(...controlGroups),
+  };
+  const { controlCells } = scoring;
+  const controlMoments = sums.logMoments(...controlGroups);
+  return { scoring, second, controlMoments, controlShares, controlCells };
 }
 
 function seenOf({ table, strata, contextOf, sums }: EvaluationSums): Seen {
@@ -299,23 +435,17 @@ function seenOf({ table, strata, contextOf, sums }: EvaluationSums): Seen {
   };
 }
 
-/** Profiles of the cells of a stratum, each without one of its parts. */
-function reducedTruths(blocks: GroupSums, stratum: number): Profile[] {
+/** Parts of the cells of a stratum; none where they are few, which say little. */
+function partsOf(blocks: GroupSums, stratum: number): number[] {
   const parts = Array.from({ length: CELL_BLOCKS }, (_, block) => CELL_BLOCKS * stratum + block)
     .filter((part) => blocks.cells(part) > 0);
-  // few parts say little
-  if (parts.length < CELL_BLOCKS / 2) return [];
-  return parts.map((part) => blocks.pseudobulk(...parts.filter((other) => other !== part)))
-    .filter((profile) => profile !== undefined);
+  return parts.length < CELL_BLOCKS / 2 ? [] : parts;
 }
 
-/** 95 % around a value, from what it is without each part of the cells. Source: Tukey's jackknife. */
-function jackknife(value: number, reduced: readonly number[]): readonly [number, number] {
-  const count = reduced.length;
-  const mean = reduced.reduce((sum, own) => sum + own, 0) / count;
-  const squares = reduced.reduce((sum, own) => sum + (own - mean) ** 2, 0);
-  const margin = studentQuantile(0.95, count - 1) * Math.sqrt((count - 1) / count * squares);
-  return [value - margin, value + margin];
+/** Profiles of cells, each without one of their parts. */
+function reducedTruths(blocks: GroupSums, parts: readonly number[]): Profile[] {
+  return parts.map((part) => blocks.pseudobulk(...parts.filter((other) => other !== part)))
+    .filter((profile) => profile !== undefined);
 }
 
 interface Scoring {
@@ -327,16 +457,30 @@ interface Scoring {
   truthMoments: Moments;
   /** The truth without each part of its cells. */
   reduced: readonly Profile[];
+  truthShares: Moments;
+  truthCells: Points | undefined;
+  controlCells: Points | undefined;
   /** Half of the truth, and genes that its other half tells from control. */
   first: Profile | undefined;
   top: Uint32Array | undefined;
 }
 
+/** Cells that are compared with cells, of the truth or, where these are given, of others. */
+interface DrawnCells {
+  cells?: Points | undefined;
+  truth?: Points | undefined;
+  moments?: Moments | undefined;
+  truthMoments?: Moments | undefined;
+}
+
 function score(
   prediction: Profile,
-  { truth, control, perturbed, others, expressed, truthMoments, reduced, first, top }: Scoring,
+  scoring: Scoring,
   moments: Moments | undefined,
+  drawn: DrawnCells,
 ): Pick<ConditionScores, "scores" | "isConstant" | "deltaPearsonOverCells"> {
+  const { truth, control, perturbed, others, expressed, truthMoments, reduced, first, top } =
+    scoring;
   const change = deltaPearson(prediction, truth, control);
   const beyond: Correlation | undefined = perturbed && deltaPearson(prediction, truth, perturbed);
   const topChanges = first && top && changesOf(prediction, first, control, top);
@@ -355,6 +499,12 @@ function score(
       ...retrieval(prediction, truth, others),
       originalR2Mean: original?.originalR2Mean ?? NaN,
       originalR2Var: original?.originalR2Var ?? NaN,
+      ...spreadsOf(drawn.cells, drawn.truth ?? scoring.truthCells, scoring.controlCells),
+      varianceRSquared: varianceRSquared(
+        drawn.moments,
+        drawn.truthMoments ?? scoring.truthShares,
+        expressed,
+      ),
     },
   };
 }
@@ -363,7 +513,7 @@ function summarize(
   rows: readonly ConditionScores[],
   models: readonly string[],
   { bootstraps, seed }: { bootstraps: number; seed: number },
-): Evaluation {
+): Omit<Evaluation, "overCells"> {
   const names = [...new Set(rows.map(({ predictor }) => predictor))];
   const scoresOf = (name: string) =>
     rows.filter(({ predictor }) => predictor === name).map(({ scores }) => scores);

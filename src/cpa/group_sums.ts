@@ -47,7 +47,7 @@ export class GroupSums {
       const group = groupOf(cell);
       if (group < 0) continue;
       const [first, last] = [starts[cell - start]!, starts[cell - start + 1]!];
-      this.#add(group, genes.subarray(first, last), values.subarray(first, last));
+      this.addCell(group, genes.subarray(first, last), values.subarray(first, last));
     }
   }
 
@@ -56,7 +56,7 @@ export class GroupSums {
     const all = Uint32Array.from({ length: this.genes }, (_, gene) => gene);
     for (let cell = 0; cell < groups.length; cell++) {
       const own = values.subarray(cell * this.genes, (cell + 1) * this.genes);
-      if (groups[cell]! >= 0) this.#add(groups[cell]!, all, own);
+      if (groups[cell]! >= 0) this.addCell(groups[cell]!, all, own);
     }
   }
 
@@ -110,7 +110,8 @@ export class GroupSums {
     return { cells, mean, variance };
   }
 
-  #add(group: number, genes: Uint32Array, values: Float32Array | Float64Array): void {
+  /** Adds a cell by its genes that are not zero. */
+  addCell(group: number, genes: Uint32Array, values: Float32Array | Float64Array): void {
     const sums = this.#sumsOf(group);
     let library = 0;
     for (let i = 0; i < values.length; i++) library += values[i]!;

@@ -6,9 +6,12 @@
  */
 
 import type { CellMatrix } from "../array/anndata/matrix.ts";
+import { cellsAtOnce } from "../array/anndata/matrix.ts";
 import type { ReadOptions } from "../chunked_array.ts";
 import { StreamDigest } from "../math/digest.ts";
 import { formatBytes } from "../math/format.ts";
+import type { CellTable } from "./cell_table.ts";
+import { checkMatrix } from "./cell_table.ts";
 import type { EntryForm, EntryNames, PackedRows } from "./counts.ts";
 import { packCounts, packNumbers } from "./counts.ts";
 
@@ -25,20 +28,36 @@ export interface HoldOptions extends ReadOptions {
 
 export class HeldCells {
   readonly cells: number;
+  readonly genes: number;
+  /** Of the matrix that they were read from. */
+  readonly #path: string;
+  readonly places: readonly string[] | undefined;
   /** What entries are once they are gathered: narrow only if all of them are. */
   readonly form: EntryForm;
   readonly bytes: number;
+  /** Numbers that are not 0. */
+  readonly entries: number;
   /** [cells] f64, sums of the values of each. */
   readonly librarySizes: Float64Array;
   readonly #blocks: readonly PackedRows[];
   readonly #step: number;
+  /** [cells], entries of each, the most first. */
+  #sizes: Float64Array | undefined;
 
-  private constructor(blocks: readonly PackedRows[], cells: number, step: number) {
+  private constructor(
+    blocks: readonly PackedRows[],
+    { path, shape: [cells, genes], places }: CellMatrix,
+    step: number,
+  ) {
+    this.#path = path;
+    this.places = places;
     this.#blocks = blocks;
     this.#step = step;
     this.cells = cells;
+    this.genes = genes;
     this.form = blocks.find(({ form }) => form !== "narrow")?.form ?? "narrow";
     this.bytes = blocks.reduce((sum, block) => sum + bytesOf(block), 0);
+    this.entries = blocks.reduce((sum, { starts }) => sum + starts.at(-1)!, 0);
     this.librarySizes = new Float64Array(cells);
     blocks.forEach((block, i) => this.librarySizes.set(block.librarySizes, i * step));
   }
@@ -53,7 +72,7 @@ export class HeldCells {
     { counts, mostBytes, names, signal }: HoldOptions,
   ): Promise<HeldCells> {
     const [cells, genes] = matrix.shape;
-    const step = Math.ceil(STEP / matrix.chunkRows) * matrix.chunkRows;
+    const step = cellsAtOnce(matrix, STEP);
     const blocks: PackedRows[] = [];
     let bytes = 0;
     for (let start = 0; start < cells; start += step) {
@@ -68,13 +87,26 @@ export class HeldCells {
           formatBytes(mostBytes),
       );
     }
-    return new HeldCells(blocks, cells, step);
+    return new HeldCells(blocks, matrix, step);
   }
 
   /** Entries of a cell. */
   entriesOf(cell: number): number {
     const { first, last } = this.#placeOf(cell);
     return last - first;
+  }
+
+  /** Entries of so many cells, at most. */
+  mostEntries(count: number): number {
+    this.#sizes ??= Float64Array.from({ length: this.cells }, (_, cell) => this.entriesOf(cell))
+      .sort()
+      .reverse();
+    return this.#sizes.subarray(0, count).reduce((sum, size) => sum + size, 0);
+  }
+
+  /** @throws {RangeError} If they are other counts than cells were set up for. */
+  checkMatrix(table: CellTable): void {
+    checkMatrix(table, this.#path, "train");
   }
 
   /** The digest of all there is. */

@@ -7,6 +7,7 @@
 
 import { symmetricEigen } from "../math/eigen.ts";
 import type { CellTable } from "./cell_table.ts";
+import { placesByName, severalGenes } from "./names.ts";
 import type { Profile, Seen } from "./profile_metrics.ts";
 
 const COMPONENTS = 10;
@@ -20,7 +21,7 @@ export type LinearPrediction = (condition: number, control: Profile) => Profile 
  * gene. G [genes, 10] are scores of the genes along the principal components of Y, P the rows of G of the
  * perturbed genes, b the mean change of each gene. A combination has the sum of their rows.
  *
- * @param genes Names.
+ * @param genes Names. A perturbed gene whose name several have is none of them: there is no prediction then.
  */
 export function fitLinear(
   table: CellTable,
@@ -28,8 +29,12 @@ export function fitLinear(
   context: number,
   genes: readonly string[],
 ): LinearPrediction {
-  const places = new Map(genes.map((name, gene) => [name, gene]));
-  const geneOf = (perturbation: number) => places.get(table.perturbations[perturbation]!);
+  const places = placesByName(genes);
+  const geneOf = (perturbation: number) => places.get(table.perturbations[perturbation]!)?.[0];
+  const several = seen.conditions.flatMap((condition) => table.conditions[condition]!.perturbations)
+    .map((one) => table.perturbations[one]!)
+    .find((name) => (places.get(name)?.length ?? 0) > 1);
+  if (several !== undefined) return () => severalGenes(several, places.get(several)!);
   const reference = seen.control(context);
   const training = seen.conditions.flatMap((condition) => {
     const { perturbations } = table.conditions[condition]!;
@@ -71,6 +76,8 @@ export function fitLinear(
     }));
     const strangers = found.filter(({ gene }) => gene === undefined).map(({ name }) => name);
     if (strangers.length > 0) return `${strangers.join(", ")} no gene of var`;
+    const twice = found.find(({ name }) => places.get(name)!.length > 1);
+    if (twice) return severalGenes(twice.name, places.get(twice.name)!);
     const row = new Float64Array(count);
     for (const { gene } of found) rowOf(gene!).forEach((value, k) => row[k]! += value);
     const factors = Array.from({ length: count }, (_, k) => {

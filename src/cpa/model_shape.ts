@@ -27,13 +27,15 @@ export interface ModelShape {
   doser: Doser;
   encoder: Stack;
   decoder: Stack;
+  /** Whether latents are drawn from normal distributions that the encoder gives. */
+  variational?: boolean;
   /** Padding and control among them. */
   perturbations: number;
   /** Classes that the adversary tells apart. */
   combinations: number;
   covariates: readonly { name: string; levels: number; isBatch: boolean }[];
-  /** Classifiers of latents; batch norm, no layer norm. */
-  adversary: Pick<Stack, "widths" | "dropout">;
+  /** Classifiers of latents. */
+  adversary: Stack;
 }
 
 /** Of batch norms, as the original has them. */

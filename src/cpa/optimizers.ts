@@ -6,10 +6,12 @@
 
 import type { AdamRates } from "../net/adam.ts";
 import { Adam } from "../net/adam.ts";
+import { Clip } from "../net/clip.ts";
 import type { Net } from "../net/net.ts";
 import type { LoopKernel, SharedBuffer, Tile } from "../stream/pass.ts";
-import type { CpaModel, TurnOf } from "./model.ts";
-import { GROUPS } from "./model.ts";
+import type { CpaModel } from "./model.ts";
+import { GROUPS } from "./model_layers.ts";
+import type { TurnOf } from "./turns.ts";
 
 export interface CpaRates {
   autoencoder: AdamRates;
@@ -31,7 +33,12 @@ export interface CpaOptimizers {
   oppose(turnOf: TurnOf): LoopKernel[];
 }
 
-export function cpaOptimizers(model: CpaModel, rates = DEFAULT_RATES): CpaOptimizers {
+/** @param mostNorm Largest norm of a gradient: of encoder, embeddings and decoder, of doses, and of classifiers. */
+export function cpaOptimizers(
+  model: CpaModel,
+  rates = DEFAULT_RATES,
+  mostNorm?: number,
+): CpaOptimizers {
   const { body, head, adversary } = model;
   const adamOf = (net: Net, trained: AdamRates) => {
     const groups = 1 + Math.max(...net.parameters.map(({ group }) => group));
@@ -44,16 +51,45 @@ export function cpaOptimizers(model: CpaModel, rates = DEFAULT_RATES): CpaOptimi
   };
   const improvers = [adamOf(body, rates.autoencoder), adamOf(head, rates.autoencoder)];
   const opposer = adversary && adamOf(adversary, rates.adversary);
+  const part = (net: Net, adam: Adam, group: number) => ({ net, group, groupOf: adam.groupOf });
+  const clip = (name: string, parts: ReturnType<typeof part>[]) =>
+    mostNorm === undefined ? [] : [new Clip(`squares of ${name}`, mostNorm, parts)];
+  const hasDoser = body.parameters.some(({ group }) => group === GROUPS.doser);
+  const improved = [
+    ...clip("the autoencoder's gradient", [
+      part(body, improvers[0]!, GROUPS.trained),
+      part(head, improvers[1]!, GROUPS.trained),
+    ]),
+    ...hasDoser ? clip("the doser's gradient", [part(body, improvers[0]!, GROUPS.doser)]) : [],
+  ];
+  const opposed = opposer
+    ? clip("the classifiers' gradient", [part(adversary, opposer, GROUPS.trained)])
+    : [];
   const counting =
     (turnOf: TurnOf, which: "autoencoder" | "adversary") => (tile: Tile, row: number) => {
       const turn = turnOf(tile, row);
       const step = turn[which] ?? 0;
-      const { firstSample, samples, rateScale = 1 } = turn;
-      return { firstSample, samples, step, updates: step > 0, rateScale };
+      const { rateScale = 1 } = turn;
+      // parameters have no samples, and a net may have fewer than a batch
+      return { firstSample: 0, samples: 0, step, updates: step > 0, rateScale };
     };
+  const kernels = (
+    turnOf: TurnOf,
+    which: "autoencoder" | "adversary",
+    clips: readonly Clip[],
+    adams: readonly Adam[],
+  ) => {
+    const batchOf = counting(turnOf, which);
+    return [
+      ...clips.flatMap((own) => own.kernels(batchOf)),
+      ...adams.flatMap((adam) => adam.step(batchOf)),
+    ];
+  };
+  const opposers = opposer ? [opposer] : [];
   return {
-    buffers: [...improvers, ...opposer ? [opposer] : []].flatMap((adam) => adam.sharedBuffers()),
-    improve: (turnOf) => improvers.flatMap((adam) => adam.step(counting(turnOf, "autoencoder"))),
-    oppose: (turnOf) => opposer?.step(counting(turnOf, "adversary")) ?? [],
+    buffers: [...improvers, ...opposers, ...improved, ...opposed]
+      .flatMap((own) => own.sharedBuffers()),
+    improve: (turnOf) => kernels(turnOf, "autoencoder", improved, improvers),
+    oppose: (turnOf) => kernels(turnOf, "adversary", opposed, opposers),
   };
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isMissingName } from "./names.ts";
+
 /** Perturbations of a cell with their own doses, by name. Control stands alone. */
 export interface Treatment {
   names: readonly string[];
@@ -22,6 +24,8 @@ export interface Reading {
 export interface LabelRules {
   control: string;
   separator: string;
+  /** The original's slip: doses stay in the order of the label, whatever becomes of the names. */
+  compat?: boolean;
 }
 
 /**
@@ -35,23 +39,27 @@ export interface LabelRules {
 export function readLabel(
   label: string,
   doses: string | number | undefined,
-  { control, separator }: LabelRules,
+  { control, separator, compat = false }: LabelRules,
 ): Reading {
   const parts = label.split(separator);
   const names = parts.map((part) => part.trim());
   if (names.includes("")) throw new RangeError(`"${label}" has an empty name`);
-  const missing = names.find((name) => /^(nan|none|<na>)$/i.test(name));
+  const missing = names.find(isMissingName);
   if (missing !== undefined) throw new RangeError(`"${label}" names "${missing}", a missing value`);
   const values = readDoses(label, names.length, doses, separator);
   const given = names.map((name, i) => ({ name, dose: values[i]! }));
   const others = given.filter(({ name }) => name !== control);
   const kept = others.length === 0 ? given.slice(0, 1) : others;
+  const asWritten = kept.map(({ dose }) => dose);
   // in any order a combination is the same, and its doses go along
   kept.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   const twice = kept.find(({ name }, i) => i > 0 && kept[i - 1]!.name === name);
   if (twice) throw new RangeError(`"${label}" names "${twice.name}" twice`);
   return {
-    treatment: { names: kept.map(({ name }) => name), doses: kept.map(({ dose }) => dose) },
+    treatment: {
+      names: kept.map(({ name }) => name),
+      doses: compat ? asWritten : kept.map(({ dose }) => dose),
+    },
     hadBlanks: names.some((name, i) => name !== parts[i]),
     hadControl: kept.length < given.length,
   };

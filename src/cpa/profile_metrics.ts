@@ -115,6 +115,17 @@ export function rSquared(
   return errors === 0 ? 1 : 1 - errors / deviations;
 }
 
+/** R2 of variances over cells; NaN where there are not two cells of both. */
+export function varianceRSquared(
+  prediction: Moments | undefined,
+  truth: Moments | undefined,
+  genes: Genes,
+): number {
+  if (!prediction || !truth || prediction.cells < 2 || truth.cells < 2) return NaN;
+  const of = ({ variance }: Moments) => Float64Array.from(genes, (gene) => variance[gene]!);
+  return rSquared(of(prediction), of(truth));
+}
+
 /** How well changes of some genes are met. */
 export interface GeneMetrics {
   deltaPearson: Correlation;

@@ -16,22 +16,25 @@ const STREAMS = { order: 0xc9a1, partners: 0xc9a2, shares: 0xc9a3 };
 /** Epochs until the original decays its rates for the first time: it counts steps of a schedule that counts for itself. */
 const ORIGINAL_DECAY = 45 * 45;
 
-export type Settings = Required<
-  Pick<
-    TrainOptions,
-    | "batchSize"
-    | "seed"
-    | "adversarySteps"
-    | "adversaryWeight"
-    | "adversaryWarmup"
-    | "pretraining"
-    | "mixupAlpha"
-    | "mixupWarmup"
-    | "decayEpochs"
-    | "decayFactor"
-    | "compat"
+export type Settings =
+  & Required<
+    Pick<
+      TrainOptions,
+      | "seed"
+      | "adversarySteps"
+      | "adversaryWeight"
+      | "adversaryWarmup"
+      | "pretraining"
+      | "mixupAlpha"
+      | "mixupWarmup"
+      | "decayEpochs"
+      | "decayFactor"
+      | "compat"
+      | "divergenceWeight"
+      | "divergenceWarmup"
+    >
   >
->;
+  & { batchSize: number };
 
 /** What is done with a batch of an epoch. */
 export interface TrainingTurn {
@@ -46,6 +49,9 @@ export interface TrainingTurn {
   adversary: number;
   coupling: number;
   rateScale: number;
+  /** Times how far variational latents are from normal ones; they are drawn by the step. */
+  divergence: number;
+  draw: number;
 }
 
 export class Schedule {
@@ -101,6 +107,11 @@ export class Schedule {
       adversary: opposes ? before.adversary + 1 : 0,
       coupling: this.#coupling(epoch),
       rateScale: this.#rateScale(epoch),
+      divergence: this.#settings.divergenceWeight *
+        (this.#settings.divergenceWarmup === 0
+          ? 1
+          : Math.min(1, (epoch + 1) / this.#settings.divergenceWarmup)),
+      draw: place + 1,
     };
   }
 

@@ -6,61 +6,32 @@
 
 import type { AnnData } from "../array/anndata/anndata.ts";
 import type { CategoryColumn } from "../array/anndata/frame.ts";
+import { digestOf } from "../math/digest.ts";
 import { wantedNames } from "../math/format.ts";
 import { Random } from "../math/random.ts";
-import type { OptionsOf } from "../options.ts";
-import { declare, list, number, record, text, whole } from "../options.ts";
 import type { CellTable, Condition, Covariate } from "./cell_table.ts";
 import { CONTROL, SPLITS } from "./cell_table.ts";
+import { readDegMasks } from "./deg_masks.ts";
+import { isMissingName, lookAlikes } from "./names.ts";
 import type { Reading } from "./perturbation_labels.ts";
 import { readLabel } from "./perturbation_labels.ts";
-
-const name = (says: string) => text({ says });
-
-export const setupOptions = declare("set up cells", {
-  perturbationKey: text({
-    required: true,
-    says: "column of obs with what a cell was given, such as A+B",
-  }),
-  controlGroup: text({ required: true, says: "what cells are called that were given nothing" }),
-  dosageKey: text({
-    otherwise: "all doses are 1",
-    says: "column of obs with a dose for every perturbation, such as 1.0+0.5",
-  }),
-  separator: text({ default: "+", says: "what stands between perturbations, and between doses" }),
-  categoricalCovariates: list(text({}), {
-    default: [],
-    says: "columns of obs that tell cells apart otherwise, as cell types",
-  }),
-  batchKey: text({ otherwise: "none", says: "column of obs with batches" }),
-  split: record({
-    key: name("column of obs"),
-    train: text({ default: "train", says: "its value for cells to learn from" }),
-    valid: text({ default: "test", says: "its value for cells that say when to stop" }),
-    ood: text({ default: "ood", says: "its value for cells that are never seen" }),
-    validShare: number({
-      default: 0.1,
-      from: 0,
-      below: 1,
-      says: "without a column, how many cells say when to stop",
-    }),
-    seed: whole({ default: 0, from: 0, to: 2 ** 32 - 1, says: "which ones those are" }),
-  }, { default: {}, says: "how cells are divided" }),
-});
-
-/** Options of {@link setup}. */
-export type SetupOptions = OptionsOf<typeof setupOptions>;
+import type { SetupOptions } from "./setup_options.ts";
+import { setupOptions } from "./setup_options.ts";
+import type { Unlearned } from "./unlearned.ts";
+import { unlearnedOf, unlearnedText } from "./unlearned.ts";
 
 /** Names that a model was trained with: other cells have to keep to them. */
 export type KnownNames = Pick<CellTable, "perturbations"> & {
   covariates: readonly Pick<Covariate, "name" | "levels">[];
+  /** What it knows by name alone. */
+  unlearned?: Unlearned;
 };
 
 /**
  * Reads what is said of every cell, and numbers it. Counts are not read.
  *
  * Perturbations have their own doses, in whatever order they are named. Stated in `notes`: blanks around names,
- * which do not count, and control beside a perturbation, which is left out.
+ * which do not count, control beside a perturbation, which is left out, names that look alike, and what no training cell has.
  *
  * @param known Of a model that exists already: its numbers are kept, and what it does not know is refused.
  * @throws {RangeError} If there is no control, a value is missing or not understood, or a name is not known.
@@ -71,6 +42,7 @@ export async function setup(
   known?: KnownNames,
 ): Promise<CellTable> {
   const checked = setupOptions.check(options);
+  checkColumns(checked);
   const notes: string[] = [];
   const treated = await readTreatments(adata, checked, known, notes);
   const wanted = [
@@ -82,22 +54,51 @@ export async function setup(
     const isBatch = key === checked.batchKey;
     covariates.push(await readCovariate(adata, key, isBatch, known, notes));
   }
+  const frame = checked.matrix === "raw/X" ? await adata.rawVar() : adata.var;
+  const genes = await frame.names();
+  // a model that exists learns no more
+  const degs = checked.degs && !known ? await readDegMasks(adata, checked.degs, frame) : undefined;
+  notes.push(...degs?.notes ?? []);
+  const splits = await readSplits(adata, checked.split);
+  const unlearned = known ? known.unlearned : unlearnedOf({ ...treated, covariates, splits });
+  if (unlearned) {
+    notes.push(`no training cell has ${unlearnedText(unlearned)}: a model learns nothing of that`);
+  }
   return {
+    place: adata.place,
     cells: adata.cells,
-    genes: adata.genes,
+    genes: genes.length,
+    genesDigest: await digestOf([JSON.stringify(genes)]),
+    setup: checked,
     separator: checked.separator,
     ...treated,
     covariates,
-    splits: await readSplits(adata, checked.split),
+    splits,
+    ...degs && { degs },
     notes,
   };
 }
 
 type Checked = ReturnType<typeof setupOptions.check>;
 
+function checkColumns(
+  { perturbationKey, dosageKey, separator, categoricalCovariates, batchKey }: Checked,
+): void {
+  const refuse = (reason: string) => new RangeError(`Cannot set up cells: ${reason}`);
+  if (dosageKey !== undefined && /^[+-]*[\d.e][\d.e+-]*$/i.test(separator)) {
+    throw refuse(`the separator is "${separator}", wanted one that is no part of a number`);
+  }
+  if ([...categoricalCovariates, batchKey].includes(perturbationKey)) {
+    throw refuse(`column "${perturbationKey}" is both perturbation and covariate`);
+  }
+  if (batchKey !== undefined && categoricalCovariates.includes(batchKey)) {
+    throw refuse(`column "${batchKey}" is both covariate and batch, wanted one of them`);
+  }
+}
+
 async function readTreatments(
   adata: AnnData,
-  { perturbationKey, dosageKey, controlGroup, separator }: Checked,
+  { perturbationKey, dosageKey, controlGroup, separator, compatDoses: compat }: Checked,
   known: KnownNames | undefined,
   notes: string[],
 ): Promise<
@@ -120,7 +121,7 @@ async function readTreatments(
       place = readings.length;
       places.set(key, place);
       try {
-        const rules = { control, separator };
+        const rules = { control, separator, compat };
         readings.push(readLabel(labels.categories[label]!, doses?.values[dose], rules));
       } catch (error) {
         throw refuse(`${(error as Error).message}, in ${await nameOf(adata, cell)}`);
@@ -133,6 +134,7 @@ async function readTreatments(
   tellAll(readings, cellsOf, notes);
 
   const found = [...new Set(readings.flatMap(({ treatment }) => treatment.names))].sort();
+  notes.push(...alikeNote(found, perturbationKey));
   // what is known already may be asked of cells without control
   if (!known && !found.includes(control)) {
     throw refuse(
@@ -208,13 +210,20 @@ function tellAll(
   }
 }
 
+/** Names that look alike may be one thing, which a model takes for several. */
+function alikeNote(names: readonly string[], key: string): string[] {
+  const alike = lookAlikes(names);
+  if (!alike) return [];
+  return [`"${alike[0]}" and "${alike[1]}" of "${key}" look alike, and are taken for two`];
+}
+
 /** A column of names in which no value is missing. Whole numbers are names, too. */
 async function readCategories(adata: AnnData, key: string): Promise<CategoryColumn> {
   const column = await adata.obs.column(key);
   if (column.kind === "numbers") {
     if (!column.isWhole) {
       throw new RangeError(
-        `Cannot set up cells: column "${key}" holds numbers with fractions, wanted names`,
+        `Cannot set up cells: column "${key}" holds floats, wanted names or whole numbers`,
       );
     }
     await refuseMissing(adata, key, (cell) => Number.isNaN(column.values[cell]!));
@@ -266,8 +275,20 @@ async function readCovariate(
   known: KnownNames | undefined,
   notes: string[],
 ): Promise<Covariate> {
-  const { categories, codes } = await readCategories(adata, key);
+  const { categories: written, codes } = await readCategories(adata, key);
+  const categories = written.map((name) => name.trim());
   const used = new Set(codes);
+  const missing = codes.findIndex((code) => isMissingName(categories[code]!));
+  if (missing >= 0) {
+    throw new RangeError(
+      `Cannot set up cells: ${await nameOf(adata, missing)} has "${
+        written[codes[missing]!]
+      }" in column "${key}", ` +
+        "a missing value",
+    );
+  }
+  const blanks = codes.filter((code) => categories[code] !== written[code]).length;
+  if (blanks > 0) notes.push(`blanks around levels of "${key}" were left out (${blanks} cells)`);
   const unused = categories.filter((_, code) => !used.has(code));
   if (unused.length > 0) {
     notes.push(`${unused.length} levels of "${key}" that no cell has were left out`);
@@ -279,7 +300,8 @@ async function readCovariate(
       `Cannot set up cells: the model has no covariate "${key}", it has [${names.join(", ")}]`,
     );
   }
-  const own = categories.filter((_, code) => used.has(code)).sort();
+  const own = [...new Set(categories.filter((_, code) => used.has(code)))].sort();
+  notes.push(...alikeNote(own, key));
   const levels = model?.levels ?? own;
   if (levels.length > 2 ** 16) {
     throw new RangeError(

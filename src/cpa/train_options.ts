@@ -8,15 +8,20 @@ import type { OptionsOf } from "../options.ts";
 import { declare, flag, number, oneOf, record, whole } from "../options.ts";
 import { outputChoices, planChoices } from "../stream/choices.ts";
 import { DOSERS, HEADS } from "./model_shape.ts";
+import { JUDGES } from "./training_record.ts";
 
-const stack = (layers: number, width: number, says: string) =>
+const stack = (
+  { layers, least = 1, width, dropout = 0, says }:
+    & Record<"layers" | "width", number>
+    & { least?: number; dropout?: number; says: string },
+) =>
   record({
-    layers: whole({ default: layers, from: 1, to: 16, says: "layers" }),
+    layers: whole({ default: layers, from: least, to: 16, says: "layers" }),
     width: whole({ default: width, from: 1, to: 4096, says: "width of a layer" }),
     batchNorm: flag({ default: true, says: "normalise columns over a batch" }),
     layerNorm: flag({ default: false, says: "normalise rows" }),
     dropout: number({
-      default: 0,
+      default: dropout,
       from: 0,
       below: 1,
       says: "probability that a number is dropped",
@@ -45,19 +50,56 @@ export const trainOptions = declare("train a model of perturbations", {
     says: "how an embedding grows with its dose",
   }),
   latent: whole({ default: 128, from: 1, to: 4096, says: "width of latents and embeddings" }),
-  encoder: stack(3, 256, "layers of the encoder"),
-  decoder: stack(3, 256, "layers of the decoder"),
-  adversary: record({
-    layers: whole({ default: 3, from: 0, to: 16, says: "layers of a classifier" }),
-    width: whole({ default: 64, from: 1, to: 4096, says: "width of a layer" }),
-    dropout: number({
-      default: 0.1,
-      from: 0,
-      below: 1,
-      says: "probability that a number is dropped",
-    }),
-  }, { default: {}, says: "classifiers that are to find nothing in basal latents" }),
-  batchSize: whole({ default: 128, from: 2, to: 65535, says: "cells of a batch at most" }),
+  encoder: stack({ layers: 3, width: 256, says: "layers of the encoder" }),
+  decoder: stack({ layers: 3, width: 256, says: "layers of the decoder" }),
+  adversary: stack({
+    ...{ layers: 3, least: 0, width: 64, dropout: 0.1 },
+    says: "classifiers that are to find nothing in basal latents",
+  }),
+  variational: flag({
+    default: false,
+    says: "draw latents from normal distributions that the encoder gives",
+  }),
+  divergenceWeight: number({
+    default: 1,
+    from: 0,
+    to: 1e6,
+    says: "times how far these are from mean 0 and variance 1",
+  }),
+  divergenceWarmup: whole({ default: 0, from: 0, says: "epochs until that weight is reached" }),
+  batchSize: whole({
+    default: 128,
+    or: ["auto"],
+    from: 2,
+    to: 65535,
+    says: "cells of a batch at most; auto: 4,096, or the half, quarter, ... that fits the budget",
+  }),
+  partSize: whole({
+    otherwise: "all of them",
+    or: ["auto"],
+    from: 1,
+    to: 65535,
+    says:
+      "cells of a batch whose genes are on the device at a time, which changes rounding alone; auto: as many as " +
+      "fit the budget",
+  }),
+  checkpointing: flag({
+    default: false,
+    stored: false,
+    says: "make layers again for gradients instead of keeping them: less memory, the same bits",
+  }),
+  precision: oneOf(["float32", "float16"], {
+    default: "float32",
+    stored: false,
+    says:
+      "of values between layers; float16 is refused, since checkpointing and partSize save more",
+  }),
+  mostNorm: number({
+    otherwise: "none",
+    above: 0,
+    to: 1e6,
+    says: "largest norm of a gradient, which is scaled down to it",
+  }),
   epochs: whole({ otherwise: "400, fewer of more than 20,000 cells", from: 1, says: "epochs" }),
   adversarySteps: whole({
     default: 3,
@@ -72,6 +114,10 @@ export const trainOptions = declare("train a model of perturbations", {
     says: "times the loss of classifiers, which the autoencoder is to raise",
   }),
   adversaryWarmup: whole({ default: 0, from: 0, says: "epochs until that weight is reached" }),
+  focal: flag({
+    default: false,
+    says: "classifiers are to care less for cells whose class they know well",
+  }),
   penaltyWeight: number({
     default: 1,
     from: 0,
@@ -96,10 +142,15 @@ export const trainOptions = declare("train a model of perturbations", {
   decayEpochs: whole({ default: 45, from: 0, says: "epochs until rates decay; 0: never" }),
   decayFactor: number({ default: 0.9, above: 0, to: 1, says: "by which they decay" }),
   validateEvery: whole({ default: 10, from: 1, says: "epochs from validation to validation" }),
+  judge: oneOf(JUDGES, {
+    default: "likelihood",
+    says:
+      "what is best: how likely counts of cells that validate are, or the original's score of r2 and neighbours",
+  }),
   patience: whole({
     default: 10,
     from: 1,
-    says: "validations without a lower loss until training ends",
+    says: "validations without a better one until training ends",
   }),
   seed: whole({
     default: 0,
@@ -111,7 +162,8 @@ export const trainOptions = declare("train a model of perturbations", {
     default: false,
     says:
       "keep to the original's slips: one epoch more of pretraining, no mixing where it and a warm-up are asked " +
-      "for, rates that decay after 2,025 epochs, covariates of mixed cells that count once",
+      "for, rates that decay after 2,025 epochs, covariates of mixed cells that count once and have no weights, weights " +
+      "of all cells, no dropout in decoders of counts, scores that genes without change make meaningless",
   }),
 });
 

@@ -65,7 +65,7 @@ export class BatchesTask<Result> implements Task<BatchHeld, Result> {
     this.#merge = new BatchMerge({ points, mostRows: batches.mostRows, components, keep });
     const parameters = { components, whiten, keep, batch_rows: batchRows };
     this.identity = { facts: { parameters, scores, rows, features, dtype } };
-    this.feeds = [{ look: (options) => this.#look(options) }];
+    this.feeds = [{ places: points.places, look: (options) => this.#look(options) }];
     const kept = batches.kept(initial?.singularValues.length ?? 0, Math.min(keep, features));
     this.held = batchHeld(features, Math.min(keep, features));
     this.output = pcaOutput({
@@ -138,7 +138,7 @@ export class BatchesTask<Result> implements Task<BatchHeld, Result> {
         buffers: { starts: "grains", moments: sums[i]! },
         order: "ascending",
         params: (tile, from, to) =>
-          kernel.secondMomentsParams(share(tile, from), share(tile, to), 0, part),
+          kernel.secondMomentsParams(shape, share(tile, from), share(tile, to), 0, part),
         // a last, short batch may have all its features in one dispatch
         workgroups: () => kernel.secondMomentsWorkgroups(shape.tileRows, shape),
       })),

@@ -157,7 +157,7 @@ export class IncrementalPCA {
    *
    * @throws {RangeError} If nothing is fitted, or rows have another number of features.
    */
-  project(points: ChunkedArray): ChunkedArray {
+  project(points: ChunkedArray): ChunkedArray<Float32Array> {
     const basis = this.#basis();
     return new ScoreView(rowsFor(basis, points), basis);
   }

@@ -87,7 +87,6 @@ function momentsPass(
     ],
     steps: [
       ...momentSteps(sums, shape, mostSquares, {
-        constants: kernel.secondMomentsConstants(shape),
         listed: flat,
         rowsOf: ({ start }, from, to) => [from, to, start],
       }),
@@ -149,7 +148,6 @@ function endsPass(sums: PcaSums, ends: RunEnds, mostSquares: number): Pass {
     ],
     steps: [
       ...momentSteps(sums, ends.shape, mostSquares, {
-        constants: ends.constants(),
         listed: false,
         rowsOf: (tile, from, to) => ends.rowsOf(tile, from, to),
       }),
@@ -179,8 +177,7 @@ function momentSteps(
   sums: PcaSums,
   shape: kernel.MomentsShape,
   mostSquares: number,
-  { constants, listed, rowsOf }: {
-    constants: Record<string, number>;
+  { listed, rowsOf }: {
     /** Whether there is a list of where rows start. */
     listed: boolean;
     /** Of rows [from, to) of a tile: those of the kernel, and where it begins. */
@@ -191,11 +188,11 @@ function momentSteps(
   const own = Math.min(pairs, mostSquares);
   return Array.from({ length: Math.ceil(pairs / own) }, (_, i) => ({
     kernel: kernel.secondMoments,
-    constants,
+    constants: kernel.secondMomentsConstants(shape),
     ...(!listed && { buffers: { starts: "grains" } }),
     order: "ascending",
     params: (tile, from, to) =>
-      kernel.secondMomentsParams(...rowsOf(tile, from, to), sums.part, i * own),
+      kernel.secondMomentsParams(shape, ...rowsOf(tile, from, to), sums.part, i * own),
     workgroups: (rows) =>
       kernel.secondMomentsWorkgroups(rows, shape, Math.min(own, pairs - i * own)),
   }));

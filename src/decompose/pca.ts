@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 import type { Points } from "../feed/points.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -33,7 +34,7 @@ export type { StoredScores } from "./project_task.ts";
 /** A fit that was stored. */
 export interface StoredPca extends Omit<PcaResult, "scores"> {
   /** `[rows, components]` f32, if they were asked for. */
-  scores: ChunkedArray | undefined;
+  scores: ChunkedArray<Float32Array> | undefined;
   place: string;
   /** Projects rows onto the components. */
   model: PCA;
@@ -169,7 +170,7 @@ export class PCA {
    * @param points `[rows, features]` of any number type. They stay the caller's to close.
    * @throws {RangeError} If nothing is fitted, or rows have another number of features.
    */
-  project(points: ChunkedArray): ChunkedArray {
+  project(points: ChunkedArray): ChunkedArray<Float32Array> {
     const basis = fitted(this.#basis);
     return new ScoreView(rowsFor(basis, points), basis);
   }
@@ -223,7 +224,9 @@ export async function restorePca(
 ): Promise<StoredPca> {
   const place = stored.place!;
   const numbers = await readNumbers(stored);
-  const scores = await hasScores(place) ? await stored.open("scores") : undefined;
+  const scores = await hasScores(place)
+    ? ofType(await stored.open("scores"), "float32")
+    : undefined;
   return {
     ...numbers,
     scores,

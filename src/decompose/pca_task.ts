@@ -46,7 +46,7 @@ export class PcaTask<Result> implements Task<PcaHeld, Result> {
     const parameters = { components, whiten };
     this.#sums = new PcaSums(source, components);
     this.identity = { facts: { parameters, scores, rows, features, dtype } };
-    this.feeds = [{ look: (options) => this.#look(options) }];
+    this.feeds = [{ places: source.rows.places, look: (options) => this.#look(options) }];
     this.held = pcaHeld(source);
     this.output = pcaOutput({
       place: out,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/array.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 import { RowFrames } from "../feed/row_frames.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
@@ -19,7 +20,7 @@ import { projectPasses, scoresArray, vectorBuffer } from "./projection.ts";
 /** Scores that were stored. */
 export interface StoredScores extends Measured {
   /** `[rows, components]` f32. */
-  scores: ChunkedArray;
+  scores: ChunkedArray<Float32Array>;
   place: string;
   /** Closes `scores`. */
   close(): Promise<void>;
@@ -62,7 +63,7 @@ export function projectPlan(
 
 /** What callers get of scores that were just stored, or are found. */
 export async function restoreScores(stored: Stored, measured: Measured): Promise<StoredScores> {
-  const scores = await stored.open("scores");
+  const scores = ofType(await stored.open("scores"), "float32");
   return { scores, place: stored.place!, close: () => scores.close(), ...measured };
 }
 
@@ -90,9 +91,13 @@ class ProjectTask implements Task<Record<string, never>, Float32Array | StoredSc
       arrays: [components, mean, explainedVariance],
     };
     // rows that are only projected are looked at as they are read
-    const look: Feed["look"] = async ({ digest, signal }) =>
-      digest ? await source.look({ digest, signal }) : {};
-    this.feeds = [{ look }];
+    const look: Feed["look"] = async ({ digest, signal, known }) => {
+      const told = known as { digest: string } | undefined;
+      if (told || !digest) return told ? { ...told, told } : {};
+      const { digest: all } = await source.look({ digest, signal });
+      return { digest: all, told: { digest: all } };
+    };
+    this.feeds = [{ places: source.rows.places, look }];
     this.output = {
       ...SCORES,
       place: out,

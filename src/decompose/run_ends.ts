@@ -67,10 +67,6 @@ export class RunEnds {
     return this.#source.readBytes(this.#tileRuns * (this.#source.width - 1));
   }
 
-  constants(): Record<string, number> {
-    return { ...kernel.secondMomentsConstants(this.shape), RING: 1 };
-  }
-
   grains(largest: Float64Array): Float32Array<ArrayBuffer> {
     const ofFrame = (_: unknown, i: number) => largest[i % this.#stride] ?? 0;
     return kernel.momentGrains(Array.from({ length: this.features }, ofFrame), this.shape);
@@ -129,6 +125,6 @@ export class RunEnds {
 
   get shape(): kernel.MomentsShape {
     const { features } = this;
-    return { features, blockRows: this.#blockRuns, tileRows: this.#tileRows };
+    return { features, blockRows: this.#blockRuns, tileRows: this.#tileRows, ring: 1 };
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { displayedArray } from "../display.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows } from "../chunked_array.ts";
 import type { RowFrames } from "../feed/row_frames.ts";
@@ -15,12 +16,13 @@ import { hostProjection } from "./projection.ts";
 const PIECE_BYTES = 2 ** 20;
 
 /** What `project()` of a fitted model makes. */
-export class ScoreView implements ChunkedArray {
+export class ScoreView implements ChunkedArray<Float32Array> {
   readonly shape: readonly [rows: number, components: number];
   readonly dtype = "float32";
   readonly dims = ["row", "component"];
   readonly chunkRows: number;
   readonly wholeChunks: boolean;
+  readonly places: readonly string[] | undefined;
   readonly #pieceRows: number;
   readonly #project: HostProjection;
 
@@ -29,6 +31,7 @@ export class ScoreView implements ChunkedArray {
     this.shape = [rows, basis.explainedVariance.length];
     this.chunkRows = array.chunkRows;
     this.wholeChunks = array.wholeChunks ?? false;
+    this.places = array.places;
     const least = Math.max(1, Math.floor(PIECE_BYTES / (8 * features)));
     this.#pieceRows = this.wholeChunks
       ? Math.ceil(least / array.chunkRows) * array.chunkRows
@@ -54,3 +57,5 @@ export class ScoreView implements ChunkedArray {
     return Promise.resolve();
   }
 }
+
+displayedArray(ScoreView.prototype);

@@ -26,8 +26,12 @@ export interface Epoch {
 /** What a sampler drew for an epoch. */
 export interface Draw {
   name: string;
-  windows: Uint32Array;
+  length: number;
+  /** What stands at a place among those drawn. */
+  windowAt(place: number): number;
   checksum: number;
+  /** Whether it stands for what is not drawn beforehand: as many windows, spread evenly over all. */
+  isEstimate: boolean;
 }
 
 /** Host bytes of an epoch's windows and those of the one before, and of drawing them. */
@@ -64,13 +68,34 @@ export async function drawEpoch(
   return await inTurns(checkDraw(drawn, windows, sampler, epoch), signal);
 }
 
-/** The same at once, for those who want to know beforehand. */
-export function drawAtOnce(
+/** Windows that are looked at and drawn at once: some tens of milliseconds. */
+const MOST_AT_ONCE = 2 ** 20;
+
+/**
+ * An epoch for those who want to know beforehand: as it is drawn where that does not take long, otherwise
+ * as many windows as it has in the mean, or at most, spread evenly over all.
+ */
+export function foresee(
   sampler: Sampler | undefined,
   windows: number,
   epoch: number,
 ): Draw | undefined {
   if (!sampler) return undefined;
+  const most = sampler.most(windows);
+  if (windows + most <= MOST_AT_ONCE) return drawAtOnce(sampler, windows, epoch);
+  const { name } = sampler;
+  const length = Math.max(1, Math.round(sampler.mean?.(windows) ?? most));
+  const windowAt = (place: number) => Math.floor(place * windows / length);
+  return { name, length, windowAt, checksum: 0, isEstimate: true };
+}
+
+/** How many windows an epoch has. It is drawn to know that, unless all of them have as many. */
+export function countDrawn(sampler: Sampler, windows: number, epoch: number): number {
+  const most = sampler.most(windows);
+  return sampler.mean?.(windows) === most ? most : drawAtOnce(sampler, windows, epoch).length;
+}
+
+function drawAtOnce(sampler: Sampler, windows: number, epoch: number): Draw {
   const drawn = sampler.draw(windows, epoch);
   if (drawn instanceof Promise) {
     // whoever makes batches of it sees the failure
@@ -116,7 +141,8 @@ function* checkDraw(
     }
     checksum = crc32c(new Uint8Array(some.buffer, some.byteOffset, some.byteLength), checksum);
   }
-  return { name, windows: drawn, checksum };
+  const windowAt = (place: number) => drawn[place]!;
+  return { name, length: drawn.length, windowAt, checksum, isEstimate: false };
 }
 
 function describeKind(value: unknown): string {
@@ -131,9 +157,8 @@ export function createEpoch(
   number: number,
   draw: Draw | undefined,
 ): Epoch {
-  const length = draw ? draw.windows.length : view.shape[0]!;
+  const length = draw ? draw.length : view.shape[0]!;
   const order = orderOf(shuffle, length, number);
-  const drawn = draw?.windows;
   const settings = JSON.stringify([
     view.gridChecksum,
     fullShuffle(shuffle),
@@ -144,7 +169,7 @@ export function createEpoch(
     number,
     order,
     length,
-    windowAt: drawn ? (position) => drawn[order.at(position)]! : order.at,
+    windowAt: draw ? (position) => draw.windowAt(order.at(position)) : order.at,
     checksum: crc32c(new TextEncoder().encode(settings)),
   };
 }

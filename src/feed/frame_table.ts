@@ -4,26 +4,31 @@
  * @module
  */
 
-import type { ChunkedArray } from "../array/array.ts";
-import type { PaddingMode, RealFrames, WindowView } from "../array/window_view.ts";
+import type { ChunkedArray, ReadOptions } from "../array/array.ts";
+import type { PaddingMode, RealFrames } from "../array/window_reading.ts";
+import type { WindowView } from "../array/window_view.ts";
 import { toNumbers } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
+import { bfloat16BitsToFloat32, encodeBfloat16 } from "../math/bfloat16.ts";
 import { encodeFloat16, float16BitsToFloat32 } from "../math/half.ts";
 import type { NumericArray } from "../types.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { elementBytes, elementCount } from "../zarr/data_types.ts";
 
-/** How elements are held and handed out. */
+/** How elements are handed out. */
 export type FrameType = "float32" | "float16";
+
+/** How elements are held until then. */
+export type HeldType = FrameType | "bfloat16";
 
 /** Elements as they are held: halves as their bits. */
 export type FrameValues = Float32Array | Uint16Array;
 
-export const elementBytesOf = (type: FrameType) => type === "float32" ? 4 : 2;
+export const elementBytesOf = (type: HeldType) => type === "float32" ? 4 : 2;
 
 /** Zeros of a type. */
-export function createFrames(type: FrameType, length: number): FrameValues {
+export function createFrames(type: HeldType, length: number): FrameValues {
   return type === "float32" ? new Float32Array(length) : new Uint16Array(length);
 }
 
@@ -33,7 +38,7 @@ export interface FrameTable {
   rows: number;
   /** Elements of a row. */
   width: number;
-  held: FrameType;
+  held: HeldType;
   /** Rows of a window. */
   windowRows: number;
   /** First of the rows that are read for a window: {@link spanRows} of them. */
@@ -48,7 +53,7 @@ export function spanRows({ rows, windowRows }: FrameTable): number {
 }
 
 /** Frames of a view, each kept once. */
-export function lazyTable(view: WindowView, held: FrameType): FrameTable {
+export function lazyTable(view: WindowView, held: HeldType): FrameTable {
   const [rows, ...inner] = view.base.shape;
   return {
     array: view.base,
@@ -71,7 +76,7 @@ function paddedRow(view: WindowView, window: number): number {
 }
 
 /** Windows of a view, each kept whole. */
-export function eagerTable(view: WindowView, held: FrameType): FrameTable {
+export function eagerTable(view: WindowView, held: HeldType): FrameTable {
   const array = view.flatten();
   const [rows, width] = array.shape as [number, number];
   return { array, rows, width, held, windowRows: 1, rowOf: (window) => window };
@@ -122,43 +127,51 @@ export function readingBytes(table: FrameTable): number {
  * The reads that bring runs, ascending: no chunk is read twice where a read costs all of it, and no
  * row that is not wanted otherwise.
  */
-export function readsOf(table: FrameTable, runs: readonly Run[]): Read[] {
+export function* readsOf(table: FrameTable, runs: readonly Run[]): Generator<Read> {
   const most = readRows(table);
-  const reads: Read[] = [];
+  let last: Read | undefined;
   for (const { row, rows, at } of runs) {
     for (let from = row; from < row + rows;) {
       const cut = table.array.wholeChunks ? (Math.floor(from / most) + 1) * most : from + most;
       const to = Math.min(row + rows, cut);
       const part = { row: from, rows: to - from, at: at + from - row };
-      const last = reads.at(-1);
-      const sameChunk = table.array.wholeChunks && last &&
+      const sameChunk = table.array.wholeChunks && last !== undefined &&
         Math.floor(last.start / most) === Math.floor(from / most);
-      if (sameChunk) {
+      if (last && sameChunk) {
         last.end = to;
         last.runs.push(part);
-      } else reads.push({ start: from, end: to, runs: [part] });
+      } else {
+        if (last) yield last;
+        last = { start: from, end: to, runs: [part] };
+      }
       from = to;
     }
   }
-  return reads;
+  if (last) yield last;
 }
 
 /** Reads that are begun together: half of what may be under way at once. */
-function groupReads(table: FrameTable, reads: readonly Read[]): Read[][] {
+function* groupReads(table: FrameTable, reads: Iterable<Read>): Generator<Read[]> {
   const most = readRows(table) * READS_AT_ONCE / 2;
-  const groups: Read[][] = [];
+  let group: Read[] = [];
   let rows = 0;
   for (const read of reads) {
     const own = table.array.wholeChunks ? table.array.chunkRows : read.end - read.start;
     rows += own;
-    const group = groups.at(-1);
-    if (group && rows <= most && group.length < SMALL_READS_AT_ONCE / 2) group.push(read);
-    else {
-      groups.push([read]);
+    if (group.length > 0 && (rows > most || group.length >= SMALL_READS_AT_ONCE / 2)) {
+      yield group;
+      group = [];
       rows = own;
     }
+    group.push(read);
   }
-  return groups;
+  if (group.length > 0) yield group;
+}
+
+/** Bytes that a group of reads brings at most, each of them up to a multiple of 8. */
+function arenaBytes(table: FrameTable): number {
+  const rows = Math.min(table.rows, readRows(table) * READS_AT_ONCE / 2);
+  return rows * storedRowBytes(table) + 8 * SMALL_READS_AT_ONCE / 2;
 }
 
 /** Bytes of a row as it is stored. */
@@ -192,17 +205,19 @@ export function checkLength(values: ArrayLike<unknown>, wanted: number, what: st
 /**
  * Values as they are held.
  *
- * @param rowOf The row of an element, for errors.
+ * @param placeOf Where an element is from, for errors.
  * @throws {RangeError} If a value becomes infinite, or a whole number another one.
  */
-function narrow(
-  values: NumericArray,
-  held: FrameType,
-  rowOf: (element: number) => number,
+export function narrow(
+  given: NumericArray,
+  held: HeldType,
+  placeOf: (element: number) => string,
 ): FrameValues {
+  const values = toNumbers(given);
+  const isBig = values !== given;
   const refuse = (i: number, why: string): never => {
     throw new RangeError(
-      `Cannot hold frame ${rowOf(i)} as ${held}: it has ${values[i]}, ${why}`,
+      `Cannot hold ${placeOf(i)} as ${held}: it has ${given[i]}, ${why}`,
     );
   };
   const inexact =
@@ -214,18 +229,22 @@ function narrow(
     const isWide = values.BYTES_PER_ELEMENT > 2;
     for (let i = 0; isWide && i < floats.length; i++) {
       const value = values[i] as number;
-      if (floats[i] === value || !Number.isFinite(value)) continue;
+      const isExact = isBig ? BigInt(floats[i]!) === given[i] : floats[i] === value;
+      if (isExact || !Number.isFinite(value)) continue;
       if (!Number.isFinite(floats[i]!)) refuse(i, "wanted at most 3.4e38");
-      if (Number.isSafeInteger(value)) refuse(i, inexact);
+      if (isBig || Number.isSafeInteger(value)) refuse(i, inexact);
     }
   }
   if (held === "float32") return floats;
-  const bits = encodeFloat16(floats);
-  const isWhole = !(values instanceof Float32Array || values instanceof Float64Array);
+  const isBrain = held === "bfloat16";
+  const bits = isBrain ? encodeBfloat16(floats) : encodeFloat16(floats);
+  const [infinity, most] = isBrain ? [0x7f80, "3.38e38"] : [0x7c00, "65504"];
+  const widenBits = isBrain ? bfloat16BitsToFloat32 : float16BitsToFloat32;
+  const isWhole = !(given instanceof Float32Array || given instanceof Float64Array);
   for (let i = 0; i < bits.length; i++) {
-    const isInfinite = (bits[i]! & 0x7fff) === 0x7c00;
-    if (isInfinite && Number.isFinite(floats[i]!)) refuse(i, "wanted at most 65504, or float32");
-    if (isWhole && float16BitsToFloat32(bits[i]!) !== floats[i]) refuse(i, inexact);
+    const isInfinite = (bits[i]! & 0x7fff) === infinity;
+    if (isInfinite && Number.isFinite(floats[i]!)) refuse(i, `wanted at most ${most}, or float32`);
+    if (isWhole && widenBits(bits[i]!) !== floats[i]) refuse(i, inexact);
   }
   return bits;
 }
@@ -269,6 +288,35 @@ interface FrameRows {
   values: FrameValues;
 }
 
+/**
+ * Memory that is read into again and again: garbage of that size stays for long, since nobody counts it
+ * while it is small beside what is held.
+ */
+class Arena {
+  readonly #capacity: number;
+  #bytes: Uint8Array | undefined;
+  #used = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Makes all of it free again. */
+  clear(): void {
+    this.#used = 0;
+  }
+
+  readonly allocate = (bytes: number): Uint8Array => {
+    const start = this.#used;
+    // of elements of any size
+    this.#used = Math.ceil((start + bytes) / 8) * 8;
+    if (this.#used > this.#capacity) return new Uint8Array(bytes);
+    // what does not read from a disk never asks
+    this.#bytes ??= new Uint8Array(this.#capacity);
+    return this.#bytes.subarray(start, start + bytes);
+  };
+}
+
 /** Reads rows of a table, a few at once, and notices when they are not what they were. */
 export class FrameReader {
   readonly #table: FrameTable;
@@ -281,6 +329,8 @@ export class FrameReader {
   busyMs = 0;
   #underWay = 0;
   #began = 0;
+  /** Those that no stream uses. */
+  readonly #arenas: Arena[] = [];
 
   constructor(table: FrameTable, signal: AbortSignal, { readsAgain }: { readsAgain: boolean }) {
     this.#table = table;
@@ -300,20 +350,28 @@ export class FrameReader {
    * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
    */
   async *stream(runs: readonly Run[]): AsyncGenerator<FrameRows> {
-    const { width } = this.#table;
+    const { width, array } = this.#table;
     const groups = groupReads(this.#table, readsOf(this.#table, runs));
-    const begin = (group: readonly Read[] = []) => {
-      const begun = group.map(({ start, end }) => this.#read(start, end));
+    // of the group that is used, and of the one that is read meanwhile
+    const arenas = [0, 1].map(() => this.#arenas.pop() ?? new Arena(arenaBytes(this.#table)));
+    let number = 0;
+    const begin = () => {
+      const group: Read[] = groups.next().value ?? [];
+      const arena = arenas[number++ % 2]!;
+      arena.clear();
+      const { allocate } = arena;
+      const options = { signal: this.#signal, ...!array.wholeChunks && { allocate } };
+      const begun = group.map(({ start, end }) => this.#read(start, end, options));
       // whoever takes it sees the failure
       for (const values of begun) values.catch(() => {});
-      return begun;
+      return { group, begun };
     };
-    let [under, next] = [begin(), begin(groups[0])];
+    let [under, next]: ReturnType<typeof begin>[] = [{ group: [], begun: [] }, begin()];
     try {
-      for (let i = 0; i < groups.length; i++) {
-        [under, next] = [next, begin(groups[i + 1])];
-        for (const [place, read] of groups[i]!.entries()) {
-          const values = await under[place]!;
+      while (next!.group.length > 0) {
+        [under, next] = [next!, begin()];
+        for (const [place, read] of under.group.entries()) {
+          const values = await under.begun[place]!;
           this.reads++;
           this.bytesRead += bytesOfRead(this.#table, read);
           for (const { row, rows, at } of read.runs) {
@@ -327,7 +385,8 @@ export class FrameReader {
         }
       }
     } finally {
-      await Promise.allSettled([...under, ...next]);
+      await Promise.allSettled([...under!.begun, ...next!.begun]);
+      this.#arenas.push(...arenas);
     }
   }
 
@@ -340,23 +399,21 @@ export class FrameReader {
     }
   }
 
-  async #read(start: number, end: number): Promise<FrameValues> {
+  /** Rows as they are held. */
+  async #read(start: number, end: number, options: ReadOptions): Promise<FrameValues> {
     this.#signal.throwIfAborted();
     if (this.#underWay++ === 0) this.#began = performance.now();
     try {
-      return await this.#held(start, end);
+      const { array, held, width } = this.#table;
+      if (held === "float16" && array.readBits) return await array.readBits(start, end, options);
+      if (held === "bfloat16" && array.readBrainBits) {
+        return await array.readBrainBits(start, end, options);
+      }
+      const values = await array.read(start, end, options);
+      return narrow(values, held, (element) => `frame ${start + Math.floor(element / width)}`);
     } finally {
       if (--this.#underWay === 0) this.busyMs += performance.now() - this.#began;
     }
-  }
-
-  /** Rows as they are held. */
-  async #held(start: number, end: number): Promise<FrameValues> {
-    const { array, held } = this.#table;
-    const options = { signal: this.#signal };
-    if (held === "float16" && array.readBits) return await array.readBits(start, end, options);
-    const values = await array.read(start, end, options);
-    return narrow(values, held, (element) => start + Math.floor(element / this.#table.width));
   }
 
   #watch(row: number, values: FrameValues): void {

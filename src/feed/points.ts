@@ -75,6 +75,7 @@ export interface RowTarget {
 /** An array of points, and the coordinates in which the device sees them. */
 export class Points {
   readonly array: ChunkedArray;
+  readonly places: ChunkedArray["places"];
   readonly rows: number;
   readonly features: number;
   readonly action: string;
@@ -100,8 +101,8 @@ export class Points {
   ) {
     checkShape(array, action);
     this.array = array;
-    this.rows = array.shape[0]!;
-    this.features = array.shape[1]!;
+    this.places = array.places;
+    [this.rows, this.features] = array.shape as [number, number];
     this.action = action;
     this.parts = exact && (normalize || !NARROW.has(array.dtype)) ? 2 : 1;
     this.#normalize = normalize;

@@ -8,7 +8,7 @@ import { philox } from "../math/random.ts";
 import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, isObject, number, whole } from "../options.ts";
 import { atOnce } from "../turns.ts";
-import { checkSeed, permutation, STREAMS } from "./order.ts";
+import { checkSeed, STREAMS } from "./order.ts";
 
 /** Chooses the windows of an epoch. It is asked when the epoch begins, not before. */
 export interface Sampler {
@@ -16,6 +16,8 @@ export interface Sampler {
   readonly name: string;
   /** Most windows an epoch may have, of so many: it is what memory is promised for. */
   most(windows: number): number;
+  /** How many an epoch has in the mean, where that is known before any is drawn. */
+  mean?(windows: number): number;
   /** Windows of an epoch, ascending; one that comes more than once is repeated. */
   draw(windows: number, epoch: number): Uint32Array | Promise<Uint32Array>;
   /** The same in steps, where many take long: others have their turns between them. */
@@ -24,6 +26,7 @@ export interface Sampler {
 
 /** A sampler that draws at once, or in steps. */
 export interface SteppedSampler extends Sampler {
+  mean(windows: number): number;
   draw(windows: number, epoch: number): Uint32Array;
   steps(windows: number, epoch: number): Iterator<unknown, Uint32Array>;
 }
@@ -31,7 +34,7 @@ export interface SteppedSampler extends Sampler {
 /** Windows that are looked at in a step: a millisecond or two. */
 const STEP = 2 ** 14;
 
-function stepped(own: Pick<SteppedSampler, "name" | "most" | "steps">): SteppedSampler {
+function stepped(own: Omit<SteppedSampler, "draw">): SteppedSampler {
   return { ...own, draw: (windows, epoch) => atOnce(own.steps(windows, epoch)) };
 }
 
@@ -54,6 +57,7 @@ export function everyNth(step: number, offset = 0): SteppedSampler {
   return stepped({
     name: `every ${step}th from ${offset}`,
     most: count,
+    mean: count,
     *steps(windows) {
       const drawn = new Uint32Array(count(windows));
       for (let i = 0; i < drawn.length; i++) {
@@ -80,6 +84,12 @@ export function weighted(weights: ArrayLike<number>, seed = 0): SteppedSampler {
   return stepped({
     name: `weighted, seed ${seed}`,
     most: () => most,
+    mean(windows) {
+      checkCount(weights.length, windows, "weights");
+      let sum = 0;
+      for (let window = 0; window < windows; window++) sum += checkedWeight(weights, window);
+      return sum;
+    },
     *steps(windows, epoch) {
       checkCount(weights.length, windows, "weights");
       const drawn = new Uint32Array(most);
@@ -96,7 +106,7 @@ export function weighted(weights: ArrayLike<number>, seed = 0): SteppedSampler {
               `${count + copies} times, wanted at most the ${most} of all of them at first`,
           );
         }
-        drawn.fill(window, count, count += copies);
+        for (; copies > 0; copies--) drawn[count++] = window;
       }
       return drawn.subarray(0, count);
     },
@@ -135,6 +145,7 @@ export function prioritized(
   return stepped({
     name: `by priority, ${count} windows, seed ${seed}`,
     most: () => count,
+    mean: () => count,
     *steps(windows, epoch) {
       checkCount(priorities.length, windows, "priorities");
       const upTo = new Float64Array(windows);
@@ -216,27 +227,35 @@ export function balanced(classes: ArrayLike<number>, options: BalanceOptions = {
   return stepped({
     name: `balanced over ${groups.length} classes${weights}, ${count} windows, seed ${seed}`,
     most: () => count,
+    mean: () => count,
     *steps(windows, epoch) {
       checkCount(classes.length, windows, "classes");
       const times = new Uint32Array(windows);
       for (const [group, { members }] of groups.entries()) {
         const share = shareOf(group, epoch);
         const whole = Math.floor(share / members.length);
+        // those that come once more are chosen in one go: Knuth, "The art of computer programming", 3.4.2 S
+        let more = share % members.length;
+        let words: readonly number[] = [];
         for (let i = 0; i < members.length; i++) {
           if (i % STEP === 0) yield;
-          times[members[i]!] = whole;
-        }
-        const order = permutation(members.length, seed, epoch, STREAMS.sampler + (group + 1) * 16);
-        for (let i = 0; i < share % members.length; i++) {
-          if (i % STEP === 0) yield;
-          times[members[order.at(i)]!]!++;
+          if (more === 0) {
+            times[members[i]!] = whole;
+            continue;
+          }
+          if (i % 4 === 0) {
+            words = philox([i / 4, epoch, 3 + group, STREAMS.sampler], [seed, 0x5a3b]);
+          }
+          const isChosen = words[i % 4]! * (members.length - i) < more * 2 ** 32;
+          times[members[i]!] = isChosen ? whole + 1 : whole;
+          if (isChosen) more--;
         }
       }
       const drawn = new Uint32Array(count);
       let at = 0;
       for (let window = 0; window < windows; window++) {
         if (window % STEP === 0) yield;
-        drawn.fill(window, at, at += times[window]!);
+        for (let left = times[window]!; left > 0; left--) drawn[at++] = window;
       }
       return drawn;
     },
@@ -245,22 +264,32 @@ export function balanced(classes: ArrayLike<number>, options: BalanceOptions = {
 
 /** Windows of each class, ascending. */
 function groupsOf(classes: ArrayLike<number>): { name: number; members: Uint32Array }[] {
-  const sizes = new Map<number, number>();
+  const found = new Map<number, { name: number; size: number; members: Uint32Array }>();
+  const none = new Uint32Array(0);
+  let own = { name: NaN, size: 0, members: none as Uint32Array };
   for (let window = 0; window < classes.length; window++) {
     const name = classes[window]!;
-    if (Number.isNaN(name)) {
-      throw new RangeError(`Cannot balance classes: window ${window} has the class NaN`);
+    // neighbours are of one class more often than not
+    if (name !== own.name) {
+      if (Number.isNaN(name)) {
+        throw new RangeError(`Cannot balance classes: window ${window} has the class NaN`);
+      }
+      const known = found.get(name);
+      if (known) own = known;
+      else found.set(name, own = { name, size: 0, members: none });
     }
-    sizes.set(name, (sizes.get(name) ?? 0) + 1);
+    own.size++;
   }
-  const groups = [...sizes].sort(([a], [b]) => a - b)
-    .map(([name, size]) => ({ name, members: new Uint32Array(size) }));
-  const places = new Map(groups.map(({ name, members }) => [name, { members, at: 0 }]));
+  for (const group of found.values()) {
+    group.members = new Uint32Array(group.size);
+    group.size = 0;
+  }
   for (let window = 0; window < classes.length; window++) {
-    const own = places.get(classes[window]!)!;
-    own.members[own.at++] = window;
+    const name = classes[window]!;
+    if (name !== own.name) own = found.get(name)!;
+    own.members[own.size++] = window;
   }
-  return groups;
+  return [...found.values()].sort((a, b) => a.name - b.name);
 }
 
 /** Where the share of each class ends, the first beginning at 0 and the last ending at 1. */

@@ -5,26 +5,14 @@
  * @module
  */
 
-import type { ChunkedArray } from "../chunked_array.ts";
 import { toNumbers } from "../chunked_array.ts";
 import { digestOf, StreamDigest } from "../math/digest.ts";
 import { Turns, unlessAborted } from "../turns.ts";
 import { MOST, readBlocks } from "./points.ts";
-import type { RaggedArray } from "./ragged.ts";
-import { checkRagged } from "./ragged.ts";
+import { SampleTable } from "./sample_table.ts";
 
-/** Rows of features, or rows in samples of any length. */
-export type SampleArray = ChunkedArray | RaggedArray;
-
-export interface SamplesOptions {
-  /** What is being done, for errors: `fit a probe`. */
-  action: string;
-  /**
-   * What a sample is: `rows` are those of its own that count, `whole` all of them, since their places matter;
-   * of `each` row that counts becomes a sample of its own. Arrays of features have samples of one row.
-   */
-  unit?: "rows" | "whole" | "each";
-}
+export type { SampleArray, SamplesOptions } from "./sample_table.ts";
+export { isRagged } from "./sample_table.ts";
 
 /** Where rows of samples go; it holds zeros. */
 export interface SampleTarget {
@@ -33,10 +21,6 @@ export interface SampleTarget {
   stride: number;
   /** Whether values are looked at, which nobody did before. */
   checks?: boolean;
-}
-
-export function isRagged(data: SampleArray): data is RaggedArray {
-  return "offsets" in data;
 }
 
 /** Rows that lie together: the first of those that are read, and of the array, and where it belongs in a target. */
@@ -50,85 +34,13 @@ interface Run {
 /** Rows between two that are read, which are rather read, too, than asked for twice. */
 const NEAR_ROWS = 64;
 
-export class Samples {
-  readonly array: ChunkedArray;
-  readonly features: number;
-  /** How many there are. */
-  readonly count: number;
-  readonly #action: string;
-  readonly #ragged: RaggedArray | undefined;
-  /** Row that each sample begins at, of those that are read; its own number when not given. */
-  readonly #starts: Float64Array | undefined;
-  /** Row of the array of every row that is read; its own number when not given. */
-  readonly #rows: Float64Array | undefined;
+export class Samples extends SampleTable {
   /** All that is read, once it was loaded. */
   #loaded: Float32Array | undefined;
 
-  /**
-   * @throws {TypeError} If the array holds no numbers.
-   * @throws {RangeError} If shapes do not fit each other, there are no samples, or no row counts.
-   */
-  constructor(data: SampleArray, { action, unit = "rows" }: SamplesOptions) {
-    this.#action = action;
-    this.#ragged = isRagged(data) ? data : undefined;
-    this.array = isRagged(data) ? data.rows : data;
-    checkSamples(data, action);
-    const { shape } = this.array;
-    this.features = shape[1]!;
-    if (!this.#ragged) {
-      this.count = shape[0]!;
-      return;
-    }
-    const { offsets, detected } = this.#ragged;
-    if (detected && unit !== "whole") this.#rows = detectedRows(detected);
-    this.count = unit === "each" ? this.#rows?.length ?? shape[0]! : offsets.length - 1;
-    if (unit !== "each") {
-      this.#starts = detected && unit === "rows" ? countedStarts(offsets, detected) : offsets;
-    }
-  }
-
-  /** Rows that are read, of all samples. */
-  get rows(): number {
-    return this.startOf(this.count);
-  }
-
-  /** Host bytes of its tables, and of all rows once they are loaded. */
-  get tableBytes(): number {
-    return (this.#rows?.byteLength ?? 0) + (this.#starts?.byteLength ?? 0);
-  }
-
+  /** Host bytes of all rows once they are loaded. */
   get loadedBytes(): number {
     return 4 * this.rows * this.features;
-  }
-
-  /** The row a sample begins at, of those that are read; that of `count` is their number. */
-  startOf(sample: number): number {
-    return this.#starts?.[sample] ?? sample;
-  }
-
-  rowsOf(sample: number): number {
-    return this.startOf(sample + 1) - this.startOf(sample);
-  }
-
-  /** Rows of a sample, whether they count or not. */
-  lengthOf(sample: number): number {
-    const { offsets } = this.#ragged ?? {};
-    return this.#starts && offsets ? offsets[sample + 1]! - offsets[sample]! : 1;
-  }
-
-  /** The row of the array that a row is. */
-  rowOf(row: number): number {
-    return this.#rows?.[row] ?? row;
-  }
-
-  /** Whether a row counts. */
-  counts(row: number): boolean {
-    return this.#rows !== undefined || this.#ragged?.detected?.[row] !== 0;
-  }
-
-  /** The text that a row of the array is of. */
-  textOf(row: number): number {
-    return sampleAt(this.#ragged!.offsets, row);
   }
 
   /**
@@ -141,7 +53,7 @@ export class Samples {
     { digest, signal }: { digest: boolean; signal: AbortSignal },
   ): Promise<{ digest?: string }> {
     const bytes = digest ? new StreamDigest() : undefined;
-    const { detected, offsets } = this.#ragged ?? {};
+    const { detected, offsets } = this.ragged ?? {};
     const check = (start: number, values: ArrayLike<number>) => this.#check(start, values);
     await readBlocks(this.array, (read) => bytes?.add(read as ArrayBufferView), check, signal);
     if (!bytes) return {};
@@ -151,7 +63,7 @@ export class Samples {
 
   /** Looks at rows of the array from one on; at those that count. */
   #check(start: number, values: ArrayLike<number>): void {
-    const { detected } = this.#ragged ?? {};
+    const { detected } = this.ragged ?? {};
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
       if (value < MOST && value > -MOST) continue;
@@ -163,11 +75,11 @@ export class Samples {
   #refuse(row: number, feature: number, value: number): never {
     const token = () => {
       const sample = this.textOf(row);
-      return `sample ${sample}, token ${row - this.#ragged!.offsets[sample]!}`;
+      return `sample ${sample}, token ${row - this.ragged!.offsets[sample]!}`;
     };
-    const place = this.#ragged ? token() : `sample ${row}`;
+    const place = this.ragged ? token() : `sample ${row}`;
     throw new RangeError(
-      `Cannot ${this.#action}: ${place}, feature ${feature} is ${value}, wanted ` +
+      `Cannot ${this.action}: ${place}, feature ${feature} is ${value}, wanted ` +
         (Number.isFinite(value) ? `magnitudes below ${MOST}` : "finite numbers"),
     );
   }
@@ -225,7 +137,7 @@ export class Samples {
       if (turns.isDue) await turns.next();
       const end = this.startOf(samples[i]! + 1);
       for (let row = this.startOf(samples[i]!); row < end;) {
-        const rows = this.#run(row, end);
+        const rows = this.together(row, end);
         const run = { row, first: this.#loaded ? row : this.rowOf(row), rows, target };
         if (source) place(run, source, 0);
         else runs.push(run);
@@ -259,69 +171,7 @@ export class Samples {
     return last;
   }
 
-  /** Rows from one on that lie together in the array. */
-  #run(row: number, end: number): number {
-    if (!this.#rows) return end - row;
-    let rows = 1;
-    while (row + rows < end && this.#rows[row + rows] === this.#rows[row]! + rows) rows++;
-    return rows;
-  }
-
   async #read(start: number, end: number, signal: AbortSignal) {
     return toNumbers(await unlessAborted(signal, this.array.read(start, end, { signal })));
   }
-}
-
-/** Checks that shapes fit each other, and that something counts. */
-function checkSamples(data: SampleArray, action: string): void {
-  const { shape, dtype } = isRagged(data) ? data.rows : data;
-  if (dtype === "string") {
-    throw new TypeError(`Cannot ${action}: samples are of type string, wanted numbers`);
-  }
-  if (shape.length !== 2 || shape[0]! < 1 || shape[1]! < 1) {
-    throw new RangeError(
-      `Cannot ${action}: samples have shape [${shape}], wanted [rows, features], at least one of each`,
-    );
-  }
-  if (!isRagged(data)) return;
-  checkRagged(data, action);
-  const { detected } = data;
-  if (detected && !detected.some(Boolean)) {
-    throw new RangeError(
-      `Cannot ${action}: the mask detects none of the ${detected.length} tokens, wanted one at least`,
-    );
-  }
-}
-
-/** The sample, among those that begin at these rows, that a row is of. */
-function sampleAt(offsets: Float64Array, row: number): number {
-  let [low, high] = [0, offsets.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (offsets[middle]! <= row) low = middle;
-    else high = middle;
-  }
-  return low;
-}
-
-function detectedRows(detected: Uint8Array): Float64Array {
-  const rows = new Float64Array(detected.reduce((sum, one) => sum + (one ? 1 : 0), 0));
-  let at = 0;
-  detected.forEach((one, row) => {
-    if (one) rows[at++] = row;
-  });
-  return rows;
-}
-
-/** Where samples begin among rows that count. */
-function countedStarts(offsets: Float64Array, detected: Uint8Array): Float64Array {
-  const starts = new Float64Array(offsets.length);
-  for (let sample = 0; sample + 1 < offsets.length; sample++) {
-    let count = 0;
-    for (let row = offsets[sample]!; row < offsets[sample + 1]!; row++) {
-      count += detected[row]! ? 1 : 0;
-    }
-    starts[sample + 1] = starts[sample]! + count;
-  }
-  return starts;
 }

@@ -62,19 +62,24 @@ export function blobSource(blob: Blob): ByteSource {
   };
 }
 
-/** @throws {ChunkError} If there are fewer bytes. */
+/**
+ * @param what Is read, for errors; a function of many small reads, which need no words.
+ * @throws {ChunkError} If there are fewer bytes.
+ */
 export async function readExactly(
   source: ByteSource,
   offset: number,
   length: number,
-  what = `bytes ${offset} to ${offset + length}`,
+  what: string | (() => string) = () => `bytes ${offset} to ${offset + length}`,
   options?: ReadOptions,
 ): Promise<Uint8Array> {
   const bytes = await source.read(offset, length, options);
   options?.signal?.throwIfAborted();
   if (bytes.byteLength === length) return bytes;
   throw new ChunkError(
-    `Cannot read ${what} of "${source.path}": got ${bytes.byteLength} bytes, wanted ${length} bytes`,
+    `Cannot read ${
+      typeof what === "string" ? what : what()
+    } of "${source.path}": got ${bytes.byteLength} bytes, wanted ${length} bytes`,
     source.path,
   );
 }

@@ -4,7 +4,16 @@
  * @module
  */
 
-export type FileKind = "npy" | "npz" | "hdf5" | "safetensors" | "parquet" | "raw" | "zarr";
+export type FileKind =
+  | "npy"
+  | "npz"
+  | "hdf5"
+  | "safetensors"
+  | "parquet"
+  | "csv"
+  | "tsv"
+  | "raw"
+  | "zarr";
 
 /** A place that leads into a file. */
 export interface FilePlace {
@@ -29,6 +38,8 @@ const KINDS: Record<string, FileKind> = {
   mat: "hdf5",
   safetensors: "safetensors",
   parquet: "parquet",
+  csv: "csv",
+  tsv: "tsv",
   dat: "raw",
   bin: "raw",
   raw: "raw",

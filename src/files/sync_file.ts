@@ -33,6 +33,12 @@ export async function createFile(
   { overwrite = false, neededBytes = 0 }: { overwrite?: boolean; neededBytes?: number } = {},
 ): Promise<OutputFile> {
   const parsed = parsePlace(place);
+  if (parsed.scheme === "s3") {
+    throw new StoreError(
+      `Cannot write ${place}: objects cannot be written piece by piece, wanted a file on disk, in opfs: or in memory:`,
+      place,
+    );
+  }
   const { folder, key } = splitPlace(place);
   // checks the name too
   const name = keyParts(key, "write").at(-1)!;

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { StoreError } from "../errors.ts";
 import type { ByteRange } from "../store/byte_range.ts";
 import { rangeBounds } from "../store/byte_range.ts";
 import { keyParts, prefixParts } from "../store/place.ts";
-import type { Appender, Store } from "../store/store.ts";
+import { ReadOnlyStore } from "../store/read_only.ts";
+import type { Store } from "../store/store.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { readExactly } from "./byte_source.ts";
 import type { ZipMember } from "./zip.ts";
 import { openMember, readZip } from "./zip.ts";
 
-export class ZipStore implements Store {
+export class ZipStore extends ReadOnlyStore implements Store {
   readonly place: string;
   readonly #source: ByteSource;
   readonly #members: ReadonlyMap<string, ZipMember>;
@@ -22,6 +22,7 @@ export class ZipStore implements Store {
   readonly #opened = new Map<string, Promise<ByteSource>>();
 
   private constructor(source: ByteSource, members: ReadonlyMap<string, ZipMember>) {
+    super("zip archives are read only");
     this.place = source.path;
     this.#source = source;
     this.#members = members;
@@ -58,30 +59,6 @@ export class ZipStore implements Store {
     return Promise.resolve(keys.sort());
   }
 
-  set(key: string): Promise<void> {
-    return Promise.reject(this.#refusal("write", key));
-  }
-
-  append(key: string): Promise<Appender> {
-    return Promise.reject(this.#refusal("write", key));
-  }
-
-  lock(key: string): Promise<() => Promise<void>> {
-    return Promise.reject(this.#refusal("lock", key));
-  }
-
-  delete(key: string): Promise<void> {
-    return Promise.reject(this.#refusal("delete", key));
-  }
-
-  deleteAll(prefix = "/"): Promise<void> {
-    return Promise.reject(this.#refusal("delete", prefix));
-  }
-
-  availableBytes(): Promise<number> {
-    return Promise.resolve(0);
-  }
-
   close(): Promise<void> {
     return this.#source.close();
   }
@@ -97,10 +74,5 @@ export class ZipStore implements Store {
     const opened = this.#opened.get(key) ?? openMember(this.#source, member);
     this.#opened.set(key, opened);
     return await opened;
-  }
-
-  #refusal(action: string, key: string): StoreError {
-    const path = this.place + key;
-    return new StoreError(`Cannot ${action} "${path}": zip archives are read only`, path);
   }
 }

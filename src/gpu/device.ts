@@ -4,15 +4,15 @@
  * @module
  */
 
+import { displayed } from "../display.ts";
 import { DeviceLostError, GpuError, NoAdapterError } from "../errors.ts";
-import { parseBytes } from "../math/format.ts";
+import { formatBytes, parseBytes } from "../math/format.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { createKernel } from "./kernel.ts";
 import type { Option, OptionsOf } from "../options.ts";
 import { bytes, declare, isObject, oneOf, record, signal, text } from "../options.ts";
 import { unlessAborted } from "../turns.ts";
 import { Ledger } from "./ledger.ts";
-import { quadsPay } from "./quads.ts";
 import { restUntil } from "./rest.ts";
 import { runSelfTest } from "./self_test.ts";
 
@@ -159,6 +159,11 @@ async function openDevice(options: OpenGpuOptions): Promise<OpenDevice> {
 const LOSS_NOTICE_MS = 100;
 
 /** An open GPU device: its adapter, its budget and its ledger. Made by {@link openGpu}. */
+export interface Gpu {
+  /** As a notebook shows it. */
+  toHTML(): string;
+}
+
 export class Gpu {
   readonly adapter: AdapterDescription;
   readonly budgetBytes: { gpu: number; host: number };
@@ -272,7 +277,9 @@ export class Gpu {
 
   async #createKernel(spec: KernelSpec, constants: Record<string, number>): Promise<Kernel> {
     const { quadCode } = spec;
-    const byQuads = quadCode !== undefined && await quadsPay(this);
+    if (quadCode === undefined) return await createKernel(this, spec, constants);
+    const { quadsPay } = await import("./quads.ts");
+    const byQuads = await quadsPay(this);
     return await createKernel(this, byQuads ? { ...spec, code: quadCode } : spec, constants);
   }
 
@@ -321,6 +328,18 @@ export class Gpu {
     this.close();
   }
 }
+
+displayed(Gpu.prototype, ({ adapter, budgetBytes: { gpu, host } }) => ({
+  title: `GPU "${adapter.name}"${adapter.software ? ", in software" : ""}, budget ${
+    formatBytes(gpu)
+  } of its memory and ${formatBytes(host)} of the host's`,
+  facts: [
+    ["runtime", adapter.runtime],
+    ["driver", adapter.driver ?? "the system's"],
+    ["largest buffer", formatBytes(adapter.limits.maxBufferSize ?? 0)],
+    ["features", adapter.features.join(", ") || "none"],
+  ],
+}));
 
 /**
  * Dawn's instances by driver and flags. All devices of a process share one, strongly held: Dawn

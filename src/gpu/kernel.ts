@@ -5,6 +5,7 @@
  */
 
 import { ShaderError } from "../errors.ts";
+import { wholeShader } from "./late_shaders.ts";
 
 /** How a kernel uses a binding. */
 export type BindingKind = "uniform" | "read" | "read_write";
@@ -77,8 +78,9 @@ export async function createKernel(
       name,
     );
   }
+  const code = await wholeShader(spec.code);
   device.pushErrorScope("validation");
-  const shader = device.createShaderModule({ label: name, code: spec.code });
+  const shader = device.createShaderModule({ label: name, code });
   const layout = device.createBindGroupLayout({
     label: name,
     entries: entries.map(([name, kind], binding) => ({

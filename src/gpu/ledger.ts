@@ -22,12 +22,16 @@ export function bufferBytes(bytes: number): number {
   return Math.max(4, Math.ceil(bytes / 4) * 4);
 }
 
+const KINDS = ["gpu", "host", "disk"] as const;
 const none = (): MemoryBytes => ({ gpu: 0, host: 0, disk: 0 });
 
 /** Bytes promised and taken by all the accounts of one device. */
 export class Ledger {
   /** What all open accounts promised to stay within. */
   readonly reserved: MemoryBytes = none();
+  /** Most that all of them held together at a time. */
+  readonly peak: MemoryBytes = none();
+  readonly #accounts = new Set<Account>();
   readonly #device: () => GPUDevice;
   readonly #budget: { gpu: number; host: number };
   #throwIfFailed: () => void;
@@ -63,8 +67,31 @@ export class Ledger {
         );
       }
     }
-    for (const kind of ["gpu", "host", "disk"] as const) this.reserved[kind] += projected[kind];
-    return new Account(name, projected, this, this.#device(), this.#throwIfFailed);
+    for (const kind of KINDS) this.reserved[kind] += projected[kind];
+    const account = new Account(name, projected, this, this.#device(), this.#throwIfFailed);
+    this.#accounts.add(account);
+    return account;
+  }
+
+  /** What all open accounts hold. */
+  get live(): MemoryBytes {
+    const live = none();
+    for (const account of this.#accounts) {
+      for (const kind of KINDS) live[kind] += account.live[kind];
+    }
+    return live;
+  }
+
+  /** Of an account: it holds more than before. */
+  grew(): void {
+    const { live } = this;
+    for (const kind of KINDS) this.peak[kind] = Math.max(this.peak[kind], live[kind]);
+  }
+
+  /** Of an account, which is closed. */
+  forget(account: Account): void {
+    this.#accounts.delete(account);
+    for (const kind of KINDS) this.reserved[kind] -= account.projected[kind];
   }
 }
 
@@ -160,9 +187,7 @@ export class Account {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const kind of ["gpu", "host", "disk"] as const) {
-      this.#ledger.reserved[kind] -= this.projected[kind];
-    }
+    this.#ledger.forget(this);
     const { gpu, host } = this.live;
     const labels = [...this.#buffers].map((buffer) => buffer.label);
     for (const buffer of [...this.#buffers]) this.destroyBuffer(buffer);
@@ -191,5 +216,6 @@ export class Account {
     }
     this.live[kind] = live;
     this.peak[kind] = Math.max(this.peak[kind], live);
+    this.#ledger.grew();
   }
 }

@@ -6,17 +6,19 @@
 
 import type { MarkEncoding } from "./clusterless_encoding.ts";
 import { encodeMarks } from "./clusterless_encoding.ts";
-import type { ClusterlessOptions } from "./decode_options.ts";
-import { clusterlessOptions } from "./decode_options.ts";
+import type { ClusterlessOptions, SaveEncodingOptions } from "./decode_options.ts";
+import { clusterlessOptions, saveEncodingOptions } from "./decode_options.ts";
 import type { Grid } from "./grid.ts";
-import { gridFromPosition } from "./grid.ts";
-import { clusterlessObservation } from "./observation/clusterless.ts";
-import type { MarkInput, Recording } from "./recording.ts";
+import { gridOf } from "./recording_grid.ts";
+import { clusterlessObservation, markedLogRows } from "./observation/clusterless.ts";
+import { localMarkedRows } from "./observation/local.ts";
+import type { MarkInput, RecordedSpikes } from "./recording.ts";
 import { validateRecording } from "./recording.ts";
-import type { RowSpikes } from "./recording_decoder.ts";
+import type { DecodedRecording } from "./recorded_rows.ts";
+import type { ModelChoices, RowSpikes } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
-import type { StateModel } from "./states.ts";
-import { continuous } from "./states.ts";
+import { refuseGroups } from "./states.ts";
+import { storeEncoding } from "./stored_encoding.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import { binSpikes } from "./time_grid.ts";
 
@@ -31,12 +33,11 @@ import { binSpikes } from "./time_grid.ts";
  */
 export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
   const options = clusterlessOptions.check(given);
+  if (options.states) refuseGroups(options.states);
   const { times, electrodes } = options.spikes;
   const recording = validateRecording(options.position, { times, units: electrodes }, options);
   const { features, featureCount } = checkedFeatures(options.spikes, recording);
-  const grid = gridFromPosition(recording.position.values, recording.dimensions, {
-    binSize: options.binSize,
-  });
+  const grid = gridOf(recording, options);
   const encoding = encodeMarks({
     ...recording,
     ...{ grid, features, featureCount },
@@ -50,7 +51,7 @@ export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
     recording,
     grid,
     encoding,
-    options.states ?? continuous(),
+    options,
     features,
   );
 }
@@ -61,34 +62,52 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
   readonly #features: Float64Array;
 
   constructor(
-    recording: Recording,
+    recording: DecodedRecording,
     grid: Grid,
     encoding: MarkEncoding,
-    states: StateModel,
+    model: ModelChoices,
     features: Float64Array,
   ) {
-    super(recording, grid, encoding, states);
+    super(recording, grid, encoding, model);
     this.#features = features;
+  }
+
+  /**
+   * Stores what was learnt of spikes, from which `openEncoding()` makes decoders of others.
+   *
+   * @throws {OutputConflictError} If the place holds something else.
+   */
+  async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
+    const { grid, encoding, unitIds } = this;
+    const options = saveEncodingOptions.check(given);
+    await storeEncoding(place, { model: "clusterless", grid, encoding, unitIds }, options);
   }
 
   protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
     const { times, units: electrodes } = this.recording.spikes;
     const spikes = binSpikes({ times, units: Uint32Array.from(times.keys()) }, time, missing);
+    const features = this.#features;
     return {
-      dropped: spikes.dropped,
+      spikes,
       observationOf: (lanes, recursion) =>
         clusterlessObservation(this.encoding, {
-          ...{ spikes, electrodes, time, lanes, recursion },
-          features: this.#features,
+          ...{ spikes, electrodes, features, time, lanes, recursion },
+        }),
+      logRows: () =>
+        markedLogRows(this.encoding, { grid: this.grid, spikes, electrodes, features, time }),
+      localRows: (path) =>
+        localMarkedRows(this.encoding, {
+          ...{ spikes, time, path, electrodes, features },
+          spikeTimes: times,
         }),
     };
   }
 }
 
 /** Features in the order of the recording's spikes. */
-function checkedFeatures(
+export function checkedFeatures(
   { features, times }: MarkInput,
-  { spikes: { order } }: Recording,
+  { spikes: { order } }: RecordedSpikes,
 ): { features: Float64Array; featureCount: number } {
   const featureCount = features.length / times.length;
   if (!(Number.isInteger(featureCount) && featureCount >= 1)) {

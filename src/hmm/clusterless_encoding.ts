@@ -7,7 +7,7 @@
  */
 
 import { markEntry, NO_TIME } from "../kernels/mark_intensity.ts";
-import type { EncodingOptions, Training } from "./sorted_spikes.ts";
+import type { EncodedPoints, EncodingOptions, Training } from "./sorted_spikes.ts";
 import { NO_RATIO, RATE_FLOOR, trainOn } from "./sorted_spikes.ts";
 import { binCenter } from "./state_bins.ts";
 
@@ -21,6 +21,8 @@ export interface MarkEncoding
   encodingSpikes: number;
   /** [features] f64, what kernels take features relative to: they lose digits where they are far from 0. */
   featureMeans: Float64Array;
+  /** With features; missing where an earlier version stored it. */
+  points?: EncodedPoints;
   /** As `mark_intensity` takes them. */
   tables: {
     /** So many of every electrode each; one at least. */
@@ -50,10 +52,12 @@ function blockSize(electrodes: number, entry: number): number {
 export function encodeMarks(
   options: EncodingOptions & { features: Float64Array; featureCount: number; waveformStd: number },
 ): MarkEncoding {
-  const { dimensions, unitCount, grid, positionStd, features, featureCount, waveformStd } = options;
+  const { unitCount, grid, positionStd, features, featureCount, waveformStd } = options;
+  const { dimensions } = grid;
   const { density, timeSpent, ...training } = trainOn(options);
-  const { spikes, places, weights, exposureSeconds } = training;
-  const unitOf = (i: number) => options.spikes.units[spikes[i]!]!;
+  const { spikes, points, exposureSeconds } = training;
+  const { spikePlaces: places, spikeWeights: weights } = points;
+  const unitOf = (i: number) => points.spikeUnits[i]!;
   const order = Uint32Array.from(spikes.keys()).sort((a, b) => unitOf(a) - unitOf(b) || a - b);
   const placeScale = 1 / (Math.SQRT2 * positionStd);
   const markScale = 1 / (Math.SQRT2 * waveformStd);
@@ -105,6 +109,14 @@ export function encodeMarks(
       )
     ),
     ...{ featureCount, featureMeans, waveformStd, encodingSpikes: spikes.length },
+    points: {
+      ...points,
+      spikeFeatures: Float64Array.from(
+        { length: featureCount * spikes.length },
+        (_, i) =>
+          features[featureCount * spikes[Math.floor(i / featureCount)]! + i % featureCount]!,
+      ),
+    },
     tables: {
       blocks,
       places: grid.edges.map((_, d) =>
@@ -116,4 +128,9 @@ export function encodeMarks(
       logTime: timeSpent.map((spent) => spent > 0 ? Math.log(spent) : NO_TIME),
     },
   };
+}
+
+/** Logarithm of what a Gaussian of features integrates to, which is 1 at its middle. */
+export function logVolume(featureCount: number, waveformStd: number): number {
+  return featureCount * Math.log(waveformStd * Math.sqrt(2 * Math.PI));
 }

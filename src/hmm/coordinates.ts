@@ -8,6 +8,7 @@ import type { Coordinate } from "../stream/output.ts";
 import type { NumericArray } from "../types.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { positionNames } from "./row_outputs.ts";
+import type { Grid } from "./grid.ts";
 import type { StateBins } from "./state_bins.ts";
 import { binCenter } from "./state_bins.ts";
 import type { TimeGrid } from "./time_grid.ts";
@@ -71,16 +72,16 @@ export function binCoordinates(bins: StateBins): Coordinate[] {
     },
     data,
   });
-  const interior = grid.interiorIndex;
-  const box = Uint32Array.from(grid.interior.keys());
+  const interior = ({ interiorIndex }: Grid) => interiorIndex;
+  const box = (own: Grid) => Uint32Array.from(own.interior.keys());
   // where each state begins on the full axis
   let next = 0;
   const firstOf = names.map((_, state) => {
     const first = next;
-    next += bins.isOneBin(state) ? 1 : box.length;
+    next += bins.isOneBin(state) ? 1 : bins.grids[state]!.interior.length;
     return first;
   });
-  const placed = (prefix: string, dim: string, own: Uint32Array) => [
+  const placed = (prefix: string, dim: string, own: (grid: Grid) => Uint32Array) => [
     coordinate(`${prefix}state`, dim, "string", bins.map(own, (state) => names[state]!)),
     coordinate(
       `${prefix}state_ind`,
@@ -94,13 +95,22 @@ export function binCoordinates(bins: StateBins): Coordinate[] {
         dim,
         "float64",
         Float64Array.from(
-          bins.map(own, (_, bin) => bin === undefined ? NaN : binCenter(grid, bin, dimension)),
+          bins.map(
+            own,
+            (state, bin) => bin === undefined ? NaN : binCenter(bins.grids[state]!, bin, dimension),
+          ),
         ),
       )
     ),
   ];
   return [
     coordinate("states", "states", "string", names),
+    ...(bins.environments
+      ? [coordinate("environments", "states", "string", bins.environments)]
+      : []),
+    ...(bins.encodingGroups
+      ? [coordinate("encoding_groups", "states", "string", bins.encodingGroups)]
+      : []),
     ...placed("", "state_bins", interior),
     coordinate(
       "interior_index",
@@ -114,7 +124,9 @@ export function binCoordinates(bins: StateBins): Coordinate[] {
       "is_track_interior",
       "full_state_bins",
       "bool",
-      Uint8Array.from(bins.map(box, (_, bin) => bin === undefined ? 1 : grid.interior[bin]!)),
+      Uint8Array.from(
+        bins.map(box, (state, bin) => bin === undefined ? 1 : bins.grids[state]!.interior[bin]!),
+      ),
     ),
   ];
 }

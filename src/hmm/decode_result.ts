@@ -6,6 +6,7 @@
 
 import type { ChunkedArray } from "../array/array.ts";
 import { openArray, readAll } from "../array/array.ts";
+import { ofType } from "../chunked_array.ts";
 import { expand } from "../array/expand.ts";
 import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
@@ -22,31 +23,47 @@ import type { Resumption } from "../stream/task.ts";
 import type { MemoryBytes } from "../types.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { PACKING_OF } from "./posterior_types.ts";
+import type { Grid } from "./grid.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
 import { positionNames } from "./row_outputs.ts";
+import type { StateModel } from "./states.ts";
+import type { StoredGridFacts } from "./stored_grid.ts";
+import { storedGrid } from "./stored_grid.ts";
+import { following } from "./time_grid.ts";
 
-/** What a decode stored of its smoother, or of its filter. */
+/** What a decode stored of its smoother, of its filter, or of what that expected. */
 export interface StoredProbabilities {
   /**
    * `[time, state_bins]`, read as f32: p(state bin | spikes). Interior bins only. Reading it throws a
    * `ChunkError` where the decode was told not to store it.
    */
-  posterior: ChunkedArray;
+  posterior: ChunkedArray<Float32Array>;
   /**
    * `[time, full_state_bins]`, read as f32: `posterior` on every bin of the box, NaN outside the track.
    * Worked out from rows of `posterior` as they are read, and closed with it.
    */
-  fullPosterior: ChunkedArray;
+  fullPosterior: ChunkedArray<Float32Array>;
   /** `[time, states]` f32: the posterior summed over each discrete state. */
-  states: ChunkedArray;
+  states: ChunkedArray<Float32Array>;
+  /** `[time]` f64, seconds. */
+  time: ChunkedArray<Float64Array>;
+  /** Where bins lie; `undefined` where no state has positions, or there are several environments. The edges are worked out from centres. */
+  grid: Grid | undefined;
+  /** [state_bins] Interior bin of the grid of each; -1 of one that is nowhere. */
+  places: Int32Array;
 }
 
 /** A decode. Its own probabilities are those of the smoother, given all spikes. */
 export interface DecodeResult extends StoredProbabilities {
   /** Those of the filter, given the spikes up to their row, where it was told to store them. */
   causal?: StoredProbabilities;
-  /** `[time]` f64, seconds. */
-  time: ChunkedArray;
+  /** Those that were expected of a row, given the spikes before it, where it was told to store them. */
+  predictive?: StoredProbabilities;
+  /** Names of the discrete states. */
+  stateNames: readonly string[];
+  /** `[time]` f64, seconds: when rows begin and end. */
+  timeBinStart: ChunkedArray<Float64Array>;
+  timeBinEnd: ChunkedArray<Float64Array>;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
   /** Centre of every state bin along each dimension, `[state_bins]` f64, position units; NaN for a bin that is nowhere. */
@@ -56,6 +73,8 @@ export interface DecodeResult extends StoredProbabilities {
    * state has a single bin.
    */
   gridShape: readonly number[];
+  /** [states] Environment of each, where there are several; `gridShape` is then that of the first. */
+  environments?: readonly string[];
   /**
    * Stretches of rows that are stored, ascending: a single one of all rows, unless the decode has not
    * finished. The rest is NaN.
@@ -107,7 +126,8 @@ export const FORMAT_VERSION = 2;
 /** What a store's attributes say of its decode, as far as readers need it. */
 interface StoredParameters extends RowOutputChoices {
   time: { rows: number };
-  grid: { shape: number[] };
+  grid: StoredGridFacts & { environments?: object[] };
+  states: Pick<StateModel, "environments"> & { names: string[]; oneBin?: boolean[] };
   chunk_rows: number;
   shard_chunks: number;
   lanes: { count: number; rows: number; burn_in_rows?: number };
@@ -169,7 +189,7 @@ async function openFrom(
   const { rows } = parameters.time;
   const names = await variableNames(store);
   const open = (name: string) => openArray(childPlace(place, name));
-  const time = await open("time");
+  const time = ofType(await open("time"), "float64");
   const summaries: Record<string, ChunkedArray> = {};
   for (const name of names) {
     if (!/_(posterior|posterior_scale|state_probabilities)$/.test(name)) {
@@ -191,8 +211,33 @@ async function openFrom(
     size: box.shape[0]!,
     dim: box.dims![0]!,
   };
+  const inside = await readAll(box) as Uint8Array;
   await index.close();
   await box.close();
+  const { names: stateNames, oneBin = stateNames.map(() => false) } = parameters.states;
+  // several environments share no axis
+  const grid = parameters.grid.environments ? undefined : await storedGrid(parameters.grid, {
+    // the first of those that have the grid's bins
+    firstBin: oneBin.indexOf(false),
+    inside,
+    async readCenters(name) {
+      const centers = await open(`full_${name}`);
+      const values = await readAll(centers) as Float64Array;
+      await centers.close();
+      return values;
+    },
+  });
+  const places = Int32Array.from(
+    grid
+      ? oneBin.flatMap((one) => one ? [-1] : [...grid.interiorIndex.keys()])
+      : Array<number>(binCenters[0]!.length).fill(-1),
+  );
+  // points in time have no bins
+  const spans = await Promise.all(
+    (await knownArrays(store)).includes("time_bin_start")
+      ? ["time_bin_start", "time_bin_end"].map(async (name) => ofType(await open(name), "float64"))
+      : [time, following(time)],
+  ) as [ChunkedArray<Float64Array>, ChunkedArray<Float64Array>];
   const posteriorOf = async (kind: string) =>
     parameters.posterior
       ? await openPosterior(`${kind}_posterior`, parameters.dtype, open)
@@ -205,20 +250,25 @@ async function openFrom(
   const nothing = () => ({ gpu: 0, host: 0, disk: 0 });
   const probabilitiesOf = async (kind: string): Promise<StoredProbabilities> => {
     const posterior = await posteriorOf(kind);
-    const states = await open(`${kind}_state_probabilities`);
-    return { posterior, fullPosterior: expand(posterior, long), states };
+    const states = ofType(await open(`${kind}_state_probabilities`), "float32");
+    return { posterior, fullPosterior: expand(posterior, long), states, time, grid, places };
   };
   const acausal = await probabilitiesOf("acausal");
   const causal = names.includes("causal_state_probabilities")
     ? await probabilitiesOf("causal")
     : undefined;
+  const predictive = parameters.predictive ? await probabilitiesOf("predictive") : undefined;
   return {
     ...acausal,
     ...(causal && { causal }),
-    time,
+    ...(predictive && { predictive }),
+    stateNames,
+    timeBinStart: spans[0],
+    timeBinEnd: spans[1],
     summaries,
     binCenters,
     gridShape: parameters.grid.shape,
+    ...(parameters.grid.environments && { environments: parameters.states.environments! }),
     storedRows,
     marginalLogLikelihood: complete
       ? Number((attributes.marginal_log_likelihoods as unknown[])[0])
@@ -236,9 +286,9 @@ async function openFrom(
       redoneRows: fit?.redone_rows ?? 0,
     },
     async close() {
-      const probabilities = [acausal, ...(causal ? [causal] : [])]
+      const probabilities = [acausal, causal, predictive].filter((one) => one !== undefined)
         .flatMap(({ posterior, states }) => [posterior, states]);
-      for (const array of [...probabilities, time, ...Object.values(summaries)]) {
+      for (const array of [...probabilities, time, ...spans, ...Object.values(summaries)]) {
         await array.close();
       }
     },
@@ -247,7 +297,7 @@ async function openFrom(
 
 /** Names of the variables with a row for every time. */
 async function variableNames(store: Store): Promise<string[]> {
-  return (await knownArrays(store)).filter((name) => /^a?causal_\w+$/.test(name));
+  return (await knownArrays(store)).filter((name) => /^(a?causal|predictive)_\w+$/.test(name));
 }
 
 /** A stored posterior as f32, undone as it is read. */
@@ -255,14 +305,14 @@ async function openPosterior(
   name: string,
   dtype: PosteriorType,
   open: (name: string) => Promise<ChunkedArray>,
-): Promise<ChunkedArray> {
+): Promise<ChunkedArray<Float32Array>> {
   const stored = await open(name);
   const packing = PACKING_OF[dtype];
-  if (packing === undefined) return stored;
+  if (packing === undefined) return ofType(stored, "float16", "float32");
   return unpack(stored, packing, packing === "root" ? await open(scaleName(name)) : undefined);
 }
 
-function notStored(place: string, shape: readonly number[]): ChunkedArray {
+function notStored(place: string, shape: readonly number[]): ChunkedArray<Float32Array> {
   return {
     shape,
     dtype: "float32",
@@ -318,11 +368,16 @@ async function storedStretches(
  */
 export async function posteriorMean(result: DecodeResult): Promise<Float64Array[]> {
   const { posterior, binCenters } = result;
+  if (result.environments) {
+    throw new RangeError(
+      "Cannot take the mean of positions: there are several environments, between which there is none, wanted one",
+    );
+  }
   const [rows, width] = posterior.shape as [number, number];
   const means = binCenters.map(() => new Float64Array(rows));
   for (let start = 0; start < rows; start += posterior.chunkRows) {
     const end = Math.min(rows, start + posterior.chunkRows);
-    const values = await posterior.read(start, end) as Float32Array;
+    const values = await posterior.read(start, end);
     for (let row = start; row < end; row++) {
       const at = (row - start) * width;
       binCenters.forEach((centers, dimension) => {

@@ -4,21 +4,20 @@
  * @module
  */
 
-import { hilbertDistance } from "../math/hilbert.ts";
+import { jsonNumber } from "../math/format.ts";
 import { toWideRow } from "../math/wide.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
-import type { SharedBuffer } from "../stream/pass.ts";
 import type { LaneReport } from "../stream/lanes.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { CODECS } from "../zarr/codecs.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
 import type { DecodeOptions } from "./decode_options.ts";
-import type { DecodeHeld } from "./decode_passes.ts";
 import { DecodePasses } from "./decode_passes.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
+import { gridArrays, gridFacts } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import { largestDivisor } from "./lane_cuts.ts";
 import type { Observation } from "./observation/observation.ts";
@@ -26,10 +25,12 @@ import { elementBytesOf } from "./posterior_types.ts";
 import { RowOutputs } from "./row_outputs.ts";
 import { StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
+import type { FilterHeld } from "./tile_filter.ts";
+import { filterBuffers, layoutLanes } from "./tile_filter.ts";
 import type { TimeGrid, TimeGridKind } from "./time_grid.ts";
+import { timeArrays, timeFacts } from "./time_grid.ts";
 import type { OperatorKind } from "./transition/choose_operator.ts";
 import type { Recursion } from "./transition/recursion.ts";
-import { tableBuffer } from "./transition/recursion.ts";
 
 const CHUNK_BYTES = 4 * 2 ** 20;
 const SHARD_BYTES = 64 * 2 ** 20;
@@ -78,11 +79,17 @@ export interface DecodeParts {
   withOperator(kind: string): DecodeTask | undefined;
 }
 
+/** What every recursion over the rows of a model has, whatever is made of it. */
+export type ModelParts = Omit<
+  DecodeParts,
+  "encoding" | "droppedSpikes" | "warnings" | "withOperator"
+>;
+
 /** A decode. */
-export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
+export class DecodeTask implements Task<FilterHeld, DecodeResult> {
   readonly name = "decode";
   readonly feeds: readonly Feed[];
-  readonly held: DecodeHeld;
+  readonly held: FilterHeld;
   readonly identity: Identity;
   readonly output: OutputSpec;
   readonly #parts: DecodeParts;
@@ -91,7 +98,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   /** A row of wide numbers. */
   readonly #initial: Uint32Array<ArrayBuffer>;
   readonly #passes: DecodePasses;
-  #held!: Held<DecodeHeld>;
+  #held!: Held<FilterHeld>;
 
   constructor(parts: DecodeParts, options: DecodeOptions) {
     this.#parts = parts;
@@ -107,11 +114,12 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       impossibleRows: { dtype: "float64", length: 1 },
     };
     const { zarrFormat = 3, codec = "none", dtype = "f32", posterior = true } = options;
-    const { causal = false } = options;
+    const { causal = false, predictive = false } = options;
     this.#rowOutputs = new RowOutputs(bins, {
       dtype,
       posterior,
       summaries: options.summaries ?? [],
+      ...(predictive && { predictive }),
     });
     const { chunkRows, shardChunks } = cutChunks(options, lanes, {
       // without the posterior a row is a few numbers: chunks then hold a large tile's rows
@@ -119,10 +127,10 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     });
     this.#chunkRows = chunkRows;
     const parameters = {
-      states: withoutMatrices(model),
+      states: withoutMatrices(withoutPrior(model)),
       operator: parts.operator.kind,
-      time: { ...time },
-      grid: { bin_size: grid.binSize, shape: [...grid.shape] },
+      time: timeFacts(time),
+      grid: gridFacts(grid),
       ...this.#rowOutputs.choices,
       chunk_rows: chunkRows,
       shard_chunks: shardChunks,
@@ -142,8 +150,8 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
         ...observation.inputs,
         ...recursion.inputs,
         this.#initial,
-        ...grid.edges,
-        grid.interior,
+        ...gridArrays(grid),
+        ...timeArrays(time),
       ],
     };
     this.output = {
@@ -187,6 +195,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       states: model.names.length,
       stateBytes: this.#initial.byteLength,
       causal,
+      predictive,
       smoothed: stored.map(({ name }) => name).filter((name) => name.startsWith("acausal_")),
       // the posterior is handed on as it lies in its download
       smallBytes: stored.filter(({ name }) => !/_posterior$/.test(name))
@@ -198,20 +207,8 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
   layout(tileRows: number): TaskLayout {
     const { time, lanes, recursion, observation, operator, warnings, missing, encoding } = this
       .#parts;
-    const starts = new Uint32Array(lanes.count * this.#initial.length);
-    for (let lane = 0; lane < lanes.count; lane++) {
-      starts.set(this.#initial, lane * this.#initial.length);
-    }
-    const shared: SharedBuffer[] = [
-      ...recursion.shared(lanes.count),
-      tableBuffer("pack_table", recursion.packTable),
-      ...observation.shared(),
-      tableBuffer("predicted_carry", starts),
-      {
-        name: "smoothed_carry",
-        bytes: lanes.count * this.#initial.byteLength,
-        kind: "storage",
-      },
+    const shared = [
+      ...filterBuffers({ recursion, observation, lanes }, this.#initial),
       ...this.#rowOutputs.shared(),
     ];
     const tables = observation.hostBytes + recursion.hostBytes + this.#initial.byteLength +
@@ -221,12 +218,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
       shared,
       passes: [this.#passes.filterPass(tileRows), this.#passes.smoothPass(tileRows)],
       tables: [{ what: encoding ? "spikes and tables" : "tables", bytes: tables }],
-      ...(lanes.count > 1 && {
-        lanes: {
-          ...lanes,
-          distance: (a: Uint8Array, b: Uint8Array) => hilbertDistance(asWide(a), asWide(b)),
-        },
-      }),
+      ...layoutLanes(lanes),
       alignRows: this.#chunkRows,
       notes: [
         `transition by ${operator.reason}`,
@@ -242,18 +234,15 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
     return withOperator(begun);
   }
 
-  begin(held: Held<DecodeHeld>): void {
+  begin(held: Held<FilterHeld>): void {
     this.#held = held;
   }
 
-  finish(held: Held<DecodeHeld>, { lanes }: { lanes?: LaneReport }): Outcome {
+  finish(held: Held<FilterHeld>, { lanes }: { lanes?: LaneReport }): Outcome {
     const logLikelihood = held.logLikelihoods.reduce((sum, own) => sum + own, 0);
     return {
       facts: {
-        // JSON has no infinities: they are written as zarr writes them
-        marginal_log_likelihoods: [
-          Number.isFinite(logLikelihood) ? logLikelihood : String(logLikelihood),
-        ],
+        marginal_log_likelihoods: [jsonNumber(logLikelihood!)],
         impossible_rows: held.impossibleRows[0],
         ...(lanes && {
           lanes: { largest_distance: lanes.largestDistance, redone_rows: lanes.redoneRows },
@@ -269,7 +258,7 @@ export class DecodeTask implements Task<DecodeHeld, DecodeResult> {
 
 /** The arrays that are written row by row. */
 function streamed(
-  { variables, filterVariables }: RowOutputs,
+  { choices, variables, filterVariables }: RowOutputs,
   rows: number,
   { chunkRows, shardChunks, codec, causal }: Pick<ZarrArraySpec, "codec"> & {
     chunkRows: number;
@@ -280,6 +269,7 @@ function streamed(
   const kinds = {
     acausal: variables,
     causal: [...(causal ? variables : []), ...filterVariables],
+    predictive: choices.predictive ? variables : [],
   };
   const own = Math.min(chunkRows, rows);
   return Object.entries(kinds).flatMap(([kind, variables]) =>
@@ -344,13 +334,14 @@ function divisorFor({ count }: LaneCuts, whole: number, most: number): number {
 }
 
 /** A model as it is told in attributes; what a matrix holds, the hash knows. */
-function withoutMatrices(model: StateModel): unknown {
+export function withoutMatrices(model: StateModel): unknown {
   const transitions = model.transitions.map((row) =>
     row.map((block) => block.kind === "matrix" ? { kind: block.kind } : block)
   );
   return { ...model, transitions };
 }
 
-function asWide({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, byteLength / 4);
+/** A model as a decode knows it: what is believed of it before a search is none of its business. */
+export function withoutPrior({ prior: _, ...model }: StateModel): StateModel {
+  return model;
 }

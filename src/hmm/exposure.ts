@@ -211,19 +211,20 @@ function addExposure(times: Float64Array, run: Run, seconds: Float64Array): void
   }
 }
 
-function checkIntervals(intervals: readonly Interval[]): void {
+/** @throws {RangeError} If intervals are not ascending and disjoint. */
+export function checkIntervals(intervals: readonly Interval[], action = "encode"): void {
   if (intervals.length === 0) {
-    throw new RangeError("Cannot encode: intervals is empty, wanted at least one [start, stop]");
+    throw new RangeError(`Cannot ${action}: intervals is empty, wanted at least one [start, stop]`);
   }
   intervals.forEach(([start, stop], i) => {
     if (!(Number.isFinite(start) && Number.isFinite(stop) && start < stop)) {
       throw new RangeError(
-        `Cannot encode: interval ${i} is ${start} to ${stop} s, wanted finite seconds, start < stop`,
+        `Cannot ${action}: interval ${i} is ${start} to ${stop} s, wanted finite seconds, start < stop`,
       );
     }
     if (i > 0 && start < intervals[i - 1]![1]) {
       throw new RangeError(
-        `Cannot encode: interval ${i} starts at ${start} s, before the one that ends at ` +
+        `Cannot ${action}: interval ${i} starts at ${start} s, before the one that ends at ` +
           `${intervals[i - 1]![1]} s, wanted ascending intervals that do not overlap`,
       );
     }

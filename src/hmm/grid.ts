@@ -6,6 +6,12 @@
  * @module
  */
 
+import { isList } from "../options.ts";
+import type { InteriorChoices, PositionRange } from "./grid_interior.ts";
+import { closedInterior, occupiedBins } from "./grid_interior.ts";
+
+export { binOf } from "./grid_interior.ts";
+
 /** Position bins over one or two dimensions. Flat arrays are in C order, y fastest. */
 export interface Grid {
   dimensions: 1 | 2;
@@ -21,6 +27,83 @@ export interface Grid {
   interior: Uint8Array;
   /** Flat index of each interior bin, ascending. */
   interiorIndex: Uint32Array;
+  /** Of bins that lie one after the other along the ways of a track. They are not all as wide. */
+  track?: TrackLine;
+  /** Where there are several: this grid is that of the first of them. */
+  environments?: readonly Environment[];
+}
+
+/** A place with bins of its own. */
+export interface Environment {
+  name: string;
+  grid: Grid;
+}
+
+/** The grid of an environment, which has no name where it is the only one. */
+export function gridOfEnvironment(grid: Grid, name: string | undefined): Grid {
+  if (name === undefined && !grid.environments) return grid;
+  const found = grid.environments?.find((own) => own.name === name);
+  if (found) return found.grid;
+  const names = grid.environments?.map((own) => `"${own.name}"`).join(", ");
+  throw new RangeError(
+    `Cannot lay out states: one is in ${
+      name === undefined ? "no environment" : `environment "${name}"`
+    }, wanted ${names ? `one of ${names}` : "none: there is a single one, without a name"}`,
+  );
+}
+
+/** Interior bins as a graph: neighbours of each, and how far their centres are. */
+export type Graph = readonly { neighbours: readonly number[]; lengths: readonly number[] }[];
+
+/** How places become positions along a track. */
+export interface TrackLine {
+  /** What it was made of. */
+  graph: TrackGraph;
+  ways: Graph;
+  /** Its edges, as they lie along the line. */
+  segments: readonly TrackSegment[];
+  /** NaN of what is not known. */
+  positionAt(x: number, y: number): number;
+  /** The nearest point of the track; `undefined` of what is not known. */
+  nearest(x: number, y: number): TrackPoint | undefined;
+}
+
+/** An edge of a track, and where it lies on the line. */
+export interface TrackSegment {
+  /** Nodes, in the direction in which it lies. */
+  from: number;
+  to: number;
+  length: number;
+  start: number;
+  /** First of its bins among the interior ones, and how many it has. */
+  firstBin: number;
+  bins: number;
+  /** Which of the graph's edges it is. */
+  edge: number;
+}
+
+/** A point of a track: a segment, and how far from its first node. */
+export interface TrackPoint {
+  segment: TrackSegment;
+  along: number;
+}
+
+/** A track as places and straight ways between them. */
+export interface TrackGraph {
+  /** [nodes] x and y. */
+  nodes: readonly (readonly number[])[];
+  /** [edges] two nodes of each. */
+  edges: readonly (readonly number[])[];
+  /** The edges as they lie along the line, each from its first node to its second. Default: as in `edges`. */
+  edgeOrder?: readonly (readonly number[])[];
+  /** Length between an edge and the next one along the line: of all, or a list. Default 0. */
+  edgeSpacing?: number | readonly number[];
+}
+
+export interface GridChoices extends InteriorChoices {
+  binSize: number;
+  /** Instead of that of the positions; those outside of it count nowhere. */
+  positionRange?: PositionRange | undefined;
 }
 
 /** A larger box is a mistake in the units rather than a wish. */
@@ -39,14 +122,22 @@ const MAX_BINS = 2 ** 24;
 export function gridFromPosition(
   values: ArrayLike<number>,
   dimensions: 1 | 2,
-  { binSize }: { binSize: number },
+  { binSize, positionRange, ...interiorChoices }: GridChoices,
 ): Grid {
+  if (positionRange) checkRange(positionRange, dimensions);
+  if (dimensions === 1 && (interiorChoices.fillHoles || interiorChoices.dilate)) {
+    throw new RangeError(
+      `Cannot lay a grid: ${
+        interiorChoices.fillHoles ? "fillHoles" : "dilate"
+      } is for two dimensions, and positions have one`,
+    );
+  }
   if (!(binSize > 0 && Number.isFinite(binSize))) {
     throw new RangeError(`Cannot lay a grid: the bin size is ${binSize}, wanted a positive number`);
   }
   const edges: Float64Array[] = [];
   for (let dimension = 0; dimension < dimensions; dimension++) {
-    edges.push(evenEdges(values, dimensions, dimension, binSize));
+    edges.push(evenEdges(values, dimensions, dimension, { binSize, positionRange }));
   }
   const shape = edges.map((edge) => edge.length - 1);
   const bins = shape.reduce((product, length) => product * length, 1);
@@ -56,8 +147,8 @@ export function gridFromPosition(
         `${MAX_BINS} are supported; use larger bins`,
     );
   }
-  let interior = occupiedBins(values, edges, shape);
-  if (dimensions === 2) interior = closeByCross(interior, shape);
+  const occupied = occupiedBins(values, edges, shape, positionRange);
+  const interior = dimensions === 1 ? occupied : closedInterior(occupied, shape, interiorChoices);
   const interiorIndex = indexOf(interior);
   if (interiorIndex.length === 0) {
     throw new RangeError(
@@ -93,10 +184,19 @@ export interface GridEdges {
  * @throws {RangeError} If edges do not ascend evenly, there are not one or two dimensions, or the interior is
  * empty or of another size.
  */
-export function gridFromEdges({ edges: given, interior: mask }: GridEdges): Grid {
+export function gridFromEdges({ edges: given, interior: mask, ...others }: GridEdges | Grid): Grid {
   const refuse = (is: string, wanted: string): never => {
     throw new RangeError(`Cannot lay a grid: ${is}, wanted ${wanted}`);
   };
+  if ("environments" in others && others.environments) {
+    return refuse("it is that of several environments", "that of one of them");
+  }
+  if (!(isList(given) && Array.from(given).every(isList) && (mask === undefined || isList(mask)))) {
+    return refuse(
+      "it lacks lists",
+      "{ edges, interior }: a list of edges along each dimension, and a value for each bin",
+    );
+  }
   const { length: dimensions } = given;
   if (dimensions !== 1 && dimensions !== 2) {
     return refuse(`edges are along ${dimensions} dimensions`, "1 or 2");
@@ -130,6 +230,38 @@ export function gridFromEdges({ edges: given, interior: mask }: GridEdges): Grid
   return { dimensions, binSize, shape, edges, centers, interior, interiorIndex };
 }
 
+/** What attributes say of a grid. */
+export function gridFacts({ binSize, shape, track, environments }: Grid): object {
+  return {
+    bin_size: binSize,
+    shape: [...shape],
+    ...(track && { track_graph: track.graph }),
+    ...(environments && {
+      environments: environments.map(({ name, grid }) => ({ name, ...gridFacts(grid) })),
+    }),
+  };
+}
+
+/** What bins are, in numbers. */
+export function gridArrays({ edges, interior, environments }: Grid): ArrayBufferView[] {
+  return environments?.flatMap(({ grid }) => gridArrays(grid)) ?? [...edges, interior];
+}
+
+function checkRange(range: PositionRange, dimensions: number): void {
+  if (range.length !== dimensions) {
+    throw new RangeError(
+      `Cannot lay a grid: positionRange has ${range.length} entries, wanted ${dimensions}, one for each ` +
+        "dimension",
+    );
+  }
+  for (const [least, largest] of range) {
+    if (Number.isFinite(least) && Number.isFinite(largest) && least < largest) continue;
+    throw new RangeError(
+      `Cannot lay a grid: positionRange has ${least} to ${largest}, wanted finite positions that ascend`,
+    );
+  }
+}
+
 function indexOf(interior: Uint8Array): Uint32Array {
   return Uint32Array.from(Array.from(interior.keys()).filter((bin) => interior[bin] === 1));
 }
@@ -141,29 +273,14 @@ function centersOf(edges: Float64Array): Float64Array {
   );
 }
 
-/** Bin of a coordinate, the last bin closed on both sides; -1 outside. */
-export function binOf(edges: Float64Array, value: number): number {
-  const bins = edges.length - 1;
-  if (!(value >= edges[0]! && value <= edges[bins]!)) return -1;
-  let low = 0;
-  let high = bins - 1;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (value >= edges[middle]!) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
 function evenEdges(
   values: ArrayLike<number>,
   dimensions: number,
   dimension: number,
-  binSize: number,
+  { binSize, positionRange }: Pick<GridChoices, "binSize" | "positionRange">,
 ): Float64Array {
-  let low = Infinity;
-  let high = -Infinity;
-  for (let i = 0; i < values.length; i += dimensions) {
+  let [low, high] = positionRange?.[dimension] ?? [Infinity, -Infinity];
+  for (let i = 0; !positionRange && i < values.length; i += dimensions) {
     let known = true;
     for (let d = 0; d < dimensions; d++) known &&= !Number.isNaN(values[i + d]!);
     if (!known) continue;
@@ -198,55 +315,4 @@ function evenEdges(
   if (dimensions === 1) return inner;
   const width = inner[1]! - low;
   return Float64Array.of(low - width, ...inner, high + width);
-}
-
-/** Bins that hold a sample, left-closed: one at the range's maximum lies in the padding, if there is any. */
-function occupiedBins(
-  values: ArrayLike<number>,
-  edges: readonly Float64Array[],
-  shape: readonly number[],
-): Uint8Array {
-  const occupied = new Uint8Array(shape.reduce((product, length) => product * length, 1));
-  const dimensions = edges.length;
-  for (let i = 0; i < values.length; i += dimensions) {
-    let bin = 0;
-    let inside = true;
-    for (let d = 0; d < dimensions; d++) {
-      const along = binOf(edges[d]!, values[i + d]!);
-      inside &&= along >= 0;
-      bin = bin * shape[d]! + along;
-    }
-    if (inside) occupied[bin] = 1;
-  }
-  return occupied;
-}
-
-/** Binary closing by a cross: dilation, then erosion with zeros outside, which clears all bins at an edge. */
-function closeByCross(mask: Uint8Array, shape: readonly number[]): Uint8Array {
-  const grown = mapCross(mask, shape, (bins) => bins.some((bin) => bin === 1));
-  return mapCross(grown, shape, (bins) => bins.every((bin) => bin === 1));
-}
-
-/** Replaces each bin by a function of itself and its four neighbours; 0 outside the box. */
-function mapCross(
-  mask: Uint8Array,
-  [rows, columns]: readonly number[],
-  of: (bins: number[]) => boolean,
-): Uint8Array {
-  const at = (row: number, column: number) =>
-    row < 0 || row >= rows! || column < 0 || column >= columns!
-      ? 0
-      : mask[row * columns! + column]!;
-  return mask.map((_, bin) => {
-    const row = Math.floor(bin / columns!);
-    const column = bin % columns!;
-    const around = [
-      at(row, column),
-      at(row - 1, column),
-      at(row + 1, column),
-      at(row, column - 1),
-      at(row, column + 1),
-    ];
-    return of(around) ? 1 : 0;
-  });
 }

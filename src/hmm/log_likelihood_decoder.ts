@@ -8,25 +8,33 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
 import type {
   LogLikelihoodDecodeOptions,
+  LogLikelihoodEmOptions,
   LogLikelihoodOptions,
+  LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
 } from "./decode_options.ts";
 import {
   logLikelihoodDecodeOptions,
+  logLikelihoodEmOptions,
   logLikelihoodOptions,
+  logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
 } from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
+import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
 import { gridFromEdges } from "./grid.ts";
+import type { LaneOptions } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
 import { logLikelihoodObservation, LogLikelihoodRows } from "./observation/log_likelihoods.ts";
-import { planPath, planSmooth } from "./plan_decode.ts";
-import { StateBins } from "./state_bins.ts";
+import type { SmoothParts } from "./plan_decode.ts";
+import { planPath, planSamples, planSmooth } from "./plan_decode.ts";
+import { checkInitial, StateBins } from "./state_bins.ts";
+import type { SampledPaths } from "./sample_task.ts";
 import type { StateModel } from "./states.ts";
-import { SUM_TOLERANCE, walkWarnings } from "./states.ts";
+import { checkRowSeconds, refuseGroups, walkWarnings } from "./states.ts";
 import type { TimeGrid } from "./time_grid.ts";
-import { DEFAULT_RATE, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
+import { DEFAULT_RATE, givenGrid, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
 import type { ViterbiResult } from "./viterbi_task.ts";
 
 /**
@@ -51,7 +59,23 @@ export function logLikelihoods(given: LogLikelihoodOptions): LogLikelihoodDecode
   const options = logLikelihoodOptions.check(given);
   const rows = new LogLikelihoodRows(options.logLikelihoods);
   const { states } = options;
-  const grid = gridFromEdges(options.grid ?? lineOf(states, rows.columns));
+  refuseGroups(states);
+  const biased = states.localStd !== undefined
+    ? "localStd"
+    : (states.nonLocalPenalty ?? 0) > 0
+    ? "nonLocalPenalty"
+    : undefined;
+  if (biased) {
+    throw new RangeError(
+      `Cannot make a decoder: states have ${biased}, and log-likelihoods are told for every bin, wanted them to ` +
+        "hold it",
+    );
+  }
+  const { grid: told } = options;
+  // of another decoder, and made of what lies there
+  const grid = told && "track" in told && told.track
+    ? told as Grid
+    : gridFromEdges(told ?? lineOf(states, rows.columns));
   return new LogLikelihoodDecoder(rows, grid, states, options.initialProbs);
 }
 
@@ -81,7 +105,7 @@ export class LogLikelihoodDecoder {
     this.#rows = rows;
     this.grid = grid;
     this.states = states;
-    this.warnings = walkWarnings(grid.binSize, states);
+    this.warnings = walkWarnings(grid, states);
     this.#bins = new StateBins(grid, states);
     const { count, areOnGrid } = this.#bins;
     const shared = grid.interiorIndex.length;
@@ -105,14 +129,51 @@ export class LogLikelihoodDecoder {
    */
   smooth(gpu: Gpu, given: LogLikelihoodDecodeOptions): Plan<DecodeResult> {
     const options = logLikelihoodDecodeOptions.check(given);
+    return planSmooth(gpu, this.#smoothParts(gpu, options), options);
+  }
+
+  /**
+   * Plans a search for the discrete transitions, and for the probabilities of the first row, that make the rows
+   * likeliest, by EM, and a decode with them.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model.
+   */
+  em(gpu: Gpu, given: LogLikelihoodEmOptions): EmPlan {
+    const options = logLikelihoodEmOptions.check(given);
+    return new EmPlan(gpu, this.#smoothParts(gpu, options), options);
+  }
+
+  /**
+   * Plans paths that are drawn from the posterior of all rows together, one bin a row, out of core: what they have in
+   * common is certain, and where they differ is not. The same seed gives the same paths on an adapter, whatever the
+   * budget.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if the transition has more entries than a binding holds.
+   */
+  samples(gpu: Gpu, given: LogLikelihoodSampleOptions = {}): Plan<SampledPaths> {
+    const options = logLikelihoodSampleOptions.check(given);
+    return planSamples(gpu, this.#smoothParts(gpu, { ...options, lanes: 1 }), options);
+  }
+
+  #smoothParts(
+    gpu: Gpu,
+    options:
+      & Pick<
+        LogLikelihoodDecodeOptions,
+        "time" | "timeEdges" | "missing" | "isMissing" | "chunkRows"
+      >
+      & LaneOptions,
+  ): SmoothParts {
     const time = this.#timeGrid(options);
-    const missing = missingRows(time, options.missing, options.isMissing);
+    const missing = missingRows(time, options.missing ?? [], options.isMissing);
     const lanes = cutLanes(time.rows, rowSeconds(time), options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
     const perState = this.#perState;
-    return planSmooth(gpu, {
+    return {
       grid: this.grid,
       model: this.states,
       time,
@@ -128,7 +189,7 @@ export class LogLikelihoodDecoder {
       droppedSpikes: 0,
       missing,
       warnings: this.warnings,
-    }, options);
+    };
   }
 
   /**
@@ -136,7 +197,7 @@ export class LogLikelihoodDecoder {
    * 2^-32 nat. Of paths that are as likely the one whose first bin is lowest wins, then its second, and so on.
    *
    * @throws {BudgetError} If no tile fits the budget.
-   * @throws {RangeError} If times make no sense, or the transition has more entries than a binding holds.
+   * @throws {RangeError} If times make no sense, or a bin leads to more others than a binding holds.
    */
   viterbi(gpu: Gpu, given: LogLikelihoodViterbiOptions = {}): Plan<ViterbiResult> {
     const options = logLikelihoodViterbiOptions.check(given);
@@ -153,34 +214,32 @@ export class LogLikelihoodDecoder {
     }, options);
   }
 
-  #timeGrid({ time = {} }: Pick<LogLikelihoodDecodeOptions, "time">): TimeGrid {
+  #timeGrid(
+    { time, timeEdges }: Pick<LogLikelihoodDecodeOptions, "time" | "timeEdges">,
+  ): TimeGrid {
     const { rows } = this.#rows;
-    const { start = 0, rate = DEFAULT_RATE, step } = time;
-    const stop = start + rows * (step ?? 1 / rate);
-    // one more or less where rounding has it
-    return { ...timeGrid({ ...time, start, stop, ...(step === undefined && { rate }) }), rows };
+    if (timeEdges && timeEdges.length !== rows + 1) {
+      throw new RangeError(
+        `Cannot plan a decode: timeEdges has ${timeEdges.length} entries, wanted ${
+          rows + 1
+        }, one more than rows`,
+      );
+    }
+    const grid = timeEdges ? givenGrid(timeEdges, time) : evenGrid(rows, time);
+    checkRowSeconds(this.states, rowSeconds(grid));
+    return grid;
   }
+}
+
+function evenGrid(rows: number, time: LogLikelihoodDecodeOptions["time"] = {}): TimeGrid {
+  const { start = 0, rate = DEFAULT_RATE, step } = time;
+  const stop = start + rows * (step ?? 1 / rate);
+  // one more or less where rounding has it
+  return { ...timeGrid({ ...time, start, stop, ...(step === undefined && { rate }) }), rows };
 }
 
 /** A kind of likelihood for every state that is on the grid. */
 function kindsOf(bins: StateBins): number[] {
   let kinds = 0;
   return bins.names.map((_, state) => bins.isOneBin(state) ? 0 : kinds++);
-}
-
-function checkInitial(initialProbs: ArrayLike<number>, count: number): Float64Array {
-  const refuse = (is: string, wanted: string) => {
-    throw new RangeError(`Cannot make a decoder: ${is}, wanted ${wanted}`);
-  };
-  if (initialProbs.length !== count) {
-    refuse(`initialProbs has ${initialProbs.length} values`, `one for each of ${count} state bins`);
-  }
-  const probabilities = Float64Array.from(initialProbs);
-  const wrong = probabilities.findIndex((value) => !(value >= 0 && value <= 1));
-  if (wrong >= 0) {
-    refuse(`initialProbs[${wrong}] is ${probabilities[wrong]}`, "probabilities from 0 to 1");
-  }
-  const sum = probabilities.reduce((total, value) => total + value, 0);
-  if (!(Math.abs(sum - 1) <= SUM_TOLERANCE)) refuse(`initialProbs sums to ${sum}`, "1");
-  return probabilities;
 }

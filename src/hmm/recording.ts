@@ -35,10 +35,14 @@ export interface MarkInput {
 }
 
 /** A recording whose arrays have been checked. Times in seconds. */
-export interface Recording {
+export interface Recording extends RecordedSpikes {
   /** `times` [samples] f64 ascending; `values` [samples, dimensions] f64, NaN where unknown. */
   position: { times: Float64Array; values: Float64Array };
   dimensions: 1 | 2;
+}
+
+/** What was recorded of spikes. Times in seconds. */
+export interface RecordedSpikes {
   /** [spikes], ascending; units from 0 to `unitCount`. */
   spikes: {
     times: Float64Array;
@@ -75,41 +79,99 @@ export function validateRecording(
   spikes: SpikeInput,
   clock: Clock = {},
 ): Recording {
-  for (
-    const [name, rate] of Object.entries({ timeRate: clock.timeRate, spikeRate: clock.spikeRate })
-  ) {
-    if (rate !== undefined && !(rate > 0 && Number.isFinite(rate))) {
-      throw new RangeError(
-        `Cannot use the recording: ${name} is ${rate} Hz, wanted a positive number`,
-      );
-    }
-  }
-  const { timeRate = 1, spikeRate = timeRate, timeOffset = 0 } = clock;
-  if (!Number.isFinite(timeOffset)) {
-    throw new RangeError(
-      `Cannot use the recording: timeOffset is ${timeOffset} s, wanted a finite number`,
-    );
-  }
-  const warnings: string[] = [];
+  const tracked = validatePosition(position, clock);
+  const { times } = tracked.position;
+  const { stored, ...own } = readSpikes(spikes, clock);
+  own.warnings.push(
+    ...checkClocks({ position: times, spikes: own.spikes.times, stored }, clock),
+  );
+  return { ...tracked, ...own };
+}
+
+/**
+ * Checks where an animal was, and brings it into flat f64 arrays, in seconds.
+ *
+ * @throws {RangeError} As {@link validateRecording} does.
+ */
+export function validatePosition(
+  position: PositionInput,
+  clock: Clock = {},
+): Pick<Recording, "position" | "dimensions"> {
+  const { timeRate = 1 } = checkedClock(clock);
   const dimensions = dimensionsOf(position);
   const times = Float64Array.from(position.times, (time) => time / timeRate);
   checkFinite(times, "position times");
   checkAscending(times);
   checkPositions(position.values, dimensions);
   checkStamps(position.times, times, timeRate);
+  return { position: { times, values: Float64Array.from(position.values) }, dimensions };
+}
 
+/**
+ * Checks spikes of which nothing but their times and units is known, as {@link validateRecording} does.
+ *
+ * @throws {RangeError} As that does.
+ */
+export function validateSpikes(spikes: SpikeInput, clock: Clock = {}): RecordedSpikes {
+  checkedClock(clock);
+  const { stored: _, ...own } = readSpikes(spikes, clock);
+  return own;
+}
+
+/** Spikes as they are numbered elsewhere, as by the units of an encoding. */
+export function numberedAs<Spikes extends RecordedSpikes>(
+  recorded: Spikes,
+  unitIds: readonly number[],
+): Spikes {
+  const numbers = new Map(unitIds.map((id, unit) => [id, unit]));
+  const units = recorded.unitIds.map((id) => {
+    const unit = numbers.get(id);
+    if (unit !== undefined) return unit;
+    const [first, last] = [Math.min(...unitIds), Math.max(...unitIds)];
+    throw new RangeError(
+      `Cannot use the spikes: unit ${id} is not among the ${unitIds.length} that were encoded, wanted ` +
+        `some of those from ${first} to ${last}`,
+    );
+  });
+  return {
+    ...recorded,
+    ...{ unitIds, unitCount: unitIds.length },
+    spikes: {
+      ...recorded.spikes,
+      units: recorded.spikes.units.map((unit) => units[unit]!),
+    },
+  };
+}
+
+function checkedClock(clock: Clock): Clock {
+  const { timeRate, spikeRate, timeOffset = 0 } = clock;
+  for (const [name, rate] of Object.entries({ timeRate, spikeRate })) {
+    if (rate !== undefined && !(rate > 0 && Number.isFinite(rate))) {
+      throw new RangeError(
+        `Cannot use the recording: ${name} is ${rate} Hz, wanted a positive number`,
+      );
+    }
+  }
+  if (!Number.isFinite(timeOffset)) {
+    throw new RangeError(
+      `Cannot use the recording: timeOffset is ${timeOffset} s, wanted a finite number`,
+    );
+  }
+  return clock;
+}
+
+/** Spikes, checked, and their times as they came in. */
+function readSpikes(
+  spikes: SpikeInput,
+  { timeRate = 1, spikeRate = timeRate, timeOffset = 0 }: Clock,
+): RecordedSpikes & { stored: ArrayLike<number> } {
   const flat = "times" in spikes ? flatSpikes(spikes) : mergeUnits(spikes);
   const seconds = Float64Array.from(flat.times, (time) => time / spikeRate + timeOffset);
   checkFinite(seconds, "spike times");
   const { units, unitIds } = numberUnits(flat.units, "times" in spikes ? undefined : spikes.length);
   const sorted = sortSpikes(seconds, units);
-  if (!flat.ascending) warnings.push("spike times were not ascending, and were sorted");
-  warnings.push(
-    ...checkClocks({ position: times, spikes: sorted.times, stored: flat.times }, clock),
-  );
   return {
-    position: { times, values: Float64Array.from(position.values) },
-    dimensions,
+    stored: flat.times,
     spikes: sorted,
     unitCount: unitIds.length,
     unitIds,
@@ -117,7 +179,7 @@ export function validateRecording(
       stampPrecision("times" in spikes ? [spikes.times] : spikes) / spikeRate,
       ulpOf(largest(sorted.times)),
     ),
-    warnings,
+    warnings: flat.ascending ? [] : ["spike times were not ascending, and were sorted"],
   };
 }
 
@@ -126,7 +188,10 @@ export function validateRecording(
  *
  * @throws {RangeError} If four roundings are more than 1 % of a row.
  */
-export function checkSpikePrecision({ spikes, spikePrecision }: Recording, seconds: number): void {
+export function checkSpikePrecision(
+  { spikes, spikePrecision }: RecordedSpikes,
+  seconds: number,
+): void {
   if (ROUNDINGS * spikePrecision <= ROW_SHARE * seconds) return;
   throw new RangeError(
     `Cannot plan a decode: spike times near ${

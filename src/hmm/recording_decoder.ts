@@ -6,30 +6,43 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
-import type { DecodeOptions, timeOptions } from "./decode_options.ts";
-import { decodeOptions } from "./decode_options.ts";
+import { AnimalPath } from "./animal_path.ts";
+import type {
+  DecodeOptions,
+  EmOptions,
+  SampleOptions,
+  SortedSpikesOptions,
+  ViterbiOptions,
+} from "./decode_options.ts";
+import { decodeOptions, emOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
-import { untrackedSpans } from "./exposure.ts";
+import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
-import type { LaneCuts } from "./lane_cuts.ts";
+import type { LaneCuts, LaneOptions } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
+import type { SharedCells } from "./observation/by_state.ts";
+import { byState, stateLogRows } from "./observation/by_state.ts";
+import { expectationsOf } from "./observation/expectations.ts";
+import type { LogRows } from "./observation/log_likelihoods.ts";
 import type { Observation } from "./observation/observation.ts";
-import { planSmooth } from "./plan_decode.ts";
-import type { Recording } from "./recording.ts";
-import { checkSpikePrecision } from "./recording.ts";
+import type { SmoothParts } from "./plan_decode.ts";
+import { planPath, planSamples, planSmooth } from "./plan_decode.ts";
+import type { DecodedRecording, RowChoices } from "./recorded_rows.ts";
+import { missingOf, recordedGrid } from "./recorded_rows.ts";
+import type { RecordedSpikes } from "./recording.ts";
+import type { SampledPaths } from "./sample_task.ts";
 import type { Training } from "./sorted_spikes.ts";
-import { knownSamples, mergeStamps } from "./sorted_spikes.ts";
+import { mergeStamps, placeOn } from "./sorted_spikes.ts";
+import { checkInitial, StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
-import { walkWarnings } from "./states.ts";
-import type { Interval, TimeGrid } from "./time_grid.ts";
-import { gridRange, missingRows, rowSeconds, timeGrid } from "./time_grid.ts";
-import type { Recursion } from "./transition/recursion.ts";
+import { continuous } from "./presets.ts";
+import { looksAtAnimal, walkWarnings } from "./states.ts";
+import type { SpikeBins, TimeGrid } from "./time_grid.ts";
+import { rowSeconds, unevenWarnings } from "./time_grid.ts";
+import type { ViterbiResult } from "./viterbi_task.ts";
 
-/** What a decode and a path are told of their rows. */
-export type RowChoices = Pick<DecodeOptions, keyof typeof timeOptions>;
-
-/** Rows for a sample of position: more are a step in the wrong unit. */
-const MOST_ROWS_A_SAMPLE = 10_000;
+/** What a decode and a path are told of their model. */
+export type ModelChoices = Pick<SortedSpikesOptions, "states" | "initialProbs">;
 
 /** What every encoding says of itself. */
 type EncodingFacts = Pick<Training, "exposureSeconds" | "intervals" | "mergedStamps"> & {
@@ -38,9 +51,15 @@ type EncodingFacts = Pick<Training, "exposureSeconds" | "intervals" | "mergedSta
 
 /** What was recorded, by the rows of a decode. */
 export interface RowSpikes {
-  /** Spikes outside the rows. */
-  dropped: number;
-  observationOf(lanes: LaneCuts, recursion: Recursion): Observation;
+  spikes: SpikeBins;
+  /** [states] which kind of likelihood each has, where they differ in more than where the animal is. */
+  kindOf?: readonly number[];
+  /** What all states expect that have the grid's bins. */
+  observationOf(lanes: LaneCuts, recursion: SharedCells): Observation;
+  /** The same on the host, f64. */
+  logRows(): LogRows;
+  /** [rows] log-likelihoods of what is represented being where the animal is. */
+  localRows(path: AnimalPath): Float64Array;
 }
 
 /** A decoder ready to plan. */
@@ -52,18 +71,28 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   readonly unitIds: readonly number[];
   /** What is odd about the recording or the model, and what was done about it: sentences for people. */
   readonly warnings: readonly string[];
-  protected readonly recording: Recording;
+  protected readonly recording: DecodedRecording;
+  /** [state bins] p(state bin before the first row); those of a state are alike when not given. */
+  protected readonly initialProbs: Float64Array | undefined;
 
-  constructor(recording: Recording, grid: Grid, encoding: Encoding, states: StateModel) {
+  /** @param initialProbs [state bins], where they are given. */
+  constructor(
+    recording: DecodedRecording,
+    grid: Grid,
+    encoding: Encoding,
+    { states = continuous(), initialProbs }: ModelChoices,
+  ) {
     this.recording = recording;
     this.grid = grid;
     this.encoding = encoding;
     this.states = states;
+    this.initialProbs = initialProbs &&
+      checkInitial(initialProbs, new StateBins(grid, states).count);
     this.unitIds = recording.unitIds;
     this.warnings = [
       ...recording.warnings,
       ...encodingWarnings(recording, encoding),
-      ...walkWarnings(grid.binSize, states),
+      ...walkWarnings(grid, states),
     ];
   }
 
@@ -79,87 +108,131 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
    */
   smooth(gpu: Gpu, given: DecodeOptions): Plan<DecodeResult> {
     const options = decodeOptions.check(given);
-    this.refuseOneBin();
-    const time = this.timeGrid(options);
-    const missing = this.missing(time, options);
-    const { dropped, observationOf } = this.spikesOf(time, missing);
+    return planSmooth(gpu, this.#smoothParts(gpu, options), options);
+  }
+
+  /**
+   * Plans a search for the discrete transitions, and for the probabilities of the first row, that make the recording
+   * likeliest, by EM, and a decode with them.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model.
+   */
+  em(gpu: Gpu, given: EmOptions): EmPlan {
+    const options = emOptions.check(given);
+    return new EmPlan(gpu, this.#smoothParts(gpu, options), options);
+  }
+
+  /**
+   * Plans paths that are drawn from the posterior of all rows together, one bin a row, out of core: what they have in
+   * common is certain, and where they differ is not. The same seed gives the same paths on an adapter, whatever the
+   * budget.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if the transition has more entries than a binding holds.
+   */
+  samples(gpu: Gpu, given: SampleOptions = {}): Plan<SampledPaths> {
+    const options = sampleOptions.check(given);
+    return planSamples(gpu, this.#smoothParts(gpu, { ...options, lanes: 1 }), options);
+  }
+
+  /**
+   * Plans the search for the likeliest path of all rows together, exactly: scores are whole numbers of
+   * 2^-32 nat. Of paths that are as likely the one whose first bin is lowest wins, then its second, and so on.
+   *
+   * @throws {BudgetError} If no tile fits the budget.
+   * @throws {RangeError} As {@link smooth} does, or if a bin leads to more others than a binding holds.
+   */
+  viterbi(gpu: Gpu, given: ViterbiOptions = {}): Plan<ViterbiResult> {
+    const options = viterbiOptions.check(given);
+    const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
+    const shared = recorded.logRows();
+    return planPath(gpu, {
+      ...{ grid: this.grid, model: this.states, time, missing, warnings },
+      rows: expected ? stateLogRows(shared, expected, bins) : shared,
+      perState: expected !== undefined || recorded.kindOf !== undefined,
+      initialProbs: this.initialProbs,
+      ...this.positions,
+    }, options);
+  }
+
+  /** Rows, what was recorded in them, and what states expect. */
+  #rows(options: RowChoices) {
+    const { recording, states } = this;
+    const path = looksAtAnimal(states) ? this.#path() : undefined;
+    const time = recordedGrid(recording, states, options);
+    const { intervals } = this.encoding;
+    const missing = missingOf(time, { recording, states, intervals }, options);
+    const recorded = this.spikesOf(time, missing);
+    const bins = new StateBins(this.grid, this.states);
+    const expected = expectationsOf(this.states, bins, {
+      ...recorded,
+      ...{ time, units: this.unitIds.length },
+      ...(path && { path }),
+    });
+    const warnings = [...this.warnings, ...unevenWarnings(time)];
+    return { time, missing, recorded, expected, bins, warnings };
+  }
+
+  /** Where the animal is. */
+  #path(): AnimalPath {
+    const { position, dimensions } = this.recording;
+    if (!position || !dimensions) {
+      throw new RangeError(
+        "Cannot plan a decode: states are compared with where the animal is, and there is no position, " +
+          "wanted one",
+      );
+    }
+    const { times, values } = mergeStamps(position, dimensions);
+    return new AnimalPath(times, values, this.grid);
+  }
+
+  #smoothParts(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): SmoothParts {
+    const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
     const lanes = cutLanes(time.rows, rowSeconds(time), options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
     });
     const { unitIds } = this;
-    return planSmooth(gpu, {
+    return {
       ...{ grid: this.grid, model: this.states, time, lanes, missing },
-      observationOf: (recursion) => observationOf(lanes, recursion),
+      initialProbs: this.initialProbs,
+      ...(recorded.kindOf && { likelihoodOf: recorded.kindOf }),
+      ...(expected && { likelihoodOf: expected.kindOf }),
+      observationOf: (recursion) =>
+        expected
+          ? byState(
+            (cells) => recorded.observationOf(lanes, cells),
+            expected,
+            { bins, lanes, recursion, rows: time.rows },
+          )
+          : recorded.observationOf(lanes, recursion),
       encoding: {
         exposureSeconds: this.encoding.exposureSeconds,
         ...(unitIds.some((id, unit) => id !== unit) && { unitIds }),
       },
-      droppedSpikes: dropped,
-      warnings: this.warnings,
-      positions: this.recording.position.values,
-    }, options);
+      droppedSpikes: recorded.spikes.dropped,
+      warnings,
+      ...this.positions,
+    };
   }
 
-  protected refuseOneBin(): void {
-    const oneBin = this.states.names.find((_, state) => this.states.oneBin?.[state]);
-    if (oneBin !== undefined) {
-      throw new RangeError(
-        `Cannot plan a decode: state "${oneBin}" has one bin, wanted states over the grid: ` +
-          "spikes say how likely they are in a position",
-      );
-    }
-  }
-
-  /** The rows of a decode, and a look at whether they can be meant. */
-  protected timeGrid({ time = {}, timeGrid: kind }: RowChoices): TimeGrid {
-    const { position: { times }, spikes } = this.recording;
-    const [from, to] = [times[0]!, times[times.length - 1]!];
-    const { start = from, stop = to, ...rate } = time;
-    const grid = timeGrid({ start, stop, ...rate, ...(kind && { kind }) });
-    const perSample = grid.rate * (to - from) / (times.length - 1);
-    if (perSample > MOST_ROWS_A_SAMPLE) {
-      throw new RangeError(
-        `Cannot plan a decode: rows of ${rowSeconds(grid)} s are ${
-          Math.round(perSample)
-        } for a sample ` +
-          `of position, wanted at most ${MOST_ROWS_A_SAMPLE}; use a larger step, in seconds`,
-      );
-    }
-    const [first, last] = gridRange(grid);
-    const ends = [
-      from,
-      to,
-      ...(spikes.times.length > 0 ? [spikes.times[0]!, spikes.times.at(-1)!] : []),
-    ];
-    if (last < Math.min(...ends) || first > Math.max(...ends)) {
-      throw new RangeError(
-        `Cannot plan a decode: rows from ${first} to ${last} s lie outside of the recording, wanted ` +
-          `some of ${Math.min(...ends)} to ${Math.max(...ends)} s`,
-      );
-    }
-    checkSpikePrecision(this.recording, rowSeconds(grid));
-    return grid;
-  }
-
-  /** [rows] 1 for rows that carry no evidence; `undefined` where all do. */
-  protected missing(
-    grid: TimeGrid,
-    { missing = [], isMissing }: RowChoices,
-  ): Uint8Array | undefined {
-    const spans = missing.flatMap((span): readonly Interval[] => {
-      if (span === "untracked") {
-        const { position, dimensions } = this.recording;
-        const { times, values } = mergeStamps(position, dimensions);
-        return untrackedSpans(times, knownSamples(values, dimensions), this.encoding.intervals);
-      }
-      return [span];
-    });
-    return missingRows(grid, spans, isMissing);
+  /** Of the animal, in time order, where they are known: what an `empirical` transition is made of. */
+  protected get positions(): { positions?: Float64Array } {
+    const { position } = this.recording;
+    if (!position) return {};
+    const { values } = position;
+    if (!this.grid.track) return { positions: values };
+    return {
+      positions: Float64Array.from(
+        position.times,
+        (_, i) => placeOn(this.grid, values.subarray(2 * i, 2 * i + 2))[0]!,
+      ),
+    };
   }
 }
 
-function encodingWarnings({ spikes }: Recording, encoding: EncodingFacts): string[] {
+function encodingWarnings({ spikes }: RecordedSpikes, encoding: EncodingFacts): string[] {
   const { mergedStamps, encodingSpikes } = encoding;
   return [
     ...(mergedStamps > 0

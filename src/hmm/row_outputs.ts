@@ -1,6 +1,6 @@
 /**
  * What is stored of every row: probabilities of bins, of discrete states, and summaries. Gathered,
- * rounded and summarised on the device, for the filter and the smoother alike.
+ * rounded and summarised on the device, for the filter, its predictions and the smoother alike.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { scaleName } from "../array/unpack.ts";
 import * as encode from "../kernels/encode_rows.ts";
 import * as peaks from "../kernels/find_peaks.ts";
 import * as pack from "../kernels/pack_rows.ts";
+import * as sums from "../kernels/sum_states.ts";
 import * as summarize from "../kernels/summarize_rows.ts";
 import { SUMMARY, SUMMARY_LENGTH } from "../kernels/summarize_rows.ts";
 import { rootScales } from "../math/quantize.ts";
@@ -20,6 +21,7 @@ import { createElements } from "../zarr/data_types.ts";
 import type { PosteriorType } from "./posterior_types.ts";
 import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posterior_types.ts";
 import type { StateBins } from "./state_bins.ts";
+import { tableBuffer } from "./transition/recursion.ts";
 
 /**
  * Numbers that summarise a row: `map`, the likeliest bin, its probability and position; `mean`,
@@ -39,12 +41,14 @@ export interface RowOutputChoices {
   /** Whether probabilities of bins are stored at all. */
   posterior: boolean;
   summaries: readonly Summary[];
+  /** Whether predictions are stored. */
+  predictive?: true;
 }
 
-/** Rows of the filter, or of the smoother. */
-export type RowKind = "causal" | "acausal";
+/** Rows of the filter, of the smoother, or of what the filter expects of a row before it has seen it. */
+export type RowKind = "causal" | "acausal" | "predictive";
 
-/** A stored variable with a row for every time; its name lacks `causal_` or `acausal_`. */
+/** A stored variable with a row for every time; its name lacks `causal_`, `acausal_` or `predictive_`. */
 export interface RowVariable {
   name: string;
   dtype: DataType;
@@ -90,7 +94,15 @@ export class RowOutputs {
 
   /** Tables on the device. */
   shared(): SharedBuffer[] {
-    if (this.#summaries.length === 0) return [];
+    return [
+      ...(this.#summaries.length > 0 ? [this.#positions()] : []),
+      ...(this.choices.predictive
+        ? [tableBuffer("state_starts", Uint32Array.from(this.#bins.starts))]
+        : []),
+    ];
+  }
+
+  #positions(): SharedBuffer {
     const positions = new Float32Array(2 * this.#width);
     this.#middle.forEach((middle, dimension) =>
       this.#bins.centers(dimension).forEach((center, i) => {
@@ -98,13 +110,13 @@ export class RowOutputs {
         positions[2 * i + dimension] = Number.isNaN(center) ? 0 : center - middle;
       })
     );
-    return [{ name: "positions", bytes: positions.byteLength, kind: "storage", data: positions }];
+    return tableBuffer("positions", positions);
   }
 
   /**
    * What so many rows are gathered, rounded and summarised in.
    *
-   * @param kind Keeps the buffers of the filter and of the smoother apart.
+   * @param kind Keeps the buffers of the filter, the smoother and the predictions apart.
    */
   slotBuffers(rows: number, kind: RowKind): SlotBuffer[] {
     const { dtype, posterior } = this.choices;
@@ -121,13 +133,20 @@ export class RowOutputs {
     if (this.#summaries.length > 0) {
       buffers.push({ name: "summaries", bytes: 4 * SUMMARY_LENGTH * rows, role: "download" });
     }
+    if (kind === "predictive") {
+      buffers.push({
+        name: "state_shares",
+        bytes: 4 * this.#bins.names.length * rows,
+        role: "download",
+      });
+    }
     // scratch is used up before the other kind's begins
     return buffers.map((buffer) =>
       buffer.role === "download" ? { ...buffer, name: `${kind}_${buffer.name}` } : buffer
     );
   }
 
-  /** @param sourceStride f32 elements of a row of `filtered`, in which rows come in cells. */
+  /** @param sourceStride f32 elements of a row of `filtered`, and of `predicted`, in which rows come in cells. */
   steps(sourceStride: number, kind: RowKind): KernelStep[] {
     const { dtype, posterior } = this.choices;
     const width = this.#width;
@@ -136,9 +155,13 @@ export class RowOutputs {
     const steps: KernelStep[] = [{
       kernel: pack.packRows,
       constants: pack.packRowsConstants,
-      buffers: { unpacked: "filtered", packed },
+      buffers: { unpacked: kind === "predictive" ? "predicted" : "filtered", packed },
       order: "any",
-      params: (_tile, from, to) => pack.packRowsParams(from, to, sourceStride, width),
+      params: ({ start, end }, from, to) => {
+        // a lane's last prediction is of the row after it
+        const laneRows = kind === "predictive" ? end - start : 0;
+        return pack.packRowsParams(from, to, sourceStride, width, laneRows);
+      },
       workgroups: (rows) => pack.packRowsWorkgroups(rows, width),
     }];
     if (posterior && dtype !== "f32") {
@@ -161,6 +184,7 @@ export class RowOutputs {
         workgroups: (rows) => encode.encodeRowsWorkgroups(rows, width),
       });
     }
+    if (kind === "predictive") steps.push(sumStep(this.#bins.names.length, width, packed));
     if (this.#summaries.length > 0) {
       steps.push({
         kernel: summarize.summarizeRows,
@@ -229,6 +253,18 @@ export class RowOutputs {
     });
     return [...variables, ...this.#summaries.map(({ variable }) => variable)];
   }
+}
+
+/** Adds up what was expected of discrete states; the filter and the smoother tell their own. */
+function sumStep(states: number, width: number, packed: string): KernelStep {
+  return {
+    kernel: sums.sumStates,
+    constants: sums.sumStatesConstants(states),
+    buffers: { packed, state_shares: "predictive_state_shares" },
+    order: "any",
+    params: (_tile, from, to) => sums.sumStatesParams(from, to, width),
+    workgroups: sums.sumStatesWorkgroups,
+  };
 }
 
 /** A number of a summary, and where it is in the device's table. */
@@ -309,6 +345,12 @@ function checkChoices(bins: StateBins, { dtype, summaries }: RowOutputChoices): 
     throw new RangeError(
       `Cannot plan a decode: the summary "mean" is of positions, and state "${state}" has none, wanted ` +
         "states over the grid, or other summaries",
+    );
+  }
+  if (summaries.includes("mean") && bins.grid.environments) {
+    throw new RangeError(
+      `Cannot plan a decode: the summary "mean" is of positions, and there are ${bins.grid.environments.length} ` +
+        "environments, between which there is no mean, wanted other summaries",
     );
   }
   if (!POSTERIOR_TYPES.includes(dtype)) {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Place } from "./exposure.ts";
 import { locate, trackExposure, valueAt } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import type { Recording } from "./recording.ts";
@@ -27,6 +28,18 @@ export interface Encoding {
   /** Samples and spikes that went into the fields. */
   encodingSamples: number;
   encodingSpikes: number;
+  /** Missing where an earlier version stored it, and of rates that were fitted. */
+  points?: EncodedPoints;
+  /** What rates were fitted, where they are no kernel densities. */
+  glm?: FittedRates;
+}
+
+/** Rates whose logarithm is a product of splines of the position. */
+export interface FittedRates {
+  /** Of each dimension, ascending; none of one in which positions do not differ. */
+  knots: readonly Float64Array[];
+  /** [units, products of spline functions], the last dimension's fastest: natural logarithms of Hz. */
+  coefficients: Float64Array;
 }
 
 const SPEED_WINDOW_SECONDS = 0.5;
@@ -91,8 +104,48 @@ export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes"
   minSpeed?: number;
 }
 
+/** What an encoding is made of, which tells of places that are no bin's centre. */
+export interface EncodedPoints {
+  positionStd: number;
+  /** [samples, dimensions] f64 where time was spent, and [samples] how many seconds. */
+  samplePlaces: Float64Array;
+  sampleSeconds: Float64Array;
+  /** [encoding spikes, dimensions] f64, and [encoding spikes] how much each counts: above 0. */
+  spikePlaces: Float64Array;
+  spikeWeights: Float64Array;
+  /** [encoding spikes] unit, or electrode, of each. */
+  spikeUnits: Uint32Array;
+  /** [encoding spikes, features] f64, of those that have some. */
+  spikeFeatures?: Float64Array;
+}
+
+/**
+ * The points of an encoding.
+ *
+ * @throws {RangeError} If an earlier version stored it, without them.
+ */
+export function pointsOf({ points }: { points?: EncodedPoints }): EncodedPoints {
+  if (points) return points;
+  throw new RangeError(
+    "Cannot plan a decode: the encoding was stored without the places of its spikes, which a local state and a path " +
+      "of spikes with features ask for, wanted one that this version encoded",
+  );
+}
+
+/** Samples of which the position is known, and where among them spikes lie. */
+export interface Sampled {
+  /** [samples, dimensions] f64, as the grid has them. */
+  places: Float64Array;
+  /** [samples] how much each was chosen, 0 to 1, and seconds that it stands for as far as it was. */
+  weights: Float64Array;
+  seconds: Float64Array;
+  /** [encoding spikes] sample before each, and which share of the way to the next. */
+  events: { samples: Uint32Array; shares: Float64Array };
+}
+
 /** What training leaves: where time was spent, and the spikes that count. */
 export interface Training {
+  sampled: Sampled;
   density: DensityMap;
   /** [interior bins] f64 seconds: a sum of kernels, of peak 1, over the time spent. */
   timeSpent: Float64Array;
@@ -102,10 +155,7 @@ export interface Training {
   encodingSamples: number;
   /** [encoding spikes] which of the recording's each is. */
   spikes: Uint32Array;
-  /** [encoding spikes, dimensions] f64. */
-  places: Float64Array;
-  /** [encoding spikes] f64, above 0. */
-  weights: Float64Array;
+  points: EncodedPoints;
 }
 
 /**
@@ -141,14 +191,24 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
   });
   const density = new DensityMap(grid, positionStd);
   let exposureSeconds = 0;
-  let encodingSamples = 0;
+  const samplePlaces: number[] = [];
+  const sampleSeconds: number[] = [];
+  const knownPlaces: number[] = [];
+  // which of those that are known
+  const rank = new Uint32Array(times.length);
   for (let sample = 0; sample < times.length; sample++) {
+    if (!known[sample]) continue;
+    const place = placeOn(grid, values.subarray(sample * dimensions, (sample + 1) * dimensions));
+    rank[sample] = knownPlaces.length / place.length;
+    knownPlaces.push(...place);
     const seconds = weights[sample]! * exposure.seconds[sample]!;
     if (seconds === 0) continue;
     exposureSeconds += seconds;
-    encodingSamples++;
-    density.add(values.subarray(sample * dimensions, (sample + 1) * dimensions), seconds);
+    samplePlaces.push(...place);
+    sampleSeconds.push(seconds);
+    density.add(place, seconds);
   }
+  const encodingSamples = sampleSeconds.length;
   if (encodingSamples === 0) {
     throw new RangeError(
       `Cannot encode: none of ${times.length} samples of position is left by the training ` +
@@ -160,6 +220,7 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
   const timeSpent = density.takeInterior();
 
   const chosen: number[] = [];
+  const events: Place[] = [];
   const places: number[] = [];
   const spikeWeights: number[] = [];
   for (let spike = 0; spike < spikes.times.length; spike++) {
@@ -167,18 +228,40 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
     const weight = place ? valueAt(place, (sample) => weights[sample]!) : 0;
     if (weight === 0) continue;
     chosen.push(spike);
-    for (let d = 0; d < dimensions; d++) {
-      places.push(valueAt(place!, (sample) => values[sample * dimensions + d]!));
-    }
+    events.push(place!);
+    places.push(...placeOn(
+      grid,
+      Float64Array.from(
+        { length: dimensions },
+        (_, d) => valueAt(place!, (sample) => values[sample * dimensions + d]!),
+      ),
+    ));
     spikeWeights.push(weight);
   }
+  const ofKnown = (valueOf: (sample: number) => number) =>
+    Float64Array.from(Array.from(times.keys()).filter((sample) => known[sample]), valueOf);
   return {
     ...{ density, timeSpent, exposureSeconds, encodingSamples },
+    sampled: {
+      places: Float64Array.from(knownPlaces),
+      weights: ofKnown((sample) => weights[sample]!),
+      seconds: ofKnown((sample) => weights[sample]! * exposure.seconds[sample]!),
+      events: {
+        samples: Uint32Array.from(events, ({ sample }) => rank[sample]!),
+        shares: Float64Array.from(events, ({ share }) => share),
+      },
+    },
     intervals: exposure.intervals,
     mergedStamps: merged,
     spikes: Uint32Array.from(chosen),
-    places: Float64Array.from(places),
-    weights: Float64Array.from(spikeWeights),
+    points: {
+      positionStd,
+      samplePlaces: Float64Array.from(samplePlaces),
+      sampleSeconds: Float64Array.from(sampleSeconds),
+      spikePlaces: Float64Array.from(places),
+      spikeWeights: Float64Array.from(spikeWeights),
+      spikeUnits: Uint32Array.from(chosen, (spike) => spikes.units[spike]!),
+    },
   };
 }
 
@@ -188,18 +271,21 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
  * @throws {RangeError} As {@link trainOn} does.
  */
 export function encodeSortedSpikes(options: EncodingOptions): Encoding {
-  const { dimensions, unitCount, grid, positionStd } = options;
-  const { density, timeSpent, exposureSeconds, ...training } = trainOn(options);
+  const { unitCount, grid } = options;
+  const { dimensions } = grid;
+  const training = trainOn(options);
+  const { density, timeSpent, exposureSeconds, points } = training;
+  const { spikePlaces, spikeWeights } = points;
   const interior = grid.interiorIndex.length;
   const rates = new Float64Array(unitCount * interior);
   const own: number[][] = Array.from({ length: unitCount }, () => []);
-  training.spikes.forEach((spike, i) => own[options.spikes.units[spike]!]!.push(i));
+  points.spikeUnits.forEach((unit, i) => own[unit]!.push(i));
   own.forEach((indices, unit) => {
     let total = 0;
     for (const i of indices) {
-      total += training.weights[i]!;
-      const place = training.places.subarray(i * dimensions, (i + 1) * dimensions);
-      density.add(place, training.weights[i]!);
+      total += spikeWeights[i]!;
+      const place = spikePlaces.subarray(i * dimensions, (i + 1) * dimensions);
+      density.add(place, spikeWeights[i]!);
     }
     const atSpikes = density.takeInterior();
     for (let bin = 0; bin < interior; bin++) {
@@ -209,15 +295,23 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
       rates[unit * interior + bin] = Math.max(RATE_FLOOR, rate);
     }
   });
-  const peak = exposureSeconds * (positionStd * Math.sqrt(2 * Math.PI)) ** dimensions;
   return {
-    ...{ rates, unitCount, exposureSeconds },
-    occupancy: timeSpent.map((seconds) => seconds / peak),
+    ...{ rates, unitCount, exposureSeconds, points },
+    occupancy: densityOf(training, grid),
     intervals: training.intervals,
     mergedStamps: training.mergedStamps,
     encodingSamples: training.encodingSamples,
     encodingSpikes: training.spikes.length,
   };
+}
+
+/** [interior bins] Kernel density of the time spent. */
+export function densityOf(
+  { timeSpent, exposureSeconds, points: { positionStd } }: Training,
+  { dimensions }: Grid,
+): Float64Array {
+  const peak = exposureSeconds * (positionStd * Math.sqrt(2 * Math.PI)) ** dimensions;
+  return timeSpent.map((seconds) => seconds / peak);
 }
 
 /**
@@ -227,6 +321,11 @@ export function encodeSortedSpikes(options: EncodingOptions): Encoding {
  */
 export function rateTable({ rates }: Encoding, seconds: number): Float64Array {
   return rates.map((rate) => rate * seconds);
+}
+
+/** A place in the dimensions of a grid: along its track, where it has one. */
+export function placeOn({ track }: Grid, place: Float64Array): Float64Array {
+  return track ? Float64Array.of(track.positionAt(place[0]!, place[1]!)) : place;
 }
 
 /** Samples of one time stamp become one, at the mean of the positions that are known. */
@@ -296,7 +395,10 @@ export class DensityMap {
     this.#grid.centers.forEach((centers, d) => {
       const along = this.#along[d]!;
       this.#places[point * this.#grid.shape.length + d] = place[d]!;
-      const [first, end] = binsWithin(centers, place[d]!, KERNEL_SIGMAS * this.#std);
+      // bins along a track are not evenly spaced
+      const [first, end] = this.#grid.track
+        ? [0, centers.length]
+        : binsWithin(centers, place[d]!, KERNEL_SIGMAS * this.#std);
       for (let bin = 0; bin < centers.length; bin++) {
         const sigmas = (centers[bin]! - place[d]!) / this.#std;
         along[4 * bin + point] = bin < first || bin >= end

@@ -6,8 +6,9 @@
  * @module
  */
 
-import type { Is, OptionsOf } from "../options.ts";
-import { custom, declare, isList, number, text } from "../options.ts";
+import type { Is } from "../options.ts";
+import type { Grid } from "./grid.ts";
+import { custom, declare, isList, isObject, number, text } from "../options.ts";
 
 /** How position moves from one discrete state to another. */
 export type ContinuousTransition =
@@ -35,6 +36,16 @@ export type ContinuousTransition =
   /** A matrix of your own: [interior, interior] in C order, row i is p(next bin | bin i). */
   | { kind: "matrix"; values: ArrayLike<number> };
 
+/** A Dirichlet prior over what follows each state. */
+export interface TransitionBelief {
+  /** From 1, which says nothing. */
+  concentration?: number;
+  /** [S] added to it for the state itself. */
+  stickiness?: number[];
+  /** Names of states whose transitions stay as they are. */
+  frozen?: string[];
+}
+
 /** Discrete states and their transitions: S of them. */
 export interface StateModel {
   /** Name of the preset, or `custom`. */
@@ -51,57 +62,37 @@ export interface StateModel {
    * position. Transitions to and from it are uniform. Default: none has.
    */
   oneBin?: boolean[];
-}
-
-const walk = {
-  /** Variance of the random walk per row, position units squared. Default 6. */
-  movementVar: number({
-    default: 6,
-    above: 0,
-    takes: "V",
-    says:
-      "variance of the random walk per time step; a step is at most 8 standard deviations long along " +
-      "a dimension, so slower rows want more",
-  }),
-};
-
-export const continuousOptions = declare("use these states", walk);
-
-export const contFragOptions = declare("use these states", {
-  ...walk,
-  /** Probability of remaining in a state from one row to the next. Default 0.98. */
-  stay: number({
-    default: 0.98,
-    from: 0,
-    to: 1,
-    flag: false,
-    says: "probability of remaining in a state from one row to the next",
-  }),
-});
-
-/** One state: position moves by a random walk. */
-export function continuous(options: OptionsOf<typeof continuousOptions> = {}): StateModel {
-  const { movementVar } = continuousOptions.check(options);
-  return stateModel({
-    preset: "continuous",
-    names: ["Continuous"],
-    initial: [1],
-    discreteTransition: [[1]],
-    transitions: [[{ kind: "randomWalk", movementVar }]],
-  });
-}
-
-/** Two states: position moves continuously, or jumps anywhere (fragmented). */
-export function contFrag(options: OptionsOf<typeof contFragOptions> = {}): StateModel {
-  const { movementVar, stay } = contFragOptions.check(options);
-  const uniform: ContinuousTransition = { kind: "uniform" };
-  return stateModel({
-    preset: "contFrag",
-    names: ["Continuous", "Fragmented"],
-    initial: [0.5, 0.5],
-    discreteTransition: [[stay, 1 - stay], [1 - stay, stay]],
-    transitions: [[{ kind: "randomWalk", movementVar }, uniform], [uniform, uniform]],
-  });
+  /**
+   * [S] whether a state is that of the place where the animal is. With one bin, spikes are expected as they are
+   * there; with the grid's, as everywhere, and `localStd` says how near to the animal a bin lies. Default: none is.
+   */
+  local?: boolean[];
+  /** [S] whether cells are silent in a state, which then has one bin. Default: in none. */
+  noSpike?: boolean[];
+  /** Spikes a second of each cell, or electrode, where they are silent. Default 1e-10. */
+  noSpikeRate?: number;
+  /**
+   * Of local states with the grid's bins: standard deviation of a Gaussian around the bin of the animal, in the
+   * length of ways through the interior; 0 for that bin alone.
+   */
+  localStd?: number;
+  /**
+   * Nats that bins of states that are not local lose where the animal is; around it less, by a Gaussian of
+   * `nonLocalPenaltyStd` (default 1), in the length of ways through the interior. Default 0.
+   */
+  nonLocalPenalty?: number;
+  nonLocalPenaltyStd?: number;
+  /**
+   * [S] name of the environment whose bins a state has, of several; between two of them all bins are alike. Default:
+   * there is one.
+   */
+  environments?: string[];
+  /** [S] name of the group of samples by which spikes are encoded that a state expects. Default: there is one. */
+  encodingGroups?: string[];
+  /** What is believed of transitions before they are fitted, where a search is not told otherwise. */
+  prior?: TransitionBelief;
+  /** Seconds of the rows that its transitions were fitted to; it is used for others of that length alone. */
+  rowSeconds?: number;
 }
 
 const perState = <Value>(says: string) =>
@@ -109,6 +100,37 @@ const perState = <Value>(says: string) =>
     required: true,
     says,
   });
+
+/** Squares of smaller ones are 0 in f32. */
+const LEAST_STD = 1.085e-19;
+
+/** What states expect that look at where the animal is, or at silence. */
+export const animal = {
+  noSpikeRate: number({
+    above: 0,
+    flag: false,
+    otherwise: "1e-10",
+    says: "spikes a second of each cell where they are silent",
+  }),
+  localStd: number({
+    from: 0,
+    takes: "S",
+    otherwise: "a local state has one bin",
+    says: "standard deviation of a local state around the animal; 0 for its bin alone",
+  }),
+  nonLocalPenalty: number({
+    from: 0,
+    takes: "NATS",
+    otherwise: "0",
+    says: "what bins of states that are not local lose where the animal is",
+  }),
+  nonLocalPenaltyStd: number({
+    above: 0,
+    takes: "S",
+    otherwise: "1",
+    says: "standard deviation of that around the animal",
+  }),
+};
 
 export const stateModelOptions = declare("use these states", {
   preset: text({ default: "custom", says: "name of the preset" }),
@@ -119,6 +141,32 @@ export const stateModelOptions = declare("use these states", {
   oneBin: custom("a list over the states", isList as Is<boolean[]>, {
     otherwise: "none has",
     says: "whether a state has a single bin instead of the grid's",
+  }),
+  local: custom("a list over the states", isList as Is<boolean[]>, {
+    otherwise: "none is",
+    says: "whether a state is that of the place where the animal is",
+  }),
+  noSpike: custom("a list over the states", isList as Is<boolean[]>, {
+    otherwise: "in none",
+    says: "whether cells are silent in a state",
+  }),
+  ...animal,
+  environments: custom("a list over the states", isList as Is<string[]>, {
+    otherwise: "there is one",
+    says: "name of the environment whose bins a state has",
+  }),
+  encodingGroups: custom("a list over the states", isList as Is<string[]>, {
+    otherwise: "there is one",
+    says: "name of the group of samples by which the spikes are encoded that a state expects",
+  }),
+  prior: custom("{ concentration, stickiness, frozen }", isObject as Is<TransitionBelief>, {
+    otherwise: "nothing is believed",
+    says: "what is believed of transitions before they are fitted",
+  }),
+  rowSeconds: number({
+    above: 0,
+    otherwise: "rows of any length",
+    says: "seconds of the rows that transitions were fitted to",
   }),
 });
 
@@ -170,6 +218,8 @@ export function stateModel(
   );
   for (const block of model.transitions.flat()) checkBlock(block, refuse);
   checkOneBin(model, refuse);
+  checkFlags(model, refuse);
+  checkEnvironments(model, refuse);
   return { preset: "custom", ...model };
 }
 
@@ -234,6 +284,75 @@ function checkOneBin(
   );
 }
 
+function checkFlags(
+  model: Omit<StateModel, "preset">,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  const { names, oneBin, local, noSpike, localStd } = model;
+  for (const [name, flags] of Object.entries({ local, noSpike })) {
+    if (flags && flags.length !== names.length) {
+      refuse(`${name} has ${flags.length} entries`, `${names.length}`);
+    }
+  }
+  names.forEach((name, state) => {
+    if (noSpike?.[state] && local?.[state]) {
+      refuse(`state "${name}" is local and has no spikes`, "one of these");
+    }
+    if (noSpike?.[state] && !oneBin?.[state]) {
+      refuse(`state "${name}" has no spikes and the grid's bins`, "oneBin for it");
+    }
+    if (local?.[state] && !oneBin?.[state] && localStd === undefined) {
+      refuse(
+        `state "${name}" is local and has the grid's bins, and there is no localStd`,
+        "one, or oneBin for the state",
+      );
+    }
+  });
+  if (localStd === undefined) return;
+  if (!names.some((_, state) => local?.[state] && !oneBin?.[state])) {
+    refuse(`localStd is ${localStd}, and no local state has the grid's bins`, "one that does");
+  }
+  if (localStd > 0 && localStd < LEAST_STD) {
+    refuse(`localStd is ${localStd}`, `0 or at least ${LEAST_STD}`);
+  }
+}
+
+function checkEnvironments(
+  { names, transitions, environments, encodingGroups }: Omit<StateModel, "preset">,
+  refuse: (is: string, wanted: string) => never,
+): void {
+  for (const [name, list] of Object.entries({ environments, encodingGroups })) {
+    if (list && list.length !== names.length) {
+      refuse(`${name} has ${list.length} entries`, `${names.length}`);
+    }
+  }
+  transitions.forEach((row, from) =>
+    row.forEach(({ kind }, to) => {
+      if (environments?.[from] === environments?.[to] || kind === "uniform") return;
+      refuse(
+        `the transition from "${names[from]}" to "${
+          names[to]
+        }", which are in different environments, is of ` +
+          `kind "${kind}"`,
+        `"uniform"`,
+      );
+    })
+  );
+}
+
+/** @throws {RangeError} If states expect spikes of groups, by a decoder that knows none. */
+export function refuseGroups({ encodingGroups }: StateModel): void {
+  if (!encodingGroups) return;
+  throw new RangeError(
+    "Cannot make a decoder: states have encodingGroups, wanted environments(), which encodes by groups, or none",
+  );
+}
+
+/** Whether it has to be known where the animal is: for local states, and for a penalty near it. */
+export function looksAtAnimal({ local, nonLocalPenalty = 0 }: StateModel): boolean {
+  return nonLocalPenalty > 0 || local?.includes(true) === true;
+}
+
 /** Rows are divided by their sums later: here they may be off by what f32 or text leaves. */
 function checkMatrix(
   values: ArrayLike<number>,
@@ -258,8 +377,32 @@ function checkMatrix(
   }
 }
 
+/** Share of a row by which the length of others may differ. */
+const ROW_TOLERANCE = 1e-6;
+
+/**
+ * @param seconds Of a row.
+ * @throws {RangeError} If a model was fitted to rows of another length.
+ */
+export function checkRowSeconds({ rowSeconds }: StateModel, seconds: number): void {
+  if (rowSeconds === undefined) return;
+  if (Math.abs(seconds - rowSeconds) <= ROW_TOLERANCE * rowSeconds) return;
+  throw new RangeError(
+    `Cannot plan a decode: the transitions were fitted to rows of ${rowSeconds} s, and these last ` +
+      `${seconds} s, wanted the same; or states without rowSeconds, if they are meant for both`,
+  );
+}
+
 /** A walk of less than half a bin a row stays where it is: its neighbours' share is lost to rounding. */
-export function walkWarnings(binSize: number, { transitions }: StateModel): string[] {
+export function walkWarnings(grid: Grid, model: StateModel): string[] {
+  const { transitions, environments } = model;
+  if (grid.environments) {
+    return grid.environments.flatMap((own) => {
+      const isIn = (_: unknown, state: number) => environments?.[state] === own.name;
+      return walkWarnings(own.grid, { ...model, transitions: transitions.filter(isIn) });
+    });
+  }
+  const { binSize } = grid;
   const least = (binSize / 2) ** 2;
   const small = transitions.flat().flatMap((block) =>
     "movementVar" in block && block.movementVar < least ? [block.movementVar] : []

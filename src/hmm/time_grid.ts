@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ulpOf } from "../math/ulp.ts";
+import type { ChunkedArray } from "../chunked_array.ts";
+import { FRACTION_BITS, ulpOf } from "../math/ulp.ts";
 
 /**
  * What a row is. `edges`: a bin between two edges, left-closed, the last one closed at both ends, whose
@@ -17,9 +18,20 @@ export type TimeGridKind = "edges" | "timestamps";
 export interface TimeGrid {
   kind: TimeGridKind;
   start: number;
-  /** Rows a second. */
+  /** Rows a second; of given edges on average. */
   rate: number;
   rows: number;
+  /** [rows + 1] Edges as they were given, seconds; a little uneven perhaps. */
+  edges?: Float64Array;
+}
+
+/** A grid as identities and attributes tell of it: its edges, where they are given, are an array beside. */
+export function timeFacts({ edges, ...time }: TimeGrid): Record<string, unknown> {
+  return { ...time, ...(edges && { edges: "given" }) };
+}
+
+export function timeArrays({ edges }: TimeGrid): Float64Array[] {
+  return edges ? [edges] : [];
 }
 
 /** What a time grid is made from. Seconds, and rows a second. */
@@ -126,9 +138,108 @@ export function timeGrid({ kind = "edges", start, stop, rate, step }: TimeGridOp
   return { kind, start, rate: perSecond, rows };
 }
 
-/** Edge `index` of a grid, 0 to its rows; or its stamp. Divided: a product of steps drifts off 1 / 500. */
-export function edgeOf({ start, rate }: TimeGrid, index: number): number {
-  return start + index / rate;
+/** Share of a row by which rows between given edges may be longer or shorter than the mean. */
+const UNEVEN_SHARE = 1e-3;
+/** Share beyond which that is worth a word: likelihoods take all rows to last as long as the mean. */
+const WORTH_A_WORD = 1e-6;
+
+/**
+ * The grid of given edges.
+ *
+ * @param given [rows + 1], seconds.
+ * @throws {RangeError} If they are not finite and ascending, too coarsely stored, or not even within 0.1 % of a row.
+ */
+function gridFromTimeEdges(given: ArrayLike<number>): TimeGrid {
+  const refuse = (is: string, wanted: string): never => {
+    throw new RangeError(`Cannot lay a time grid: ${is}, wanted ${wanted}`);
+  };
+  const edges = Float64Array.from(given);
+  const rows = edges.length - 1;
+  if (rows < 1) refuse(`timeEdges has ${edges.length} entries`, "at least 2, the ends of a row");
+  const wrong = edges.findIndex((edge) => !Number.isFinite(edge));
+  if (wrong >= 0) refuse(`timeEdges[${wrong}] is ${edges[wrong]}`, "finite seconds");
+  const [first, last] = [edges[0]!, edges[rows]!];
+  const mean = (last - first) / rows;
+  let [shortest, longest, at] = [Infinity, -Infinity, 0];
+  for (let row = 0; row < rows; row++) {
+    const seconds = edges[row + 1]! - edges[row]!;
+    if (!(seconds > 0)) {
+      refuse(
+        `timeEdges[${row + 1}] is ${edges[row + 1]} s after ${edges[row]} s`,
+        "ascending times",
+      );
+    }
+    if (Math.abs(seconds - mean) > Math.abs(edges[at + 1]! - edges[at]! - mean)) at = row;
+    [shortest, longest] = [Math.min(shortest, seconds), Math.max(longest, seconds)];
+  }
+  const largest = Math.max(Math.abs(first), Math.abs(last));
+  const bits = given instanceof Float32Array ? FRACTION_BITS.float32 : FRACTION_BITS.float64;
+  const ulp = ulpOf(largest, bits);
+  if (ROUNDINGS * ulp > ROW_SHARE * shortest) {
+    refuse(
+      `timeEdges near ${last} s are stored ${ulp} s apart, which is too coarse for rows of ${shortest} s`,
+      `at most ${
+        ROW_SHARE * shortest / ROUNDINGS
+      } s; take them in 64 bits, or count from a nearer origin`,
+    );
+  }
+  const uneven = Math.max(longest - mean, mean - shortest);
+  if (uneven > Math.max(ROUNDINGS * ulp, UNEVEN_SHARE * mean)) {
+    refuse(
+      `rows between timeEdges last from ${shortest} to ${longest} s, as row ${at} does`,
+      `rows of one length, within ${UNEVEN_SHARE * mean} s of ${mean} s`,
+    );
+  }
+  return { kind: "edges", start: first, rate: 1 / mean, rows, edges };
+}
+
+/** The grid of given edges, beside which nothing else may say which rows there are. */
+export function givenGrid(edges: ArrayLike<number>, time?: object, kind?: TimeGridKind): TimeGrid {
+  if (time || kind === "timestamps") {
+    throw new RangeError(
+      `Cannot lay a time grid: timeEdges say which rows there are, and ${
+        time ? "time" : "timeGrid"
+      } does, too; wanted one of them`,
+    );
+  }
+  return gridFromTimeEdges(edges);
+}
+
+/** What is odd about given edges: sentences for people. */
+export function unevenWarnings({ edges, rate }: TimeGrid): string[] {
+  if (!edges) return [];
+  const rounding = ROUNDINGS * ulpOf(Math.max(Math.abs(edges[0]!), Math.abs(edges.at(-1)!))) * rate;
+  let most = 0;
+  for (let row = 0; row + 1 < edges.length; row++) {
+    most = Math.max(most, Math.abs((edges[row + 1]! - edges[row]!) * rate - 1));
+  }
+  return most <= Math.max(WORTH_A_WORD, rounding) ? [] : [
+    `rows are uneven by up to ${
+      Number((100 * most).toPrecision(2))
+    } %: likelihoods take each to last ` +
+    `${Number((1 / rate).toPrecision(9))} s`,
+  ];
+}
+
+/**
+ * Edge `index` of a grid, 0 to its rows; or its stamp. Divided where it is not given: a product of steps drifts off
+ * 1 / 500.
+ */
+export function edgeOf({ start, rate, edges }: TimeGrid, index: number): number {
+  return edges ? edges[index]! : start + index / rate;
+}
+
+/** The last row that begins at or before a time, 0 at least; of even edges off by one perhaps. */
+function rowAt({ start, rate, rows, edges }: TimeGrid, time: number): number {
+  const within = (row: number) => Math.min(rows - 1, Math.max(0, row));
+  if (!edges) return within(Math.floor((time - start) * rate));
+  let [low, high] = [0, rows];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (edges[middle]! <= time) low = middle + 1;
+    else high = middle;
+  }
+  return within(low - 1);
 }
 
 /** Seconds a row lasts. */
@@ -201,7 +312,7 @@ export function missingRows(
   spans: readonly Interval[],
   named?: ArrayLike<number | boolean>,
 ): Uint8Array | undefined {
-  const { rows, rate, start } = grid;
+  const { rows } = grid;
   if (named && named.length !== rows) {
     throw new RangeError(
       `Cannot plan a decode: isMissing has ${named.length} entries, wanted one for each of ` +
@@ -211,10 +322,10 @@ export function missingRows(
   const missing = Uint8Array.from({ length: rows }, (_, row) => named?.[row] ? 1 : 0);
   const [first, stop] = gridRange(grid);
   const rounding = ROUNDINGS * ulpOf(Math.max(Math.abs(first), Math.abs(stop)));
-  const within = (row: number) => Math.min(rows - 1, Math.max(0, row));
   for (const [from, to] of spans) {
-    const end = within(Math.ceil((to - start) * rate) + 1);
-    for (let row = within(Math.floor((from - start) * rate) - 1); row <= end; row++) {
+    // one more at each side: rounding may have it
+    const end = Math.min(rows - 1, rowAt(grid, to) + 2);
+    for (let row = Math.max(0, rowAt(grid, from) - 1); row <= end; row++) {
       // an end that only rounding tells apart from an edge touches nothing
       const begins = edgeOf(grid, row) < to - rounding;
       const ends = row === rows - 1 ? stop >= from : edgeOf(grid, row + 1) > from + rounding;
@@ -222,4 +333,17 @@ export function missingRows(
     }
   }
   return missing.includes(1) ? missing : undefined;
+}
+
+/** When points in time that own what follows end: at the next one, and the last, which owns nothing, at once. */
+export function following(time: ChunkedArray<Float64Array>): ChunkedArray<Float64Array> {
+  const [rows] = time.shape as [number];
+  return {
+    ...{ shape: [rows], dtype: "float64", dims: time.dims, chunkRows: time.chunkRows },
+    async read(start, end, options) {
+      const times = await time.read(start, Math.min(rows, end + 1), options);
+      return Float64Array.from({ length: end - start }, (_, i) => times[i + 1] ?? times[i]!);
+    },
+    close: () => Promise.resolve(),
+  };
 }

@@ -16,13 +16,14 @@ import { scaleName, unpack } from "../array/unpack.ts";
 import { ChunkError } from "../errors.ts";
 import { elementCount } from "../zarr/data_types.ts";
 import type { OptionsOf } from "../options.ts";
-import { declare, flag, signal, told, whole } from "../options.ts";
+import { declare, flag, oneOf, signal, told, whole } from "../options.ts";
 import { openStore } from "../store/open_store.ts";
 import { nextTurn } from "../turns.ts";
 import { H5Access } from "../files/h5wasm.ts";
 import type { NetcdfVariable } from "./netcdf_file.ts";
 import { chunkRowsOf, createVariables, storedBytes } from "./netcdf_file.ts";
 import { createFile } from "../files/sync_file.ts";
+import { withReferenceNames } from "./reference_names.ts";
 
 /** What an export reports while it goes. */
 export interface ExportProgress {
@@ -46,6 +47,14 @@ export const exportOptions = declare("export", {
   expand: flag({
     default: false,
     says: "give state_bins every bin of the box, NaN outside the track",
+  }),
+  /**
+   * `reference`: a decode as non_local_detector saves it, which its `load_results()` opens: `expand`, its variables and
+   * coordinates alone, `environments` and `encoding_groups`, and no dim for a single state. Default `own`.
+   */
+  names: oneOf(["own", "reference"], {
+    default: "own",
+    says: "own, or reference: a decode as non_local_detector saves it, with all bins of the box",
   }),
   /** Compression of chunks, from 0 (none, the default) to 9. */
   deflate: whole({
@@ -94,7 +103,8 @@ const LONG_PREFIX = "full_";
  * @param place Of a zarr group, version 3 or 2.
  * @param file Place of the NetCDF file.
  * @throws {RangeError} If arrays disagree on the size of a dim, or cannot be expanded.
- * @throws {ChunkError} If there is no such group, it is unfinished, or a chunk cannot be read.
+ * @throws {ChunkError} If there is no such group, it is unfinished, or a chunk cannot be read; if it is no decode, and was to
+ * have the names of one.
  * @throws {OutputConflictError} If the file is there already and `overwrite` is not set.
  * @throws {QuotaError} If there is too little room: before anything is written, unless compressed.
  */
@@ -103,7 +113,7 @@ export async function exportNetcdf(
   file: string,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
-  const { expand: isExpanded, deflate, overwrite, signal } = exportOptions.check(options);
+  const { expand: isExpanded, names, deflate, overwrite, signal } = exportOptions.check(options);
   const started = performance.now();
   signal?.throwIfAborted();
   const store = await openStore(place);
@@ -119,13 +129,17 @@ export async function exportNetcdf(
     }
     const group = await openZarrGroup(store);
     const plain = withoutPacking(group.variables, place);
-    const sources = isExpanded ? await expanded(plain, place) : plain;
-    const variables = await Promise.all(sources.map(async ({ readText, fillValue, ...source }) => ({
-      ...source,
-      attributes: withFill(source, fillValue),
-      text: source.array ? undefined : await readText(),
-      single: source.shape.length === 0 ? await source.array?.read(0, 1) : undefined,
-    })));
+    const whole = isExpanded || names === "reference" ? await expanded(plain, place) : plain;
+    const own = { variables: whole, attributes: group.attributes };
+    const named = names === "reference" ? withReferenceNames(own, place) : own;
+    const variables = await Promise.all(
+      named.variables.map(async ({ readText, fillValue, ...source }) => ({
+        ...source,
+        attributes: withFill(source, fillValue),
+        text: source.array ? undefined : await readText(),
+        single: source.shape.length === 0 ? await source.array?.read(0, 1) : undefined,
+      })),
+    );
     const neededBytes = variables.reduce((sum, variable) => sum + storedBytes(variable), 0);
     const output = await createFile(file, {
       overwrite,
@@ -134,7 +148,7 @@ export async function exportNetcdf(
     try {
       const access = await H5Access.open(output.file, "w");
       try {
-        createVariables(access, variables, group.attributes, deflate);
+        createVariables(access, variables, named.attributes, deflate);
         await copyVariables(access, variables, neededBytes, started, options);
       } catch (error) {
         try {

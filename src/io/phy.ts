@@ -9,7 +9,7 @@ import { toNumbers } from "../chunked_array.ts";
 import { ChunkError } from "../errors.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
-import { decodeText, parseCsv } from "./table.ts";
+import { decodeText, parseCsv } from "../files/csv.ts";
 
 /** What a folder holds. */
 export interface PhyFolder {

@@ -19,7 +19,7 @@ export const gatherWindows: KernelSpec = {
 };
 
 /** Values of the shader's `FORMAT`: how frames are held, and what a batch has. */
-export const GATHER_FORMATS = { float32: 0, widened: 1, float16: 2 } as const;
+export const GATHER_FORMATS = { float32: 0, widened: 1, float16: 2, widenedBrain: 3 } as const;
 
 /** Values of the shader's `PADDED`: what frames beyond those of a window's segment are. */
 export const GATHER_PADDING = { none: 0, edge: 1, zero: 2 } as const;

@@ -9,8 +9,6 @@ import randomWalk from "../../shaders/shared/random_walk.wgsl?raw" with { type: 
 import transition from "../../shaders/shared/transition.wgsl?raw" with { type: "text" };
 import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
-import type { HmmShape } from "./hmm_transition.ts";
-import { hmmConstants } from "./hmm_transition.ts";
 
 export const hmmFilter: KernelSpec = {
   name: "hmm_filter",
@@ -32,29 +30,20 @@ export const hmmFilter: KernelSpec = {
 export const FILTER_SUMS_HEAD = 2;
 
 /**
- * Values of the kernel's own `override` constants.
- *
+ * @param predicted Strides in vec4, from row to row (0: a single row, in place) and lane to lane.
  * @param likelihoodOf Which of a row's likelihoods each state has: up to 16 of them.
  */
-export function hmmFilterConstants(
-  shape: HmmShape,
-  likelihoodOf: readonly number[],
-): Record<string, number> {
-  return {
-    ...hmmConstants(shape),
-    LIKELIHOODS: Math.max(...likelihoodOf) + 1,
-    LIKELIHOOD_OF: likelihoodOf.reduce((packed, own, state) => packed + own * 16 ** state, 0),
-  };
-}
-
-/** Strides of `predicted` are in vec4, from row to row (0: a single row, in place) and lane to lane. */
 export function hmmFilterParams(
   from: number,
   to: number,
   tileRows: number,
   predicted: { rowStride: number; laneStride: number },
+  likelihoodOf: readonly number[],
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, tileRows, predicted.rowStride, predicted.laneStride, 0, 0, 0);
+  const likelihoods = Math.max(...likelihoodOf) + 1;
+  const packed = likelihoodOf.reduce((packed, own, state) => packed + own * 16 ** state, 0);
+  const { rowStride, laneStride } = predicted;
+  return Uint32Array.of(from, to, tileRows, rowStride, laneStride, likelihoods, packed, 0);
 }
 
 /**

@@ -8,7 +8,6 @@ import code from "../../shaders/hmm_ratio.wgsl?raw" with { type: "text" };
 import totals from "../../shaders/shared/state_totals.wgsl?raw" with { type: "text" };
 import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
-import { ROW_WORKGROUP } from "./hmm_weigh.ts";
 
 export const hmmRatio: KernelSpec = {
   name: "hmm_ratio",
@@ -23,14 +22,11 @@ export const hmmRatio: KernelSpec = {
   },
 };
 
-export function hmmRatioConstants(states: number, bins: number): Record<string, number> {
-  return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins };
-}
-
 /** Element of `predicted` where lane 0 starts, and elements from one lane to the next. */
 export function hmmRatioParams(
+  bins: number,
   predictedAt: number,
   predictedStride: number,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(predictedAt, predictedStride, 0, 0);
+  return Uint32Array.of(predictedAt, predictedStride, bins, 0);
 }

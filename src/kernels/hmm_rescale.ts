@@ -10,7 +10,6 @@ import wide from "../../shaders/shared/wide.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 import type { SmoothStarts } from "./hmm_smooth.ts";
 import { NOWHERE } from "./hmm_smooth.ts";
-import { ROW_WORKGROUP } from "./hmm_weigh.ts";
 
 export const hmmRescale: KernelSpec = {
   name: "hmm_rescale",
@@ -25,15 +24,12 @@ export const hmmRescale: KernelSpec = {
   },
 };
 
-export function hmmRescaleConstants(states: number, bins: number): Record<string, number> {
-  return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins };
-}
-
 /** @param laneRows Rows from one lane to the next in `filtered` and `smooth_sums`. */
 export function hmmRescaleParams(
+  bins: number,
   row: number,
   laneRows: number,
   { firstEnd, laneLength, burnInEnd = NOWHERE }: SmoothStarts,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(row, laneRows, firstEnd, laneLength, burnInEnd, 0, 0, 0);
+  return Uint32Array.of(row, laneRows, firstEnd, laneLength, burnInEnd, bins, 0, 0);
 }

@@ -12,15 +12,15 @@ export const MAX_TAPS_X = 1024;
 export const MAX_TAPS_Y = 256;
 
 /** Byte offsets of struct `Transition` in shaders/shared/transition.wgsl. */
-export const TRANSITION_LAYOUT = {
-  jobs: 0,
-  weights: 16 * MAX_JOBS,
-  tapsX: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES,
-  tapsY: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES + 16 * MAX_TAPS_X,
-  bytes: 16 * MAX_JOBS + 16 * MAX_STATES * MAX_STATES + 16 * MAX_TAPS_X + 64 * MAX_TAPS_Y,
-} as const;
+export const TRANSITION_LAYOUT = (() => {
+  const jobs = 32;
+  const weights = jobs + 16 * MAX_JOBS;
+  const tapsX = weights + 16 * MAX_STATES * MAX_STATES;
+  const tapsY = tapsX + 16 * MAX_TAPS_X;
+  return { sizes: 0, jobs, weights, tapsX, tapsY, bytes: tapsY + 64 * MAX_TAPS_Y };
+})();
 
-/** Sizes the HMM kernels are compiled for. */
+/** Sizes of a transition on a grid. */
 export interface HmmShape {
   states: number;
   /** Cells of 4 bins that hold an interior bin. */
@@ -52,13 +52,12 @@ export function hmmConstants(shape: HmmShape): Record<string, number> {
     WORKGROUP: HMM_WORKGROUP,
     STATES: shape.states,
     JOBS: shape.jobs,
-    CELLS: shape.cells,
-    PADDED: shape.padded,
-    STRIDE: shape.stride,
     GROUP_ROWS: shape.groupRows,
-    HALFWAY_GROUPS: shape.halfwayGroups,
-    RESULT_GROUPS: shape.resultGroups,
-    HALFWAY_TABLE: shape.cells,
-    RESULT_TABLE: shape.cells + shape.halfwayGroups,
   };
+}
+
+/** The sizes at the head of struct `Transition`. */
+export function transitionSizes(shape: HmmShape): number[] {
+  const { cells, padded, stride, halfwayGroups, resultGroups } = shape;
+  return [cells, padded, stride, halfwayGroups, resultGroups, cells, cells + halfwayGroups];
 }

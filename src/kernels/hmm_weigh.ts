@@ -37,24 +37,22 @@ export function stateSumsBytes(lanes: number, states: number): number {
   return 4 * lanes * (1 + states);
 }
 
-/** @param likelihoods Entries of a row of likelihoods, padding included. */
-export function hmmWeighConstants(
-  states: number,
-  bins: number,
-  likelihoods: number,
-): Record<string, number> {
-  return { WORKGROUP: ROW_WORKGROUP, STATES: states, BINS: bins, LIKELIHOODS: likelihoods };
+/** Values of the `override` constants of the row kernels. */
+export function rowConstants(states: number): Record<string, number> {
+  return { WORKGROUP: ROW_WORKGROUP, STATES: states };
 }
 
 /**
+ * @param likelihoods Entries of a row of likelihoods, padding included.
  * @param laneRows Rows from one lane to the next in `likelihood`, `filtered` and `filter_sums`.
  * @param predictedAt Element where lane 0 starts, and elements from one lane to the next.
  */
 export function hmmWeighParams(
+  { bins, likelihoods }: { bins: number; likelihoods: number },
   row: number,
   laneRows: number,
   predictedAt: number,
   predictedStride: number,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(row, laneRows, predictedAt, predictedStride);
+  return Uint32Array.of(row, laneRows, predictedAt, predictedStride, bins, likelihoods, 0, 0);
 }

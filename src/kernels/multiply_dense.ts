@@ -32,7 +32,7 @@ const WORKGROUP = 32;
 const THREAD_TILES = 4;
 const MOST_TILE_LANES = 8;
 
-/** What the kernel is compiled for. */
+/** Sizes of a product. */
 export interface DenseShape {
   /** Rows and columns of T, and the rows of T that a part holds at most. */
   rows: number;
@@ -69,12 +69,7 @@ export function multiplyDenseConstants(shape: DenseShape): Record<string, number
   return {
     WORKGROUP,
     TRANSPOSED: shape.transposed ? 1 : 0,
-    LANES: shape.lanes,
     TILE_LANES: tileLanes(shape.lanes),
-    STATES: shape.states,
-    ROWS: tiles(shape.rows),
-    COLUMNS: tiles(shape.columns),
-    PART_ROWS: tiles(shape.partRows),
   };
 }
 
@@ -83,7 +78,7 @@ export function multiplyDenseConstants(shape: DenseShape): Record<string, number
  * @param vectorsAt Element where lane 0 starts, and elements from one lane to the next.
  */
 export function multiplyDenseParams(
-  { partRows, transposed }: DenseShape,
+  { rows, columns, partRows, lanes, states, transposed }: DenseShape,
   part: number,
   vectorsAt: number,
   vectorsStride: number,
@@ -93,6 +88,14 @@ export function multiplyDenseParams(
     transposed ? part * tiles(partRows) : 0,
     vectorsAt,
     vectorsStride,
+    lanes,
+    states,
+    tiles(rows),
+    tiles(columns),
+    tiles(partRows),
+    0,
+    0,
+    0,
   );
 }
 

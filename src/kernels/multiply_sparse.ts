@@ -34,7 +34,7 @@ export const SPARSE_SLICE = 32;
 
 const WORKGROUP = 32;
 
-/** What the kernel is compiled for. */
+/** Sizes of a product. */
 export interface SparseShape {
   lanes: number;
   states: number;
@@ -52,18 +52,17 @@ export function multiplySparseConstants(shape: SparseShape): Record<string, numb
   return {
     WORKGROUP,
     TRANSPOSED: shape.transposed ? 1 : 0,
-    LANES: shape.lanes,
     TILE_LANES: tileLanes(shape.lanes),
-    STATES: shape.states,
-    BINS: shape.bins,
   };
 }
 
 export function multiplySparseParams(
+  { lanes, states, bins }: SparseShape,
   vectors: LaneElements,
   product: LaneElements,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(vectors.at, vectors.stride, product.at, product.stride);
+  const places = [vectors.at, vectors.stride, product.at, product.stride];
+  return Uint32Array.of(...places, lanes, states, bins, 0);
 }
 
 export function multiplySparseWorkgroups(

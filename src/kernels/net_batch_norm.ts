@@ -14,12 +14,13 @@ import netBatchNormSecondCode from "../../shaders/net_batch_norm_second.wgsl?raw
   type: "text",
 };
 import columnSums from "../../shaders/shared/column_sums.wgsl?raw" with { type: "text" };
+import normColumns from "../../shaders/shared/norm_columns.wgsl?raw" with { type: "text" };
 import philox from "../../shaders/shared/philox.wgsl?raw" with { type: "text" };
 import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const netBatchNorm: KernelSpec = {
   name: "net_batch_norm",
-  code: [netBatchNormCode, columnSums].join("\n"),
+  code: [netBatchNormCode, columnSums, normColumns].join("\n"),
   bindings: {
     params: "uniform",
     x: "read",
@@ -31,7 +32,7 @@ export const netBatchNorm: KernelSpec = {
 
 export const netBatchNormGradient: KernelSpec = {
   name: "net_batch_norm_gradient",
-  code: [netBatchNormGradientCode, columnSums].join("\n"),
+  code: [netBatchNormGradientCode, columnSums, normColumns].join("\n"),
   bindings: {
     params: "uniform",
     x: "read",
@@ -45,7 +46,7 @@ export const netBatchNormGradient: KernelSpec = {
 
 export const netBatchNormSecond: KernelSpec = {
   name: "net_batch_norm_second",
-  code: [netBatchNormSecondCode, columnSums].join("\n"),
+  code: [netBatchNormSecondCode, columnSums, normColumns].join("\n"),
   bindings: {
     params: "uniform",
     x: "read",

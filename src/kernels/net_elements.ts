@@ -9,6 +9,7 @@ import netAddColumnsCode from "../../shaders/net_add_columns.wgsl?raw" with { ty
 import netAddColumnsGradientCode from "../../shaders/net_add_columns_gradient.wgsl?raw" with {
   type: "text",
 };
+import netCopyRowsCode from "../../shaders/net_copy_rows.wgsl?raw" with { type: "text" };
 import netGateCode from "../../shaders/net_gate.wgsl?raw" with { type: "text" };
 import netGateGradientCode from "../../shaders/net_gate_gradient.wgsl?raw" with { type: "text" };
 import netStoreCode from "../../shaders/net_store.wgsl?raw" with { type: "text" };
@@ -49,6 +50,12 @@ export const netAdd: KernelSpec = {
     b: "read",
     y: "read_write",
   },
+};
+
+export const netCopyRows: KernelSpec = {
+  name: "net_copy_rows",
+  code: netCopyRowsCode,
+  bindings: { params: "uniform", source: "read", copied: "read_write" },
 };
 
 export const netAddColumns: KernelSpec = {

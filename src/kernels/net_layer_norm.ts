@@ -8,6 +8,9 @@ import netLayerNormCode from "../../shaders/net_layer_norm.wgsl?raw" with { type
 import netLayerNormInputsCode from "../../shaders/net_layer_norm_inputs.wgsl?raw" with {
   type: "text",
 };
+import netLayerNormSecondCode from "../../shaders/net_layer_norm_second.wgsl?raw" with {
+  type: "text",
+};
 import netLayerNormWeightsCode from "../../shaders/net_layer_norm_weights.wgsl?raw" with {
   type: "text",
 };
@@ -46,6 +49,20 @@ export const netLayerNormInputs: KernelSpec = {
     y_gradient: "read",
     stats: "read",
     parameters: "read",
+    x_gradient: "read_write",
+  },
+};
+
+export const netLayerNormSecond: KernelSpec = {
+  name: "net_layer_norm_second",
+  code: [netLayerNormSecondCode, workgroupSums].join("\n"),
+  bindings: {
+    params: "uniform",
+    x: "read",
+    y_gradient: "read",
+    y_slope: "read",
+    change: "read",
+    stats: "read",
     x_gradient: "read_write",
   },
 };

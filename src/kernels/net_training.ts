@@ -6,8 +6,12 @@
 
 import netAdamCode from "../../shaders/net_adam.wgsl?raw" with { type: "text" };
 import netClassEntropyCode from "../../shaders/net_class_entropy.wgsl?raw" with { type: "text" };
+import netClipGradientCode from "../../shaders/net_clip_gradient.wgsl?raw" with { type: "text" };
 import netCountStaleCode from "../../shaders/net_count_stale.wgsl?raw" with { type: "text" };
 import netCrossEntropyCode from "../../shaders/net_cross_entropy.wgsl?raw" with { type: "text" };
+import netGradientSquaresCode from "../../shaders/net_gradient_squares.wgsl?raw" with {
+  type: "text",
+};
 import netKeepBestCode from "../../shaders/net_keep_best.wgsl?raw" with { type: "text" };
 import netRegulariseCode from "../../shaders/net_regularise.wgsl?raw" with { type: "text" };
 import netSlopePenaltyCode from "../../shaders/net_slope_penalty.wgsl?raw" with { type: "text" };
@@ -60,6 +64,28 @@ export const netRegularise: KernelSpec = {
     products: "read_write",
     gradient: "read_write",
     losses: "read_write",
+  },
+};
+
+export const netGradientSquares: KernelSpec = {
+  name: "net_gradient_squares",
+  code: [netGradientSquaresCode, workgroupSums].join("\n"),
+  bindings: {
+    params: "uniform",
+    gradient: "read",
+    group_of: "read",
+    squares: "read_write",
+  },
+};
+
+export const netClipGradient: KernelSpec = {
+  name: "net_clip_gradient",
+  code: [netClipGradientCode, workgroupSums].join("\n"),
+  bindings: {
+    params: "uniform",
+    squares: "read",
+    group_of: "read",
+    gradient: "read_write",
   },
 };
 

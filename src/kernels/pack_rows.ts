@@ -18,14 +18,19 @@ const WORKGROUP = 256;
 
 export const packRowsConstants: Record<string, number> = { WORKGROUP };
 
-/** `sourceStride` and `width` are in elements. */
+/**
+ * `sourceStride` and `width` are in elements.
+ *
+ * @param laneRows After how many rows the source has one that is left out; 0 where it has none.
+ */
 export function packRowsParams(
   from: number,
   to: number,
   sourceStride: number,
   width: number,
+  laneRows = 0,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, sourceStride, width);
+  return Uint32Array.of(from, to, sourceStride, width, laneRows, 0, 0, 0);
 }
 
 /** A thread an element. */

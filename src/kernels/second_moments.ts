@@ -31,6 +31,8 @@ export interface MomentsShape {
   blockRows: number;
   /** Rows of the largest tile. */
   tileRows: number;
+  /** Blocks that are kept at once; as many as a tile may touch when not given. */
+  ring?: number;
 }
 
 /** Elements of a row as it is stored: a thread takes 8 at a time. */
@@ -58,21 +60,14 @@ export function momentBlockRows(features: number, lags = 1): number {
 }
 
 /** Blocks that a tile may touch: those that end in it, and one that goes on. */
-export function momentRing({ blockRows, tileRows }: MomentsShape): number {
-  return Math.ceil(tileRows / blockRows) + 1;
+export function momentRing({ blockRows, tileRows, ring }: MomentsShape): number {
+  return ring ?? Math.ceil(tileRows / blockRows) + 1;
 }
 
-export function secondMomentsConstants(shape: MomentsShape): Record<string, number> {
-  const { features, blockRows, lags = 1 } = shape;
-  return {
-    DIM: features,
-    STRIDE4: rowStride(features) / 4,
-    BLOCK_ROWS: blockRows,
-    RING: momentRing(shape),
-    PAIRS: squarePairs(features, lags),
-    LAGS: lags,
-    FINE: 2 ** -coarseBits(blockRows),
-  };
+export function secondMomentsConstants(
+  { blockRows, lags = 1 }: Pick<MomentsShape, "blockRows" | "lags">,
+): Record<string, number> {
+  return { BLOCK_ROWS: blockRows, LAGS: lags, FINE: 2 ** -coarseBits(blockRows) };
 }
 
 /**
@@ -87,13 +82,15 @@ export type Part = (typeof PART)[keyof typeof PART];
  * @param firstPair First of the squares that are summed.
  */
 export function secondMomentsParams(
+  shape: MomentsShape,
   from: number,
   to: number,
   arrayRow: number,
   part: Part,
   firstPair = 0,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, arrayRow, part, firstPair);
+  const places = [from, to, arrayRow, part, firstPair];
+  return Uint32Array.of(...places, shape.features, momentRing(shape), 0);
 }
 
 /** Of a coarse part: products of those of a block add up to 2^24 grains at most, where f32 is exact. */

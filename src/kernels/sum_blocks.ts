@@ -27,30 +27,33 @@ export const sumBlocks: KernelSpec = {
 const WORKGROUP = 32;
 const THREAD_BINS = 4;
 
-/** @param keptFirst Bin of the first row (transposed) or column of the dense matrix. */
-export function sumBlocksConstants(
+export const sumBlocksConstants: Record<string, number> = { WORKGROUP };
+
+/**
+ * @param keptFirst Bin of the first row (transposed) or column of the dense matrix.
+ * @param productAt Element where lane 0 starts, and elements from one lane to the next.
+ */
+export function sumBlocksParams(
   shape: DenseShape,
   bins: number,
   keptFirst: number,
-): Record<string, number> {
-  return {
-    WORKGROUP,
-    LANES: shape.lanes,
-    STATES: shape.states,
-    BINS: bins,
-    BLOCKS: denseBlocks(shape),
-    KEPT: denseKept(shape),
-    KEPT_FIRST: keptFirst,
-    KEPT_END: keptFirst + (shape.transposed ? shape.rows : shape.columns),
-  };
-}
-
-/** In elements: where lane 0 starts, and from one lane to the next. */
-export function sumBlocksParams(
   productAt: number,
   productStride: number,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(productAt, productStride, 0, 0);
+  return Uint32Array.of(
+    productAt,
+    productStride,
+    shape.lanes,
+    shape.states,
+    bins,
+    denseBlocks(shape),
+    denseKept(shape),
+    keptFirst,
+    keptFirst + (shape.transposed ? shape.rows : shape.columns),
+    0,
+    0,
+    0,
+  );
 }
 
 export function sumBlocksWorkgroups(bins: number, lanes: number): number[] {

@@ -30,18 +30,22 @@ export function viterbiStepConstants(states: number): Record<string, number> {
   return { WORKGROUP, STATES: states };
 }
 
-/**
- * @param sources Bins to look at, and one more where the start is one.
- * @param nextAt Where the row begins in `next`.
- */
-export function viterbiStepParams(
-  row: number,
-  sources: number,
-  nextAt: number,
-): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(row, sources, nextAt, 0);
+/** Sources that a dispatch looks at, and the first of their entries. */
+export interface PathSources {
+  first: number;
+  end: number;
+  firstEntry: number;
 }
 
-export function viterbiStepWorkgroups(bins: number): [number] {
-  return [Math.ceil((bins + 1) / WORKGROUP)];
+/** @param nextAt Where the row begins in `next`. */
+export function viterbiStepParams(
+  row: number,
+  nextAt: number,
+  { first, end, firstEntry }: PathSources,
+): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(row, nextAt, first, end, firstEntry, 0, 0, 0);
+}
+
+export function viterbiStepWorkgroups({ first, end }: PathSources): [number] {
+  return [Math.max(1, Math.ceil((end - first) / WORKGROUP))];
 }

@@ -48,25 +48,27 @@ export function codeSplits(codes: number): number {
 export function vqAssignConstants(
   features: number,
   codes: number,
-  tileRows: number,
   parts = 1,
 ): Record<string, number> {
   return {
     DIM: features,
     CODES4: paddedCodes(codes) / 4,
     SPLITS: codeSplits(codes),
-    TILE_ROWS: tileRows,
     PARTS: parts,
   };
 }
 
-/** @param baseRow Row of `points` at which the tile begins, a multiple of 64. */
+/**
+ * @param tileRows Rows of the largest tile, for which `candidates` and what `vq_pick` writes have room.
+ * @param baseRow Row of `points` at which the tile begins, a multiple of 64.
+ */
 export function vqAssignParams(
+  tileRows: number,
   from: number,
   to: number,
   baseRow: number,
 ): Uint32Array<ArrayBuffer> {
-  return Uint32Array.of(from, to, baseRow, 0);
+  return Uint32Array.of(from, to, baseRow, tileRows);
 }
 
 /** A thread 8 rows; one more where the first row is not a multiple of 8. */

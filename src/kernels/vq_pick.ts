@@ -28,10 +28,9 @@ const ROWS = 64;
 export function vqPickConstants(
   features: number,
   codes: number,
-  tileRows: number,
   parts = 1,
 ): Record<string, number> {
-  return { ...vqAssignConstants(features, codes, tileRows, parts), CODES: codes };
+  return { ...vqAssignConstants(features, codes, parts), CODES: codes };
 }
 
 /** A thread a row. */

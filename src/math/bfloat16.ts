@@ -4,11 +4,23 @@
  * @module
  */
 
+const word = new Uint32Array(1);
+const float = new Float32Array(word.buffer);
+
+/** The value of one, exactly. */
+export function bfloat16BitsToFloat32(bits: number): number {
+  word[0] = bits << 16;
+  return float[0]!;
+}
+
 /** The values of many halves, exactly. */
-export function decodeBfloat16(bits: Uint16Array): Float32Array {
-  const wide = new Uint32Array(bits.length);
+export function decodeBfloat16(
+  bits: Uint16Array,
+  values: Float32Array = new Float32Array(bits.length),
+): Float32Array {
+  const wide = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < bits.length; i++) wide[i] = bits[i]! << 16;
-  return new Float32Array(wide.buffer);
+  return values;
 }
 
 /**

@@ -402,7 +402,7 @@ function forEachRow(
   }
   for (let row = 0; row < rows; row++) {
     const [label, score] = [binaryOf(labels[row]), scores[row]!];
-    if (label !== 0 && label !== 1) refuse(`label ${row} is ${labels[row]}`, "0 or 1");
+    if (label !== 0 && label !== 1) refuse(`label ${row} is ${shownLabel(labels[row])}`, "0 or 1");
     if (Number.isNaN(score)) refuse(`score ${row} is NaN`, "numbers");
     take(label as 0 | 1, score);
   }
@@ -434,6 +434,11 @@ function checkProbabilities(probabilities: ArrayLike<number>): void {
 /** 0 or 1 of a label or a mask; NaN of what is neither number nor boolean: null is no 0. */
 export function binaryOf(value: unknown): number {
   return ["number", "boolean", "bigint"].includes(typeof value) ? Number(value) : NaN;
+}
+
+/** A label or a mask as messages show it: text in quotes, since "1" is no 1. */
+export function shownLabel(value: unknown): string {
+  return typeof value === "string" ? `"${value}"` : String(value);
 }
 
 function checkRate(action: string, name: string, value: number): void {

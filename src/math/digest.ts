@@ -20,7 +20,8 @@ export async function digestOf(parts: readonly (string | ArrayBufferView)[]): Pr
   return await sha256(new TextEncoder().encode(texts.join("\n")));
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+/** SHA-256 of bytes, in hexadecimal digits. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -94,15 +94,23 @@ function tridiagonalize(z: Float64Array, n: number, d: Float64Array, e: Float64A
   }
 }
 
+/**
+ * Turns after which an eigenvalue counts as found where what is beside it is no more than the rounding of the largest: of a matrix
+ * without full rank it gets no smaller.
+ */
+const PATIENT_TURNS = 20;
+
 /** QL with implicit shifts; row i of `z` becomes the eigenvector of `d[i]`. */
 function solveTridiagonal(z: Float64Array, n: number, d: Float64Array, e: Float64Array): void {
   for (let i = 1; i < n; i++) e[i - 1] = e[i]!;
   e[n - 1] = 0;
+  const norm = d.reduce((most, value, i) => Math.max(most, Math.abs(value) + Math.abs(e[i]!)), 0);
   for (let l = 0; l < n; l++) {
     for (let turns = 0;; turns++) {
       let m = l;
       while (m < n - 1) {
-        const scale = Math.abs(d[m]!) + Math.abs(d[m + 1]!);
+        const own = Math.abs(d[m]!) + Math.abs(d[m + 1]!);
+        const scale = turns < PATIENT_TURNS ? own : Math.max(own, norm);
         if (Math.abs(e[m]!) <= Number.EPSILON * scale) break;
         m++;
       }

@@ -61,17 +61,69 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** Writes a table with a header row; cells right-aligned except the first column. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Columns between those of a table. */
+const GAP = 2;
+/** Narrower than this, the first column is hard to read. */
+const LEAST_LABEL = 20;
+
+/**
+ * Writes a table with a header row; cells right-aligned except the first column. Where it is too wide, words of the first column
+ * go on below each other, or else every row becomes a paragraph.
+ *
+ * @param columns Of the terminal, if this runs on one.
+ */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  columns: number = terminalColumns(),
+): string {
   const widths = rows[0]!.map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0))
   );
-  const line = (row: readonly string[]) =>
-    row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    ).join("  ").trimEnd();
+  const others = widths.slice(1).reduce((sum, width) => sum + GAP + width, 0);
+  const room = Math.min(widths[0]!, columns - others);
+  const [head, ...body] = rows as [readonly string[], ...(readonly string[])[]];
+  const fits = room === widths[0] || room >= LEAST_LABEL &&
+      rows.every(([label]) => label!.split(" ").every((word) => word.length <= room - 2 * GAP));
+  if (!fits) {
+    return body.map(([label, ...cells]) => {
+      const said = cells.map((cell, i) => cell && `${head[i + 1]} ${cell}`.trim()).filter(Boolean);
+      const indent = " ".repeat(GAP);
+      const words = wrapWords(said.join(", "), columns - GAP).split("\n");
+      return [label, ...words.filter(Boolean).map((line) => indent + line)].join("\n");
+    }).join("\n");
+  }
+  widths[0] = room;
+  const line = ([label, ...cells]: readonly string[]) => {
+    const [first, ...more] = wrapWords(label!, room, GAP).split("\n");
+    const right = cells.map((cell, column) => cell.padStart(widths[column + 1]!));
+    return [[first!.padEnd(room), ...right].join("  ").trimEnd(), ...more].join("\n");
+  };
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
-  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+  return [line(head), rule, ...body.map(line)].join("\n");
+}
+
+/** Breaks lines between words; what follows stands `indent` further in than the first. */
+export function wrapWords(
+  text: string,
+  columns: number = terminalColumns(),
+  indent = 0,
+): string {
+  const start = /^ */.exec(text)![0];
+  const [first, ...words] = text.slice(start.length).split(" ");
+  const lines = [start + first];
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (longer.length <= columns) lines[lines.length - 1] = longer;
+    else lines.push(start + " ".repeat(indent) + word);
+  }
+  return lines.join("\n");
+}
+
+/** Of the terminal that this runs on; where there is none, lines are as long as they like. */
+function terminalColumns(): number {
+  type Stream = { columns?: number };
+  const { process } = globalThis as { process?: { stdout?: Stream; stderr?: Stream } };
+  return process?.stdout?.columns || process?.stderr?.columns || Infinity;
 }
 
 /** Writes which names are wanted where another is given, and first the one that may be meant. */
@@ -88,16 +140,20 @@ function nearest(name: string, names: readonly string[]): string | undefined {
   return best && best.changes <= Math.max(1, best.own.length / 3) ? best.own : undefined;
 }
 
-/** Letters to be put in, left out or replaced, in either case. */
+/** Letters to be put in, left out, replaced, or swapped with their neighbour, in either case. */
 function changes(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...from.toLowerCase()].entries()) {
+  const [own, other] = [from.toLowerCase(), to.toLowerCase()];
+  let before: number[] = [];
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
+  for (let i = 0; i < own.length; i++) {
     const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const same = letter === to[j]!.toLowerCase() ? 0 : 1;
+    for (let j = 0; j < other.length; j++) {
+      const same = own[i] === other[j] ? 0 : 1;
       next.push(Math.min(row[j]! + same, row[j + 1]! + 1, next[j]! + 1));
+      const swapped = i > 0 && j > 0 && own[i] === other[j - 1] && own[i - 1] === other[j];
+      if (swapped) next[j + 1] = Math.min(next[j + 1]!, before[j - 1]! + 1);
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row.at(-1)!;
 }
@@ -112,6 +168,11 @@ export function printable(text: string): string {
     CONTROLS,
     (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** A number as JSON has it: there are no infinities and no NaN, which become texts, as zarr writes them. */
+export function jsonNumber(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
 }
 
 /** A value as JSON that a terminal shows as it is. */

@@ -9,6 +9,8 @@
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
+/** Means of Poisson counts that are drawn at once: e^-mean is no number from 746 on. */
+const MOST_AT_ONCE = 500;
 
 /** High 32 bits of a product of two 32-bit integers, signed; no sum on the way exceeds 32 bits. */
 function multiplyHigh(a: number, b: number): number {
@@ -95,10 +97,11 @@ export class Random {
     }
   }
 
-  /** Poisson count of a small mean, by multiplication of uniforms. */
+  /** Poisson count, by multiplication of uniforms: as many are drawn. */
   poisson(mean: number): number {
-    const limit = Math.exp(-mean);
     let count = 0;
+    for (; mean > MOST_AT_ONCE; mean -= MOST_AT_ONCE) count += this.poisson(MOST_AT_ONCE);
+    const limit = Math.exp(-mean);
     for (let product = this.uniform(); product > limit; product *= this.uniform()) count++;
     return count;
   }

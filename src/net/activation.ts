@@ -86,7 +86,7 @@ export class LayerEnd {
     return {
       params: (batch) =>
         Uint32Array.of(countOf(axis, batch), quads, capacity, this.code, ...this.drawWords(batch)),
-      workgroups: (batch) => [groupsOf(countOf(axis, batch) * quads), this.#frame.nets],
+      workgroups: (batch) => [groupsOf(countOf(axis, batch) * quads, 256), this.#frame.nets],
     };
   }
 }

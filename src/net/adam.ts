@@ -47,6 +47,11 @@ export class Adam {
     }
   }
 
+  /** The buffer `[stride / 4]` u32 that says of which group a quad of parameters is. */
+  get groupOf(): string {
+    return this.#name("groups");
+  }
+
   /** Moments (kept), rates, groups. */
   sharedBuffers(): SharedBuffer[] {
     const { nets, stride } = this.#net;
@@ -95,7 +100,7 @@ export class Adam {
           bits(rateScale),
         );
       },
-      workgroups: ({ updates }) => [updates ? groupsOf(stride / 4) : 0, nets],
+      workgroups: ({ updates }) => [updates ? groupsOf(stride / 4, 256) : 0, nets],
     }], batchOf);
   }
 

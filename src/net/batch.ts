@@ -26,6 +26,15 @@ export interface Batch {
    * it. Without one nothing is dropped, as in prediction.
    */
   step?: number;
+  /** Which draw of variational values, from 1, and of which turn of those that have it; 0: their means. Default 0. */
+  draw?: number;
+  drawnFor?: number;
+  /** Times the divergence of variational values from normal ones, by row, in the loss. Default 0. */
+  divergence?: number;
+  /** Of the part of a batch: its first sample, counted from the batch's first. Default 0. */
+  partStart?: number;
+  /** Whether values are made once more, for the gradient: running statistics have moved already. Default false. */
+  again?: boolean;
   /** What the gradient is multiplied by: a part of 1 where several batches make one update. Default 1. */
   scale?: number;
   /**
@@ -44,7 +53,7 @@ export interface Batch {
 }
 
 /** The batch of a turn: `row` is the first of the turn's rows of the tile, as in `LoopKernel.params`. */
-export type BatchOf = (tile: Tile, row: number) => Batch;
+export type BatchOf = (tile: Tile, row: number, repeat?: number) => Batch;
 
 /** A batch of which nothing is left open. */
 export type WholeBatch = Required<Batch>;
@@ -56,6 +65,11 @@ export function wholeBatch(batch: Batch): WholeBatch {
     longest: 0,
     slot: 0,
     step: 0,
+    draw: 0,
+    drawnFor: 0,
+    divergence: 0,
+    partStart: 0,
+    again: false,
     scale: 1,
     adds: false,
     updates: true,

@@ -88,7 +88,9 @@ export function batchNormLayer(
         constants: { LANES },
         buffers: { ...own, y: output.name },
         params: (batch) =>
-          Uint32Array.of(...words(batch), trains(batch), bits(epsilon), bits(momentum)),
+          Uint32Array.of(
+            ...[...words(batch), trains(batch), bits(epsilon), bits(batch.again ? 0 : momentum)],
+          ),
         workgroups: each,
       },
       ...end.forward(),

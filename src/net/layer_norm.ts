@@ -8,7 +8,7 @@ import * as kernels from "../kernels/net_layer_norm.ts";
 import type { Ending } from "./activation.ts";
 import { LayerEnd } from "./activation.ts";
 import type { WholeBatch } from "./batch.ts";
-import type { Frame, Gradients, Layer, LayerKernel } from "./layer.ts";
+import type { Frame, Gradients, Layer, LayerKernel, SecondBuffers } from "./layer.ts";
 import { countOf, groupsOf, lanesFor, placeOf } from "./layer.ts";
 import { rowBlocks, sumPartials } from "./linear.ts";
 import type { Parameter, Value } from "./value.ts";
@@ -57,6 +57,34 @@ export function layerNormLayer(
   const cut = rowBlocks(capacity, quads);
   const partials = gamma &&
     frame.scratch(`${output.name} partials`, 16 * cut.blocks * nets * 2 * quads);
+  const rows = (batch: WholeBatch) => [groupsOf(countOf(axis, batch), 64 / lanes), nets];
+
+  /** From what is by the result to what is by x, or from a change of x to one of the result. */
+  const through = (from: string, to: string, adds: number): LayerKernel => ({
+    kernel: kernels.netLayerNormInputs,
+    constants: { LANES: lanes, AFFINE },
+    buffers: {
+      ...{ x: x.name, y_gradient: from, stats },
+      ...{ parameters: names.parameters, x_gradient: to },
+    },
+    params: (batch) =>
+      Uint32Array.of(
+        ...[countOf(axis, batch), width, capacity, frame.parameterQuads()],
+        ...[normAt, adds],
+      ),
+    workgroups: rows,
+  });
+  const second = (
+    { x: { change }, y: { slope } }: SecondBuffers,
+    from: string,
+    into: string,
+  ): LayerKernel => ({
+    kernel: kernels.netLayerNormSecond,
+    constants: { LANES: lanes },
+    buffers: { x: x.name, y_gradient: from, y_slope: slope, change, stats, x_gradient: into },
+    params: (batch) => Uint32Array.of(countOf(axis, batch), width, capacity),
+    workgroups: rows,
+  });
   return {
     output,
     forward: () => [rowStats(frame, x, stats), {
@@ -71,7 +99,9 @@ export function layerNormLayer(
     }, ...end.forward()],
     backward(gradients: Gradients) {
       const slope = gradients.of(output);
+      const slopes = gradients.second(output);
       const { buffer, adds } = gradients.into(x);
+      if (slopes && adds) throw new TypeError(`Cannot penalise slopes: "${x.name}" has two uses`);
       return [
         ...end.backward(slope),
         ...(gamma && partials)
@@ -86,24 +116,22 @@ export function layerNormLayer(
             sumPartials(frame, partials, cut.blocks, gamma, 2 * quads),
           ]
           : [],
-        {
-          kernel: kernels.netLayerNormInputs,
-          constants: { LANES: lanes, AFFINE },
-          buffers: {
-            x: x.name,
-            y_gradient: slope,
-            stats,
-            parameters: names.parameters,
-            x_gradient: buffer,
-          },
-          params: (batch) =>
-            Uint32Array.of(
-              ...[countOf(axis, batch), width, capacity, frame.parameterQuads()],
-              ...[normAt, adds],
-            ),
-          workgroups: (batch) => [groupsOf(countOf(axis, batch), 64 / lanes), nets],
-        },
+        slopes ? second(slopes, slope, buffer) : through(slope, buffer, adds),
       ];
+    },
+    // gamma would have a derivative, too
+    ...!gamma && {
+      second: {
+        x,
+        slopes: (buffers) => [
+          ...end.backward(buffers.y.slope),
+          through(buffers.y.slope, buffers.x.slope, 0),
+        ],
+        changes: (buffers) => [
+          through(buffers.x.change, buffers.y.change, 0),
+          ...end.backward(buffers.y.change),
+        ],
+      },
     },
   };
 }

@@ -25,6 +25,16 @@ function inputSlices(tiles: number, inputs4: number): { slices: number; share: n
   return { slices: Math.ceil(inputs4 / share), share };
 }
 
+/** Quads of outputs of a slice of gradients, about: its weights stay in a processor's cache while all rows come by. */
+const LONGEST_SLICE = 128;
+
+/** How the outputs of a product are cut for the gradient of its inputs. Part of what a net's bits depend on. */
+function outputSlices(tiles: number, outputs4: number): { slices: number; share: number } {
+  const wanted = tiles < BUSY_TILES ? Math.floor(outputs4 / LONGEST_SLICE) : 1;
+  const share = Math.ceil(outputs4 / Math.max(1, Math.min(MOST_SLICES, wanted)));
+  return { slices: Math.ceil(outputs4 / share), share };
+}
+
 /** Threads that sums over rows are given at least, by cutting rows into blocks; and the fewest rows of a block. */
 const BUSY_SUMS = 512;
 const LEAST_BLOCK = 32;
@@ -169,25 +179,49 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
     if (second) steps.push(...secondWeights(second));
     if (!x.isInput && !x.isFixed) {
       const { buffer, adds } = gradients.into(x, end.isPlain && gradients.sumsToZero(output));
-      steps.push(toInputs(slope, buffer, adds));
+      steps.push(...toInputs(slope, buffer, adds));
     }
     return steps;
   }
 
-  function toInputs(slope: string, into: string, adds: number): LayerKernel {
-    return {
+  const inputTiles = (rows: number) => Math.ceil(rows / 8) * Math.ceil(inputs4 / 2);
+  const cutOutputs = outputSlices(inputTiles(capacity), quadsOf(to));
+  const isCut = cutOutputs.slices > 1 && !x.isInput && !x.isFixed;
+  const inputSums = isCut
+    ? frame.scratch(`${output.name} sums`, 16 * cutOutputs.slices * nets * capacity * inputs4)
+    : undefined;
+
+  function toInputs(slope: string, into: string, adds: number): LayerKernel[] {
+    const product: LayerKernel = {
       kernel: kernels.netLinearInputs,
-      buffers: { y_gradient: slope, parameters: names.parameters, x_gradient: into },
-      params: (batch) =>
-        Uint32Array.of(
-          ...[countOf(axis, batch), inputs4, to, adds, capacity, capacity],
-          ...[frame.parameterQuads(), weight.offset / 4],
-        ),
+      buffers: {
+        y_gradient: slope,
+        parameters: names.parameters,
+        x_gradient: inputSums ?? into,
+      },
+      params: (batch) => {
+        const rows = countOf(axis, batch);
+        return Uint32Array.of(
+          ...[rows, inputs4, to, isCut ? 0 : adds, capacity, isCut ? rows : capacity],
+          ...[frame.parameterQuads(), weight.offset / 4, cutOutputs.share],
+        );
+      },
       workgroups: (batch) => [
-        groupsOf(Math.ceil(countOf(axis, batch) / 8) * Math.ceil(inputs4 / 2)),
-        nets,
+        ...[groupsOf(inputTiles(countOf(axis, batch))), nets],
+        cutOutputs.slices,
       ],
     };
+    if (!inputSums) return [product];
+    return [product, {
+      kernel: kernels.netSumPartials,
+      buffers: { partials: inputSums, gradient: into },
+      params: (batch) =>
+        Uint32Array.of(
+          ...[countOf(axis, batch) * inputs4, 0, capacity * inputs4],
+          ...[cutOutputs.slices, adds],
+        ),
+      workgroups: (batch) => [groupsOf(countOf(axis, batch) * inputs4), nets],
+    }];
   }
 
   /** Slopes times changes, added to the gradient of the weights: the bias moves neither. */
@@ -209,15 +243,19 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
     return [kernel, sumPartials(frame, partials, cut.blocks, weight, own, true)];
   }
 
-  const isLinear = end.isPlain && !norm && !x.isInput;
+  // the slope of a GELU has a derivative, too
+  const hasSecond = activation !== "gelu" && !norm && !x.isInput;
   return {
     output,
     forward: () => forward,
     backward,
-    ...isLinear && {
+    ...hasSecond && {
       second: {
         x,
-        slopes: (buffers) => [toInputs(buffers.y.slope, buffers.x.slope, 0)],
+        slopes: (buffers) => [
+          ...end.backward(buffers.y.slope),
+          ...toInputs(buffers.y.slope, buffers.x.slope, 0),
+        ],
         changes: ({ x: { change }, y }) => [{
           kernel: kernels.netLinear,
           constants: { NORMED: 0 },
@@ -228,7 +266,7 @@ export function linearLayer(frame: Frame, output: Value, parts: LinearParts): La
               ...[frame.parameterQuads(), weight.offset / 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, inputs4],
             ),
           workgroups: (batch) => [groupsOf(tiles(countOf(axis, batch))), nets],
-        }],
+        }, ...end.backward(y.change)],
       },
     },
   };

@@ -63,17 +63,18 @@ export interface ClassEntropyParts {
   losses: string;
   /** Whether rows of a pair share what is lost: else the second does not count at all. */
   mixes: boolean;
+  focal: boolean;
 }
 
 /** Cross-entropy over classes, of rows that may be mixed in pairs. */
 export function classEntropy(
   frame: Frame,
-  { logits, gradient, classes, weights, losses, mixes }: ClassEntropyParts,
+  { logits, gradient, classes, weights, losses, mixes, focal }: ClassEntropyParts,
 ): LayerKernel {
   const { axis, width } = logits;
   return {
     kernel: netClassEntropy,
-    constants: { LANES: 64 },
+    constants: { LANES: 64, FOCAL: focal ? 1 : 0 },
     buffers: {
       logits: logits.name,
       classes,

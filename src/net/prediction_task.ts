@@ -34,6 +34,8 @@ export interface PredictionOptions<Result> {
   derived?: { name: string; of(value: number): number };
   /** Nets that have learned nothing: all they say is NaN. */
   missing?: readonly boolean[];
+  /** Whether a value that f32 cannot hold is kept as it comes, Infinity or NaN, and no error. */
+  keepsLost?: boolean;
   parameters(): Float32Array<ArrayBuffer>;
   source: SampleSource;
   /** How many there are. */
@@ -120,8 +122,9 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
         read: ({ start, end }, { signal }) =>
           source.read(Uint32Array.from({ length: end - start }, (_, i) => start + i), signal),
         write: async ({ start, end }, downloads, { store }) => {
-          const { missing, derived } = this.#options;
+          const { missing, derived, keepsLost } = this.#options;
           const given = new Float32Array(downloads[says]!, 0, (end - start) * width);
+          if (!keepsLost) this.#refuseLost(given, start);
           const values = missing?.includes(true)
             ? given.map((value, i) => missing[Math.floor(i / wide) % nets] ? NaN : value)
             : given;
@@ -156,6 +159,20 @@ export class PredictionTask<Result> implements Task<Record<string, never>, Resul
       rows: starts[last]! - starts[first]!,
       longest: this.#options.turns.longest ?? 0,
     };
+  }
+
+  /** @throws {RangeError} If a value of a net that has learned something is not finite. */
+  #refuseLost(values: Float32Array, start: number): void {
+    const { net: { nets }, value: { width }, missing = [], says } = this.#options;
+    const lost = values.findIndex((value, i) =>
+      !Number.isFinite(value) && !missing[Math.floor(i / width) % nets]
+    );
+    if (lost < 0) return;
+    throw new RangeError(
+      `Cannot predict: ${says} of sample ${start + Math.floor(lost / width / nets)} are ${
+        values[lost]
+      }, which f32 cannot hold, wanted samples nearer to those of the fit`,
+    );
   }
 
   /** Rows of so many samples after one another, at most. */

@@ -32,8 +32,7 @@ import type { TrainingHeld } from "./training_record.ts";
 import { addLosses, beginRecord, endEpoch, recordValues, trainingHeld } from "./training_record.ts";
 
 /** Where samples come from. */
-export interface SampleSource {
-  look: Feed["look"];
+export interface SampleSource extends Feed {
   /** What it has in the host's memory while it is used. */
   readonly tables: readonly HostItem[];
   /** Host bytes that reading a tile takes beside what it gives. */

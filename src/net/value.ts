@@ -47,6 +47,8 @@ export interface Parameter {
   readonly offset: number;
   /** Of the optimizer's settings, from 0. */
   readonly group: number;
+  /** Whether it lies as `[in, out]`. */
+  readonly isTurned?: boolean;
 }
 
 /** Rows and columns of a parameter; a vector has one row. */
@@ -56,9 +58,11 @@ export function parameterSize({ shape }: Pick<Parameter, "shape">): [number, num
 }
 
 /** Elements of a parameter in the padded layout. */
-export function parameterElements(parameter: Pick<Parameter, "shape">): number {
+export function parameterElements(
+  parameter: Pick<Parameter, "shape" | "isTurned">,
+): number {
   const [rows, columns] = parameterSize(parameter);
-  return rows * rowStride(columns);
+  return parameter.isTurned ? columns * rowStride(rows) : rows * rowStride(columns);
 }
 
 /** Elements of parameters from the first to the end of the last. */
@@ -102,9 +106,10 @@ function eachElement(
   let plain = 0;
   for (const parameter of parameters) {
     const [rows, columns] = parameterSize(parameter);
+    const [down, along] = parameter.isTurned ? [1, rowStride(rows)] : [rowStride(columns), 1];
     for (let row = 0; row < rows; row++) {
-      const at = parameter.offset + row * rowStride(columns);
-      for (let column = 0; column < columns; column++) take(plain++, at + column);
+      const at = parameter.offset + row * down;
+      for (let column = 0; column < columns; column++) take(plain++, at + column * along);
     }
   }
   return plain;

@@ -5,7 +5,7 @@
  */
 
 import type { Labels } from "../math/classification.ts";
-import { binaryOf } from "../math/classification.ts";
+import { binaryOf, shownLabel } from "../math/classification.ts";
 
 /** A column of labels, 0 and 1 or booleans, or several by their names. */
 export type LabelColumns = Labels | Readonly<Record<string, Labels>>;
@@ -43,12 +43,14 @@ export function labelColumns(given: LabelColumns, rows: number, action: string):
   const looked = Object.entries(columns).map(([name, labels]) =>
     lookAt(name, labels, rows, action)
   );
-  if (isOne && looked[0]!.reason) {
-    throw new RangeError(
-      `Cannot ${action}: ${looked[0]!.reason}, wanted two rows and both classes`,
-    );
-  }
+  if (isOne) refuseOne(looked[0]!, action);
   return looked;
+}
+
+/** @throws {RangeError} If nothing can be fitted to the only column. */
+export function refuseOne({ reason }: LabelColumn, action: string): void {
+  if (reason === undefined) return;
+  throw new RangeError(`Cannot ${action}: ${reason}, wanted two rows and both classes`);
 }
 
 function lookAt(name: string, labels: Labels, rows: number, action: string): LabelColumn {
@@ -58,21 +60,32 @@ function lookAt(name: string, labels: Labels, rows: number, action: string): Lab
     );
   }
   const values = new Uint8Array(rows);
-  let positives = 0;
   for (let row = 0; row < rows; row++) {
     const label = binaryOf(labels[row]);
     if (label !== 0 && label !== 1) {
       throw new RangeError(
-        `Cannot ${action}: label ${row} of column "${name}" is ${labels[row]}, wanted 0 or 1`,
+        `Cannot ${action}: label ${row} of column "${name}" is ${
+          shownLabel(labels[row])
+        }, wanted 0 or 1`,
       );
     }
     values[row] = label;
-    positives += label;
   }
+  return columnOf(name, values);
+}
+
+/** @param what Labels are of, where that is not everything that has one. */
+export function columnOf(
+  name: string,
+  values: Uint8Array<ArrayBuffer>,
+  what = "",
+): LabelColumn {
+  const rows = values.length;
+  const positives = values.reduce((sum, label) => sum + label, 0);
   const reason = rows < 2
-    ? "there is 1 row"
+    ? `there is 1 row${what}`
     : positives === 0 || positives === rows
-    ? `all ${rows} labels are ${positives === 0 ? 0 : 1}`
+    ? `all ${rows} labels${what} are ${positives === 0 ? 0 : 1}`
     : undefined;
   return { name, values, positives, reason };
 }

@@ -56,6 +56,13 @@ export abstract class LinearProbe {
     return new Plan(gpu, new ProbePredictTask(features, this.model, told), choices);
   }
 
+  /** As {@link predict}, by a probe whose logits may be beyond f32: those are Infinity or NaN, and no error. */
+  predictAnyway(gpu: Gpu, features: ChunkedArray): Plan<ProbePrediction> {
+    const told = { out: undefined, overwrite: false, adapter: gpu.adapter.name, keepsLost: true };
+    const plan: Plan<unknown> = new Plan(gpu, new ProbePredictTask(features, this.model, told));
+    return plan as Plan<ProbePrediction>;
+  }
+
   /** What callers get of a fit that just ran, or is found. */
   protected async learn(stored: Stored, measured: Measured): Promise<ProbeFit> {
     const fit = await readFit(stored);

@@ -68,7 +68,7 @@ export class LogisticTask<Result> implements Task<LogisticHeld, Result> {
       facts: [parameters, labels, rows, features, array.dtype],
       arrays: columns.map(({ values }) => values),
     };
-    this.feeds = [{ look: (options) => source.look(options) }];
+    this.feeds = [{ places: source.points.places, look: (options) => source.look(options) }];
     this.output = linearOutput({
       ...options,
       kind: "logistic",

@@ -53,7 +53,13 @@ export class MassMeanTask<Result> implements Task<MassMeanHeld, Result> {
       facts: [settings, labels, rows, features, array.dtype],
       arrays: columns.map(({ values }) => values),
     };
-    this.feeds = [{ look: (options) => source.look(options) }];
+    const look: Feed["look"] = async (options) => {
+      const looked = await source.look(options);
+      // as they are predicted: what is too far from the mean there is here
+      source.points.scaleTo(1);
+      return looked;
+    };
+    this.feeds = [{ places: source.points.places, look }];
     const parameters = { ...settings };
     const c = [NaN];
     this.output = linearOutput({ ...options, kind: "mass_mean", parameters, labels, c, features });

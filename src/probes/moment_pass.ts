@@ -60,7 +60,7 @@ export function momentPass(
         buffers: { starts: "grains" },
         order: "ascending",
         params: (tile, from, to) =>
-          kernel.secondMomentsParams(from, to, tile.start, kernel.PART.whole, i * SQUARES),
+          kernel.secondMomentsParams(shape, from, to, tile.start, kernel.PART.whole, i * SQUARES),
         workgroups: (rows) =>
           kernel.secondMomentsWorkgroups(rows, shape, Math.min(SQUARES, pairs - i * SQUARES)),
       })),

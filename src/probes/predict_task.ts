@@ -5,13 +5,14 @@
  */
 
 import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 import { digestRows } from "../feed/points.ts";
 import * as project from "../kernels/project_rows.ts";
 import { sigmoid } from "../math/classification.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
 import type { Feed, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
-import type { FittedProbe, ProbeFit } from "./results.ts";
+import type { ProbeFit } from "./results.ts";
 import { StandardRows } from "./standard_rows.ts";
 
 /** What probes say of rows; `[rows]` of one probe, `[rows, probes]` of several. */
@@ -24,8 +25,8 @@ export interface ProbePrediction extends Measured {
 
 /** A {@link ProbePrediction} that is stored. */
 export interface StoredProbePrediction extends Measured {
-  logits: ChunkedArray;
-  probabilities: ChunkedArray;
+  logits: ChunkedArray<Float32Array>;
+  probabilities: ChunkedArray<Float32Array>;
   place: string;
   close(): Promise<void>;
 }
@@ -44,17 +45,21 @@ export class ProbePredictTask
   readonly output: OutputSpec;
   readonly #source: StandardRows;
   readonly #model: LinearModel;
+  readonly #keepsLost: boolean;
 
   /** @throws {RangeError} If rows have other features than the probes. */
   constructor(
     array: ChunkedArray,
     model: LinearModel,
-    { out, overwrite, adapter }: {
+    { out, overwrite, adapter, keepsLost = false }: {
       out: string | undefined;
       overwrite: boolean | undefined;
       adapter: string;
+      /** Whether a logit that f32 cannot hold is kept as it comes, Infinity or NaN, and no error. */
+      keepsLost?: boolean;
     },
   ) {
+    this.#keepsLost = keepsLost;
     const source = new StandardRows(array, ACTION);
     const { rows, features } = source.points;
     if (features !== model.mean.length) {
@@ -75,7 +80,7 @@ export class ProbePredictTask
     // rows that are only predicted are looked at as they are read
     const look: Feed["look"] = async ({ digest, signal }) =>
       digest ? { digest: await digestRows(array, { signal }) } : {};
-    this.feeds = [{ look }];
+    this.feeds = [{ places: array.places, look }];
     const one = probes.length === 1;
     const shape = one ? [rows] : [rows, probes.length];
     const dims = one ? ["row"] : ["row", "probe"];
@@ -136,9 +141,9 @@ export class ProbePredictTask
           const logits = new Float32Array((end - start) * count);
           for (let row = 0; row < end - start; row++) {
             for (const [i, probe] of probes.entries()) {
-              logits[row * count + i] = probe
-                ? logitOf(projected[i * stride + row]!, probe, start + row)
-                : NaN;
+              const logit = Math.fround(projected[i * stride + row]! + (probe?.bias ?? NaN));
+              if (probe && !this.#keepsLost) checkLogit(logit, start + row);
+              logits[row * count + i] = logit;
             }
           }
           await store("logits", start, logits);
@@ -166,8 +171,8 @@ export class ProbePredictTask
         ...measured,
       };
     }
-    const logits = await stored.open("logits");
-    const probabilities = await stored.open("probabilities");
+    const logits = ofType(await stored.open("logits"), "float32");
+    const probabilities = ofType(await stored.open("probabilities"), "float32");
     const close = async () => {
       await logits.close();
       await probabilities.close();
@@ -177,9 +182,8 @@ export class ProbePredictTask
 }
 
 /** @throws {RangeError} If f32 cannot hold it. */
-function logitOf(product: number, { bias }: FittedProbe, row: number): number {
-  const logit = Math.fround(product + bias);
-  if (Number.isFinite(logit)) return logit;
+function checkLogit(logit: number, row: number): void {
+  if (Number.isFinite(logit)) return;
   throw new RangeError(
     `Cannot ${ACTION}: row ${row} has a logit that f32 cannot hold, wanted rows nearer to those of the fit`,
   );

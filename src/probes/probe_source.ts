@@ -20,6 +20,7 @@ export interface ProbeSourceOptions {
 
 export class ProbeSource implements SampleSource {
   readonly look: Feed["look"];
+  readonly places: Feed["places"];
   readonly tables: readonly HostItem[];
   readonly readBytes: number;
   readonly #samples: Samples;
@@ -41,6 +42,7 @@ export class ProbeSource implements SampleSource {
     this.#hasRows = net.tileInputs.some(({ axis }) => axis === "rows");
     this.#loads = loads && !samples.array.values;
     this.#once = once;
+    this.places = samples.array.places;
     this.look = async (options) => once && !options.digest ? {} : await samples.look(options);
     let longest = 1;
     for (let i = 0; i < samples.count; i++) longest = Math.max(longest, samples.rowsOf(i));

@@ -4,35 +4,30 @@
  * @module
  */
 
-import type { ChunkedArray } from "../chunked_array.ts";
 import { permutation } from "../feed/order.ts";
-import type { RaggedArray } from "../feed/ragged.ts";
-import { chosenRows, chosenSamples } from "../feed/chosen.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { auroc, averagePrecision, partialAuroc, recallAtFpr } from "../math/classification.ts";
-import { formatTable } from "../math/format.ts";
 import type { OptionsOf } from "../options.ts";
 import { declare, number, whole } from "../options.ts";
+import { openStore } from "../store/open_store.ts";
 import type { RunOptions } from "../stream/choices.ts";
 import { outputChoices, runOptions } from "../stream/choices.ts";
-import type { LabelColumn, LabelColumns } from "./labels.ts";
+import { Series } from "../stream/series.ts";
+import type { SeriesBytes } from "../stream/series_memory.ts";
+import type { LabelColumns } from "./labels.ts";
 import { labelColumns } from "./labels.ts";
 import type { SweepJob, SweepKind } from "./sweep_jobs.ts";
 import { sweepJobs } from "./sweep_jobs.ts";
+import type { SweepLayer } from "./sweep_layers.ts";
+import { LayerData } from "./sweep_layers.ts";
+import type { SweepRow } from "./sweep_rows.ts";
+import type { SweepResult } from "./sweep_series.ts";
+import { SweepSeries } from "./sweep_series.ts";
 
 export type { SweepKind } from "./sweep_jobs.ts";
-
-/** Something, or what opens it when its turn comes; what was opened so is closed after it. */
-export type Lazy<Value> = Value | (() => Promise<Value>);
-
-/** A layer: what probes of features get of it, and what probes of sequences get. */
-export interface SweepLayer {
-  layer: number | string;
-  /** `[samples, features]`, pooled. */
-  features?: Lazy<ChunkedArray>;
-  /** Samples of tokens. */
-  tokens?: Lazy<RaggedArray>;
-}
+export type { LaterRows, SweepLayer } from "./sweep_layers.ts";
+export type { SweepRow } from "./sweep_rows.ts";
+export { formatSweep } from "./sweep_rows.ts";
+export type { SweepResult } from "./sweep_series.ts";
 
 export interface SweepInput {
   layers: readonly SweepLayer[];
@@ -57,215 +52,113 @@ export const sweepOptions = declare("sweep", {
 
 export type SweepOptions = OptionsOf<typeof sweepOptions>;
 
-/** A probe of a sweep. Metrics are of samples it has not seen, by logits; `null` where one class is missing. */
-export interface SweepRow {
-  layer: number | string;
-  kind: string;
-  /** As they were given. */
-  options: Record<string, unknown>;
-  label: string;
-  auroc: number | null;
-  averagePrecision: number | null;
-  /** At a rate of false positives of 5 %. */
-  recall: number | null;
-  /** Up to a rate of false positives of 10 %: 0.5 for chance. */
-  partialAuroc: number | null;
-  /** Why there are no metrics, if there are none. */
-  reason: string | null;
-}
+// what keeps this use of a seed apart
+const SPLIT = 0x5e4;
+/** Sweeps of which nothing is to be kept. */
+let unnamed = 0;
 
-export interface SweepResult {
-  rows: SweepRow[];
-  /** Samples, ascending, that no probe was fitted on. */
-  test: Uint32Array;
-}
-
-/** Jobs of all layers, which run one after the other. */
+/** Jobs of all layers, which run one after the other: see {@link Series}. */
 export class ProbeSweep {
-  readonly #gpu: Gpu;
-  readonly #input: SweepInput;
-  readonly #jobs: readonly SweepJob[];
-  readonly #columns: LabelColumn[];
-  readonly #out: { place?: string; overwrite: boolean };
-  readonly #train: Uint32Array;
-  readonly #test: Uint32Array;
+  readonly #series: Series<SweepRow[], SweepResult>;
+  readonly #place: string;
+  readonly #isHeld: boolean;
+  readonly #overwrite: boolean;
 
   /**
    * @throws {TypeError | RangeError} If an option makes no sense, a kind is not known, a layer lacks what a kind
-   * needs, or there are fewer samples than two.
+   * needs or has other samples, or there are fewer samples than two.
+   * @throws {BudgetError} If a fit or a prediction does not fit.
    */
   constructor(gpu: Gpu, input: SweepInput, options: SweepOptions = {}) {
     const { testShare, seed, out, overwrite } = sweepOptions.check(options);
-    this.#gpu = gpu;
-    this.#input = input;
-    this.#out = { ...(out !== undefined && { place: out }), overwrite };
+    this.#isHeld = out === undefined;
+    this.#place = out ?? `memory:sweeps without a place/${unnamed++}`;
+    this.#overwrite = overwrite;
     const { labels, layers } = input;
     const isOne = typeof (labels as ArrayLike<unknown>).length === "number";
     const count = isOne
       ? (labels as ArrayLike<unknown>).length
       : Object.values(labels as Record<string, ArrayLike<unknown>>)[0]?.length ?? 0;
-    this.#columns = labelColumns(labels, count, "sweep");
-    this.#jobs = input.probes.flatMap((kind) => sweepJobs(kind, this.#columns.length));
-    for (const { layer, ...data } of layers) {
-      // it becomes part of the name of a group
-      if (out !== undefined && /[\\/]/.test(String(layer))) {
-        throw new RangeError(
-          `Cannot sweep: a layer is called "${layer}", wanted a name without slashes, since probes are ` +
-            "stored by it",
-        );
-      }
-      for (const { takes, kind } of this.#jobs) {
-        const wanted = takes === "features" ? "features" : "tokens";
-        if (data[wanted] !== undefined) continue;
-        throw new TypeError(
-          `Cannot sweep: layer ${layer} has no ${wanted}, which probes of kind "${kind}" want`,
-        );
-      }
-    }
+    const columns = labelColumns(labels, count, "sweep");
+    const jobs = input.probes.flatMap((kind) => sweepJobs(kind, columns.length));
     if (count < 2) {
       throw new RangeError(
         `Cannot sweep: there are ${count} samples, wanted one to fit and one to test at least`,
       );
     }
-    const testing = Math.min(count - 1, Math.max(1, Math.floor(testShare * count)));
     const { at } = permutation(count, seed, 0, SPLIT);
     const drawn = Uint32Array.from({ length: count }, (_, i) => at(i));
-    this.#test = drawn.subarray(0, testing).sort();
-    this.#train = drawn.subarray(testing).sort();
+    const testing = Math.min(count - 1, Math.max(1, Math.floor(testShare * count)));
+    const parts = {
+      ...{ columns, place: this.#place, isHeld: this.#isHeld, settings: { testShare, seed } },
+      test: drawn.subarray(0, testing).sort(),
+      train: drawn.subarray(testing).sort(),
+      layers: layersFor(layers, jobs, count),
+    };
+    this.#series = new Series(gpu, new SweepSeries(gpu, parts));
+  }
+
+  /** Bytes of the fit or prediction that takes most. */
+  get projected(): SeriesBytes {
+    return this.#series.projected;
+  }
+
+  /** A table for people: what every job holds, and the largest of all. */
+  explain(): string {
+    return this.#series.explain();
   }
 
   /**
-   * Runs what is left of it: with `out` every fit is stored there, in a group `<layer>.<kind>.<job>` of its own, and
-   * one that is there is not run again.
+   * Runs what is left of it: with `out` every fit is stored there, in a group `probes/<layer>.<kind>.<job>.zarr` of its
+   * own with its numbers in `results`, and what is there is not run again.
    *
-   * @throws {OutputConflictError} If a place there holds something else.
+   * @throws {OutputConflictError} If the folder holds something else, or a sweep of other settings or input.
    * @throws The signal's reason, if it is aborted. The next run of the same sweep goes on.
    */
   async run(options: RunOptions = {}): Promise<SweepResult> {
-    const { signal, onProgress } = runOptions.check(options) as RunOptions;
-    const rows: SweepRow[] = [];
-    const { layers } = this.#input;
-    const parts = layers.length * this.#jobs.length;
-    let part = 0;
-    for (const { layer, features, tokens } of layers) {
-      const opened: (() => Promise<void>)[] = [];
-      const pooled = once(() => openLazy(features!, opened));
-      const whole = once(() => openLazy(tokens!, opened));
-      try {
-        for (const [i, job] of this.#jobs.entries()) {
-          signal?.throwIfAborted();
-          const data = job.takes === "features" ? await pooled() : await whole();
-          const told = (from: number, share: number): RunOptions => ({
-            ...(signal && { signal }),
-            ...(onProgress && {
-              onProgress: (progress) =>
-                onProgress({ ...progress, fraction: (from + share * progress.fraction) / parts }),
-            }),
-          });
-          const run = {
-            fit: told(part, FIT_SHARE),
-            predict: told(part + FIT_SHARE, 1 - FIT_SHARE),
-          };
-          rows.push(...await this.#runJob(job, layer, data, `${layer}.${job.kind}.${i}`, run));
-          part++;
-        }
-      } finally {
-        for (const close of opened) await close();
-      }
+    runOptions.check(options);
+    try {
+      return await this.#series.run({ ...options, overwrite: this.#overwrite });
+    } finally {
+      if (this.#isHeld) await (await openStore(this.#place, { mode: "write" })).deleteAll();
     }
-    return { rows, test: this.#test };
   }
+}
 
-  async #runJob(
-    job: SweepJob,
-    layer: number | string,
-    data: ChunkedArray | RaggedArray,
-    name: string,
-    run: { fit: RunOptions; predict: RunOptions },
-  ): Promise<SweepRow[]> {
-    const count = this.#train.length + this.#test.length;
-    const own = "offsets" in data ? data.offsets.length - 1 : data.shape[0]!;
-    if (own !== count) {
+/** What jobs get of every layer: of its features, and of its tokens. */
+function layersFor(layers: readonly SweepLayer[], jobs: readonly SweepJob[], count: number) {
+  const names = layers.map(({ layer }) => String(layer));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new RangeError(`Cannot sweep: layer ${twice} is there twice, wanted each once`);
+  }
+  return layers.flatMap(({ layer, ...given }) => {
+    // it becomes part of the name of a group
+    if (/[\\/]/.test(String(layer))) {
       throw new RangeError(
-        `Cannot sweep: layer ${layer} has ${own} samples, there are ${count} labels`,
+        `Cannot sweep: a layer is called "${layer}", wanted a name without slashes, since probes are ` +
+          "stored by it",
       );
     }
-    const part = (samples: Uint32Array) =>
-      "offsets" in data ? chosenSamples(data, samples) : chosenRows(data, samples);
-    const { place, overwrite } = this.#out;
-    const output = place === undefined ? {} : { out: `${place}/${name}.zarr`, overwrite };
-    const columns = this.#columns;
-    const labels = Object.fromEntries(columns.map((column) => [
-      column.name,
-      Uint8Array.from(this.#train, (sample) => column.values[sample]!),
-    ]));
-    const { reasons } = await job.fit(this.#gpu, part(this.#train), labels, output).run(run.fit);
-    const probes = columns.length * job.members.length;
-    const logits = reasons.every((reason) => reason !== null)
-      ? new Float32Array(0)
-      : (await job.predict(this.#gpu, part(this.#test)).run(run.predict)).logits;
-    return columns.flatMap(({ name, values }, column) => {
-      const wanted = Uint8Array.from(this.#test, (sample) => values[sample]!);
-      return job.members.map((options, member): SweepRow => {
-        const k = column * job.members.length + member;
-        const facts = { layer, kind: job.kind, options, label: name };
-        const scores = Float32Array.from(wanted, (_, i) => logits[i * probes + k] ?? NaN);
-        const reason = reasons[k] ?? missingClass(wanted);
-        if (reason) return { ...facts, ...NO_METRICS, reason };
-        return {
-          ...facts,
-          auroc: auroc(wanted, scores),
-          averagePrecision: averagePrecision(wanted, scores),
-          recall: recallAtFpr(wanted, scores),
-          partialAuroc: partialAuroc(wanted, scores)?.mcclish ?? null,
-          reason: null,
-        };
-      });
+    return (["features", "tokens"] as const).flatMap((what) => {
+      const takes = what === "features" ? "features" : "sequences";
+      const own = [...jobs.entries()].filter(([, job]) => job.takes === takes);
+      if (own.length === 0) return [];
+      const rows = given[what];
+      if (rows === undefined) {
+        throw new TypeError(
+          `Cannot sweep: layer ${layer} has no ${what}, which probes of kind "${
+            own[0]![1].kind
+          }" want`,
+        );
+      }
+      const data = new LayerData(layer, rows);
+      if (data.samples !== count) {
+        throw new RangeError(
+          `Cannot sweep: layer ${layer} has ${data.samples} samples, there are ${count} labels`,
+        );
+      }
+      return [{ data, jobs: own }];
     });
-  }
-}
-
-// what keeps this use of a seed apart
-const SPLIT = 0x5e4;
-/** Of the time of a job, for progress alone. */
-const FIT_SHARE = 0.9;
-const NO_METRICS = { auroc: null, averagePrecision: null, recall: null, partialAuroc: null };
-
-function missingClass(labels: Uint8Array): string | null {
-  const [first] = labels;
-  return labels.some((label) => label !== first)
-    ? null
-    : `all ${labels.length} labels of the test are ${first}`;
-}
-
-/** What a function gives, which is called the first time that it is asked for. */
-function once<Value>(open: () => Promise<Value>): () => Promise<Value> {
-  let opened: Promise<Value> | undefined;
-  return () => opened ??= open();
-}
-
-async function openLazy<Value extends ChunkedArray | RaggedArray>(
-  given: Lazy<Value>,
-  opened: (() => Promise<void>)[],
-): Promise<Value> {
-  if (typeof given !== "function") return given;
-  const value = await given();
-  opened.push(() => "offsets" in value ? value.rows.close() : value.close());
-  return value;
-}
-
-/** A table of a sweep for people. */
-export function formatSweep({ rows }: SweepResult): string {
-  const show = (value: number | null) => value === null ? "" : value.toFixed(4);
-  return formatTable([
-    ["layer", "kind", "options", "label", "AUROC", "partial", "recall", "precision", "why not"],
-    ...rows.map((row) => [
-      String(row.layer),
-      row.kind,
-      Object.entries(row.options).map(([key, value]) => `${key} ${value}`).join(", "),
-      row.label,
-      ...[row.auroc, row.partialAuroc, row.recall, row.averagePrecision].map(show),
-      row.reason ?? "",
-    ]),
-  ]);
+  });
 }

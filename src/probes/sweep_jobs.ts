@@ -8,10 +8,11 @@
 import type { ChunkedArray } from "../chunked_array.ts";
 import type { SampleArray } from "../feed/samples.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Plan } from "../stream/plan.ts";
+import { Plan } from "../stream/plan.ts";
 import type { LabelColumns } from "./labels.ts";
 import { labelColumns } from "./labels.ts";
 import type { ProbePrediction } from "./predict_task.ts";
+import { ProbePredictTask } from "./predict_task.ts";
 import { LogisticProbe, MassMeanProbe } from "./probes.ts";
 import type { TrainedName } from "./trained.ts";
 import { createTrained, TRAINED } from "./trained.ts";
@@ -38,8 +39,10 @@ export interface SweepJob {
     labels: LabelColumns,
     output: SweepOutput,
   ): Plan<{ reasons: readonly (string | null)[] }>;
-  /** `[samples, columns, members]`, once it is fitted. */
+  /** `[samples, columns, members]`, once it is fitted; a logit that f32 cannot hold is Infinity or NaN. */
   predict(gpu: Gpu, data: SampleArray): Plan<ProbePrediction>;
+  /** The same of probes that know nothing, for the bytes that it takes. */
+  rehearse(gpu: Gpu, data: SampleArray, columns: number): Plan<unknown>;
 }
 
 /** A kind of probe, and options, of which lists are tried one by one. */
@@ -110,7 +113,16 @@ function linearJob(
     takes: "features",
     members,
     fit: (gpu, data, labels, output) => probe.fit(gpu, data as ChunkedArray, labels, output),
-    predict: (gpu, data) => probe.predict(gpu, data as ChunkedArray),
+    predict: (gpu, data) => probe.predictAnyway(gpu, data as ChunkedArray),
+    rehearse(gpu, data, columns) {
+      const features = (data as ChunkedArray).shape[1]!;
+      const nothing = {
+        probes: Array<null>(columns * members.length).fill(null),
+        ...{ mean: new Float64Array(features), deviation: new Float64Array(features).fill(1) },
+      };
+      const told = { out: undefined, overwrite: false, adapter: gpu.adapter.name };
+      return new Plan(gpu, new ProbePredictTask(data as ChunkedArray, nothing, told));
+    },
   };
 }
 
@@ -144,7 +156,13 @@ function trainedJob(name: TrainedName, members: SweepJob["members"], seed: numbe
         },
       });
     },
-    predict: (gpu, data) => first.predict(gpu, data),
+    predict: (gpu, data) => first.predictAnyway(gpu, data),
+    rehearse(gpu, data, columns) {
+      const { features } = samplesOf(kind, data, "sweep");
+      const none = Array<null>(columns * members.length).fill(null);
+      const nothing = { features, probes: none, reasons: none };
+      return createTrained(name, members[0]!).learn(nothing).predictAnyway(gpu, data);
+    },
   };
 }
 

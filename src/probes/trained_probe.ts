@@ -5,6 +5,7 @@
  */
 
 import type { ChunkedArray } from "../chunked_array.ts";
+import { ofType } from "../chunked_array.ts";
 import type { RaggedArray } from "../feed/ragged.ts";
 import type { SampleArray } from "../feed/samples.ts";
 import { isRagged, Samples } from "../feed/samples.ts";
@@ -19,7 +20,7 @@ import { Plan } from "../stream/plan.ts";
 import type { Measured } from "../stream/task.ts";
 import type { TrainedKind, TrainingSettings } from "./trained_kind.ts";
 import type { LabelColumn, LabelColumns } from "./labels.ts";
-import { labelColumns } from "./labels.ts";
+import { columnOf, labelColumns, refuseOne } from "./labels.ts";
 import type { ProbePrediction, StoredProbePrediction } from "./predict_task.ts";
 import { ProbeSource } from "./probe_source.ts";
 import { createNet, pieceRowsOf, trainProbes } from "./training.ts";
@@ -183,8 +184,13 @@ export abstract class TrainedProbe {
           "features of samples; predictTokens() takes tokens, and pools what it says of them",
       );
     }
+    return this.#predict(gpu, samplesOf(this.kind, data, "predict"), options);
+  }
+
+  /** As {@link predict}, by probes whose logits may be beyond f32: those are Infinity or NaN, and no error. */
+  predictAnyway(gpu: Gpu, data: SampleArray): Plan<ProbePrediction> {
     const samples = samplesOf(this.kind, data, "predict");
-    return this.#predict(gpu, samples, options, (values) => values);
+    return this.#predict(gpu, samples, {}, { keepsLost: true }) as Plan<ProbePrediction>;
   }
 
   /**
@@ -204,22 +210,28 @@ export abstract class TrainedProbe {
     }
     const samples = samplesOf(this.kind, data, "predict tokens");
     const { pool, ...choices } = tokenPredictOptions.check(options);
-    return this.#predict(gpu, samples, choices, (values, probes) => {
+    const place = (values: Float32Array, probes: number) => {
       if (pool) return poolLogits(samples, data.offsets.length - 1, values, { pool, probes });
       const all = new Float32Array(data.rows.shape[0]! * probes);
       for (let i = 0; i < values.length; i++) {
         all[samples.rowOf(Math.floor(i / probes)) * probes + i % probes] = values[i]!;
       }
       return all;
-    }, pool !== undefined) as Plan<ProbePrediction>;
+    };
+    const asked = { place, isPooled: pool !== undefined };
+    return this.#predict(gpu, samples, choices, asked) as Plan<ProbePrediction>;
   }
 
   #predict(
     gpu: Gpu,
     samples: Samples,
     options: TrainedPredictOptions,
-    place: (values: Float32Array, probes: number) => Float32Array,
-    pooled = false,
+    { place = (values) => values, isPooled = false, keepsLost = false }: {
+      /** Makes what callers get of logits of samples. */
+      place?: (values: Float32Array, probes: number) => Float32Array;
+      isPooled?: boolean;
+      keepsLost?: boolean;
+    } = {},
   ): Plan<unknown> {
     const { out, overwrite, ...choices } = trainedPredictOptions.check(options);
     const { features, probes } = this.learned;
@@ -244,6 +256,7 @@ export abstract class TrainedProbe {
       says: "logits",
       derived: { name: "probabilities", of: sigmoid },
       missing,
+      keepsLost,
       parameters: () => parameters,
       source: new ProbeSource(samples, net, { once: true }),
       samples: samples.count,
@@ -269,7 +282,7 @@ export abstract class TrainedProbe {
         const logits = await own("logits");
         return {
           logits,
-          probabilities: pooled ? logits.map(sigmoid) : await own("probabilities"),
+          probabilities: isPooled ? logits.map(sigmoid) : await own("probabilities"),
           ...measured,
         };
       },
@@ -301,12 +314,14 @@ function poolLogits(
   return Float32Array.from(pooled);
 }
 
-/** Opens arrays that close together. */
+/** Opens arrays of f32 that close together. */
 async function openAll<Name extends string>(stored: Stored, names: readonly Name[]) {
-  const arrays = await Promise.all(names.map((name) => stored.open(name)));
+  const arrays = await Promise.all(
+    names.map(async (name) => ofType(await stored.open(name), "float32")),
+  );
   const byName = Object.fromEntries(names.map((name, i) => [name, arrays[i]!]));
   return {
-    ...byName as Record<Name, ChunkedArray>,
+    ...byName as Record<Name, ChunkedArray<Float32Array>>,
     place: stored.place!,
     async close() {
       for (const array of arrays) await array.close();
@@ -355,14 +370,16 @@ function columnsFor(
   const count = !isRagged(data) || ofTokens ? samples.array.shape[0]! : data.offsets.length - 1;
   const columns = labelColumns(given, count, ACTION);
   if (kind.takes === "sequences" || !isRagged(data)) return columns;
-  // of a text, all tokens have its label
-  return columns.map((column) => ({
-    ...column,
-    values: Uint8Array.from({ length: samples.count }, (_, i) => {
+  // of a text, all tokens have its label; those that do not count may have been all of a class
+  const own = columns.map(({ name, values }) => {
+    const labels = Uint8Array.from({ length: samples.count }, (_, i) => {
       const row = samples.rowOf(i);
-      return column.values[ofTokens ? row : samples.textOf(row)]!;
-    }),
-  }));
+      return values[ofTokens ? row : samples.textOf(row)]!;
+    });
+    return columnOf(name, labels, " of tokens that count");
+  });
+  if (own.length === 1) refuseOne(own[0]!, ACTION);
+  return own;
 }
 
 /** What a stored fit says of its probes. */

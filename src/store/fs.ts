@@ -9,17 +9,19 @@ import type { FileHandle } from "node:fs/promises";
 import {
   access,
   constants,
+  link,
   lstat,
   mkdir,
   open,
   readdir,
+  realpath,
   rename,
   rm,
   rmdir,
   stat,
   unlink,
 } from "node:fs/promises";
-import { dirname, join, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
 import { ChunkError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
@@ -52,6 +54,7 @@ export class FileStore implements Store {
   readonly #growing = new Set<string>();
   /** Files that are being opened, for all reads of them that are begun in this turn. */
   readonly #opening = new Map<string, SharedFile>();
+  #last: { key: string; path: string } | undefined;
 
   constructor(folder: string) {
     this.place = `file:${folder}`;
@@ -68,8 +71,12 @@ export class FileStore implements Store {
     });
   }
 
-  getRange(key: string, range: ByteRange): Promise<Uint8Array | undefined> {
-    return this.#read(key, (size) => rangeBounds(range, size));
+  getRange(
+    key: string,
+    range: ByteRange,
+    { allocate }: GetOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    return this.#read(key, (size) => rangeBounds(range, size), allocate);
   }
 
   async size(key: string): Promise<number | undefined> {
@@ -90,11 +97,7 @@ export class FileStore implements Store {
 
   set(key: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(keyParts(key, "write"));
-    if (this.#growing.has(path)) {
-      return Promise.reject(
-        new StoreError(`Cannot write "${path}": an unfinished value of that key is open`, path),
-      );
-    }
+    if (this.#growing.has(path)) return Promise.reject(isGrowing(path));
     const before = this.#writes.get(path) ?? Promise.resolve();
     const write = before.catch(() => {}).then(() => writeFile(path, bytes));
     this.#writes.set(path, write);
@@ -103,6 +106,10 @@ export class FileStore implements Store {
     };
     write.then(forget, forget);
     return write;
+  }
+
+  create(key: string, bytes: Uint8Array): Promise<boolean> {
+    return createWhole(this.#path(keyParts(key, "write")), bytes);
   }
 
   async append(key: string, { keep = 0 } = {}): Promise<Appender> {
@@ -193,14 +200,15 @@ export class FileStore implements Store {
   async #read(
     key: string,
     bounds: (size: number) => [number, number],
+    allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
   ): Promise<Uint8Array | undefined> {
-    const path = this.#path(keyParts(key));
+    const path = this.#pathOf(key);
     const file = this.#open(path);
     try {
       const { handle, stats } = await file.opened;
       if (!stats.isFile()) return undefined;
       const [start, end] = bounds(stats.size);
-      const bytes = new Uint8Array(end - start);
+      const bytes = allocate(end - start);
       return bytes.subarray(0, await readWhole(handle, bytes, start));
     } catch (error) {
       if (isMissing(error)) return undefined;
@@ -224,10 +232,30 @@ export class FileStore implements Store {
     return file;
   }
 
+  /** Of a key that is read, as it was the last time: windows ask for it hundreds of times in a second. */
+  #pathOf(key: string): string {
+    if (key !== this.#last?.key) this.#last = { key, path: this.#path(keyParts(key)) };
+    return this.#last.path;
+  }
+
   #path(parts: readonly string[]): string {
     const bad = sep === "\\" && parts.find((part) => /[\\:]/.test(part));
     if (bad) throw new TypeError(`Cannot use the name "${bad}": Windows has no such file names`);
     return join(this.#folder, ...parts);
+  }
+}
+
+/** The path without links, of which the last parts need not be there; as it is where links may not be looked at. */
+export async function realPath(path: string): Promise<string> {
+  const missing: string[] = [];
+  for (let at = resolve(path);; at = dirname(at)) {
+    try {
+      return join(await realpath(at), ...missing);
+    } catch {
+      // Deno may allow no more than what is read and written
+      if (dirname(at) === at) return resolve(path);
+      missing.unshift(basename(at));
+    }
   }
 }
 
@@ -424,6 +452,38 @@ async function writeFile(path: string, bytes: Uint8Array): Promise<void> {
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {});
     throw describeWriteError(path, bytes.byteLength, error);
+  }
+}
+
+function isGrowing(path: string): StoreError {
+  return new StoreError(`Cannot write "${path}": an unfinished value of that key is open`, path);
+}
+
+/** Writes a file under a name of its own, and gives it the other one where nothing has that. */
+async function createWhole(path: string, bytes: Uint8Array): Promise<boolean> {
+  // many may try at once
+  const partial = `${path}.${crypto.randomUUID()}${PARTIAL_SUFFIX}`;
+  try {
+    const handle = await createFile(partial);
+    try {
+      await writeWhole(handle, bytes, path);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    try {
+      // unlike a rename it replaces nothing
+      await link(partial, path);
+    } catch (error) {
+      if (errorCode(error) === "EEXIST") return false;
+      throw error;
+    }
+    await syncFolder(dirname(path));
+    return true;
+  } catch (error) {
+    throw describeWriteError(path, bytes.byteLength, error);
+  } finally {
+    await rm(partial, { force: true }).catch(() => {});
   }
 }
 

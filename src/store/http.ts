@@ -5,15 +5,25 @@
  * @module
  */
 
-import { ChunkError, StoreError } from "../errors.ts";
+import { ChunkError } from "../errors.ts";
 import { withoutSecrets } from "../secrets.ts";
-import { formatBytes } from "../math/format.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import type { Answer, Patience, Request } from "./http_request.ts";
-import { ask, PATIENCE, readBody, refusal } from "./http_request.ts";
+import {
+  checkRange,
+  HttpAnswers,
+  isCompressed,
+  parseContentRange,
+  plainLength,
+  rangeHeaders,
+  refuseLarge,
+} from "./http_answers.ts";
+import { KEPT_BYTES, KeptValues } from "./http_kept.ts";
+import type { Answer, Patience, Request, Sign } from "./http_request.ts";
+import { ask, PATIENCE, refusal } from "./http_request.ts";
 import { keyParts } from "./place.ts";
-import type { Appender, GetOptions, Store } from "./store.ts";
+import { ReadOnlyStore } from "./read_only.ts";
+import type { GetOptions, Store } from "./store.ts";
 
 /** How a server is read. */
 export interface HttpOptions {
@@ -32,39 +42,35 @@ export interface HttpOptions {
   forbiddenIsMissing?: boolean;
 }
 
-/** What a server that knows no ranges may send to be kept, in bytes. */
-const KEPT_BYTES = 64 * 2 ** 20;
 /** The largest value that is read as a whole, unless whoever reads it knows better. */
 const MOST_BYTES = 2 ** 30;
 /** The largest file that describes something. */
 const MOST_DESCRIPTION_BYTES = 64 * 2 ** 20;
-/** Values of which it is known how they were at first. */
-const MOST_SEEN = 4096;
 
 /** Files that describe an array or a group: readers look for one after the other. */
 const DESCRIPTION = /\/(zarr\.json|checksums\.txt|\.z(array|attrs|group|metadata))$/;
 
-/** What a value was like when it was first seen. */
-interface Seen {
-  size: number | undefined;
-  etag: string | undefined;
-}
-
-export class HttpStore implements Store {
+export class HttpStore extends ReadOnlyStore implements Store {
   /** Without what may be secret in the address. */
   readonly place: string;
   readonly #address: URL;
   readonly #headers: Record<string, string>;
   readonly #options: HttpOptions;
   readonly #patience: Patience;
-  readonly #seen = new Map<string, Seen>();
-  /** Values of a server that knows no ranges, the one used last at the end. */
-  readonly #kept = new Map<string, Promise<Uint8Array | undefined>>();
-  #keptBytes = 0;
+  readonly #sign: Sign | undefined;
+  readonly #answers = new HttpAnswers();
+  /** Values of a server that knows no ranges. */
+  readonly #kept = new KeptValues();
   #ignoresRanges = false;
 
   /** @param address Of the folder. A query in it, such as a token, goes with every request. */
-  constructor(address: string, options: HttpOptions = {}, patience: Patience = PATIENCE) {
+  constructor(
+    address: string,
+    options: HttpOptions = {},
+    patience: Patience = PATIENCE,
+    sign?: Sign,
+  ) {
+    super("servers are read only");
     this.place = withoutSecrets(address).replace(/\?.*$/, "");
     if (!URL.canParse(address)) {
       throw new TypeError(
@@ -72,17 +78,13 @@ export class HttpStore implements Store {
       );
     }
     const url = new URL(address);
-    this.#headers = {};
-    if (url.username || url.password) {
-      const words = [url.username, url.password].map(decodeURIComponent).join(":");
-      const bytes = String.fromCharCode(...new TextEncoder().encode(words));
-      this.#headers.Authorization = `Basic ${btoa(bytes)}`;
-      url.username = url.password = "";
-    }
+    this.#headers = whoAsks(url);
+    url.username = url.password = "";
     url.hash = "";
     this.#address = url;
     this.#options = options;
     this.#patience = patience;
+    this.#sign = sign;
   }
 
   async get(key: string, options: GetOptions = {}): Promise<Uint8Array | undefined> {
@@ -91,8 +93,8 @@ export class HttpStore implements Store {
     return await ask(request, async (answer) => {
       if (await this.#isMissing(request, key, answer)) return undefined;
       const { mostBytes = DESCRIPTION.test(key) ? MOST_DESCRIPTION_BYTES : MOST_BYTES } = options;
-      return await this.#take(request, key, answer, mostBytes) ??
-        this.#refuseLarge(request, answer, mostBytes, "");
+      return await this.#answers.take(request, key, answer, mostBytes) ??
+        refuseLarge(request, answer, mostBytes, "");
     });
   }
 
@@ -112,7 +114,9 @@ export class HttpStore implements Store {
     const found = await ask(request, async (answer) => {
       const { status } = answer.response;
       if (await this.#isMissing(request, key, answer)) return { bytes: undefined };
-      if (status === 206) return { bytes: await this.#takeRange(request, key, answer, range) };
+      if (status === 206) {
+        return { bytes: await this.#answers.takeRange(request, key, answer, range) };
+      }
       return status === 200 ? this.#hearWhole(request, key, answer) : "beyond";
     });
     if (found === "ignored") return cut(await this.#whole(key, options), range);
@@ -142,57 +146,25 @@ export class HttpStore implements Store {
         return this.#hearWhole(request, key, answer);
       }
       checkRange(request, range, [0, 1]);
-      this.#compare(request, key, answer, range?.size);
+      this.#answers.compare(request, key, answer, range?.size);
       return range?.size === undefined ? "untold" : { size: range.size };
     });
     if (found === "ignored") return (await this.#whole(key, options))?.byteLength;
-    return found === "untold" ? await this.#sizeByLength(key, options) : found.size;
+    if (found !== "untold") return found.size;
+    return await sizeByLength(this.#request(key, rangeHeaders("bytes=0-"), options));
   }
 
-  /** Of servers that do not show this page the size in a range: a range to the end has as many bytes. */
-  async #sizeByLength(key: string, options: GetOptions): Promise<number> {
-    const request = this.#request(key, rangeHeaders("bytes=0-"), options);
-    return await ask(request, (answer) => {
-      const { status, headers } = answer.response;
-      const length = headers.get("content-length");
-      if (status !== 206 || length === null || isCompressed(answer)) {
-        throw refusal(request, "the server tells no size, wanted Content-Range with one");
-      }
-      return Promise.resolve(Number(length));
-    });
-  }
-
-  set(key: string): Promise<void> {
-    return Promise.reject(this.#refusal("write", key));
-  }
-
-  append(key: string): Promise<Appender> {
-    return Promise.reject(this.#refusal("write", key));
-  }
-
-  lock(key: string): Promise<() => Promise<void>> {
-    return Promise.reject(this.#refusal("lock", key));
-  }
-
-  availableBytes(): Promise<number> {
-    return Promise.resolve(0);
-  }
-
-  delete(key: string): Promise<void> {
-    return Promise.reject(this.#refusal("delete", key));
-  }
-
-  deleteAll(prefix = "/"): Promise<void> {
-    return Promise.reject(this.#refusal("delete", prefix));
+  /** A value may be another one from now on. */
+  forget(key: string): void {
+    this.#answers.forget(key);
   }
 
   list(prefix: string): Promise<string[]> {
-    return Promise.reject(this.#refusal("list", prefix));
+    return Promise.reject(this.refusal("list", prefix));
   }
 
   close(): Promise<void> {
     this.#kept.clear();
-    this.#keptBytes = 0;
     return Promise.resolve();
   }
 
@@ -207,6 +179,7 @@ export class HttpStore implements Store {
       allowHosts,
       signals: [own, signal].filter((signal) => signal !== undefined),
       patience: this.#patience,
+      sign: this.#sign,
     };
   }
 
@@ -225,99 +198,21 @@ export class HttpStore implements Store {
     throw refusal(request, `the server answered ${`${status} ${statusText}`.trim()}${words}`);
   }
 
-  /** A whole value; `undefined` if it is larger than it may be. */
-  async #take(
-    request: Request,
-    key: string,
-    answer: Answer,
-    most: number,
-  ): Promise<Uint8Array | undefined> {
-    const { status } = answer.response;
-    if (status !== 200) throw refusal(request, `the server answered ${status}, wanted all of it`);
-    const wanted = plainLength(answer);
-    if (wanted !== undefined && wanted > most) return undefined;
-    const bytes = await readBody(answer, { wanted, most });
-    if (bytes) this.#compare(request, key, answer, bytes.byteLength);
-    return bytes;
-  }
-
-  /** The range that was asked for, as far as the value reaches. */
-  async #takeRange(
-    request: Request,
-    key: string,
-    answer: Answer,
-    asked: ByteRange,
-  ): Promise<Uint8Array> {
-    const { headers } = answer.response;
-    if (isCompressed(answer)) {
-      const encoding = headers.get("content-encoding");
-      throw refusal(
-        request,
-        `the server sent a range of its value in ${encoding}, wanted its bytes`,
-      );
-    }
-    const range = parseContentRange(headers.get("content-range"));
-    const most = "suffixLength" in asked ? asked.suffixLength : asked.length;
-    if (!range) {
-      // pages are not shown this header by servers that have not thought of it
-      if (headers.has("content-range") || answer.response.type !== "cors") {
-        throw refusal(request, "the server does not say which range it sent, wanted Content-Range");
-      }
-      return (await readBody(answer, { wanted: most, most }))!;
-    }
-    if ("suffixLength" in asked && range.size === undefined) {
-      throw refusal(request, "the server tells no size, wanted Content-Range with one");
-    }
-    checkRange(
-      request,
-      range,
-      "offset" in asked && range.size === undefined
-        ? [asked.offset, asked.offset + asked.length]
-        : rangeBounds(asked, range.size!),
-    );
-    this.#compare(request, key, answer, range.size);
-    const wanted = range.end - range.start;
-    const bytes = await readBody(answer, { wanted, most: wanted });
-    return bytes ?? this.#refuse(request, `the server sent more than ${wanted} bytes for a range`);
-  }
-
-  /** @throws {ChunkError} If a value is not as it was. */
-  #compare(request: Request, key: string, answer: Answer, size: number | undefined): void {
-    const told = answer.response.headers.get("etag");
-    // weak ones, and those of what was compressed, differ for equal bytes
-    const etag = told?.startsWith('"') && !isCompressed(answer) ? told : undefined;
-    const before = this.#seen.get(key);
-    if (before?.size !== undefined && size !== undefined && before.size !== size) {
-      throw refusal(
-        request,
-        `it changed while it was read: it had ${before.size} bytes, now ${size}`,
-      );
-    }
-    if (before?.etag !== undefined && etag !== undefined && before.etag !== etag) {
-      throw refusal(request, "it changed while it was read: its ETag is another one");
-    }
-    this.#seen.delete(key);
-    this.#seen.set(key, { size: size ?? before?.size, etag: etag ?? before?.etag });
-    if (this.#seen.size > MOST_SEEN) this.#seen.delete(this.#seen.keys().next().value!);
-  }
-
   /** A server answered a range with all there is: that is kept, and no range is asked for again. */
   async #hearWhole(request: Request, key: string, answer: Answer): Promise<"ignored"> {
     this.#ignoresRanges = true;
     // of several that were asked for at once the first is enough; what is compressed is asked for without a
     // range, as Deno does not decompress it here
     if (!isCompressed(answer) && !this.#kept.has(key)) {
-      await this.#keep(key, this.#takeKept(request, key, answer));
+      await this.#kept.keep(key, this.#takeKept(request, key, answer));
     }
     return "ignored";
   }
 
   /** A value of a server that knows no ranges. */
   async #whole(key: string, options: GetOptions): Promise<Uint8Array | undefined> {
-    const kept = this.#kept.get(key);
+    const kept = this.#kept.use(key);
     if (kept) {
-      this.#kept.delete(key);
-      this.#kept.set(key, kept);
       try {
         return await kept;
       } catch (error) {
@@ -329,7 +224,7 @@ export class HttpStore implements Store {
       }
     }
     const request = this.#request(key, {}, options);
-    return await this.#keep(
+    return await this.#kept.keep(
       key,
       ask(
         request,
@@ -342,106 +237,38 @@ export class HttpStore implements Store {
   }
 
   async #takeKept(request: Request, key: string, answer: Answer): Promise<Uint8Array> {
-    return await this.#take(request, key, answer, KEPT_BYTES) ??
-      this.#refuseLarge(
+    return await this.#answers.take(request, key, answer, KEPT_BYTES) ??
+      refuseLarge(
         request,
         answer,
         KEPT_BYTES,
         " of a server that answers no ranges (download it, or serve it by one that does)",
       );
   }
+}
 
-  #keep(
-    key: string,
-    coming: Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array | undefined> {
-    this.#kept.set(key, coming);
-    coming.then((bytes) => {
-      if (!bytes) return void this.#kept.delete(key);
-      this.#keptBytes += bytes.byteLength;
-      this.#forgetOldest(key);
-    }, () => this.#kept.delete(key));
-    return coming;
-  }
+/** Headers of the name and password in an address. */
+function whoAsks({ username, password }: URL): Record<string, string> {
+  if (!username && !password) return {};
+  const words = [username, password].map(decodeURIComponent).join(":");
+  const bytes = String.fromCharCode(...new TextEncoder().encode(words));
+  return { Authorization: `Basic ${btoa(bytes)}` };
+}
 
-  #forgetOldest(newest: string): void {
-    for (const [key, value] of this.#kept) {
-      if (this.#keptBytes <= KEPT_BYTES) return;
-      if (key === newest) continue;
-      this.#kept.delete(key);
-      value.then((bytes) => this.#keptBytes -= bytes?.byteLength ?? 0, () => {});
+/** Of servers that do not show this page the size in a range: a range to the end has as many bytes. */
+async function sizeByLength(request: Request): Promise<number> {
+  return await ask(request, (answer) => {
+    const { status, headers } = answer.response;
+    const length = headers.get("content-length");
+    if (status !== 206 || length === null || isCompressed(answer)) {
+      throw refusal(request, "the server tells no size, wanted Content-Range with one");
     }
-  }
-
-  #refuseLarge(request: Request, answer: Answer, most: number, of: string): never {
-    const told = plainLength(answer);
-    return this.#refuse(
-      request,
-      `it has ${told === undefined ? "more" : formatBytes(told)}, wanted at most ` +
-        `${formatBytes(most)}${of}`,
-    );
-  }
-
-  #refuse(request: Request, reason: string): never {
-    throw refusal(request, reason);
-  }
-
-  #refusal(action: string, key: string): StoreError {
-    const path = this.place + key;
-    return new StoreError(`Cannot ${action} "${path}": servers are read only`, path);
-  }
-}
-
-/** Bytes as they are stored: runtimes that see to that by themselves do so where a range is asked for. */
-function rangeHeaders(range: string): Record<string, string> {
-  return { Range: range, "Accept-Encoding": "identity" };
-}
-
-function isCompressed({ response: { headers } }: Answer): boolean {
-  return (headers.get("content-encoding") ?? "identity") !== "identity";
+    return Promise.resolve(Number(length));
+  });
 }
 
 function cut(bytes: Uint8Array | undefined, range: ByteRange): Uint8Array | undefined {
   return bytes?.slice(...rangeBounds(range, bytes.byteLength));
-}
-
-/** First byte, one past the last, and the size of the value unless the server does not know it. */
-interface ContentRange {
-  start: number;
-  end: number;
-  size: number | undefined;
-}
-
-function parseContentRange(text: string | null): ContentRange | undefined {
-  const match = /^\s*bytes\s+(?:(\d+)-(\d+)|\*)\/(\d+|\*)\s*$/i.exec(text ?? "");
-  if (!match) return undefined;
-  const [, first = "0", last = "-1", size] = match;
-  return {
-    start: Number(first),
-    end: Number(last) + 1,
-    size: size === "*" ? undefined : Number(size),
-  };
-}
-
-/** @throws {ChunkError} If a server sent another range than the one from `start` up to `end`. */
-function checkRange(
-  request: Request,
-  range: ContentRange | undefined,
-  [start, end]: readonly [number, number],
-): void {
-  if (!range || (range.start === start && range.end === end)) return;
-  throw refusal(
-    request,
-    `the server sent bytes ${range.start} to ${range.end}, wanted ${start} to ${end}`,
-  );
-}
-
-/** Bytes of a body as the server tells them, where it has not compressed it. */
-function plainLength(answer: Answer): number | undefined {
-  const { headers, type } = answer.response;
-  const length = headers.get("content-length");
-  // pages are shown the length of what came from another host, but not whether it was compressed
-  return length === null || type === "cors" || isCompressed(answer) ? undefined : Number(length);
 }
 
 /** Whether a 403 says what S3 says of keys that are not there, when it may not tell who is asking so. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ChunkError } from "../errors.ts";
+import { ChunkError, StoreError } from "../errors.ts";
 import { withoutSecrets } from "../secrets.ts";
 import { hasFileSystem } from "./place.ts";
 
@@ -36,7 +36,19 @@ export interface Request {
   allowHosts: readonly string[];
   signals: readonly AbortSignal[];
   patience: Patience;
+  /** `GET` when not given. */
+  method?: string;
+  body?: Uint8Array;
+  /** What is done, as errors say it; `read` when not given. */
+  action?: string;
+  /** Headers of one attempt, for servers that want them signed: a signature counts for minutes alone. */
+  sign?: Sign | undefined;
 }
+
+/** Signs a request: gives its headers, and those that say who asks. */
+export type Sign = (
+  request: Pick<Request, "url" | "headers" | "method" | "body">,
+) => Promise<Record<string, string>>;
 
 /** An answer, until its body is read. */
 export interface Answer {
@@ -45,8 +57,9 @@ export interface Answer {
   heard(): void;
 }
 
-// too early, too many, and what servers and those before them say while they have trouble
-const ASK_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
+// too early, too many, at the same time as another, and what servers and those before them say while they have
+// trouble
+const ASK_AGAIN = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MOST_REDIRECTS = 5;
 
@@ -63,8 +76,9 @@ class Trouble extends Error {
 /**
  * Asks, again where that may help, until an answer has been taken.
  *
- * @param take Reads the body, or cancels it. What it throws is trouble unless it is a {@link ChunkError}.
+ * @param take Reads the body, or cancels it. What it throws is trouble unless it is a {@link refusal}.
  * @throws {ChunkError} If there is no answer in the end, or it sends us where we may not go.
+ * @throws {StoreError} The same, where something else than reading was asked for.
  * @throws The reason of a signal, once it is aborted.
  */
 export async function ask<Value>(
@@ -77,7 +91,7 @@ export async function ask<Value>(
       return await askOnce(request, take);
     } catch (error) {
       for (const signal of signals) signal.throwIfAborted();
-      if (error instanceof ChunkError) throw error;
+      if (error instanceof ChunkError || error instanceof StoreError) throw error;
       const { waitMs = backOffMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2) } =
         error as Partial<Trouble>;
       const reason = describe(error, request.url);
@@ -130,13 +144,16 @@ async function askOnce<Value>(
 
 /** Asks, and goes where the server sends us if we may go there. */
 async function follow(request: Request, signal: AbortSignal): Promise<Response> {
-  const { headers, url } = request;
+  const { url, method = "GET", body } = request;
+  const headers = await request.sign?.(request) ?? request.headers;
   // browsers do not tell where they are sent, only where they came to
   const isManual = hasFileSystem();
   let target = url;
   for (let redirects = 0;; redirects++) {
     const { Authorization: _, ...others } = headers;
     const response = await fetch(target, {
+      method,
+      ...(body && { body: body as BufferSource }),
       headers: target.origin === url.origin ? headers : others,
       redirect: isManual ? "manual" : "follow",
       signal,
@@ -149,6 +166,9 @@ async function follow(request: Request, signal: AbortSignal): Promise<Response> 
       return response;
     }
     await response.body?.cancel();
+    if (request.sign) {
+      throw refusal(request, `the server sends us to ${location}, wanted an answer`);
+    }
     if (redirects === MOST_REDIRECTS) {
       throw refusal(request, `the server sends us on for more than ${MOST_REDIRECTS} times`);
     }
@@ -181,14 +201,15 @@ function checkTarget(request: Request, target: URL): void {
 
 /** An error that names what was asked for. */
 export function refusal(
-  { url }: Pick<Request, "url">,
+  { url, action = "read" }: Pick<Request, "url" | "action">,
   reason: string,
   cause?: unknown,
-): ChunkError {
+): ChunkError | StoreError {
   const path = withoutSecrets(url.href);
   // runtimes put whole addresses into their messages
   const own = cause && new Error(withoutSecrets(String((cause as Error).message ?? cause)));
-  return new ChunkError(`Cannot read "${path}": ${reason}`, path, own);
+  const Refusal = action === "read" ? ChunkError : StoreError;
+  return new Refusal(`Cannot ${action} "${path}": ${reason}`, path, own);
 }
 
 /** Whether another request may bring an answer. */

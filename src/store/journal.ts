@@ -20,10 +20,14 @@ const LOG_KEY = "/log/steps";
 const LOCK_KEY = "/lock";
 const CRC_BYTES = 4;
 /** Version of the layout written here; another one is not gone on with. */
-const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 3;
 
 /** Whether a journal has a file of that key, beside its plan. */
-const isOwn = (key: string) => /^\/(log\/steps|state\/.+\/\d{12}|lock(\.taking)?)$/.test(key);
+const isOwn = (key: string) =>
+  /^\/(log\/steps|state\/.+\/\d{12}|lock(\.taking)?)$/.test(key) || isOfParts(key);
+/** Whether a key is of a plan in parts: markers, what they name, and what the first part found. */
+const isOfParts = (key: string) =>
+  /^\/(stages|(done|stop)\/.+|results\/.+\/[0-9a-f-]{36})(\.[0-9a-f-]{36})?$/.test(key);
 
 /** What {@link Journal.claim} tells of the run that began a journal. */
 export interface Claim {
@@ -67,11 +71,16 @@ export class Journal {
 
   /** Whose journal it is; `undefined` if there is none that can be read. */
   async claim(): Promise<Claim | undefined> {
-    const { version, ...claim } = await this.#plan() ?? {};
-    return version === FORMAT_VERSION ? claim as Claim : undefined;
+    const { version, parts, ...claim } = await this.#plan() ?? {};
+    return version === FORMAT_VERSION && !parts ? claim as Claim : undefined;
   }
 
-  async #plan(): Promise<Partial<Claim> & { version?: number } | undefined> {
+  /** Whether it is of a plan that engines run in parts. */
+  async isInParts(): Promise<boolean> {
+    return (await this.#plan())?.parts !== undefined;
+  }
+
+  async #plan(): Promise<Partial<Claim> & { version?: number; parts?: unknown } | undefined> {
     const bytes = await this.#store.get(PLAN_KEY);
     try {
       return JSON.parse(new TextDecoder().decode(bytes)) ?? undefined;
@@ -198,6 +207,8 @@ export class Journal {
     this.#log = undefined;
     await this.#store.deleteAll("/log", isOwn);
     await this.#store.deleteAll("/state", isOwn);
+    for (const folder of ["/done", "/stop", "/results"]) await this.#store.deleteAll(folder, isOwn);
+    await this.#store.delete("/stages");
   }
 
   /** Lets go of the files. What is in them stays. */

@@ -51,6 +51,13 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
+  create(key: string, bytes: Uint8Array): Promise<boolean> {
+    const path = this.#path(keyParts(key, "write"));
+    if (values.has(path)) return Promise.resolve(false);
+    values.set(path, bytes.slice());
+    return Promise.resolve(true);
+  }
+
   append(key: string, { keep = 0 } = {}): Promise<Appender> {
     const path = this.#path(keyParts(key, "write"));
     const partial = path + PARTIAL_SUFFIX;

@@ -19,7 +19,7 @@ export interface OpenStoreOptions extends HttpOptions {
 /**
  * Opens a store by its place: a plain path or `file:` for files, `opfs:` for a browser's private
  * file system (there a plain path means the same), `memory:name` for the memory of this process,
- * `http:` or `https:` for reading from a server. Nothing is created before the first `set`.
+ * `s3://bucket/prefix` for a bucket, `http:` or `https:` for reading from a server. Nothing is created before the first `set`.
  *
  * A store instead of a place is returned as a view whose `close` does nothing: whoever opened it
  * closes it.
@@ -41,11 +41,17 @@ export async function openStore(
     case "http": {
       if (write) {
         throw new StoreError(
-          `Cannot write to "${place}": servers are read only, wanted file:, opfs: or memory:`,
+          `Cannot write to "${place}": servers are read only, wanted file:, opfs:, memory: or s3:`,
           place,
         );
       }
       return new (await import("./http.ts")).HttpStore(path, reading);
+    }
+    case "s3": {
+      const { S3Store } = await import("./s3.ts");
+      const store = await S3Store.open(path.slice(2), reading);
+      if (write) await store.checkWritable();
+      return store;
     }
     case "file": {
       if (!hasFileSystem()) {

@@ -8,7 +8,15 @@
 import { OutputConflictError, QuotaError, StoreError } from "../errors.ts";
 import type { ByteRange } from "./byte_range.ts";
 import { rangeBounds } from "./byte_range.ts";
-import { errorName, findFile, findFolder, opfsRoot, remove, removeEmpty } from "./opfs_files.ts";
+import {
+  errorName,
+  findFile,
+  findFolder,
+  folderEntries,
+  opfsRoot,
+  remove,
+  removeEmpty,
+} from "./opfs_files.ts";
 import type { FileAction, FileReply, FileRequest, Problem, Started } from "./opfs_worker.ts";
 import {
   finishedKey,
@@ -130,14 +138,15 @@ export class OpfsStore implements Store {
       return;
     }
     const root = await findFolder([]);
-    for await (const name of root!.keys()) await remove([name]);
+    for (const [name] of await folderEntries(root!, [])) await remove([name]);
   }
 
   async list(prefix: string): Promise<string[]> {
     const parts = prefixParts(prefix);
     const keys: string[] = [];
     const walk = async (directory: FileSystemDirectoryHandle, key: string) => {
-      for await (const [entry, handle] of directory.entries()) {
+      const path = [...this.#folder, ...prefixParts(key)];
+      for (const [entry, handle] of await folderEntries(directory, path)) {
         const name = `${key}/${entry}`;
         if (handle.kind === "directory") await walk(handle as FileSystemDirectoryHandle, name);
         else if (!name.endsWith(PARTIAL_SUFFIX)) keys.push(name);
@@ -216,9 +225,7 @@ async function removeOwn(
 ): Promise<void> {
   const directory = await findFolder(folders);
   if (!directory) return;
-  const entries: [string, FileSystemHandle][] = [];
-  for await (const entry of directory.entries()) entries.push(entry);
-  for (const [name, { kind }] of entries) {
+  for (const [name, { kind }] of await folderEntries(directory, folders)) {
     const path = [...folders, name];
     const own = `${key}/${name}`;
     if (kind === "directory") await removeOwn(path, own, isOwn);

@@ -54,6 +54,30 @@ export async function opfsFolder(
   return directory;
 }
 
+/**
+ * What is in a folder.
+ *
+ * @param path The names that lead to it, for the message.
+ * @throws {StoreError} If the browser does not tell the name of an entry: Chromium on Linux, in a locale without UTF-8,
+ * keeps files whose names are not ASCII and lists them without one.
+ */
+export async function folderEntries(
+  directory: FileSystemDirectoryHandle,
+  path: readonly string[],
+): Promise<[string, FileSystemHandle][]> {
+  const entries: [string, FileSystemHandle][] = [];
+  for await (const entry of directory.entries()) entries.push(entry);
+  if (entries.some(([name]) => name === "")) {
+    const place = `opfs:${path.join("/")}`;
+    throw new StoreError(
+      `Cannot list "${place}": the browser gives an entry without its name, as Chromium does with names beyond ASCII ` +
+        `where the locale has no UTF-8; wanted a browser started with LC_ALL=C.UTF-8`,
+      place,
+    );
+  }
+  return entries;
+}
+
 export async function opfsFile(
   directory: FileSystemDirectoryHandle,
   name: string,

@@ -8,8 +8,8 @@ import { ChunkError, StoreError } from "../errors.ts";
 import { withoutSecrets } from "../secrets.ts";
 
 export interface Place {
-  scheme: "file" | "opfs" | "memory" | "http";
-  /** What follows the scheme; for `http` the whole address. */
+  scheme: "file" | "opfs" | "memory" | "http" | "s3";
+  /** What follows the scheme; for `http` the whole address. Of `s3` it begins with `//` and the bucket. */
   path: string;
 }
 
@@ -49,6 +49,13 @@ export function parsePlace(place: string): Place {
       return { scheme: "opfs", path };
     case "memory":
       return { scheme: "memory", path };
+    case "s3":
+      if (!/^\/\/[^/]+/.test(path)) {
+        throw new TypeError(
+          `Cannot open "${place}": it names no bucket, wanted s3://bucket/x.zarr`,
+        );
+      }
+      return { scheme: "s3", path };
     case "http":
     case "https":
       if (place.includes("#")) {
@@ -62,7 +69,7 @@ export function parsePlace(place: string): Place {
     `Cannot open "${withoutSecrets(place)}": ${
       scheme === undefined ? "it is empty" : `"${scheme}:" is not known`
     }` +
-      `, wanted a path, file:, opfs:, memory:, http: or https:`,
+      `, wanted a path, file:, opfs:, memory:, s3:, http: or https:`,
   );
 }
 
@@ -97,7 +104,13 @@ export function formatPlace({ scheme, path }: Place): string {
 /** The place beside another one: `siblingPlace("file:out.zarr", ".journal")`. */
 export function siblingPlace(place: string, suffix: string): string {
   const { scheme, path } = parsePlace(place);
-  return formatPlace({ scheme, path: path.replace(/\/+$/, "") + suffix });
+  const name = path.replace(/\/+$/, "");
+  if (scheme === "s3" && !/^\/\/[^/]+\/./.test(name)) {
+    throw new TypeError(
+      `Cannot use "${place}" for a result: it is a whole bucket, wanted s3://bucket/x.zarr`,
+    );
+  }
+  return formatPlace({ scheme, path: name + suffix });
 }
 
 /** The place of what lies in a folder: `childPlace("file:out.zarr", "x")`. */

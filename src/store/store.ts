@@ -10,6 +10,8 @@ import type { ByteRange } from "./byte_range.ts";
 export interface GetOptions {
   /** Ends what is waited for, where the store can: a server's answer. */
   signal?: AbortSignal;
+  /** Memory for so many bytes of a range, where the reader has some of its own. Stores may not use it. */
+  allocate?: (bytes: number) => Uint8Array;
   /** Most bytes that the value can have; a server that sends more is refused. */
   mostBytes?: number;
 }
@@ -78,6 +80,13 @@ export interface Store {
    * @throws {StoreError} If it cannot be written; names the file.
    */
   set(key: string, bytes: Uint8Array, options?: SetOptions): Promise<void>;
+  /**
+   * Writes a value where there is none, for good: of several calls at once, in whatever processes, one does. Absent
+   * where the store cannot promise that.
+   *
+   * @returns Whether this call wrote it; after a connection that was lost, also `false` where it did.
+   */
+  create?(key: string, bytes: Uint8Array): Promise<boolean>;
   /**
    * Opens the unfinished value of a key: a new one, or the first `keep` bytes of what an earlier
    * appender left there. A finished value of that key is continued too, and is unseen from then on.

@@ -10,11 +10,18 @@ import type { Appender, GetOptions, SetOptions, Store, ValueStamp } from "./stor
 /** The same store, with a `close` that does nothing: for stores somebody else opened. */
 export class StoreView implements Store {
   readonly place: string;
+  /** Where the store has it. */
+  readonly create?: (key: string, bytes: Uint8Array) => Promise<boolean>;
   readonly #store: Store;
 
   constructor(store: Store) {
     this.place = store.place;
     this.#store = store;
+    if (store.create) this.create = (key, bytes) => this.createIn(store, key, bytes);
+  }
+
+  protected createIn(store: Store, key: string, bytes: Uint8Array): Promise<boolean> {
+    return store.create!(key, bytes);
   }
 
   get(key: string, options?: GetOptions): Promise<Uint8Array | undefined> {
@@ -115,6 +122,13 @@ export class CountingStore extends StoreView {
     await super.set(key, bytes, options);
     this.#bytesWritten += byteLength;
     this.#writes++;
+  }
+
+  protected override async createIn(store: Store, key: string, bytes: Uint8Array) {
+    const made = await super.createIn(store, key, bytes);
+    if (made) this.#bytesWritten += bytes.byteLength;
+    if (made) this.#writes++;
+    return made;
   }
 
   override async append(key: string, options?: { keep?: number }): Promise<Appender> {

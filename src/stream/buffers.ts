@@ -154,7 +154,12 @@ export function keptBuffers({ shared }: Pick<TaskLayout, "shared">): SharedBuffe
 export function tableBytes({ shared }: Pick<TaskLayout, "shared">): number {
   const staging = tableStagingBytes(shared) +
     keptBuffers({ shared }).reduce((sum, { bytes }) => sum + bufferBytes(bytes), 0);
-  return shared.reduce((bytes, buffer) => bytes + bufferBytes(buffer.bytes), staging);
+  return ownBuffers(shared).reduce((bytes, buffer) => bytes + bufferBytes(buffer.bytes), staging);
+}
+
+/** Buffers that have memory of their own. */
+function ownBuffers(shared: readonly SharedBuffer[]): SharedBuffer[] {
+  return shared.filter(({ within }) => within === undefined);
 }
 
 function tableStagingBytes(shared: readonly SharedBuffer[]): number {
@@ -273,7 +278,8 @@ export async function allocate(
   slotCount: number,
 ): Promise<PlanBuffers> {
   const transfer = BufferUsage.COPY_DST | BufferUsage.COPY_SRC;
-  const tables: BufferRequest[] = shared.map(({ name, bytes, kind }) => ({
+  const own = ownBuffers(shared);
+  const tables: BufferRequest[] = own.map(({ name, bytes, kind }) => ({
     label: name,
     bytes,
     usage: transfer | (kind === "uniform" ? BufferUsage.UNIFORM : BufferUsage.STORAGE),
@@ -308,7 +314,17 @@ export async function allocate(
   const made = all.values();
   const next = () => made.next().value!;
   const buffers = new PlanBuffers(slotCount, all);
-  for (const { name } of shared) buffers.shared[name] = next();
+  for (const { name } of own) buffers.shared[name] = next();
+  for (const { name, bytes, within } of shared) {
+    if (within === undefined) continue;
+    const host = buffers.shared[within];
+    if (!host || host.size < bytes) {
+      throw new TypeError(
+        `Cannot put "${name}" of ${bytes} B into "${within}": that has ${host?.size ?? "no"} B`,
+      );
+    }
+    buffers.shared[name] = host;
+  }
   for (const { name, bytes } of kept) {
     buffers.kept.push({ source: buffers.shared[name]!, staging: next(), bytes });
   }

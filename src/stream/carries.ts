@@ -38,7 +38,7 @@ export class Carries {
   async boundsOf(stage: Stage, row: number): Promise<{ rows: number[]; missing: number[][] }> {
     const { pass, low, high } = stage;
     const [from, to] = pass.direction === "forward" ? [row, high] : [low, row];
-    const meeting = this.#layout.lanes ? MEETING_ROWS : Infinity;
+    const meeting = this.#layout.lanes ? MEETING_ROWS : pass.sections?.rows ?? Infinity;
     const tileRows = this.#tileRows;
     // a lane is put right at the rows at which its sweep left states
     const known = pass.startsFrom

@@ -5,7 +5,7 @@
  */
 
 import type { Gpu } from "../gpu/device.ts";
-import { formatBytes, formatTable } from "../math/format.ts";
+import { formatBytes, formatTable, wrapWords } from "../math/format.ts";
 import type { MemoryBytes } from "../types.ts";
 import { memoryOf, ringBytes, tableBytes } from "./buffers.ts";
 import { laneRows } from "./lanes.ts";
@@ -20,19 +20,36 @@ interface Tiling {
 
 const size = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
 
-/** A table for people. */
-export function explainPlan(
+/** What a plan holds where, in cells. */
+export interface PlanTable {
+  /** What is run, where, and what it may take. */
+  title: string;
+  columns: readonly string[];
+  /** A pass, or what is held besides, each; the last is all of it. */
+  rows: readonly (readonly string[])[];
+  notes: readonly string[];
+}
+
+/** A table for people, as wide as their terminal. */
+export function explainPlan(...plan: Parameters<typeof tablePlan>): string {
+  const { title, columns, rows, notes } = tablePlan(...plan);
+  const noteLines = notes.map((note) => wrapWords(note));
+  return [wrapWords(title), formatTable([columns, ...rows]), ...noteLines].join("\n");
+}
+
+export function tablePlan(
   gpu: Gpu,
   // deno-lint-ignore no-explicit-any
   task: Task<any, unknown>,
   output: Output,
   { tileRows, slots, projected }: Tiling & { projected: MemoryBytes },
-): string {
+): PlanTable {
   const layout = task.layout(tileRows);
   const { rows, lanes, notes = [] } = layout;
   const own = laneRows(layout);
   const count = lanes?.count ?? 1;
-  const table = [["", "tiles", "rows a tile", "GPU", "host", "disk"]];
+  const columns = ["", "tiles", "rows a tile", "GPU", "host", "disk"];
+  const table = [];
   table.push(["tables and carries", "", "", size(tableBytes(layout)), "", ""]);
   table.push(...passLines(layout, { tileRows, slots }));
   const items = memoryOf(task, output, layout, tileRows, slots);
@@ -58,9 +75,9 @@ export function explainPlan(
     ? `, ${count} lanes of ${own} that start ${lanes!.burnInRows} rows early`
     : "";
   const budget = gpu.budgetBytes;
-  return `Plan "${task.name}": ${rows} rows${cut} on ${gpu.adapter.name}, budget ` +
-    `${formatBytes(budget.gpu)} of GPU memory and ${formatBytes(budget.host)} of the host's\n` +
-    `${formatTable(table)}${notes.map((note) => `\n${note}`).join("")}`;
+  const title = `Plan "${task.name}": ${rows} rows${cut} on ${gpu.adapter.name}, budget ` +
+    `${formatBytes(budget.gpu)} of GPU memory and ${formatBytes(budget.host)} of the host's`;
+  return { title, columns, rows: table, notes };
 }
 
 /** A line for every pass; those that differ in their number alone share one. */

@@ -14,6 +14,7 @@ import type { Stage } from "./lanes.ts";
 import { boundaryOf, burnInOf, endOf, MEETING_ROWS, startOf } from "./lanes.ts";
 import type { Output } from "./output.ts";
 import type { Pass, Tile } from "./pass.ts";
+import type { OnSection } from "./sections.ts";
 import type { Held, HeldSpecs, Task, TaskLayout } from "./task.ts";
 import { heldBytes } from "./task.ts";
 
@@ -29,6 +30,8 @@ export interface RunParts<Specs extends HeldSpecs = HeldSpecs> {
   buffers: PlanBuffers;
   held: Held<Specs>;
   checkpoints: Checkpoints;
+  /** Gets what each section of rows came to, in place of the sum of all. */
+  onSection?: OnSection | undefined;
 }
 
 /** A stage, and the row of every lane up to which it is stored; neither while nothing is. */
@@ -128,13 +131,18 @@ export class Keeping<Specs extends HeldSpecs> {
   /** Keeps what the next sweep or stage begins with, unless that was done a moment ago. */
   async between(stage: Stage, sweep: number): Promise<void> {
     if (!this.#isKept || stage.pass.carry || !this.#parts.checkpoints.isDue) return;
-    const { task, gpu, held, checkpoints, buffers } = this.#parts;
+    const { task, gpu, held, output, checkpoints, buffers } = this.#parts;
     const began = performance.now();
     const row = startOf(stage);
+    // what the passes before stored since their last line would come no more
+    const { isWhole, chunks } = await output.settle();
+    const told = Object.keys(chunks).length > 0 ? { chunks } : {};
+    // rows of a chunk that is still filling come again: it is gone on with before them
+    const storedTo = isWhole ? row : stage.pass.direction === "forward" ? row - 1 : row + 1;
     const kept = await buffers.readKept(gpu);
     const state = heldState(task.held, held);
     await checkpoints.save(stage, sweep, row, { held: state, kept, carry: NOTHING });
-    await checkpoints.log({ pass: stage.name, sweep, row, storedTo: row });
+    await checkpoints.log({ pass: stage.name, sweep, row, storedTo, ...told });
     this.#onStored({ pass: stage.name, row });
     this.#passing.push({ stage, sweep, row });
     await this.#forgetBefore(this.#passing.length - 1);

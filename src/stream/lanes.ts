@@ -58,7 +58,8 @@ export function stagesOf(
   const length = laneRows(layout);
   return passes.flatMap((pass): Stage[] => {
     const end = pass.rows ?? length;
-    const sweep: Stage = { name: pass.name, kind: "sweep", pass, low: 0, high: end };
+    const from = pass.from ?? 0;
+    const sweep: Stage = { name: pass.name, kind: "sweep", pass, low: from, high: end };
     if (!lanes || lanes.count === 1 || !pass.carry) return [sweep];
     const [low, high] = pass.direction === "forward"
       ? [-lanes.burnInRows, 0]

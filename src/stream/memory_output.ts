@@ -73,6 +73,10 @@ export class MemoryOutput implements Output {
     return Promise.resolve({ storedTo: forward ? end : start, chunks: {} });
   }
 
+  settle() {
+    return Promise.resolve({ isWhole: true, chunks: {} });
+  }
+
   redo(): void {}
 
   finish({ values = {}, facts = {} }: Outcome): Promise<Stored> {

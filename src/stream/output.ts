@@ -11,6 +11,8 @@ import type { NumericArray } from "../types.ts";
 import type { StoredChunk } from "../zarr/chunk_writer.ts";
 import type { NumericType } from "../zarr/data_types.ts";
 import { elementBytes, elementCount } from "../zarr/data_types.ts";
+import type { Store } from "../store/store.ts";
+import type { FileSums } from "../zarr/checksums.ts";
 import type { ZarrArraySpec, ZarrFormat } from "../zarr/metadata.ts";
 import type { Tile } from "./pass.ts";
 
@@ -19,6 +21,20 @@ export interface Coordinate {
   spec: ZarrArraySpec;
   /** Values, or what makes them: those of rows are not held while a task runs. */
   data: NumericArray | readonly string[] | (() => NumericArray);
+}
+
+/** What is written beside a result at its end, which makes it a file of another format, too: of zarr version 2. */
+export interface Companion {
+  /** Of the group, once all is there. */
+  attributes: Record<string, unknown>;
+  /** On disk, about. */
+  bytes: number;
+  /**
+   * Gives what files of JSON that it wrote hold, by key without the first slash.
+   *
+   * @param sums Takes the checksums of all others.
+   */
+  write(store: Store, sums: FileSums): Promise<Record<string, unknown>>;
 }
 
 /** The arrays and attributes of a task's result, and where they go. */
@@ -50,6 +66,7 @@ export interface OutputSpec {
   /** What the end of a run will add, at its longest. */
   longest?: Record<string, unknown>;
   zarrFormat?: ZarrFormat;
+  companion?: Companion;
   /** Whether rows come from the last to the first. */
   descending?: boolean;
   /** Stretches of rows that are written side by side, and the rows of one. */
@@ -114,6 +131,8 @@ export interface Output {
   write(name: string, start: number, values: NumericArray, signal: AbortSignal): Promise<void>;
   /** Makes safe what is complete; tells up to where, counted in a lane, a tile's rows are. */
   commit(tile: Tile, forward: boolean): Promise<{ storedTo: number; chunks: StoredChunks }>;
+  /** Makes safe what is complete, between two passes; tells whether that is all that came. */
+  settle(): Promise<{ isWhole: boolean; chunks: StoredChunks }>;
   /** Which rows of arrays that one pass writes may come again. */
   redo(names: readonly string[], rows: "all" | "begun" | "none"): void;
   finish(outcome: Outcome): Promise<Stored>;

@@ -39,6 +39,8 @@ export interface SharedBuffer {
   scratch?: boolean;
   /** Whether checkpoints store it, as an optimizer's moments. What a pass carries is stored anyway. */
   kept?: boolean;
+  /** The buffer in whose memory it lies: one that is at least as large, and not in use while this one is. */
+  within?: string;
 }
 
 /** A buffer of which every slot has its own. */
@@ -82,9 +84,9 @@ export interface LoopKernel {
   constants: Record<string, number>;
   /** As in {@link KernelStep}. */
   buffers?: Record<string, string>;
-  /** Contents of the uniform `params` for a row of the tile. */
-  params(tile: Tile, row: number): Uint32Array<ArrayBuffer>;
-  workgroups(tile: Tile, row: number): readonly number[];
+  /** Contents of the uniform `params` for a row of the tile, and for which repeat of its turn. */
+  params(tile: Tile, row: number, repeat?: number): Uint32Array<ArrayBuffer>;
+  workgroups(tile: Tile, row: number, repeat?: number): readonly number[];
 }
 
 /**
@@ -98,6 +100,10 @@ export interface LoopStep {
   order: "ascending" | "descending";
   /** Rows of a turn, which {@link LoopKernel.params} gets the first of; 1 when not given. */
   turnRows?: number;
+  /** Turns of a submit at most, for which kernels have room for their params; 64 when not given. */
+  mostTurns?: number;
+  /** How often every turn is taken, before the next one; kernels are told which time it is, from 0. 1 when not given. */
+  repeats?: number;
 }
 
 export type Step = KernelStep | LoopStep | CopyStep;
@@ -128,6 +134,14 @@ export interface WriteTurn extends Turn {
   store(name: string, start: number, values: NumericArray): Promise<void>;
 }
 
+/** Sections that rows are added up by. */
+export interface Sections {
+  /** Rows of each but the last. */
+  rows: number;
+  /** Names of held arrays. */
+  held: readonly string[];
+}
+
 /** One sweep over all tiles, or several, forward or backward. */
 export interface Pass {
   name: string;
@@ -136,6 +150,19 @@ export interface Pass {
   cost: number;
   /** Rows of this pass, where they are not those of the recording; it then has no lanes. */
   rows?: number;
+  /** First row of this pass, where a run does some of its rows alone; 0 when not given. */
+  from?: number;
+  /**
+   * Held arrays to which it adds what rows are, and which start from zero: a run adds up every section of the rows
+   * by itself, and sections in their order, so that some of them can be another run's.
+   */
+  sums?: {
+    held: readonly string[];
+    /** Rows that sections have a multiple of, as what the device adds up; 1 when not given. */
+    blockRows?: number;
+  };
+  /** Where {@link sums} are cut: made by the run. */
+  sections?: Sections;
   /**
    * Tiles, and what a kernel gets of them at a time, are cut at multiples of so many rows alone: a batch is
    * never in two. Where passes of a task have several, the largest is a multiple of the others. 1 when not
@@ -214,8 +241,8 @@ export function cutRows(from: number, to: number, tileRows: number, also = Infin
   return cuts;
 }
 
-/** Most rows of a {@link LoopStep} in a submit. */
-export const LOOP_ROWS = 64;
+/** Most turns of a {@link LoopStep} in a submit. */
+export const turnsOf = ({ mostTurns = 64 }: LoopStep): number => mostTurns;
 
 /** Name of a step's work in submits and timings; copies take no time worth counting. */
 export function workOf(step: Step): string | undefined {
@@ -236,7 +263,7 @@ export function namedSteps({ steps }: Pass): { step: Step; kernels: NamedKernel[
     kernels: "copy" in step
       ? []
       : "loop" in step
-      ? step.loop.map((kernel) => named(kernel, LOOP_ROWS * PARAMS_STRIDE))
+      ? step.loop.map((kernel) => named(kernel, turnsOf(step) * PARAMS_STRIDE))
       : [named(step, PARAMS_BYTES)],
   }));
 }

@@ -8,9 +8,12 @@ import { openArray, readAll } from "../array/array.ts";
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Claim } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
+import { overlapping } from "../store/overlap.ts";
+import { described } from "./descriptions.ts";
 import { childPlace } from "../store/place.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
+import { plainAttributes } from "../zarr/attributes.ts";
 import type { FileSums } from "../zarr/checksums.ts";
 import { checkedStore, CHECKSUMS_KEY } from "../zarr/checksums.ts";
 import { firstHole } from "../zarr/check.ts";
@@ -25,6 +28,19 @@ import {
 import type { ZarrGroupSpec } from "../zarr/metadata.ts";
 import { readGroupAttributes } from "../zarr/metadata.ts";
 import type { Found, Outcome, OutputSpec, Stored } from "./output.ts";
+
+/** @throws {RangeError} If a result would take the place of what it is made of. */
+export async function refuseOverlap(
+  place: string | undefined,
+  reads: readonly { places: readonly string[] | undefined }[],
+): Promise<void> {
+  if (place === undefined) return;
+  const own = await overlapping(place, reads.flatMap(({ places = [] }) => places));
+  if (own === undefined) return;
+  throw new RangeError(
+    `Cannot write to ${place}: ${own} is read, wanted a place that neither is nor holds it, nor lies in it`,
+  );
+}
 
 /**
  * Looks at a place, before any work.
@@ -115,11 +131,11 @@ export async function lookAtPlace(
 
 /** Keys of files that no run of this kind makes. */
 async function foreignKeys(store: Store, names: readonly string[]): Promise<string[]> {
-  const own = new Set(names);
   const roots = ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", CHECKSUMS_KEY.slice(1)];
   return (await store.list("/")).filter((key) => {
-    const [first, ...rest] = key.slice(1).split("/");
-    return rest.length === 0 ? !roots.includes(first!) : !own.has(first!);
+    return key.lastIndexOf("/") === 0
+      ? !roots.includes(key.slice(1))
+      : !names.some((name) => key.startsWith(`/${name}/`));
   });
 }
 
@@ -132,7 +148,7 @@ export function groupOf(
   const own = coordinates.map(({ spec }) => spec);
   return {
     ...(zarrFormat && { zarrFormat }),
-    attributes: {
+    attributes: plainAttributes({
       format: formatOf(kind),
       format_version: formatVersion,
       sluice_version: VERSION,
@@ -144,8 +160,8 @@ export function groupOf(
           .map(({ name }) => name).join(" "),
       }),
       ...state,
-    },
-    arrays: [...streamed, ...whole, ...own],
+    }),
+    arrays: [...streamed, ...whole, ...own].map((spec) => described(kind, spec)),
   };
 }
 

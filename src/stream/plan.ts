@@ -4,32 +4,31 @@
  * @module
  */
 
-import { BudgetError, DeviceLostError } from "../errors.ts";
+import type { Shown } from "../display.ts";
+import { displayed, displayedResult } from "../display.ts";
+import { BudgetError, DeviceLostError, OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { digestOf } from "../math/digest.ts";
 import { formatBytes } from "../math/format.ts";
-import type { Claim } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import { unlessAborted } from "../turns.ts";
 import type { MemoryBytes } from "../types.ts";
-import { VERSION } from "../version.ts";
 import type { PlanChoices, RunOptions } from "./choices.ts";
 import { runOptions } from "./choices.ts";
 import { grainOf, largestBuffer, largestTileBuffer, projectBytes } from "./buffers.ts";
-import { explainPlan } from "./explain.ts";
+import type { PlanTable } from "./explain.ts";
+import { explainPlan, tablePlan } from "./explain.ts";
+import type { AnyTask } from "./identify.ts";
+import { identify } from "./identify.ts";
 import { laneRows } from "./lanes.ts";
-import { openStored, storedAttributes } from "./places.ts";
+import { openStored, refuseOverlap, storedAttributes } from "./places.ts";
 import { MemoryOutput } from "./memory_output.ts";
 import type { Output, OutputSpec, Stored } from "./output.ts";
 import type { Position } from "./keeping.ts";
 import { TaskRun } from "./run.ts";
 import { StoredOutput } from "./stored_output.ts";
-import type { Measured, Task } from "./task.ts";
+import { sectioned } from "./sections.ts";
+import type { Measured } from "./task.ts";
 import { unmeasured } from "./task.ts";
-
-/** A task, whatever it holds. */
-// deno-lint-ignore no-explicit-any
-type AnyTask<Result> = Task<any, Result>;
 
 // A tile larger than this gains nothing: the device is busy, and cancelling wants small steps.
 const MAX_TILE_ROWS = 4096;
@@ -40,6 +39,11 @@ const MAX_SOFTWARE_TILE_BYTES = 32 * 2 ** 20;
 let unnamedJournals = 0;
 
 /** A task with its memory, ready to be looked at and run. */
+export interface Plan<Result> {
+  /** As a notebook shows it. */
+  toHTML(): string;
+}
+
 export class Plan<Result> {
   readonly name: string;
   /** Bytes the run will hold at most, by place. */
@@ -55,19 +59,24 @@ export class Plan<Result> {
    */
   constructor(gpu: Gpu, task: AnyTask<Result>, choices: PlanChoices = {}) {
     this.#gpu = gpu;
-    this.#task = task;
+    this.#task = sectioned(task);
     this.#choices = choices;
     this.name = task.name;
-    const { tileRows, slots } = chooseTile(gpu, task, choices);
+    const { tileRows, slots } = chooseTile(gpu, this.#task, choices);
     this.tileRows = tileRows;
     this.slots = slots;
     this.projected = projectBytes(
-      task,
+      this.#task,
       createOutput(task.output),
-      task.layout(tileRows),
+      this.#task.layout(tileRows),
       tileRows,
       slots,
     );
+  }
+
+  /** What it was made of, for those who run some of it. */
+  get made(): { gpu: Gpu; task: AnyTask<Result>; choices: PlanChoices } {
+    return { gpu: this.#gpu, task: this.#task, choices: this.#choices };
   }
 
   /** A table for people: what is held where, per pass and in all. */
@@ -75,18 +84,24 @@ export class Plan<Result> {
     return explainPlan(this.#gpu, this.#task, createOutput(this.#task.output), this);
   }
 
+  /** The same in cells, for a page. */
+  table(): PlanTable {
+    return tablePlan(this.#gpu, this.#task, createOutput(this.#task.output), this);
+  }
+
   /**
    * Runs every pass, or those that an interrupted run of the same plan left. Buffers are allocated
    * before the first read and destroyed at the end. A device that is lost is opened again once, and
    * the run goes on from its last checkpoint.
    *
+   * @throws {RangeError} If the output place is, holds or lies in what is read.
    * @throws {OutputConflictError} If the output place holds something else, or another run is at work
    * there.
    * @throws {QuotaError} If the output place has too little room, before any work.
    * @throws {DeviceLostError} If the device is lost twice; says where the next run will go on.
    * @throws The signal's reason, within 250 ms, if it is aborted. The next run of the same plan goes on.
    */
-  async run(options: RunOptions = {}): Promise<Result> {
+  async run(options: RunOptions = {}): Promise<Shown<Result>> {
     runOptions.check(options);
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
@@ -97,7 +112,8 @@ export class Plan<Result> {
     }
     const output = createOutput(task.output);
     const { place } = task.output;
-    const { claim, hashFor, adapter } = await this.#identify(task, signal);
+    await refuseOverlap(place, task.feeds);
+    const { claim, hashFor, adapter } = await identify(task, signal);
     const journal = await openJournal(
       place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
     );
@@ -120,6 +136,7 @@ export class Plan<Result> {
           await journal.clear();
           return await found();
         }
+        if (await journal.isInParts()) throw inParts(place!);
         let fresh = kind === "nothing" || (await journal.claim())?.hash !== claim.hash;
         let position: Position = {};
         for (let losses = 0;; losses++) {
@@ -171,44 +188,32 @@ export class Plan<Result> {
     const attributes = await storedAttributes(place);
     return attributes && this.#task.adopt(attributes) || this.#task;
   }
-
-  /** Names everything that changes stored bytes: all that is read among it, never a sample. */
-  async #identify(
-    { feeds, identity, output }: AnyTask<Result>,
-    signal: AbortSignal,
-  ): Promise<{ claim: Claim; adapter: string; hashFor: (adapter: string) => Promise<string> }> {
-    const { place, kind, formatVersion, allowAdapterChange } = output;
-    const digests: string[] = [];
-    for (const feed of feeds) {
-      const { digest } = await feed.look({ digest: place !== undefined, signal });
-      if (digest !== undefined) digests.push(digest);
-    }
-    const { attributes, streamed, whole } = output;
-    const { facts, arrays = [] } = identity ?? { facts: [attributes, streamed, whole] };
-    const hashFor = (adapter: string) =>
-      digestOf([
-        JSON.stringify([VERSION, kind, formatVersion, facts, adapter]),
-        ...arrays,
-        ...digests,
-      ]);
-    const began = place !== undefined && allowAdapterChange
-      ? (await storedAttributes(place))?.adapter
-      : undefined;
-    const adapter = typeof began === "string" ? began : output.adapter;
-    return { claim: { hash: await hashFor(adapter) }, adapter, hashFor };
-  }
 }
+
+displayed(Plan.prototype as Plan<unknown>, (plan) => {
+  const { name, projected: { gpu, host, disk } } = plan;
+  const sizes = `GPU ${formatBytes(gpu)}, host ${formatBytes(host)}, disk ${formatBytes(disk)}`;
+  return { title: `plan "${name}": ${sizes}`, text: plan.explain() };
+});
 
 /** What callers get. */
 async function resultOf<Result>(
   task: AnyTask<Result>,
   stored: Stored,
   measured: Measured,
-): Promise<Result> {
-  if (task.result) return await task.result(stored, measured);
+): Promise<Shown<Result>> {
+  if (task.result) return displayedResult<Result>(task.name, await task.result(stored, measured));
   const arrays: Record<string, unknown> = {};
   for (const { name } of task.output.whole) arrays[name] = await stored.read(name);
-  return { ...arrays, ...measured } as Result;
+  return displayedResult<Result>(task.name, { ...arrays, ...measured } as Result);
+}
+
+function inParts(place: string): OutputConflictError {
+  return new OutputConflictError(
+    `Cannot write to ${place}: it is being made in parts, of which sluice status ${place} tells; submit ` +
+      `them again to go on, or remove ${place}.journal`,
+    place,
+  );
 }
 
 /** The output of one run, in a store or in memory. */

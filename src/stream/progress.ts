@@ -4,7 +4,10 @@
  * @module
  */
 
+import type { Description, Displayed } from "../display.ts";
+import { displayed } from "../display.ts";
 import type { Account } from "../gpu/ledger.ts";
+import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { Progress } from "../types.ts";
 import type { RunOptions } from "./choices.ts";
 import type { Stage } from "./lanes.ts";
@@ -100,6 +103,32 @@ export class ProgressMeter {
       etaSeconds: gained > 0.01 ? elapsedSeconds * (1 - fraction) / gained : undefined,
       peakBytes: { ...this.#account.peak },
     };
-    this.#options.onProgress(progress);
+    this.#options.onProgress(displayedProgress(progress));
   }
+}
+
+/** How far a run is, in words. */
+export function describeProgress(
+  { plan, pass, passIndex, passCount, fraction, etaSeconds, elapsedSeconds, ...more }: Progress,
+): Description {
+  const left = etaSeconds === undefined ? "" : `, ${formatSeconds(etaSeconds)} left`;
+  return {
+    title: `${plan}: ${pass} (${passIndex + 1}/${passCount}) ${
+      (100 * fraction).toFixed(0)
+    } %${left}`,
+    fraction,
+    facts: [
+      ["so far", formatSeconds(elapsedSeconds)],
+      ["written", formatBytes(more.bytesWritten)],
+      [
+        "at most",
+        `GPU ${formatBytes(more.peakBytes.gpu)}, host ${formatBytes(more.peakBytes.host)}`,
+      ],
+    ],
+  };
+}
+
+/** A report that shows itself as a bar. */
+function displayedProgress(progress: Progress): Progress & Displayed {
+  return displayed(progress, describeProgress);
 }

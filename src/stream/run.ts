@@ -23,6 +23,7 @@ import type { Stage } from "./lanes.ts";
 import { endOf, stagesOf, startOf } from "./lanes.ts";
 import type { Output, Stored, StoredChunks } from "./output.ts";
 import { namedSteps } from "./pass.ts";
+import type { OnSection } from "./sections.ts";
 import { StageRun } from "./stage_run.ts";
 import type { Held, HeldSpecs, Measured, Resumption, Task, TaskLayout } from "./task.ts";
 import { createHeld, heldBytes, secondsOf } from "./task.ts";
@@ -39,6 +40,8 @@ export interface Attempt<Specs extends HeldSpecs, Result> {
   began: number;
   /** Up to where all is stored, as far as attempts before this one know. */
   position: Position;
+  /** As in {@link RunParts}. */
+  onSection?: OnSection;
 }
 
 /** One attempt at running a task. */
@@ -101,6 +104,7 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
         buffers: this.#buffers,
         held,
         checkpoints,
+        onSection: this.#attempt.onSection,
       };
       const keeping = new Keeping(parts, (position) => this.position = position, found);
       const running = new StageRun(parts, keeping, this.#tileRows);

@@ -19,7 +19,7 @@ import { MapMode } from "../gpu/usage.ts";
 import { unlessAborted } from "../turns.ts";
 import { Channel } from "./channel.ts";
 import type { CopyStep, KernelStep, LoopStep, Pass, SlotBuffer, Tile } from "./pass.ts";
-import { LOOP_ROWS, namedSteps, tileSize, workOf } from "./pass.ts";
+import { namedSteps, tileSize, turnsOf, workOf } from "./pass.ts";
 import type { Pace } from "./submitter.ts";
 import { Submitter } from "./submitter.ts";
 
@@ -406,31 +406,31 @@ function prepareKernel(
 function prepareLoop(gpu: Gpu, step: LoopStep, bound: readonly BoundKernel[]): PreparedStep {
   return async (tile, submitter, signal) => {
     const uniforms = bound.map(({ uniform }) => uniform);
-    const { turnRows = 1 } = step;
-    const turns = Math.ceil((tile.end - tile.start) / turnRows);
+    const { turnRows = 1, repeats = 1 } = step;
+    const turns = repeats * Math.ceil((tile.end - tile.start) / turnRows);
     const room = async () => {
       const rows = await submitter.roomFor(step.name, uniforms);
-      return Math.max(1, Math.min(LOOP_ROWS, Math.floor(rows / turnRows)));
+      return Math.max(1, Math.min(turnsOf(step), Math.floor(rows / turnRows)));
     };
     await inPieces(gpu, signal, turns, step.order, room, async (from, to) => {
-      const rows = Array.from(
-        { length: to - from },
-        (_, i) => turnRows * (step.order === "ascending" ? from + i : to - 1 - i),
-      );
+      const own = Array.from({ length: to - from }, (_, i) => {
+        const turn = step.order === "ascending" ? from + i : to - 1 - i;
+        return { row: turnRows * Math.floor(turn / repeats), repeat: turn % repeats };
+      });
       const contents = uniforms.map((uniform, k) => {
-        const table = new Uint32Array(rows.length * PARAMS_STRIDE / 4);
-        rows.forEach((row, entry) =>
-          table.set(step.loop[k]!.params(tile, row), entry * PARAMS_STRIDE / 4)
+        const table = new Uint32Array(own.length * PARAMS_STRIDE / 4);
+        own.forEach(({ row, repeat }, entry) =>
+          table.set(step.loop[k]!.params(tile, row, repeat), entry * PARAMS_STRIDE / 4)
         );
         return [uniform, table] as const;
       });
-      await submitter.dispatch(step.name, rows.length * turnRows, contents, (encoder) => {
+      await submitter.dispatch(step.name, own.length * turnRows, contents, (encoder) => {
         const pass = encoder.beginComputePass({ label: step.name });
-        for (let entry = 0; entry < rows.length; entry++) {
+        own.forEach(({ row, repeat }, entry) =>
           bound.forEach(({ kernel, group }, k) =>
-            kernel.encode(pass, group, step.loop[k]!.workgroups(tile, rows[entry]!), entry)
-          );
-        }
+            kernel.encode(pass, group, step.loop[k]!.workgroups(tile, row, repeat), entry)
+          )
+        );
         pass.end();
       });
     });

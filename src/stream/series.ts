@@ -8,9 +8,10 @@
 
 import { ChunkError, OutputConflictError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { formatBytes } from "../math/format.ts";
+import { formatBytes, wrapWords } from "../math/format.ts";
 import type { Progress } from "../types.ts";
 import type { RunOptions } from "./choices.ts";
+import { refuseOverlap } from "./places.ts";
 import type { Plan } from "./plan.ts";
 import type { SeriesBytes, Step } from "./series_memory.ts";
 import { SeriesMemory } from "./series_memory.ts";
@@ -37,6 +38,8 @@ export interface SeriesTurn<Result> {
 export interface SeriesPart<Result> extends Step {
   /** File of its result. It is written last, so what is there is done. */
   key: string;
+  /** Asked when it is the part's turn: whether it is wanted, after these. When not given, it is. */
+  needed?(before: readonly Result[]): boolean;
   run(turn: SeriesTurn<Result>): Promise<Result>;
 }
 
@@ -69,6 +72,8 @@ export interface SeriesSpec<Result, Whole> {
   decode(text: string): Result;
   /** Asked after every part: whether those that are left are not wanted. */
   isDone?(results: readonly Result[]): boolean;
+  /** What is read: the folder must not be there. */
+  readonly reads?: Parameters<typeof refuseOverlap>[1];
   /** Called once the folder is taken, and before anything is written to it. */
   openInput(options: InputOptions): Promise<SeriesInput>;
   finish(results: readonly Result[]): Finished<Whole> | Promise<Finished<Whole>>;
@@ -109,14 +114,17 @@ export class Series<Result, Whole> {
     const { adapter, budgetBytes } = this.#gpu;
     const [gpu, host] = [formatBytes(budgetBytes.gpu), formatBytes(budgetBytes.host)];
     const count = parts.length === 1 ? "1 part" : `${parts.length} parts`;
-    return `Series "${name}": ${count} on ${adapter.name}, budget ${gpu} of GPU memory and ${host} of ` +
-      `the host's\n${this.#memory.table()}`;
+    const title =
+      `Series "${name}": ${count} on ${adapter.name}, budget ${gpu} of GPU memory and ` +
+      `${host} of the host's`;
+    return `${wrapWords(title)}\n${this.#memory.table()}`;
   }
 
   /**
    * Runs the parts whose results are not there.
    *
    * @throws {BudgetError} If a part does not fit what is free now, before any work.
+   * @throws {RangeError} If the folder is, holds or lies in what is read.
    * @throws {OutputConflictError} If the folder is not this series', or its results are of other input.
    * @throws The signal's reason, if it is aborted. The next run goes on.
    */
@@ -124,7 +132,8 @@ export class Series<Result, Whole> {
     const { overwrite = false, signal = new AbortController().signal } = options;
     signal.throwIfAborted();
     this.#memory.check();
-    const { name, prepare } = this.#spec;
+    const { name, prepare, reads = [] } = this.#spec;
+    await refuseOverlap(this.#spec.place.place, reads);
     const progress = new SeriesProgress(name, stepsOf(this.#spec).map(costOf), options);
     const place = await SeriesPlace.take(this.#spec.place, overwrite);
     try {
@@ -161,6 +170,10 @@ export class Series<Result, Whole> {
     let isPrepared = !spec.prepare;
     for (const part of spec.parts) {
       run.signal.throwIfAborted();
+      if (part.needed?.(results) === false) {
+        run.progress.end(costOf(part));
+        continue;
+      }
       const stored = await place.read(part.key);
       if (stored !== undefined) {
         results.push(decodeAt(`${spec.place.place}${part.key}`, () => spec.decode(stored)));

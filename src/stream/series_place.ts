@@ -35,6 +35,14 @@ interface Manifest {
 
 const LOCK = "/lock";
 
+const RESULT_FILE =
+  /\/(zarr\.json|checksums\.txt|c(\/\d+)+|plan\.json|lock|log\/steps|state\/.+\/\d{12})$/;
+
+/** Whether a key may be a file of a plan's result or of its journal. */
+export function isResultFile(key: string): boolean {
+  return RESULT_FILE.test(key);
+}
+
 /** A folder that this run alone works in, until it is released. */
 export class SeriesPlace {
   readonly #spec: SeriesPlaceSpec;

@@ -18,6 +18,7 @@ import { boundaryOf, burnInOf, endOf, startOf } from "./lanes.ts";
 import type { Pass, Tile, Turn, WriteTurn } from "./pass.ts";
 import { tilesBetween } from "./pass.ts";
 import { ProgressMeter } from "./progress.ts";
+import { endSection } from "./sections.ts";
 import type { StageSeconds, SweepHooks } from "./schedule.ts";
 import { runPass } from "./schedule.ts";
 import type { Pace } from "./submitter.ts";
@@ -114,6 +115,7 @@ export class StageRun<Specs extends HeldSpecs> {
       writes: stage.kind === "sweep",
       pace,
       onTile: async (tile, carry, kept) => {
+        endSection(stage, tile, this.#parts.held, this.#parts.onSection);
         if (keeps) await this.#keeping.after(stage, sweep, tile, { carry, kept });
         this.#keeping.forgetAsRead(tile);
         return false;

@@ -6,9 +6,11 @@
 
 import type { Account } from "../gpu/ledger.ts";
 import type { Claim } from "../store/journal.ts";
+import { CreateOnlyStore } from "../parts/create_only_store.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import type { NumericArray } from "../types.ts";
+import { fullAttributes } from "../zarr/attributes.ts";
 import type { FileSums } from "../zarr/checksums.ts";
 import { readChecksums } from "../zarr/checksums.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
@@ -35,9 +37,12 @@ import type {
 import type { Tile } from "./pass.ts";
 import { groupOf, lookAtPlace, storedAt } from "./places.ts";
 import { StoredCoordinates } from "./stored_coordinates.ts";
+import { StreamedArrays } from "./streamed_arrays.ts";
 
 /** Bytes a stored chunk takes in an entry of the journal's log. */
 const LOGGED_CHUNK_BYTES = 64;
+
+type Facts = Record<string, unknown>;
 
 const sum = (bytes: readonly number[]) => bytes.reduce((total, part) => total + part, 0);
 
@@ -51,20 +56,17 @@ export class StoredOutput implements Output {
   #adapter = "";
   #store: Store | undefined;
   #account!: Account;
-  #writers: Record<string, ChunkWriter> = {};
-  /** Bytes the writers hold and have written, as last told to the account. */
-  #held = 0;
-  #written = 0;
+  #arrays: StreamedArrays | undefined;
 
   constructor(spec: OutputSpec, place: string) {
     this.#spec = spec;
     this.#place = place;
-    const { longest } = spec;
     this.#coordinates = new StoredCoordinates(spec);
     this.#hash = "0".repeat(64);
     this.#adapter = spec.adapter;
-    const group = this.#group(false, longest);
-    this.#metadataBytes = projectedMetadataBytes(group) + projectedChecksumBytes(group);
+    const group = this.#group(false, spec.longest);
+    this.#metadataBytes = projectedMetadataBytes(group) + projectedChecksumBytes(group) +
+      (spec.companion?.bytes ?? 0);
   }
 
   memory(): OutputItem[] {
@@ -84,11 +86,7 @@ export class StoredOutput implements Output {
     try {
       const problem = await this.#coordinates.verify(store);
       if (problem) return problem;
-      for (const spec of this.#spec.streamed) {
-        const problem = await this.#writer(store, spec).verify(chunks[spec.name] ?? []);
-        if (problem) return problem;
-      }
-      return undefined;
+      return await new StreamedArrays(store, this.#spec).verify(chunks);
     } finally {
       await store.close();
     }
@@ -103,38 +101,46 @@ export class StoredOutput implements Output {
     this.#account = account;
     this.#hash = hash;
     this.#adapter = adapter;
-    this.#held = 0;
-    this.#written = 0;
-    const { streamed } = this.#spec;
     const store = await openStore(this.#place, { mode: "write" });
     this.#store = store;
     account.take("disk", this.#metadataBytes, "metadata");
     account.take("disk", this.#coordinates.bytes, "coordinates");
     const group = this.#group(false);
-    const { arrays, own: begun } = metadataSums(group);
-    const list = async () =>
-      await writeChecksums(store, {
-        files: new Map([...arrays, ...this.#coordinates.sums]),
-        begun,
-      });
     if (!chunks) {
       await removeArrays(store, this.#names);
-      await this.#coordinates.write(store);
-      await list();
-      // last: whoever finds the group finds its coordinates, and what they have to be
-      await writeGroup(store, group);
+      await this.#lay(store, group);
     } else {
       this.#coordinates.take((await readChecksums(store))!.files);
       // a run that was killed when it was all but done told of arrays that may be written again
-      await list();
+      await this.#list(store, group);
     }
-    this.#writers = {};
-    for (const spec of streamed) {
-      const writer = this.#writer(store, spec);
-      this.#writers[spec.name] = writer;
-      if (chunks?.[spec.name]) await writer.restore(chunks[spec.name]!);
+    this.#arrays = new StreamedArrays(store, this.#spec, account);
+    await this.#arrays.restore(chunks ?? {});
+  }
+
+  /** Leaves a group that has no rows yet, for those who write them. Nothing that is there is replaced. */
+  async beginForOthers(hash: string, adapter: string): Promise<void> {
+    this.#hash = hash;
+    this.#adapter = adapter;
+    const store = await openStore(this.#place, { mode: "write" });
+    try {
+      await this.#lay(new CreateOnlyStore(store), this.#group(false));
+    } finally {
+      await store.close();
     }
-    this.#count();
+  }
+
+  async #lay(store: Store, group: ZarrGroupSpec): Promise<void> {
+    await this.#coordinates.write(store);
+    await this.#list(store, group);
+    // last: whoever finds the group finds its coordinates, and what they have to be
+    await writeGroup(store, group);
+  }
+
+  async #list(store: Store, group: ZarrGroupSpec): Promise<void> {
+    const { arrays, own: begun } = metadataSums(group);
+    const files = new Map([...arrays, ...this.#coordinates.sums]);
+    await writeChecksums(store, { files, begun });
   }
 
   async write(
@@ -143,63 +149,60 @@ export class StoredOutput implements Output {
     values: NumericArray,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#writers[name]!.write(start, values, signal);
-    this.#count();
+    await this.#arrays!.write(name, start, values, signal);
   }
 
   async commit({ start, end, again }: Tile, forward: boolean) {
     const { lanes, passRow = (row: number) => row } = this.#spec;
     let storedTo = forward ? end : start;
-    let replacing = false;
-    const chunks: StoredChunks = {};
-    for (const [name, writer] of Object.entries(this.#writers)) {
-      const commit = await writer.commit();
-      if (commit.chunks.length > 0) chunks[name] = commit.chunks;
-      for (const [from, to] of commit.openRows) {
-        storedTo = forward
-          ? Math.min(storedTo, lanes ? from % lanes.rows : passRow(from))
-          : Math.max(storedTo, lanes ? (to - 1) % lanes.rows + 1 : to);
-      }
-      replacing ||= commit.replacing;
+    const { chunks, openRows, replacing } = await this.#arrays!.commit();
+    for (const [from, to] of openRows) {
+      storedTo = forward
+        ? Math.min(storedTo, lanes ? from % lanes.rows : passRow(from))
+        : Math.max(storedTo, lanes ? (to - 1) % lanes.rows + 1 : to);
     }
-    this.#count();
     // of rows that come again the log tells of files that replaced others alone
     if (again) storedTo = replacing ? (forward ? start : end) : (forward ? end : start);
     return { storedTo, chunks };
   }
 
+  async settle() {
+    const { chunks, openRows, replacing } = await this.#arrays!.commit();
+    return { isWhole: openRows.length === 0 && !replacing, chunks };
+  }
+
   redo(names: readonly string[], rows: "all" | "begun" | "none"): void {
-    for (const name of names) this.#writers[name]!.redo(rows);
+    this.#arrays!.redo(names, rows);
   }
 
   async finish({ values = {}, facts }: Outcome): Promise<Stored> {
-    const { whole, zarrFormat } = this.#spec;
-    for (const writer of Object.values(this.#writers)) await writer.finish();
-    this.#count();
-    const wholeSums: FileSums = new Map();
+    const { whole, zarrFormat, companion } = this.#spec;
+    const streamed = await this.#arrays!.finish();
+    const sums: FileSums = new Map(this.#coordinates.sums);
     for (const spec of whole) {
       const held = ChunkWriter.projectedHostBytes(spec, zarrFormat);
       this.#account.take("host", held, "output chunks");
-      const bytes = await writeArray(this.#store!, spec, values[spec.name]!, zarrFormat, wholeSums);
+      const bytes = await writeArray(this.#store!, spec, values[spec.name]!, zarrFormat, sums);
       this.#account.giveBack("host", held);
       this.#account.take("disk", bytes, "result");
     }
-    const group = this.#group(true, facts);
+    const others = await companion?.write(this.#store!, sums);
+    const group: ZarrGroupSpec = {
+      ...this.#group(true, { ...companion?.attributes, ...facts }),
+      ...(others && { others }),
+    };
     const { arrays, own } = metadataSums(group);
-    const streamed = Object.values(this.#writers).flatMap(({ sums }) => [...sums]);
-    await writeChecksums(this.#store!, {
-      files: new Map([...arrays, ...own, ...this.#coordinates.sums, ...wholeSums, ...streamed]),
-      begun: metadataSums(this.#group(false)).own,
-    });
+    const files = new Map([...arrays, ...own, ...sums, ...streamed]);
+    await writeChecksums(this.#store!, { files, begun: metadataSums(this.#group(false)).own });
     await writeGroupAttributes(this.#store!, group);
     await this.release();
-    return storedAt(this.#place, group.attributes);
+    return storedAt(this.#place, fullAttributes(group.attributes));
   }
 
   async release(): Promise<void> {
-    for (const writer of Object.values(this.#writers)) await writer.close();
+    await this.#arrays?.close();
     await this.#store?.close();
-    this.#writers = {};
+    this.#arrays = undefined;
     this.#store = undefined;
   }
 
@@ -208,33 +211,7 @@ export class StoredOutput implements Output {
     return [...streamed, ...whole, ...coordinates.map(({ spec }) => spec)].map(({ name }) => name);
   }
 
-  #writer(store: Store, spec: ZarrArraySpec): ChunkWriter {
-    const { zarrFormat: format, descending = false, lanes } = this.#spec;
-    return new ChunkWriter(store, spec, {
-      ...(format && { format }),
-      descending,
-      openChunks: lanes?.count ?? 1,
-    });
-  }
-
-  /** Tells the account what the writers hold and have written. */
-  #count(): void {
-    const account = this.#account;
-    let held = 0;
-    let written = 0;
-    for (const writer of Object.values(this.#writers)) {
-      held += writer.hostBytes;
-      written += writer.bytesWritten;
-    }
-    if (held > this.#held) account.take("host", held - this.#held, "output chunks");
-    else account.giveBack("host", this.#held - held);
-    this.#held = held;
-    if (written > this.#written) account.take("disk", written - this.#written, "result");
-    else account.giveBack("disk", this.#written - written);
-    this.#written = written;
-  }
-
-  #group(complete: boolean, facts?: Record<string, unknown>): ZarrGroupSpec {
+  #group(complete: boolean, facts?: Facts): ZarrGroupSpec {
     const who = { plan_hash: this.#hash, adapter: this.#adapter };
     return groupOf(this.#spec, who, { complete, ...facts });
   }
@@ -245,7 +222,7 @@ export class StoredOutput implements Output {
  *
  * @param besideBytes Of coordinates and metadata.
  */
-function storedMemory(
+export function storedMemory(
   { streamed, whole, zarrFormat, lanes }: OutputSpec,
   besideBytes: number,
 ): OutputItem[] {

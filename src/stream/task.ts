@@ -40,15 +40,18 @@ export type Held<Specs extends HeldSpecs = HeldSpecs> = {
 
 /** Something that a task reads. */
 export interface Feed {
+  /** Where it is read from, as far as that is known: no result may take that place. */
+  readonly places: readonly string[] | undefined;
   /**
    * Looks at all there is to read, before anything is written. Gives its SHA-256, in hexadecimal digits, if
    * `digest` asks for it.
    *
+   * @param options.known What an earlier look at the same gave as `told`: it is not looked at again.
    * @throws {RangeError} If what is there cannot be worked with.
    */
   look(
-    options: { digest: boolean; signal: AbortSignal },
-  ): Promise<{ digest?: string | undefined }>;
+    options: { digest: boolean; signal: AbortSignal; known?: unknown },
+  ): Promise<{ digest?: string | undefined; told?: unknown }>;
 }
 
 /** A line of the memory table: host bytes that are there all the while, by what they are. */

@@ -16,6 +16,8 @@ export interface Axis {
   /** Ends, where they are not those of what is drawn. */
   low?: number;
   high?: number;
+  /** Numbers are whole, as counts are: there are no ticks between them. */
+  whole?: boolean;
   /** Names of 0, 1, 2 …, for an axis without numbers. */
   names?: readonly string[];
 }
@@ -47,7 +49,7 @@ export function rangeOf(
   const high = axis.high ?? Math.max(...known.map(({ high }) => high));
   const range = drawableRange({ low, high });
   if (!rounded) return range;
-  const round = roundRange(range, 4);
+  const round = roundRange(range, 4, axis.whole);
   return { low: axis.low ?? round.low, high: axis.high ?? round.high };
 }
 
@@ -56,26 +58,26 @@ export function upwardTicks(axis: Axis, range: Range, height: number, width: num
   if (axis.names) {
     return shortened(pickNames(axis.names, FONT_SIZE + 4, height).picked, NAMES_SHARE * width);
   }
-  return numberTicks(range, Math.max(2, Math.floor(height / 44)));
+  return numberTicks(range, Math.max(2, Math.floor(height / 44)), axis.whole);
 }
 
 /** Ticks of an axis that runs to the right: as many as have room beside one another. */
 export function rightwardTicks(axis: Axis, range: Range, width: number): AxisTicks {
   if (axis.names) return rightwardNames(axis.names, width);
   for (let count = Math.max(2, Math.floor(width / 70)); count > 1; count--) {
-    const ticks = numberTicks(range, count);
+    const ticks = numberTicks(range, count, axis.whole);
     const [first, second] = ticks.marks;
     if (!first || !second) return ticks;
     const apart = width * (second.value - first.value) / (range.high - range.low);
     const widest = Math.max(...ticks.marks.map(({ shown }) => textWidth(shown)));
     if (widest + LABEL_GAP <= apart) return ticks;
   }
-  const { marks, note } = numberTicks(range, 1);
+  const { marks, note } = numberTicks(range, 1, axis.whole);
   return { marks: marks.slice(0, 1), note };
 }
 
-function numberTicks(range: Range, count: number): AxisTicks {
-  const ticks = ticksOf(range, count);
+function numberTicks(range: Range, count: number, whole?: boolean): AxisTicks {
+  const ticks = ticksOf(range, count, whole);
   const { labels, note } = labelTicks(ticks);
   const marks = ticks.values.map((value, i) => ({ value, shown: labels[i]!, text: labels[i]! }));
   return { marks, note };

@@ -43,6 +43,10 @@ export interface Mark {
 
 export interface Chart {
   title?: string;
+  /** What is to be seen, in words, for those who cannot see it. */
+  says?: string;
+  /** Beneath the axis: how numbers were made fewer, for instance. */
+  note?: string;
   x: Axis;
   y: Axis;
   /** Drawn in order. */
@@ -99,7 +103,7 @@ interface Layout {
 }
 
 function drawOne(chart: Chart, { width, left, right, labelled }: Layout): Drawing {
-  const { title = "", height = DEFAULT_HEIGHT, marks } = chart;
+  const { title = "", says = "", note = "", height = DEFAULT_HEIGHT, marks } = chart;
   const titles = wrap(title, width / BOLD);
   const heading = titles.map((line, i) => textAt(0, 14 + i * LINE_HEIGHT, line, 'class="title"'));
   let top = titles.length * LINE_HEIGHT + (titles.length > 0 ? 4 : 0);
@@ -121,6 +125,8 @@ function drawOne(chart: Chart, { width, left, right, labelled }: Layout): Drawin
     label = drawRightwardLabel(axisLabel(chart.x, rightward), x, bottom + 14);
     bottom += LINE_HEIGHT;
   }
+  const notes = wrap(note, width).map((line, i) => textAt(0, bottom + 16 + i * LINE_HEIGHT, line));
+  if (notes.length > 0) bottom += notes.length * LINE_HEIGHT + 2;
   const frame = `<rect class="frame" x="${px(x.from)}" y="${px(y.to)}" width="${
     px(x.to - x.from)
   }" height="${px(height)}"/>`;
@@ -134,9 +140,11 @@ function drawOne(chart: Chart, { width, left, right, labelled }: Layout): Drawin
     drawUpward(upward, y, left),
     drawRightward(rightward, x, y.from),
     label,
+    ...notes,
   ].filter((part) => part !== "").join("\n");
-  const says = title || `${chart.y.label} by ${chart.x.label}`;
-  return { width, height: bottom + 4, label: says, content };
+  const named = title || `${chart.y.label} by ${chart.x.label}`;
+  const words = [named, says, note].filter((part) => part !== "").join(". ");
+  return { width, height: bottom + 4, label: words, content };
 }
 
 function horizontalRange({ x, marks }: Chart): Range {

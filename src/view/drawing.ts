@@ -6,7 +6,7 @@
 
 import type { Range } from "./ticks.ts";
 import { pictureStyle } from "./style.ts";
-import { escapeText } from "./text.ts";
+import { escapeText } from "../math/escape.ts";
 
 /** A picture that is drawn: SVG elements for a box from (0, 0) to (width, height), px. */
 export interface Drawing {
@@ -80,6 +80,22 @@ export function stack(drawings: readonly Drawing[], gap = 16): Drawing {
   return {
     width: Math.max(0, ...drawings.map(({ width }) => width)),
     height: Math.max(0, height - gap),
+    label: drawings.map(({ label }) => label).join("; "),
+    content: parts.join("\n"),
+  };
+}
+
+/** Drawings beside one another. */
+export function beside(drawings: readonly Drawing[], gap: number): Drawing {
+  let width = 0;
+  const parts = drawings.map((drawing) => {
+    const part = `<g transform="translate(${px(width)} 0)">${drawing.content}</g>`;
+    width += drawing.width + gap;
+    return part;
+  });
+  return {
+    width: Math.max(0, width - gap),
+    height: Math.max(0, ...drawings.map(({ height }) => height)),
     label: drawings.map(({ label }) => label).join("; "),
     content: parts.join("\n"),
   };

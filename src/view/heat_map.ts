@@ -52,7 +52,7 @@ export function heatMap(options: HeatMapOptions): Mark {
       `Cannot draw a heat map: got ${values.length} numbers, wanted ${columns} columns of ${rows}`,
     );
   }
-  const range = drawableRange({ ...(extent(values) ?? { low: 0, high: 1 }), ...options.range });
+  const range = colorRange(extent(values), options.range);
   const grid = { values: Float64Array.from(values), columns, rows };
   const missing = grid.values.some(Number.isNaN);
   const keys: Key[] = [
@@ -80,6 +80,16 @@ export function heatMap(options: HeatMapOptions): Mark {
         : images(cells, box, map);
     },
   };
+}
+
+/** An end that is given stays where it is, also if no number lies on its other side. */
+function colorRange(drawn: Range | undefined, given: Partial<Range> = {}): Range {
+  const ends = { ...drawn ?? { low: 0, high: 1 }, ...given };
+  if (ends.high > ends.low || given.low === given.high) return drawableRange(ends);
+  const [low, high] = given.low === undefined
+    ? [ends.high - 1, ends.high]
+    : [ends.low, ends.low + 1];
+  return { low, high };
 }
 
 interface Box {

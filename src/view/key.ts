@@ -50,7 +50,7 @@ export function drawKeys(keys: readonly Key[], width: number): { content: string
     }
     const row = rows.at(-1)!;
     row.keys.push({ key, x });
-    row.height = Math.max(row.height, key.kind === "map" ? 2 * LINE_HEIGHT : LINE_HEIGHT + 2);
+    row.height = Math.max(row.height, keyHeight(key, width));
     x += wide + GAP;
   }
   let height = 0;
@@ -66,6 +66,16 @@ export function drawKeys(keys: readonly Key[], width: number): { content: string
 
 function distinct(keys: readonly Key[]): Key[] {
   return [...new Map(keys.map((key) => [JSON.stringify(key), key])).values()];
+}
+
+/** Whether a bar has no room beside its name: it is beneath then. */
+function isBeneath(key: BarKey, width: number): boolean {
+  return textWidth(barName(key)) + BAR + 2 * BAR_PAD > width;
+}
+
+function keyHeight(key: Key, width: number): number {
+  if (key.kind !== "map") return LINE_HEIGHT + 2;
+  return (isBeneath(key, width) ? 3 : 2) * LINE_HEIGHT;
 }
 
 function keyWidth(key: Key, width: number): number {
@@ -126,24 +136,28 @@ interface Mark {
 function drawBar(key: BarKey, x: number, y: number, width: number): string {
   const { map } = key;
   const name = barName(key);
-  const shown = shorten(name, width - BAR - 2 * BAR_PAD);
-  const left = x + textWidth(shown) + BAR_PAD;
+  const beneath = isBeneath(key, width);
+  const shown = shorten(name, width);
+  const left = x + BAR_PAD + (beneath ? 0 : textWidth(shown));
+  const top = y + (beneath ? LINE_HEIGHT : 0);
   const cell = BAR / LEVELS;
   const cells = Array.from(
     { length: LEVELS },
     (_, level) =>
       // a little wider, so that no gap shows between neighbours
-      `<rect x="${px2(left + level * cell)}" y="${px(y + 4)}" width="${
+      `<rect x="${px2(left + level * cell)}" y="${px(top + 4)}" width="${
         px2(level < LEVELS - 1 ? cell + 0.5 : cell)
       }" height="${BAR_HEIGHT}" fill="${cssLevel(map, level)}"/>`,
   ).join("");
   const ticks = barTicks(key).marks.map((mark) => {
     const at = left + mark.x;
-    return `<path class="frame" d="M${px(at)} ${px(y + 4 + BAR_HEIGHT)}v3"/>` +
-      textAt(at, y + 29, mark.label, 'text-anchor="middle"');
+    return `<path class="frame" d="M${px(at)} ${px(top + 4 + BAR_HEIGHT)}v3"/>` +
+      textAt(at, top + 29, mark.label, 'text-anchor="middle"');
   });
   return `<g class="color-bar">${shortTextAt(x, y + 13, shown, name)}${cells}` +
-    `<rect class="frame" x="${px(left)}" y="${px(y + 4)}" width="${BAR}" height="${BAR_HEIGHT}"/>` +
+    `<rect class="frame" x="${px(left)}" y="${
+      px(top + 4)
+    }" width="${BAR}" height="${BAR_HEIGHT}"/>` +
     `${ticks.join("")}</g>`;
 }
 

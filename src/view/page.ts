@@ -5,9 +5,9 @@
  */
 
 import type { Drawing } from "./drawing.ts";
-import { svgElement } from "./drawing.ts";
+import { beside, stack, svgElement } from "./drawing.ts";
 import { pictureStyle } from "./style.ts";
-import { escapeText } from "./text.ts";
+import { escapeText } from "../math/escape.ts";
 
 /** What was asked and the answer, in its colour and with its sign. */
 export interface Verdict {
@@ -26,6 +26,8 @@ export interface Figure {
   caption?: string;
   /** Draws for a width, px. */
   draw(width: number): Drawing;
+  /** The same as numbers, for those who cannot see it, or want to know exactly; hidden until it is clicked. */
+  table?: Table;
   /** Small figures stand beside one another, after those that take the page's width. Default false. */
   small?: boolean;
 }
@@ -51,6 +53,8 @@ export interface Page {
 
 // what a telephone shows beside its margins, and what a page of 72rem holds
 const [NARROW, WIDE] = [340, 1100];
+/** Between figures beside one another, px. */
+const GAP = 40;
 /** From here on a page takes wide figures, px. */
 const WIDE_FROM = 800;
 /** Characters of a cell that is broken into lines. */
@@ -71,12 +75,27 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:3px 12px 3px 0;text-align:left;border-bottom:1px solid var(--view-grid);white-space:nowrap}
 thead th{vertical-align:bottom;line-height:1.2;font-weight:600;white-space:normal}
 tbody th{font-weight:400;color:var(--view-soft)}
+.facts td{white-space:normal;overflow-wrap:anywhere}
+details{margin:4px 0 0}
 .number{text-align:right}
 .long{white-space:normal;overflow-wrap:anywhere;min-width:12rem;max-width:18rem}
 .pass{color:var(--view-pass)}.fail{color:var(--view-fail)}
 summary{cursor:pointer}
 .wide{display:none}
 @media(min-width:${WIDE_FROM}px){.wide{display:block}.narrow{display:none}}`;
+
+/** All figures of a page below one another, small ones beside one another as far as there is room. */
+export function drawFigures({ sections }: Page, width: number): Drawing {
+  const rows: Drawing[][] = [];
+  for (const { draw, small } of sections.flatMap(({ figures = [] }) => figures)) {
+    const drawing = draw(small ? Math.min(width, NARROW) : width);
+    const row = rows.at(-1);
+    const taken = row?.reduce((sum, own) => sum + own.width + GAP, 0) ?? Infinity;
+    if (row && taken + drawing.width <= width) row.push(drawing);
+    else rows.push([drawing]);
+  }
+  return stack(rows.map((row) => beside(row, GAP)), 24);
+}
 
 /** A page as HTML; all text is escaped. */
 export function drawPage({ title, verdict, sections }: Page): string {
@@ -106,7 +125,7 @@ ${body}
 function drawSection({ heading, text = [], figures = [], table, facts, folded }: Section): string {
   const parts = [
     ...text.map((paragraph) => `<p>${escapeText(paragraph)}</p>`),
-    ...drawFigures(figures),
+    ...figureElements(figures),
     ...table ? [drawTable(table)] : [],
     ...facts ? [drawFacts(facts)] : [],
   ].join("\n");
@@ -117,13 +136,13 @@ function drawSection({ heading, text = [], figures = [], table, facts, folded }:
 }
 
 /** Small figures beside one another as far as there is room, others one by one. */
-function drawFigures(figures: readonly Figure[]): string[] {
-  const small = figures.filter((figure) => figure.small).map(({ caption, draw }) =>
-    `<figure>${drawCaption(caption)}${svgElement(draw(NARROW))}</figure>`
+function figureElements(figures: readonly Figure[]): string[] {
+  const small = figures.filter((figure) => figure.small).map(({ caption, draw, table }) =>
+    `<figure>${drawCaption(caption)}${svgElement(draw(NARROW))}${drawNumbers(table)}</figure>`
   );
-  const wide = figures.filter((figure) => !figure.small).map(({ caption, draw }) =>
+  const wide = figures.filter((figure) => !figure.small).map(({ caption, draw, table }) =>
     `<figure>${drawCaption(caption)}<div class="wide">${svgElement(draw(WIDE))}</div>` +
-    `<div class="narrow">${svgElement(draw(NARROW))}</div></figure>`
+    `<div class="narrow">${svgElement(draw(NARROW))}</div>${drawNumbers(table)}</figure>`
   );
   return small.length > 0 ? [...wide, `<div class="figures">${small.join("\n")}</div>`] : wide;
 }
@@ -166,9 +185,14 @@ function drawTable({ columns, rows }: Table): string {
   }</tbody></table></div>`;
 }
 
+function drawNumbers(table: Table | undefined): string {
+  if (!table) return "";
+  return `<details><summary>The same as a table</summary>${drawTable(table)}</details>`;
+}
+
 function drawFacts(facts: readonly (readonly [string, Cell])[]): string {
   const rows = facts.map(([name, value]) =>
     `<tr><th scope="row">${escapeText(name)}</th><td${kindOf(value)}>${drawCell(value)}</td></tr>`
   );
-  return `<div class="scroll"><table><tbody>${rows.join("\n")}</tbody></table></div>`;
+  return `<div class="scroll"><table class="facts"><tbody>${rows.join("\n")}</tbody></table></div>`;
 }

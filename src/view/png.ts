@@ -30,17 +30,22 @@ export function pngAddress(
 ): string {
   const header = [...bigEndian(width), ...bigEndian(height), BITS, INDEXED, 0, 0, 0];
   const chunks = [
-    chunk("IHDR", Uint8Array.from(header)),
-    chunk("PLTE", Uint8Array.from(palette.flat())),
-    chunk("IDAT", pixels),
-    chunk("IEND", new Uint8Array()),
+    pngChunk("IHDR", Uint8Array.from(header)),
+    pngChunk("PLTE", Uint8Array.from(palette.flat())),
+    pngChunk("IDAT", pixels),
+    pngChunk("IEND", new Uint8Array()),
   ];
-  const bytes = [Uint8Array.from(SIGNATURE), ...chunks];
+  const bytes = [pngSignature(), ...chunks];
   const text = bytes.map((part) => Array.from(part, (byte) => String.fromCharCode(byte)).join(""));
   return `data:image/png;base64,${btoa(text.join(""))}`;
 }
 
-function chunk(type: string, data: Uint8Array): Uint8Array {
+/** What a PNG begins with. */
+export function pngSignature(): Uint8Array {
+  return Uint8Array.from(SIGNATURE);
+}
+
+export function pngChunk(type: string, data: Uint8Array): Uint8Array {
   const whole = new Uint8Array(12 + data.length);
   whole.set(bigEndian(data.length));
   whole.set(Array.from(type, (letter) => letter.charCodeAt(0)), 4);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ColorMapName } from "./colors.ts";
+import type { ColorMapName, Rgb } from "./colors.ts";
 import { COLOR_MAPS, hex, MISSING, SERIES } from "./colors.ts";
 import { FONT_SIZE } from "./text.ts";
 
@@ -56,6 +56,23 @@ function variables(side: "light" | "dark", content: string): string {
     .map(([name, value]) => `--view-${name}:${value}`).join(";");
 }
 
+/** All colours of one side by the names of their variables, without `--view-`. */
+export function sideColors(side: "light" | "dark"): Record<string, Rgb> {
+  const own = [
+    ...Object.entries(SIDES[side]),
+    ...SERIES.map((color, i) => [`series-${i}`, color[side]]),
+  ]
+    .map(([name, value]): [string, Rgb] => [name!, readHex(value!)]);
+  const maps = Object.entries(COLOR_MAPS).flatMap(([name, map]) =>
+    map[side].map((color, i): [string, Rgb] => [`${name}-${i}`, color])
+  );
+  return Object.fromEntries([...own, ...maps, ["missing", MISSING[side]]]);
+}
+
+function readHex(color: string): Rgb {
+  return [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16)) as unknown as Rgb;
+}
+
 /** Rules for what `content` draws; everything is within the class `view`. */
 export function pictureStyle(content: string): string {
   return `.view{color-scheme:light dark;background:var(--view-background);color:var(--view-ink);${
@@ -67,6 +84,7 @@ export function pictureStyle(content: string): string {
   }}.view .on-light{display:none}.view .on-dark{display:inline}}
 .view text{font:${FONT_SIZE}px system-ui,"Segoe UI",Helvetica,Arial,sans-serif;fill:var(--view-soft)}
 .view .title{font-weight:600;fill:var(--view-ink)}
+.view .tag{font-weight:600;fill:var(--view-ink);paint-order:stroke;stroke:var(--view-background);stroke-width:3px}
 .view .grid{stroke:var(--view-grid);fill:none}
 .view .frame{stroke:var(--view-rule);fill:none}
 .view .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}

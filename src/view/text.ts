@@ -9,22 +9,6 @@ export const FONT_SIZE = 13;
 /** From one line of text to the next, px. */
 export const LINE_HEIGHT = 18;
 
-const ENTITIES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Text as XML and HTML want it, in content and in attributes; what XML cannot hold becomes U+FFFD. */
-export function escapeText(text: string): string {
-  return text
-    // controls, halves of surrogate pairs and what is no character
-    .replace(/[^\P{Cc}\t\n\r]|[\p{Cs}\ufffe\uffff]/gu, "\ufffd")
-    .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
-}
-
 /** Width of a character in ems: no narrower than in the usual sans-serif fonts. */
 function characterWidth(character: string): number {
   if (/[iljtfrI.,:;|'! ()[\]]/.test(character)) return 0.42;

@@ -69,9 +69,10 @@ function roundStep(least: number): { digit: number; power: number } {
   return digit === undefined ? { digit: 1, power: power + 1 } : { digit, power };
 }
 
-/** Ticks at round numbers within a range: about `count`, never more than one above. */
-export function ticksOf({ low, high }: Range, count: number): Ticks {
-  const { digit, power } = roundStep((high - low) / Math.max(1, count));
+/** Ticks at round numbers within a range: about `count`, never more than one above; at whole ones if `whole`. */
+export function ticksOf({ low, high }: Range, count: number, whole = false): Ticks {
+  const least = (high - low) / Math.max(1, count);
+  const { digit, power } = roundStep(whole ? Math.max(1, least) : least);
   const step = Number(`${digit}e${power}`);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
@@ -84,8 +85,8 @@ export function ticksOf({ low, high }: Range, count: number): Ticks {
 }
 
 /** The range from tick to tick that holds all of a range. */
-export function roundRange(range: Range, count: number): Range {
-  const { step } = ticksOf(range, count);
+export function roundRange(range: Range, count: number, whole = false): Range {
+  const { step } = ticksOf(range, count, whole);
   return {
     low: step * Math.floor(range.low / step + 1e-9),
     high: step * Math.ceil(range.high / step - 1e-9),

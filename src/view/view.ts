@@ -20,6 +20,8 @@
  */
 
 export type { Axis } from "./axes.ts";
+export type { BandOptions } from "./band.ts";
+export { band } from "./band.ts";
 export type { BarOptions, Box, BoxOptions } from "./bars.ts";
 export { bars, boxes } from "./bars.ts";
 export type { Chart, Mark, Plot } from "./chart.ts";
@@ -35,6 +37,10 @@ export type { BarKey, Key, NameKey } from "./key.ts";
 export type { LineOptions } from "./lines.ts";
 export { level, line } from "./lines.ts";
 export type { Cell, Figure, Page, Section, Table, Verdict } from "./page.ts";
-export { drawPage } from "./page.ts";
+export { drawFigures, drawPage } from "./page.ts";
+export type { StrokeOptions } from "./strokes.ts";
+export { strokes } from "./strokes.ts";
 export type { Color, Ink } from "./style.ts";
+export type { TagOptions } from "./tags.ts";
+export { tags } from "./tags.ts";
 export type { Range } from "./ticks.ts";

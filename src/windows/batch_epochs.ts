@@ -6,7 +6,7 @@
 
 import type { WindowView } from "../array/window_view.ts";
 import type { Draw, Epoch } from "../feed/epochs.ts";
-import { checkSampler, createEpoch, drawAtOnce, drawEpoch } from "../feed/epochs.ts";
+import { checkSampler, countDrawn, createEpoch, drawEpoch, foresee } from "../feed/epochs.ts";
 import type { Shuffle } from "../feed/order.ts";
 import type { BatchCursor, CheckedBatchOptions } from "./batch_options.ts";
 
@@ -39,12 +39,20 @@ export class BatchEpochs {
     this.#checkLength(most, sampler ? "an epoch has at most" : "an epoch has");
   }
 
-  /** What the sampler draws for the first epoch. */
+  /** What the sampler draws for the first epoch, or what stands for it. */
   lookAhead(): Draw | undefined {
-    return drawAtOnce(this.#options.sampler, this.#view.shape[0]!, this.first);
+    return foresee(this.#options.sampler, this.#view.shape[0]!, this.first);
   }
 
-  /** The first epoch, as it was drawn, in this order or in another one. */
+  /** Batches of the first epoch. */
+  get batches(): number {
+    const { sampler, size } = this.#options;
+    const windows = this.#view.shape[0]!;
+    const length = sampler ? countDrawn(sampler, windows, this.first) : windows;
+    return Math.ceil(this.#comingOf(length) / size);
+  }
+
+  /** The first epoch, as it was looked at, in this order or in another one. */
   preview(draw: Draw | undefined, shuffle: Shuffle = this.shuffle): Epoch {
     return createEpoch(this.#view, shuffle, this.first, draw);
   }
@@ -59,9 +67,14 @@ export class BatchEpochs {
 
   /** Windows of an epoch that come, from a position on: a short batch may be left out. */
   partOf(epoch: Epoch, from = 0): EpochPart {
-    const { size, dropLast } = this.#options;
     const left = epoch.length - from;
-    return { epoch, from, to: from + (dropLast ? Math.floor(left / size) * size : left) };
+    return { epoch, from, to: from + this.#comingOf(left) };
+  }
+
+  /** Windows that come of those that are left. */
+  #comingOf(left: number): number {
+    const { size, dropLast } = this.#options;
+    return dropLast ? Math.floor(left / size) * size : left;
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RealFrames } from "../array/window_view.ts";
+import type { RealFrames } from "../array/window_reading.ts";
 import type { Epoch } from "../feed/epochs.ts";
 import type { FrameValues } from "../feed/frame_table.ts";
 import { fingerprint, FrameReader } from "../feed/frame_table.ts";
@@ -19,7 +19,8 @@ import type { BatchCursor } from "./batch_options.ts";
 import type { Choice, Wish } from "./choose.ts";
 import type { GatherSide } from "./gather_side.ts";
 import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
-import type { BatchStats, Companions, WindowBatch } from "./window_batch.ts";
+import type { Companions, OpenCompanions } from "./companions.ts";
+import type { BatchStats, WindowBatch } from "./window_batch.ts";
 
 /** What batches are made of. */
 export interface Making {
@@ -76,6 +77,7 @@ export class BatchLoops<Batch extends WindowBatch> {
     made: new Channel(),
     begins: new Channel(),
   };
+  #company: OpenCompanions | undefined;
   #loops: Promise<void>[] = [];
 
   /** @param stop Ends the loops once it is aborted. */
@@ -93,7 +95,9 @@ export class BatchLoops<Batch extends WindowBatch> {
   async start(range: EpochRange): Promise<void> {
     const { wish, choice, epochs, companions } = this.#making;
     this.#account.take("host", choice.otherBytes, "labels and reads");
-    await companions.load(this.#stop);
+    const { gpu, slots } = wish;
+    const making = { gpu, account: this.#account, slots, batchSize: wish.batchSize };
+    this.#company = await companions.open({ ...making, signal: this.#stop });
     const frames = await fingerprint(wish.view.base, this.#stop);
     const begin = range.from && await epochs.goOn(range.from, frames, this.#stop);
     await this.#side.open(this.#reader);
@@ -121,6 +125,7 @@ export class BatchLoops<Batch extends WindowBatch> {
   /** Gives back what was taken, where all went well. */
   async close(): Promise<void> {
     await this.#side.close();
+    this.#company?.close();
     this.#account.giveBack("host", this.#making.choice.otherBytes);
   }
 
@@ -130,6 +135,7 @@ export class BatchLoops<Batch extends WindowBatch> {
     this.#note();
     // does nothing where all went well
     await this.#side.close();
+    this.#company?.close();
   }
 
   /**
@@ -162,7 +168,7 @@ export class BatchLoops<Batch extends WindowBatch> {
 
   /** Gathers batches, as many ahead as there are slots. */
   async #makeBatches(frames: number): Promise<void> {
-    const { wish: { gpu, view }, choice, companions } = this.#making;
+    const { wish: { gpu, view }, choice } = this.#making;
     const { table, whole, batchSize, dtype } = choice.plan;
     const { pools, stretches, slots, made } = this.#channels;
     const inner = view.shape.slice(1);
@@ -198,11 +204,12 @@ export class BatchLoops<Batch extends WindowBatch> {
         const batch = {
           shape: [windows.length, ...inner],
           strides,
+          dims: view.dims,
           dtype,
           epoch: epoch.number,
           isLast: isLast && to === round.to,
           windows,
-          ...companions.of(windows),
+          ...await this.#company!.of(windows, slot),
           cursor: { epoch: epoch.number, position: to, order: epoch.checksum, frames },
           ...(gpu ? { buffer: gathered, byteOffset: 0 } : { frames: gathered }),
         };

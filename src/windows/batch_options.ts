@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FrameType } from "../feed/frame_table.ts";
+import type { FrameType, HeldType } from "../feed/frame_table.ts";
 import type { Shuffle } from "../feed/order.ts";
 import type { Sampler } from "../feed/samplers.ts";
 import { MOST_WINDOWS } from "../kernels/gather_windows.ts";
@@ -23,6 +23,7 @@ export interface BatchCursor {
 }
 
 const FRAME_TYPES: readonly FrameType[] = ["float32", "float16"];
+const HELD_TYPES: readonly HeldType[] = [...FRAME_TYPES, "bfloat16"];
 const FRAMES_IN: readonly FramesIn[] = ["device", "host", "disk"];
 
 export const batchOptions = declare("make batches", {
@@ -64,8 +65,8 @@ export const batchOptions = declare("make batches", {
     flag: false,
     says: "elements of a batch; halves come as bits",
   }),
-  /** How frames are held until then; f16 takes half the memory. Default: as they are stored. */
-  hold: oneOf(FRAME_TYPES, {
+  /** How frames are held until then; f16 and bf16 take half the memory. Default: as they are stored. */
+  hold: oneOf(HELD_TYPES, {
     otherwise: "as they are stored",
     flag: false,
     says: "how frames are kept until then; halves take half the memory",

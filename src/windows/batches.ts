@@ -5,44 +5,30 @@
  */
 
 import type { WindowView } from "../array/window_view.ts";
-import type { Draw } from "../feed/epochs.ts";
 import { epochBytes } from "../feed/epochs.ts";
-import { lazyTable } from "../feed/frame_table.ts";
-import type { Order, Shuffle, TwoLevelShuffle } from "../feed/order.ts";
-import { checkShuffle, describeShuffle, fullShuffle } from "../feed/order.ts";
+import type { Shuffle } from "../feed/order.ts";
+import { checkShuffle } from "../feed/order.ts";
 import type { EpochCost } from "../feed/rounds.ts";
-import { costOf, cutRounds } from "../feed/rounds.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Ledger } from "../gpu/ledger.ts";
-import { formatBytes, formatTable, parseBytes } from "../math/format.ts";
+import { parseBytes } from "../math/format.ts";
 import type { MemoryBytes } from "../types.ts";
 import { BatchEpochs, checkCursor } from "./batch_epochs.ts";
 import type { EpochRange, Making } from "./batch_loops.ts";
 import { BatchLoops } from "./batch_loops.ts";
 import type { CheckedBatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { batchOptions, hostBatchOptions } from "./batch_options.ts";
+import { BatchReport } from "./batch_report.ts";
 import type { FramesIn, Wish } from "./choose.ts";
-import { choose, eagerBytes, paged, totalOf } from "./choose.ts";
+import { choose, totalOf } from "./choose.ts";
+import type { Companions } from "./companions.ts";
 import { machineMemoryBytes } from "./machine_memory.ts";
 import type { Mixing } from "./mixing.ts";
 import { measureMixing } from "./mixing.ts";
-import type { BatchStats, Companions, WindowBatch } from "./window_batch.ts";
+import type { BatchStats, WindowBatch } from "./window_batch.ts";
 
 export type { BatchCursor, BatchOptions, HostBatchOptions } from "./batch_options.ts";
 export type { BatchStats, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
-
-/** The cost of an epoch is counted for windows of so many frames at most, and scaled up beyond. */
-const COUNTED_FRAMES = 1.2e7;
-
-/** Tables that orders on two levels read without a word. */
-const FEW_PASSES = 1.5;
-
-/** Places in words. */
-export const PLACES: Record<FramesIn, string> = {
-  device: "on the device",
-  host: "in memory",
-  disk: "left on disk",
-};
 
 /** The batches of one epoch. */
 export interface EpochBatches<Batch> {
@@ -72,6 +58,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     peakBytes: { gpu: 0, host: 0, disk: 0 },
   };
   readonly #making: Making;
+  readonly #report: BatchReport;
   readonly #ledger: Ledger;
   readonly #signal: AbortSignal | undefined;
   /** Epochs that the next loop goes through, and where it begins. */
@@ -90,6 +77,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     const options = (gpu ? batchOptions : hostBatchOptions).check(given) as CheckedBatchOptions;
     checkShuffle(options.shuffle);
     checkTypes(view);
+    companions.check(gpu);
     const host = gpu
       ? gpu.budgetBytes.host
       : parseBytes(options.budget ?? Math.floor(machineMemoryBytes() / 2));
@@ -107,59 +95,38 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
     const wish = wishOf(view, gpu, options, companions, free);
     const choice = choose(wish);
     this.#making = { wish, choice, epochs, companions, stats: this.stats };
+    this.#report = new BatchReport(this.#making);
     this.framesIn = choice.framesIn;
     this.eager = choice.eager;
     this.projected = { ...totalOf(choice.memory), disk: 0 };
   }
 
   /**
-   * Batches of the first epoch.
+   * Batches of the first epoch, which a sampler may have to draw for it.
    *
    * @throws {TypeError} If the sampler draws by a promise.
    */
   get length(): number {
-    return this.#countBatches(this.#making.epochs.lookAhead());
-  }
-
-  #countBatches(draw: Draw | undefined): number {
-    const { epochs, wish } = this.#making;
-    return Math.ceil(epochs.partOf(epochs.preview(draw)).to / wish.batchSize);
+    return this.#making.epochs.batches;
   }
 
   /**
    * What the first epoch costs in this order, or in another one, with frames on disk. Counted for
-   * windows of 12 million frames, and scaled where there are more.
+   * windows of 12 million frames, and scaled where there are more. Where a sampler would have to look at more
+   * than a million windows, as many as it draws in the mean stand for them, spread evenly over all.
    *
-   * @throws {TypeError} If the sampler draws by a promise.
+   * @throws {TypeError} If the sampler draws fewer, by a promise.
    */
   cost(shuffle: Shuffle = this.#making.epochs.shuffle): EpochCost {
     checkShuffle(shuffle);
-    return this.#costOf(shuffle, this.#making.epochs.lookAhead());
-  }
-
-  #costOf(shuffle: Shuffle, draw: Draw | undefined): EpochCost {
-    const { wish, choice, epochs } = this.#making;
-    const { view, held, batchSize } = wish;
-    const { plan } = this.framesIn === "disk" ? choice : paged(wish, lazyTable(view, held));
-    const { table, poolRows } = plan;
-    const { epoch, to } = epochs.partOf(epochs.preview(draw, shuffle));
-    const some = Math.max(1, Math.floor(COUNTED_FRAMES / table.windowRows / batchSize)) * batchSize;
-    const counted = Math.min(to, some);
-    const rounds = cutRounds(table, epoch, [0, counted], batchSize, poolRows);
-    const cost = costOf(table, rounds);
-    const scale = to / counted;
-    return {
-      rounds: Math.ceil(cost.rounds * scale),
-      reads: Math.ceil(cost.reads * scale),
-      bytesRead: cost.bytesRead * scale,
-      passes: cost.passes * scale,
-    };
+    return this.#report.costOf(shuffle, this.#making.epochs.lookAhead());
   }
 
   /**
-   * How well an order mixes, this one when not given, beside a random permutation.
+   * How well an order mixes, this one when not given, beside a random permutation. Samplers are looked at as
+   * {@link cost} says.
    *
-   * @throws {TypeError} If the sampler draws by a promise.
+   * @throws {TypeError} If the sampler draws fewer windows than that, by a promise.
    * @throws {RangeError} If there are fewer than 32 windows.
    */
   mixing(shuffle: Shuffle = this.#making.epochs.shuffle): Mixing {
@@ -170,62 +137,7 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
 
   /** Tables for people: what is held where, and what shuffling costs, by its kind. */
   explain(): string {
-    const { wish, choice: { memory, why }, epochs } = this.#making;
-    const { shuffle } = epochs;
-    const { view, gpu, batchSize, dtype } = wish;
-    const cell = (bytes: number) => bytes === 0 ? "" : formatBytes(bytes);
-    const row = (what: string, { gpu, host }: { gpu: number; host: number }) => [
-      what,
-      cell(gpu),
-      cell(host),
-    ];
-    const held = [["", "GPU", "host"]];
-    for (const item of memory) if (item.bytes > 0) held.push(row(item.what, totalOf([item])));
-    held.push(row("in all", this.projected));
-    held.push(row("all windows, made beforehand", { gpu: 0, host: eagerBytes(wish) }));
-
-    let draw: Draw | undefined;
-    let unknown = "";
-    try {
-      draw = epochs.lookAhead();
-    } catch (error) {
-      // a sampler may not know yet; batches say it, should it fail in earnest
-      unknown = (error as Error).message;
-    }
-    const seed = typeof shuffle === "object" ? shuffle.seed : shuffle || 0;
-    let advice = "";
-    const orders = [["", "sweeps", "tables read", "bytes read", "reads", "mixing"]];
-    for (const kind of unknown ? [] : [false, { seed }, seed] as Shuffle[]) {
-      const own = typeof kind === typeof shuffle ? shuffle : kind;
-      const { rounds, passes, bytesRead, reads } = this.#costOf(own, draw);
-      if (typeof own === "object" && passes > FEW_PASSES) advice = adviceOn(own, passes, wish);
-      orders.push([
-        describeShuffle(own) + (own === shuffle ? " (this one)" : ""),
-        String(rounds),
-        passes.toFixed(2),
-        formatBytes(Math.round(bytesRead)),
-        String(reads),
-        describeMixing(epochs.preview(draw, own).order, own),
-      ]);
-    }
-    const count = unknown ? "" : `, ${this.#countBatches(draw)} batches an epoch`;
-    const where = this.framesIn === "disk"
-      ? "An epoch from disk, by order:"
-      : "An epoch would cost, by order, were frames left on disk:";
-    const costs = [
-      where,
-      formatTable(orders),
-      "mixing: chi-square / degrees of freedom of places and of neighbours, 1 for a random order",
-      ...advice ? [advice] : [],
-    ];
-    return [
-      `Batches of ${batchSize} windows [${[batchSize, ...view.shape.slice(1)]}] ${dtype} on ` +
-      `${gpu ? gpu.adapter.name : "the host"}: ${view.shape[0]} windows of ` +
-      `${view.segments.length} segments${count}`,
-      `${this.eager ? "eager" : "lazy"}, frames ${PLACES[this.framesIn]}: ${why}`,
-      formatTable(held),
-      ...unknown ? [unknown] : costs,
-    ].join("\n");
+    return this.#report.explain(this.projected);
   }
 
   /**
@@ -312,38 +224,19 @@ export class Batches<Batch extends WindowBatch> implements AsyncIterable<Batch> 
   }
 }
 
-/** Why an order on two levels reads a table more than once. */
-function adviceOn(shuffle: TwoLevelShuffle, passes: number, { view }: Wish): string {
-  const { wholeChunks, chunkRows } = view.base;
-  const { block } = fullShuffle(shuffle) as Required<TwoLevelShuffle>;
-  const frames = (block - 1) * view.stride + view.size;
-  const words = `On two levels the table is read ${
-    passes.toFixed(1)
-  } times: a block has ${frames} frames`;
-  return wholeChunks && frames < 4 * chunkRows
-    ? `${words}, a stored chunk ${chunkRows}; blocks of several chunks read it about once`
-    : `${words}; larger blocks, or more memory for a pool of them, read it about once`;
-}
-
-function describeMixing(order: Order, shuffle: Shuffle): string {
-  if (order.length < 32 || shuffle === false) return "none";
-  const { positions, neighbours } = measureMixing(order);
-  return [positions, neighbours].map(({ chiSquare, degrees }) => (chiSquare / degrees).toFixed(1))
-    .join(" / ");
-}
-
 /** @param budget Bytes that are free. */
 function wishOf(
   view: WindowView,
   gpu: Gpu | undefined,
   { size: batchSize, prefetch, dtype, hold, shuffle, sampler, eager, framesIn }:
     CheckedBatchOptions,
-  { heldBytes, windowBytes }: Companions,
+  companions: Companions,
   budget: Wish["budget"],
 ): Wish {
-  const stored = view.dtype === "float16" ? "float16" : "float32";
+  const halves = view.readBrainBits ? "bfloat16" : "float32";
+  const stored = view.dtype === "float16" ? "float16" : halves;
   const slots = prefetch + 1;
-  const labels = slots * batchSize * (4 + windowBytes);
+  const labels = slots * batchSize * (4 + companions.windowBytes);
   return {
     view,
     gpu,
@@ -356,8 +249,13 @@ function wishOf(
     eager,
     framesIn,
     others: [
-      { what: "labels and weights", kind: "host", bytes: heldBytes },
+      { what: "labels and weights", kind: "host", bytes: companions.heldBytes },
       { what: "labels of batches", kind: "host", bytes: labels },
+      {
+        what: "keys of batches",
+        kind: "gpu",
+        bytes: slots * companions.deviceBytes(batchSize),
+      },
       { what: "sampled windows", kind: "host", bytes: epochBytes(view.shape[0]!, sampler) },
     ],
   };

@@ -8,7 +8,7 @@ import type { WindowView } from "../array/window_view.ts";
 import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
-import type { FrameTable, FrameType } from "../feed/frame_table.ts";
+import type { FrameTable, FrameType, HeldType } from "../feed/frame_table.ts";
 import {
   eagerTable,
   elementBytesOf,
@@ -35,7 +35,7 @@ export interface Wish {
   batchSize: number;
   slots: number;
   dtype: FrameType;
-  held: FrameType;
+  held: HeldType;
   /** Whether every order of windows is as likely as another, so that each batch needs all the table. */
   exact: boolean;
   eager: boolean | "auto";
@@ -226,8 +226,8 @@ function checkWish(wish: Wish): void {
   if (framesIn === "disk" && eager === true) {
     refuse("windows made beforehand are not kept on disk, wanted framesIn device or host");
   }
-  if (dtype === "float16" && held === "float32") {
-    refuse("batches of float16 want frames held as float16, they are held as float32");
+  if (dtype === "float16" && held !== "float16") {
+    refuse(`batches of float16 want frames held as float16, they are held as ${held}`);
   }
   if (!gpu) return;
   const elements = view.shape.slice(1).reduce((product, size) => product * size, 1);

@@ -4,20 +4,23 @@
  * @module
  */
 
-import type { RealFrames } from "../array/window_view.ts";
-import { padWindow } from "../array/window_view.ts";
+import type { RealFrames } from "../array/window_reading.ts";
+import { padWindow } from "../array/window_reading.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Account, BufferRequest } from "../gpu/ledger.ts";
 import { bufferBytes } from "../gpu/ledger.ts";
 import { BufferUsage, MapMode } from "../gpu/usage.ts";
 import type { GATHER_FORMATS } from "../kernels/gather_windows.ts";
 import * as kernel from "../kernels/gather_windows.ts";
+import { decodeBfloat16 } from "../math/bfloat16.ts";
 import { decodeFloat16 } from "../math/half.ts";
-import type { FrameReader, FrameTable, FrameType, FrameValues } from "../feed/frame_table.ts";
+import type { FrameReader, FrameTable, FrameType, FrameValues, Run } from "../feed/frame_table.ts";
 import {
+  bytesOfRead,
   checkLength,
   createFrames,
   elementBytesOf,
+  readsOf,
   rowBytes,
   spanRows,
 } from "../feed/frame_table.ts";
@@ -80,6 +83,8 @@ export function batchBytes(plan: SidePlan): number {
   return plan.batchSize * windowElements(plan) * elementBytesOf(plan.dtype);
 }
 
+const WIDEN = { float32: undefined, float16: decodeFloat16, bfloat16: decodeBfloat16 };
+
 function copyWindows(
   { table, dtype }: SidePlan,
   frames: FrameValues,
@@ -90,9 +95,9 @@ function copyWindows(
   const { width, padding } = table;
   const elements = table.windowRows * width;
   checkLength(frames, spanRows(table) * width, "frames in memory");
-  const widened = table.held === "float16" && dtype === "float32";
+  const widen = dtype === "float32" ? WIDEN[table.held] : undefined;
   const copy = (from: FrameValues, to: FrameValues) => {
-    if (widened) decodeFloat16(from as Uint16Array, to as Float32Array);
+    if (widen) widen(from as Uint16Array, to as Float32Array);
     else to.set(from);
   };
   rows.forEach((row, slot) => {
@@ -170,8 +175,13 @@ export class HostSide implements GatherSide<FrameValues> {
 
   recycle(slot: number): void {
     const { buffer } = this.#slots[slot]!;
-    const moved = structuredClone(buffer, { transfer: [buffer] }) as ArrayBuffer;
     const { dtype } = this.#plan;
+    if (buffer.byteLength === 0) {
+      // it was transferred, to a worker perhaps, and stays there
+      this.#slots[slot] = createFrames(dtype, this.#plan.batchSize * windowElements(this.#plan));
+      return;
+    }
+    const moved = moveMemory(buffer as ArrayBuffer);
     this.#slots[slot] = dtype === "float32" ? new Float32Array(moved) : new Uint16Array(moved);
   }
 
@@ -182,6 +192,12 @@ export class HostSide implements GatherSide<FrameValues> {
     this.#tables = [];
     return Promise.resolve();
   }
+}
+
+/** The same memory under another name; the old one is detached. Clones of Deno are copies. */
+function moveMemory(buffer: ArrayBuffer): ArrayBuffer {
+  const { transfer } = buffer as ArrayBuffer & { transfer?: () => ArrayBuffer };
+  return transfer ? transfer.call(buffer) : structuredClone(buffer, { transfer: [buffer] });
 }
 
 /** Whether the table lies in memory as it would be held. */
@@ -196,8 +212,24 @@ export function tableBytes(table: FrameTable): number {
 async function readWhole(table: FrameTable, reader: FrameReader): Promise<FrameValues> {
   if (keptInPlace(table)) return table.array.values as Float32Array;
   const frames = createFrames(table.held, table.rows * table.width);
-  await reader.fill([{ row: 0, rows: table.rows, at: 0 }], frames);
+  await reader.fill([wholeRun(table)], frames);
   return frames;
+}
+
+function wholeRun({ rows }: FrameTable): Run {
+  return { row: 0, rows, at: 0 };
+}
+
+/** Bytes that a loop reads before its first batch, where the table is kept whole. */
+export function beginningBytes(plan: SidePlan, framesIn: "host" | "device"): number {
+  const { table } = plan;
+  if (framesIn === "host" && keptInPlace(table)) return 0;
+  const runs = framesIn === "host" ? [wholeRun(table)] : partRuns(plan, partsOf(plan));
+  let bytes = 0;
+  for (const run of runs) {
+    for (const read of readsOf(table, [run])) bytes += bytesOfRead(table, read);
+  }
+  return bytes;
 }
 
 /** How a table that is kept whole is cut into buffers an adapter can bind. */
@@ -216,6 +248,14 @@ function partsOf({ table, poolRows, whole, bindingBytes }: SidePlan): Parts {
   const some = Math.min(rows, wholeWords(table, Math.floor(bindingBytes / rowBytes(table))));
   const step = some - (windowRows - 1);
   return { rows: some, step, count: some >= rows ? 1 : Math.ceil((rows - windowRows + 1) / step) };
+}
+
+/** Rows of each part. */
+function partRuns({ table }: SidePlan, { rows, step, count }: Parts): Run[] {
+  return Array.from({ length: count }, (_, part) => {
+    const row = part * step;
+    return { row, rows: Math.min(rows, table.rows - row), at: 0 };
+  });
 }
 
 /** Runs of which the fastest counts: others may be at work on the device. */
@@ -303,11 +343,8 @@ export class DeviceSide implements GatherSide<GPUBuffer> {
     }
     this.#copies ??= await this.#copyingIsFaster();
     if (!whole) return;
-    const { rows, step } = this.#parts;
-    for (const [part, target] of this.#tables.entries()) {
-      const row = part * step;
-      const runs = [{ row, rows: Math.min(rows, table.rows - row), at: 0 }];
-      await this.#staging.bring(runs, target, reader);
+    for (const [part, run] of partRuns(this.#plan, this.#parts).entries()) {
+      await this.#staging.bring([run], this.#tables[part]!, reader);
     }
   }
 
@@ -442,7 +479,8 @@ async function timed(run: () => Promise<void>): Promise<number> {
 }
 
 function formatOf({ table, dtype }: SidePlan): keyof typeof GATHER_FORMATS {
-  return table.held === dtype ? dtype : "widened";
+  if (table.held === dtype) return dtype;
+  return table.held === "bfloat16" ? "widenedBrain" : "widened";
 }
 
 /** Words of an entry of the window table: where a window lies and where it goes, and what of it is real. */

@@ -10,10 +10,12 @@ import { isList, isObject } from "../options.ts";
 
 /**
  * Where segments lie: the first frame of each, from 0; `[from, to]` of each, which leaves out what lies
- * between; where each ends, one past its last frame; or the id of the segment that each frame is of.
+ * between; as segments are told, with ids; where each ends, one past its last frame; or the id of the segment
+ * that each frame is of.
  */
 export type Segments =
   | ArrayLike<number>
+  | readonly Segment[]
   | readonly (readonly [from: number, to: number])[]
   | { readonly ends: ArrayLike<number> }
   | { readonly ids: ArrayLike<number | bigint | string> };
@@ -28,6 +30,7 @@ export const isSegments = (value: unknown) =>
 export function readSegments(given: Segments, frames: number): Segment[] {
   if ("ends" in given) return segmentsByEnds(given.ends, frames);
   if ("ids" in given) return segmentsByIds(given.ids, frames);
+  if (isObject(given[0]) && !isList(given[0])) return segmentsAsTold(given as Segment[], frames);
   return isList(given[0])
     ? segmentsByPairs(given as [number, number][], frames)
     : segmentsOf(given as ArrayLike<number>, frames);
@@ -46,6 +49,19 @@ function segmentsByEnds(given: ArrayLike<number>, frames: number): Segment[] {
     );
   }
   return segmentsOf([0, ...ends.slice(0, -1)], frames);
+}
+
+function segmentsAsTold(told: readonly Segment[], frames: number): Segment[] {
+  const segments = segmentsByPairs(told.map(({ start, end }) => [start, end]), frames);
+  const ids = told.map(({ id }) => id).filter((id) => id !== undefined);
+  if (ids.length > 0 && new Set(ids).size !== told.length) {
+    throw new RangeError(
+      `Cannot make windows: ${told.length} segments have ${
+        new Set(ids).size
+      } ids, wanted one of its own each`,
+    );
+  }
+  return segments.map((segment, i) => ids.length > 0 ? { ...segment, id: ids[i]! } : segment);
 }
 
 function segmentsByPairs(pairs: readonly ArrayLike<number>[], frames: number): Segment[] {

@@ -15,6 +15,8 @@ export interface WindowBatch {
   shape: readonly number[];
   /** Elements from one to the next along each axis. */
   strides: readonly number[];
+  /** A name per axis, where those of frames are known. */
+  dims: readonly string[] | undefined;
   dtype: FrameType;
   epoch: number;
   /** Whether it is the last of its epoch. */
@@ -35,7 +37,10 @@ export interface WindowBatch {
   cursor: BatchCursor;
 }
 
-/** A batch as a typed array; it is detached, of length 0, once the next one is asked for. */
+/**
+ * A batch as a typed array; it is detached, of length 0, once the next one is asked for. Who wants to keep it
+ * transfers its buffer, `worker.postMessage(frames, [frames.buffer])`: later batches have other memory then.
+ */
 export interface HostBatch extends WindowBatch {
   /** [windows, size, ...] in C order; f16 as bits. */
   frames: FrameValues;
@@ -46,15 +51,6 @@ export interface DeviceBatch extends WindowBatch {
   /** Usages: storage, copy source and destination. A short batch fills the beginning of it. */
   buffer: GPUBuffer;
   byteOffset: number;
-}
-
-/** What belongs to windows besides frames. */
-export interface Companions {
-  /** Host bytes while batches are made, and of each window in a batch. */
-  heldBytes: number;
-  windowBytes: number;
-  load(signal: AbortSignal): Promise<void>;
-  of(windows: Uint32Array): Pick<WindowBatch, "mask" | "keys" | "labels" | "previous" | "weights">;
 }
 
 /** What making batches took so far. */

@@ -5,24 +5,24 @@
  */
 
 import type { ChunkedArray } from "../array/array.ts";
-import { fromTypedArray, readAll } from "../array/array.ts";
-import type { Padding, Segment, WindowGrid } from "../array/window_view.ts";
-import { WindowView } from "../array/window_view.ts";
+import { fromTypedArray } from "../array/array.ts";
+import type { Padding } from "../array/window_reading.ts";
+import type { Segment, WindowGrid } from "../array/window_view.ts";
+import { segmentsOf, WindowView } from "../array/window_view.ts";
 import { Gpu } from "../gpu/device.ts";
-import type { NumericType } from "../zarr/data_types.ts";
-import { elementBytes, elementCount } from "../zarr/data_types.ts";
 import type { NumericArray } from "../types.ts";
 import type { BatchOptions, HostBatchOptions } from "./batch_options.ts";
 import { Batches } from "./batches.ts";
-import { checkLength } from "../feed/frame_table.ts";
-import type { Anchor, KeyBatch, KeyOptions } from "./keys.ts";
+import type { Told } from "./companions.ts";
+import { Companions } from "./companions.ts";
+import type { KeyOptions } from "./keys.ts";
 import { Key } from "./keys.ts";
 import type { Segments, WantedSegments } from "./segments.ts";
 import { chooseSegments, isSegments, readSegments } from "./segments.ts";
 import { splitCounts } from "./split.ts";
 import type { Is, OptionsOf } from "../options.ts";
 import { custom, declare, flag, isArrayLike, isObject, numbers, oneOf, whole } from "../options.ts";
-import type { Companions, DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
+import type { DeviceBatch, HostBatch, WindowBatch } from "./window_batch.ts";
 
 export const paddingOptions = declare("pad windows", {
   /** Frames before the first of a segment, fewer than a window has. Default 0. */
@@ -85,7 +85,7 @@ export const windowOptions = declare("make windows", {
   weights: numbers({ says: "a weight for each frame; a window has that of its labelled frame" }),
   /**
    * Other values of frames, by name, each at offsets from a window's last frame: `{ action: { values,
-   * offsets: [0, 1, 2] } }`. They are held in memory.
+   * offsets: [0, 1, 2] } }`.
    */
   keys: custom("keys by name", isObject as Is<Readonly<Record<string, KeyOptions>>>, {
     says: "other values of frames, each at offsets from a window's last frame",
@@ -94,6 +94,12 @@ export const windowOptions = declare("make windows", {
 
 /** Options of {@link windows}. */
 export type WindowOptions = OptionsOf<typeof windowOptions>;
+
+/**
+ * Several arrays of the same frames, by name. Windows are made of the first; each of the others comes at
+ * the frames of a window, or as its options say.
+ */
+export type WindowKeys = Readonly<Record<string, ChunkedArray | NumericArray | KeyOptions>>;
 
 /**
  * Windows over frames: a virtual array [windows, size, ...] that copies nothing until it is read or
@@ -113,33 +119,69 @@ export type WindowOptions = OptionsOf<typeof windowOptions>;
  * }
  * ```
  *
- * @param frames [frames, ...] of at most 32 bits an element. They stay the caller's to close.
+ * @example Observations, the actions that follow, and a reward for every frame of a window
+ * ```ts
+ * const view = windows(
+ *   { observation, action: { values: actions, offsets: [0, 1, 2, 3], outside: "zero" }, reward },
+ *   { size: 2, segments },
+ * );
+ * for await (const { frames, keys } of view.batches()) step(frames, keys.action.values, keys.reward.values);
+ * ```
+ *
+ * @param frames [frames, ...] of at most 32 bits an element, or several arrays by name, the first of which
+ * is made windows of. They stay the caller's to close.
  * @throws {RangeError} If size or stride are not whole numbers from 1; segments do not ascend from 0
  * within the frames, or one is empty; no segment is long enough; there is not one label or weight per frame.
  */
-export function windows(frames: ChunkedArray | NumericArray, options: WindowOptions): Windows {
-  const base = isArray(frames) ? frames : fromTypedArray(frames);
-  const { labels, weights, delay, previous, keys = {}, pad: given, segments, ...grid } =
-    windowOptions
-      .check(options);
+export function windows(
+  frames: ChunkedArray | NumericArray | WindowKeys,
+  options: WindowOptions,
+): Windows {
+  const { base, keys: beside } = framesOf(frames);
+  const { labels, weights, delay, previous, keys: own = {}, pad: given, segments: told, ...grid } =
+    windowOptions.check(options);
   const pad = given && paddingOf(given, grid.size, delay);
   if ((previous || delay > 0) && !labels && !weights) {
     throw new TypeError("Cannot make windows: previous and delay want labels, none were given");
   }
   const count = base.shape[0]!;
-  const told = {
-    labels: labels && labelsOf(labels, count),
-    weights,
-    delay,
-    previous,
-    keys: Object.entries(keys).map(([name, key]) => [name, new Key(name, key, count)] as const),
-  };
+  const segments = told ? readSegments(told, count) : segmentsOf([0], count);
+  const place = { frames: count, size: grid.size, segments };
+  const keys = Object.entries({ ...beside, ...own }).map(([name, key]) => {
+    if (name in own && name in beside) {
+      throw new TypeError(`Cannot make windows: key "${name}" is given twice`);
+    }
+    return new Key(name, key, place);
+  });
   if (weights && weights.length !== count) {
     throw new RangeError(
       `Cannot make windows: got ${weights.length} weights, there are ${count} frames`,
     );
   }
-  return new Windows(base, { ...grid, pad }, told, segments && readSegments(segments, count));
+  const all = { labels: labels && labelsOf(labels, count), weights, delay, previous, keys };
+  return new Windows(base, { ...grid, pad }, all, segments);
+}
+
+/** The first of several keys, and the others beside it. */
+function framesOf(given: ChunkedArray | NumericArray | WindowKeys) {
+  if (isArray(given)) return { base: given, keys: {} };
+  if (ArrayBuffer.isView(given)) return { base: fromTypedArray(given as NumericArray), keys: {} };
+  const [first, ...others] = Object.entries(given as WindowKeys);
+  if (!first) throw new TypeError("Cannot make windows: there is no key, wanted frames at least");
+  const [name, frames] = first;
+  if (!isArrayLike(frames)) {
+    throw new TypeError(
+      `Cannot make windows: key "${name}" comes first, so that windows are made of it: wanted an ` +
+        "array alone, offsets and others belong to the keys after it",
+    );
+  }
+  const array = frames as ChunkedArray | NumericArray;
+  return {
+    base: isArray(array) ? array : fromTypedArray(array),
+    keys: Object.fromEntries(
+      others.map(([name, key]) => [name, isArrayLike(key) ? { values: key } : key]),
+    ) as Record<string, KeyOptions>,
+  };
 }
 
 function paddingOf(given: PaddingOptions, size: number, delay: number): Padding | undefined {
@@ -162,15 +204,6 @@ function paddingOf(given: PaddingOptions, size: number, delay: number): Padding 
   return pad.before + pad.after > 0 ? pad : undefined;
 }
 
-/** What windows know of frames besides the frames. */
-interface Told {
-  labels: ChunkedArray | undefined;
-  weights: ArrayLike<number> | undefined;
-  delay: number;
-  previous: boolean;
-  keys: readonly (readonly [name: string, key: Key])[];
-}
-
 /** Two parts of windows, and the share that the first has. */
 export type WindowSplit = [first: Windows, second: Windows] & { readonly ratio: number };
 
@@ -183,7 +216,7 @@ export class Windows extends WindowView {
     base: ChunkedArray,
     grid: WindowGrid,
     told: Told,
-    segments?: readonly Segment[],
+    segments: readonly Segment[],
   ) {
     // what comes before the labelled frame of the first window has to be there
     const lead = grid.pad?.before ?? 0;
@@ -207,7 +240,7 @@ export class Windows extends WindowView {
   batches(first: Gpu | HostBatchOptions = {}, second: BatchOptions = {}): Batches<WindowBatch> {
     const gpu = first instanceof Gpu ? first : undefined;
     const options = gpu ? second : first as HostBatchOptions;
-    return new Batches<WindowBatch>(this, gpu, options, this.#companions());
+    return new Batches<WindowBatch>(this, gpu, options, new Companions(this, this.#told));
   }
 
   /**
@@ -307,69 +340,10 @@ export class Windows extends WindowView {
   #part(segments: readonly Segment[]): Windows {
     return new Windows(this.base, this.#grid, this.#told, segments);
   }
-
-  #keysOf(windows: Uint32Array): Record<string, KeyBatch> {
-    const anchors = Array.from(windows, (window): Anchor => {
-      const { start, end } = this.segments[this.segmentOf(window)]!;
-      return { frame: Math.min(this.startOf(window) + this.size, end) - 1, start, end };
-    });
-    return Object.fromEntries(this.#told.keys.map(([name, key]) => [name, key.of(anchors)]));
-  }
-
-  #companions(): Companions {
-    const { labels, weights, previous, keys } = this.#told;
-    const inner = labels?.shape.slice(1) ?? [];
-    const width = labels ? elementCount(inner) : 0;
-    const labelBytes = labels ? width * elementBytes(labels.dtype as NumericType) : 0;
-    let values: NumericArray | undefined;
-    const pick = (windows: Uint32Array, shift: number): NumericArray => {
-      const all = values!;
-      checkLength(all, this.base.shape[0]! * width, "labels");
-      const picked = new (all.constructor as new (length: number) => NumericArray)(
-        windows.length * width,
-      );
-      windows.forEach((window, i) => {
-        const from = this.labelledFrame(window, shift) * width;
-        (picked as Float32Array).set(all.subarray(from, from + width) as Float32Array, i * width);
-      });
-      return picked;
-    };
-    return {
-      // decoded halves are twice as wide
-      heldBytes: (labels && !labels.values ? 2 * labels.shape[0]! * labelBytes : 0) +
-        keys.reduce((sum, [, key]) => sum + key.heldBytes, 0),
-      windowBytes: 2 * labelBytes * (previous ? 2 : 1) + (weights ? 4 : 0) +
-        (this.padding ? this.size : 0) + keys.reduce((sum, [, key]) => sum + key.windowBytes, 0),
-      async load(signal) {
-        if (labels) values = labels.values ?? await readAll(labels, { signal });
-        for (const [, key] of keys) await key.load(signal);
-      },
-      of: (windows) => ({
-        ...(this.padding && { mask: this.maskOf(windows) }),
-        ...(keys.length > 0 && { keys: this.#keysOf(windows) }),
-        ...(labels && { labels: pick(windows, 0) }),
-        ...(labels && previous && { previous: pick(windows, -1) }),
-        ...(weights && {
-          weights: Float32Array.from(
-            windows,
-            (window) => weightOf(weights, this.labelledFrame(window)),
-          ),
-        }),
-      }),
-    };
-  }
 }
 
-function weightOf(weights: ArrayLike<number>, frame: number): number {
-  const weight = weights[frame]!;
-  if (Number.isFinite(Math.fround(weight))) return weight;
-  throw new RangeError(
-    `Cannot weigh windows: the weight of frame ${frame} is ${weight}, wanted a number of at most 3.4e38`,
-  );
-}
-
-function isArray(values: ChunkedArray | NumericArray): values is ChunkedArray {
-  return "read" in values;
+function isArray(values: unknown): values is ChunkedArray {
+  return typeof (values as ChunkedArray).read === "function";
 }
 
 function labelsOf(labels: ChunkedArray | NumericArray, frames: number): ChunkedArray {

@@ -15,7 +15,7 @@ import type { Checksums, FileSum } from "./checksums.ts";
 import { CHECKSUMS_KEY, problemOfFile, readChecksums } from "./checksums.ts";
 import { knownArrays } from "./group_writer.ts";
 import type { ZarrFormat } from "./metadata.ts";
-import { readGroupAttributes, ROOT_KEYS } from "./metadata.ts";
+import { isGroupFile, readGroupAttributes, ROOT_KEYS } from "./metadata.ts";
 import { arrayNames } from "./group.ts";
 import type { ZarrLayout } from "./zarr_array.ts";
 import { chunkPositions, openZarrArray, readZarrLayout, readZarrText } from "./zarr_array.ts";
@@ -162,8 +162,11 @@ async function checkGroupFiles(
   if (!list) return false;
   const { files, begun } = list;
   let isBegun = false;
+  // of groups within it
+  const isInner = (key: string) =>
+    /\/\.z(group|attrs)$/.test(key) && files.has(key.replace(/[a-z]+$/, "zgroup"));
   const own = new Set(
-    [...files.keys(), ...begun.keys()].filter((key) => key.lastIndexOf("/") === 0),
+    [...files.keys(), ...begun.keys()].filter((key) => isGroupFile(key) || isInner(key)),
   );
   for (const key of own) {
     const problem = async (sum: FileSum | undefined) =>

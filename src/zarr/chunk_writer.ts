@@ -177,12 +177,13 @@ export class ChunkWriter {
   /**
    * Waits until everything is stored.
    *
+   * @param rows Those that had to come, whole chunks; all of them when not given.
    * @throws {RangeError} If rows are missing; names the first of them.
    */
-  async finish(): Promise<void> {
+  async finish(rows: readonly [from?: number, to?: number] = []): Promise<void> {
     await this.#flushing;
     this.#throwIfFailed();
-    this.#filling.finish();
+    this.#filling.finish(...rows);
   }
 
   /** Lets go of shards that are not finished. Their bytes stay, for {@link restore}. */

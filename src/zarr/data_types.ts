@@ -79,6 +79,12 @@ export function encodeElements(
       `Cannot ${action}: got a ${kindOf(values)}, ${dtype} wants a ${CONSTRUCTORS[dtype].name}`,
     );
   }
+  const wrong = dtype === "bool" ? (bits as Uint8Array).findIndex((value) => value > 1) : -1;
+  if (wrong >= 0) {
+    throw new RangeError(
+      `Cannot ${action}: element ${wrong} is ${bits[wrong]}, bool has 0 and 1 alone`,
+    );
+  }
   return new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
 }
 

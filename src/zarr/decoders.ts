@@ -6,13 +6,11 @@
  */
 
 import { crc32c } from "../math/crc32c.ts";
-import { decompressBlosc } from "./blosc.ts";
 import type { Codec, Decoder, Options } from "./codec.ts";
 import type { Size } from "./decompress.ts";
 import { checkSize, decompressZstd, inflate } from "./decompress.ts";
 import { delta, fixedscaleoffset, quantize } from "./filters.ts";
 import { show } from "./json.ts";
-import { decodeLz4 } from "./lz4.ts";
 import { unshuffle } from "./shuffle.ts";
 
 const whole = (value: unknown) => Number.isSafeInteger(value);
@@ -37,14 +35,17 @@ const gzip = compression({ level: whole }, (bytes, size) => inflate("gzip", byte
 const zlib = compression({ level: whole }, (bytes, size) => inflate("deflate", bytes, size));
 const zstd = compression({ level: whole, checksum: flag }, decompressZstd);
 const lz4 = compression({ acceleration: whole }, decompressLz4);
-// all that decoding needs stands in the bytes
+// all that decoding needs stands in the bytes; loaded where it is met, since Sluice writes none of it
 const blosc = compression({
   cname: text,
   clevel: whole,
   shuffle: (value) => whole(value) || text(value),
   typesize: (value) => whole(value) || value === null,
   blocksize: whole,
-}, decompressBlosc);
+}, async (bytes, size) => {
+  const { decompressBlosc } = await import("./blosc.ts");
+  return await decompressBlosc(bytes, size);
+});
 
 const shuffle: Codec = {
   options: { elementsize: (value) => whole(value) && (value as number) >= 0 },
@@ -184,11 +185,12 @@ function checkCrc32c(bytes: Uint8Array): Uint8Array {
 }
 
 /** numcodecs puts the length before a block of LZ4. */
-function decompressLz4(bytes: Uint8Array, size: Size): Uint8Array {
+async function decompressLz4(bytes: Uint8Array, size: Size): Promise<Uint8Array> {
   if (bytes.length < 4) throw new RangeError(`it holds ${bytes.length} bytes, wanted 4 at least`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   checkSize(length, size);
   const target = new Uint8Array(length);
+  const { decodeLz4 } = await import("./lz4.ts");
   decodeLz4(bytes.subarray(4), target);
   return target;
 }

@@ -162,13 +162,15 @@ export class FillingChunks {
   /**
    * Lets go of all buffers.
    *
+   * @param low First of the rows that had to come, which begins a chunk.
+   * @param rows The end of them.
    * @throws {RangeError} If rows are missing; names the first of them.
    */
-  finish(): void {
-    const { rows, chunkRows, chunks } = this.sizes;
-    let missing = 0;
+  finish(low = 0, rows = this.sizes.rows): void {
+    const { chunkRows } = this.sizes;
+    let missing = low;
     let next = rows;
-    for (let index = 0; index < chunks && next === rows; index++) {
+    for (let index = low / chunkRows; index * chunkRows < rows && next === rows; index++) {
       const start = index * chunkRows;
       const open = this.#open.get(index);
       const came = this.isDone(index) ? { from: start, to: start + chunkRows } : open;
@@ -178,7 +180,7 @@ export class FillingChunks {
     if (missing < rows) {
       throw new RangeError(
         `Cannot finish "${this.#spec.name}": rows ${missing} to ${next} never came, wanted all ` +
-          `${rows} rows`,
+          (low === 0 ? `${rows} rows` : `from ${low} to ${rows}`),
       );
     }
     this.#spare = [];

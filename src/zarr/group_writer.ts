@@ -85,13 +85,19 @@ export async function removeArray(store: Store, name: string): Promise<void> {
 }
 
 /**
- * Removes arrays of these names, and those that the group names that is there, if any; all else stays. The group
+ * Removes arrays of these names, and those that the group names that is there, if any, with the groups within it; all else stays. The group
  * stays, too, until another takes its place, and says that it is not complete.
  */
 export async function removeArrays(store: Store, names: readonly string[]): Promise<void> {
   await markIncomplete(store);
   const there = await knownArrays(store);
+  const list = await readChecksums(store).catch(() => undefined);
   await store.delete(CHECKSUMS_KEY);
+  const groups = [...list?.files.keys() ?? []].filter((key) => /.\/\.zgroup$/.test(key));
+  for (const key of groups) {
+    await store.delete(key);
+    await store.delete(key.replace(/zgroup$/, "zattrs"));
+  }
   for (const name of new Set([...names, ...there])) await removeArray(store, name);
 }
 

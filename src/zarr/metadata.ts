@@ -4,8 +4,10 @@
  * @module
  */
 
+import { jsonNumber } from "../math/format.ts";
 import { ChunkError } from "../errors.ts";
 import type { DataType } from "../types.ts";
+import { fullAttributes } from "./attributes.ts";
 import type { Codec } from "./codecs.ts";
 import { codecMetadataV2, codecMetadataV3 } from "./codecs.ts";
 import { isFloat } from "./data_types.ts";
@@ -42,6 +44,8 @@ export interface ZarrGroupSpec {
   zarrFormat?: ZarrFormat;
   attributes: Record<string, unknown>;
   arrays: readonly ZarrArraySpec[];
+  /** Of version 2: what other files of JSON hold, by key without the first slash, as `obs/.zgroup`. */
+  others?: Readonly<Record<string, unknown>>;
 }
 
 /** A file of JSON, by its key. */
@@ -81,7 +85,7 @@ export function hasChecksums({ dtype }: ZarrArraySpec, format: ZarrFormat): bool
  * @throws {RangeError} If shape, chunk shape and dims of an array do not belong together.
  */
 export function metadataFiles(group: ZarrGroupSpec): MetadataFile[] {
-  const { zarrFormat = 3, attributes, arrays } = group;
+  const { zarrFormat = 3, attributes, arrays, others = {} } = group;
   const file = (key: string, value: unknown): MetadataFile => ({ key, bytes: encodeJson(value) });
   if (zarrFormat === 3) {
     const metadata = Object.fromEntries(arrays.map((spec) => [spec.name, arrayMetadata(spec)]));
@@ -102,6 +106,7 @@ export function metadataFiles(group: ZarrGroupSpec): MetadataFile[] {
     metadata[`${spec.name}/.zarray`] = arrayMetadataV2(spec);
     metadata[`${spec.name}/.zattrs`] = { ...spec.attributes, _ARRAY_DIMENSIONS: spec.dims };
   }
+  Object.assign(metadata, others);
   metadata[".zgroup"] = { zarr_format: 2 };
   metadata[".zattrs"] = attributes;
   return [
@@ -152,7 +157,7 @@ function describeGroup(
     const metadata = root.metadata as Record<string, Attributes>;
     const arrays = Object.keys(metadata).filter((key) => key.endsWith("/.zarray"))
       .map((key) => key.slice(0, -"/.zarray".length));
-    return { attributes: metadata[".zattrs"] ?? {}, arrays };
+    return { attributes: fullAttributes(metadata[".zattrs"] ?? {}), arrays };
   }
   if (root.zarr_format !== 3 || root.node_type !== "group") {
     throw new SyntaxError("it is no group");
@@ -160,7 +165,7 @@ function describeGroup(
   checkKeysV3(root, GROUP_KEYS);
   const { metadata } = (root.consolidated_metadata ?? {}) as { metadata?: Attributes };
   return {
-    attributes: (root.attributes ?? {}) as Attributes,
+    attributes: fullAttributes((root.attributes ?? {}) as Attributes),
     arrays: Object.keys(metadata ?? {}),
   };
 }
@@ -184,7 +189,8 @@ export async function markIncomplete(store: Store): Promise<void> {
     }
     const owner = root.metadata ?? root;
     const name = root.metadata ? ".zattrs" : "attributes";
-    owner[name] = { ...owner[name] as Attributes, complete: false };
+    const { complete, ...others } = (owner[name] ?? {}) as Attributes;
+    owner[name] = { ...others, complete: typeof complete === "number" ? 0 : false };
     await store.set(key, encodeJson(root));
   }
 }
@@ -286,7 +292,7 @@ function arrayMetadataV2(spec: ZarrArraySpec): Record<string, unknown> {
 }
 
 function jsonFill(value: number | boolean | string): number | boolean | string {
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+  return typeof value === "number" ? jsonNumber(value) : value;
 }
 
 function encodeJson(value: unknown): Uint8Array {

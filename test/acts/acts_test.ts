@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Acts } from "../../src/acts/acts.ts";
-import { collect } from "../../src/acts/collect.ts";
+import { collect, collectActivations } from "../../src/acts/collect.ts";
+import { loadActivations } from "../../src/acts/load.ts";
 import { openActsSource } from "../../src/acts/stored.ts";
 import type { ChunkedArray } from "../../src/chunked_array.ts";
 import { fromTypedArray, openArray } from "../../src/array/array.ts";
@@ -92,7 +93,7 @@ describe("activations are pooled", () => {
     expect(await valuesOf(samplesOf([[0, 0, 9], [1]]).rolling({ window: 2 }))).toEqual([4.5, 1]);
   });
 
-  it("each alone: empty samples and those of which nothing counts are zeros, batches change nothing", async () => {
+  it("each alone: empty samples and those of which nothing counts are zeros", async () => {
     const acts = samplesOf([[], [-3, -1], [-7], []], [[], [1, 1], [0], []]);
     for (
       const [chain, wanted] of [
@@ -106,15 +107,33 @@ describe("activations are pooled", () => {
     ) {
       expect((await valuesOf(chain)).map((value) => value + 0)).toEqual([0, wanted, 0, 0]);
     }
-    const { acts: more } = seededActs();
-    const whole = await more.selectLayers(5).meanPool().realize(gpu());
-    const parts: number[] = [];
-    for (const batch of more.selectLayers(5).meanPool().iterBatches(3)) {
-      // the second batch has tokens, the last sample alone too
-      parts.push(...(await batch.realize(gpu())).values);
-    }
-    expect(parts).toEqual([...whole.values]);
   });
+
+  for (const size of [2, 1].slice(0, cases(1, 2))) {
+    it(`to the same in batches of ${size}, also where nothing counts or there is no token in one`, async () => {
+      const acts = samplesOf(
+        [[], [], [5, 6, 7], [1, 2], [], [3], [-4, 8]],
+        [[], [], [1, 0, 1], [0, 0], [], [0], [1, 1]],
+      );
+      const chains: ((acts: Acts) => Acts)[] = [
+        ...CHAINS.map(([, chain]) => chain),
+        ...[(acts: Acts) => acts.meanPool().cast("float16"), (acts: Acts) => acts.extractTokens()],
+        ...[(acts: Acts) => acts, (acts: Acts) => acts.select("s", 1)],
+      ];
+      for (const [i, chain] of chains.entries()) {
+        const parts: number[] = [];
+        for (const [at, batch] of [...acts.iterBatches(size)].entries()) {
+          const { values, shape } = await chain(batch).realize(gpu());
+          expect(shape).toEqual([values.length, 1]);
+          parts.push(...values);
+          if (size > 1 && i > 0) continue;
+          const saved = await chain(batch).save(gpu(), `memory:acts-batches/${size}.${i}.${at}`);
+          expect(await valuesOf(saved)).toEqual([...values]);
+        }
+        expect(parts).toEqual(await valuesOf(chain(acts)));
+      }
+    });
+  }
 
   it("the same whichever side the padding is on, and padding never counts", async () => {
     const right = collect(Float32Array.of(1, 2, 99, 4, 98, 97), {
@@ -386,7 +405,7 @@ describe("activations are refused", () => {
     const stored = new Acts(await openActsSource(place));
     for (const own of [stored, stored.sliceBatch([0, 2]).cat(stored.sliceBatch([3]))]) {
       await expect(own.meanPool().save(gpu(), place, { overwrite: true })).rejects.toThrow(
-        `Cannot save activations to ${place}: they are read from there, wanted another place`,
+        `Cannot write to ${place}: ${place} is read, wanted a place that neither is nor holds it`,
       );
     }
     expect((await stored.realize(gpu())).values.length).toBeGreaterThan(0);
@@ -445,6 +464,20 @@ describe("activations are lazy", () => {
     // which way round it is said changes nothing but the words
     const other = acts.sliceBatch(1, 5).selectLayers([11, 2]).meanPool();
     expect(other.reading()).toEqual(chain().reading());
+  });
+
+  it("and made by their old names, too", async () => {
+    const values = Float32Array.from({ length: 24 }, (_, i) => i);
+    const layers = { 0: values, 1: values.map((value) => -value) };
+    const choices = { dims: "blsh", shape: [12, 2], offsets: [0, 5, 12] } as const;
+    const [old, own] = [collectActivations(layers, choices), collect(layers, choices)];
+    expect(await valuesOf(old.select({ layer: 1 }).meanPool())).toEqual([-4, -5, -16, -17]);
+    expect(old.select({ layer: [1, 0] }).explain()).toBe(own.selectLayers([1, 0]).explain());
+    const place = "memory:acts by old names";
+    await own.save(gpu(), place);
+    const stored = await loadActivations(place);
+    expect(await valuesOf(stored)).toEqual(await valuesOf(own));
+    await stored.close();
   });
 
   it("and 671 GB add up, under a budget of 2 GiB, before anything is there", () => {

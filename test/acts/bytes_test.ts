@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collect } from "../../src/acts/collect.ts";
 import { load } from "../../src/acts/load.ts";
+import { chosenRows } from "../../src/feed/chosen.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { useGpu } from "../support/gpu.ts";
 
@@ -87,6 +88,23 @@ describe("of stored activations", () => {
       expect(pooled.bytesRead).toBe(LAYERS * SAMPLES * HIDDEN * 4);
     });
     expect(layersOf(all)).toEqual([]);
+    await acts.close();
+  });
+
+  it("samples that are chosen of them cost every chunk once, and the counter says so", async () => {
+    const acts = await load(PLACE);
+    const folder = "memory:acts-bytes-test/of sixteen layers/pooled";
+    const pooled = await acts.selectLayers([5]).meanPool().save(gpu(), folder);
+    const chosen = Array.from({ length: SAMPLES }, (_, i) => i).filter((i) => i % 5 !== 1);
+    const all = await counted(async () => {
+      const own = chosenRows(pooled.selectLayers(5).features(), chosen);
+      for (let row = 0; row < chosen.length; row += 100) {
+        await own.read(row, Math.min(chosen.length, row + 100));
+      }
+    });
+    const needed = SAMPLES * HIDDEN * 4;
+    expect(pooled.bytesRead).toBe(needed);
+    expect(all.get("pooled")!).toBeLessThan(1.1 * needed);
     await acts.close();
   });
 });

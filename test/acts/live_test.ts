@@ -114,6 +114,18 @@ describe("activations of a model that runs", () => {
       /detected of sample "a" has 2 elements, wanted 1/,
     );
     await expect(run()).rejects.toThrow(/brought no sample/);
+    const large = { id: "a", layers: { [-1]: Float32Array.of(1, 2), 3: Float32Array.of(1, 1e5) } };
+    const half = collectLive(
+      (async function* () {
+        await Promise.resolve();
+        yield large;
+      })(),
+      { ...OPTIONS, dtype: "float16" },
+    );
+    await expect(half.meanPool().realize(gpu())).rejects.toThrow(
+      'Cannot collect activations: layer 3 of sample "a", token 0 of its block, channel 1 is 100000, ' +
+        "which float16 does not hold",
+    );
     const live = collectLive(blocks(["s1"]), OPTIONS);
     expect(() => live.sliceBatch([0])).toThrow(/a model brings them one by one/);
     expect(() => live.selectLayers(3).tokens()).toThrow(/wanted save\(gpu, place\) or realize/);

@@ -53,11 +53,11 @@ describe("activations that are interrupted go on to the same bits", () => {
       const wanted = await contents(whole);
       let furthest = 0;
       const rows = [1, 120, what === "of last tokens" ? 400 : 330].slice(-cases(1, 3));
-      for (
-        const [pass, row] of ["layer_0", "layer_1"].flatMap((pass) =>
-          rows.map((row) => [pass, row] as const)
-        )
-      ) {
+      const moments = ["layer_0", "layer_1"].flatMap((pass) =>
+        rows.map((row) => [pass, row] as const)
+      );
+      // and just when a layer is done
+      for (const [pass, row] of [...moments, ["layer_1", 0] as const]) {
         const out = place();
         const cancel = new AbortController();
         const append = Journal.prototype.append;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { cdp } from "vitest/browser";
 import { QuotaError, StoreError } from "../../src/errors.ts";
+import { folderEntries } from "../../src/store/opfs_files.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { describeStore } from "../store/store_suite.ts";
 
@@ -11,6 +12,16 @@ describeStore("OPFS", `opfs:${unique()}/nested.zarr`);
 describe("an OPFS store", () => {
   it("is what a plain path means in a browser", async () => {
     expect((await openStore("x/y.zarr")).place).toBe("opfs:x/y.zarr");
+  });
+
+  it("refuses to list what the browser does not name", async () => {
+    async function* entries() {
+      yield* [["x", {}], ["", {}]];
+    }
+    const directory = { entries } as unknown as FileSystemDirectoryHandle;
+    await expect(folderEntries(directory, ["a", "b"])).rejects.toThrow(
+      'Cannot list "opfs:a/b": the browser gives an entry without its name',
+    );
   });
 
   it("takes over a buffer that is given away, and no other", async () => {

@@ -3,11 +3,10 @@ import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import type { KMeansOptions } from "../../src/cluster/kmeans.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
 import { BudgetError } from "../../src/errors.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { kmeans } from "../reference/kmeans.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import { blobs } from "../support/blobs.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { recordNumbers } from "../support/record.ts";
 import { decode, sklearn } from "../support/sklearn.ts";
 
@@ -308,7 +307,7 @@ describe("KMeans", () => {
   });
 
   it("keeps to a budget too small for the points, and says what it needs", async () => {
-    const small = await openGpu({ budget: "48 KiB" });
+    const small = await lendGpu({ budget: "48 KiB" });
     try {
       const model = () => new KMeans({ k: K, init, maxIterations: 3 });
       const plan = model().fit(small, points);

@@ -3,7 +3,6 @@ import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray, readAll } from "../../src/array/array.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { Journal } from "../../src/store/journal.ts";
 import type { Checkpoint } from "../../src/stream/checkpoints.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
@@ -12,7 +11,7 @@ import type { Measured } from "../../src/stream/task.ts";
 import type { NumericArray } from "../../src/types.ts";
 import { checkStore } from "../../src/zarr/check.ts";
 import { blobs } from "../support/blobs.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { useEveryState } from "../support/kept_states.ts";
 import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
@@ -63,7 +62,7 @@ async function interrupted(run: Run, options: Options, pass: string, row: number
 
 /** What a run leaves that goes on after an interruption, under another budget. */
 async function goneOn(run: Run, options: Options, pass: string, budget: string) {
-  const device = await openGpu({ budget });
+  const device = await lendGpu({ budget });
   try {
     const { resumed, peakBytes, projectedBytes, close } = await run(
       { out: options.out },

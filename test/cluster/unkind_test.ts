@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { KMeans } from "../../src/cluster/kmeans.ts";
 import { useGpu } from "../support/gpu.ts";
+import { cases } from "../support/tier.ts";
 import { seeded } from "../support/random.ts";
 import { unkindCases } from "../support/unkind.ts";
 
@@ -201,7 +202,7 @@ describe("k-means near what f32 cannot tell", () => {
   });
 
   it("ends at once where fewer rows differ than there are clusters, and says so", async () => {
-    for (const unit of [1, 0.1, 1e9 + 0.1]) {
+    for (const unit of [1e9 + 0.1, 0.1, 1].slice(0, cases(1, 3))) {
       for (const typed of [new Float32Array(30), new Float64Array(30)]) {
         typed.forEach((_, row) => typed[row] = unit * (1 + row % 3));
         const points = fromTypedArray(typed, [30, 1]);

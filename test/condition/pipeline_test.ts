@@ -7,14 +7,13 @@ import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
 import type { ConditionConfig, ConditionReport } from "../../src/condition/condition.ts";
 import { plan, run } from "../../src/condition/condition.ts";
 import { BudgetError } from "../../src/errors.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { writeArray, writeGroup } from "../../src/zarr/group_writer.ts";
 import { conditioning } from "../reference/conditioning.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import type { SmallCorpus } from "../support/corpus.ts";
 import { smallCorpus, writeGroups } from "../support/corpus.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { removeAfterAll } from "../support/kept_states.ts";
 import { recordNumbers } from "../support/record.ts";
 
@@ -328,13 +327,22 @@ describe("condition.run()", () => {
     await writeGroups(planted, latents, 3);
     const arrays = newPlace("beside arrays");
     await writeFrames(`${arrays}/frames.zarr`);
-    for (const [out, input] of [[folder, latents], [arrays, latents]] as const) {
+    const others = newPlace("beside others");
+    await writeGroups(planted, `${others}/frames.zarr`, 3);
+    const isOwn = `Cannot write to ${folder}: ${latents} is read`;
+    const isOthers = (out: string) =>
+      `Cannot copy frames to ${out}/frames.zarr: it holds something else, name another place`;
+    for (
+      const [out, message] of [
+        [folder, isOwn],
+        [arrays, isOthers(arrays)],
+        [others, isOthers(others)],
+      ] as const
+    ) {
       const files = await filesOf(out);
       for (const overwrite of [false, true]) {
-        const config = { ...configOf(planted, out, ONE), input: { latents: input } };
-        await expect(run(gpu(), config, { overwrite })).rejects.toThrow(
-          `Cannot copy frames to ${out}/frames.zarr: it holds something else, name another place`,
-        );
+        const config = { ...configOf(planted, out, ONE), input: { latents } };
+        await expect(run(gpu(), config, { overwrite })).rejects.toThrow(message);
         expect(await filesOf(out)).toEqual(files);
       }
     }
@@ -751,7 +759,7 @@ describe("condition.run()", () => {
   });
 
   it("keeps to a budget, and says what it needs", async () => {
-    const small = await openGpu({ budget: "300 KiB" });
+    const small = await lendGpu({ budget: "300 KiB" });
     try {
       const config = configOf(planted, newPlace("budget"), { conditions: [CONDITIONS![1]!] });
       expect(numbersOf(await run(small, config))).toEqual(numbersOf(first, "pca2_vq4"));
@@ -849,7 +857,7 @@ describe("condition.run()", () => {
         train.rows,
       );
     }
-    const tight = await openGpu({ budget: { gpu: "64 MiB", host: "2 MiB" } });
+    const tight = await lendGpu({ budget: { gpu: "64 MiB", host: "2 MiB" } });
     try {
       const out = newPlace("tight");
       const refusal = run(tight, configOf(wide, out, conditions));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { speakerTable } from "../../src/condition/tables.ts";
 import type { ConditionResult } from "../../src/condition/results.ts";
-import { parseCsv } from "../../src/io/table.ts";
+import { parseCsv } from "../../src/files/csv.ts";
 
 describe("speakerTable()", () => {
   it("writes no cell that a spreadsheet would run, and keeps speakers apart", () => {

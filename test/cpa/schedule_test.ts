@@ -5,7 +5,7 @@ import { Schedule } from "../../src/cpa/schedule.ts";
 const SETTINGS: Settings = {
   ...{ batchSize: 8, seed: 4, adversarySteps: 3, adversaryWeight: 10, adversaryWarmup: 4 },
   ...{ pretraining: 2, mixupAlpha: 0.2, mixupWarmup: 0, decayEpochs: 3, decayFactor: 0.5 },
-  compat: false,
+  ...{ divergenceWeight: 1, divergenceWarmup: 0, compat: false },
 };
 
 const cells = Uint32Array.from({ length: 57 }, (_, i) => 100 + 3 * i);

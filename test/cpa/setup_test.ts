@@ -4,7 +4,7 @@ import type { CellTable } from "../../src/cpa/cell_table.ts";
 import { classWeights, conditionLabel, fillSlots, strataOf } from "../../src/cpa/cell_table.ts";
 import { packCounts, packNumbers } from "../../src/cpa/counts.ts";
 import { readDegMasks } from "../../src/cpa/deg_masks.ts";
-import type { SetupOptions } from "../../src/cpa/setup.ts";
+import type { SetupOptions } from "../../src/cpa/setup_options.ts";
 import { setup } from "../../src/cpa/setup.ts";
 import type { StoredColumn } from "../support/anndata_store.ts";
 import { categorical, categoriesOf, csr, putAnnData } from "../support/anndata_store.ts";
@@ -51,6 +51,12 @@ describe("setup()", () => {
     expect(table.notes).toEqual([]);
   });
 
+  it("leaves doses in the order of the label where it is to do as the original", async () => {
+    const labels = ["Z+A", "A+Z", "ctrl"];
+    const table = await setupOf(labels, ["1.0+0.1", "0.1+1.0", "1.0"], { compatDoses: true });
+    expect(labelsOf(table)).toEqual(["A+Z (1+0.1)", "A+Z (0.1+1)", "ctrl (1)"]);
+  });
+
   it("takes conditions of other doses for one combination", async () => {
     const table = await setupOf(["A", "A", "ctrl"], ["1.0", "10", "1"]);
     expect(table.conditions.map(({ combination }) => combination)).toEqual([0, 0, 1]);
@@ -72,6 +78,81 @@ describe("setup()", () => {
     expect(table.perturbations).toEqual(["", "ctrl", "A", "B"]);
     expect(labelsOf(table).at(-1)).toBe("A+B (1+1)");
     expect(table.notes).toEqual(["blanks around names were left out (3 cells)"]);
+  });
+
+  it("does not count blanks around levels, and says so", async () => {
+    const more = { c: categorical(["x", " x", "y", "x  "], [0, 1, 2, 1]) };
+    const options = { more, categoricalCovariates: ["c"], split: { validShare: 0 } };
+    const table = await setupOf(["A", "A", "ctrl", "ctrl"], undefined, options);
+    expect(table.covariates[0]).toMatchObject({
+      levels: ["x", "y"],
+      codes: Uint16Array.of(0, 0, 1, 0),
+    });
+    expect(table.notes).toEqual([
+      'blanks around levels of "c" were left out (2 cells)',
+      '1 levels of "c" that no cell has were left out',
+    ]);
+  });
+
+  it.each(["nan", "None", "<NA>", "", "  "])(
+    "refuses the level %j, a missing value",
+    async (level) => {
+      const options = { more: { c: categoriesOf(["x", level]) }, categoricalCovariates: ["c"] };
+      await expect(setupOf(["ctrl", "A"], undefined, options)).rejects.toThrow(
+        `cell 1 ("obs1") has "${level}" in column "c", a missing value`,
+      );
+      // where no cell has it, nothing is missing
+      const unused = { c: categorical(["x", level], [0, 0]) };
+      await setupOf(["ctrl", "A"], undefined, { ...options, more: unused });
+    },
+  );
+
+  it.each([
+    ["ctrl", "Ctrl"],
+    ["IFN-\u03b3", "IFN-\u0393"],
+    ["TNF\u00b5", "TNF\u03bc"],
+    ["1", "01"],
+    ["1", "1.0"],
+    ["T cell", "T  cell"],
+  ])("says that %j and %j look alike, in any column", async (one, other) => {
+    const split = { validShare: 0 };
+    const labels = ["ctrl", one, other];
+    const { notes } = await setupOf(labels, undefined, { split });
+    expect(notes.map((note) => note.replace(/^.* look/, "look"))).toEqual([
+      "look alike, and are taken for two",
+    ]);
+    const table = await setupOf(["ctrl", "A", "A"], undefined, {
+      ...{ more: { c: categoriesOf(labels) }, categoricalCovariates: ["c"], split },
+    });
+    expect(table.covariates[0]!.levels.length).toBe(new Set(labels).size);
+    expect(table.notes[0]).toMatch(/" of "c" look alike, and are taken for two$/);
+  });
+
+  it("refuses columns that are two things, and separators that numbers have", async () => {
+    const more = { c: categoriesOf(["x", "y"]) };
+    const refused = (options: Partial<SetupOptions>, doses?: string[]) =>
+      expect(setupOf(["ctrl", "A"], doses, { more, ...options })).rejects;
+    await refused({ categoricalCovariates: ["p"] }).toThrow(
+      'column "p" is both perturbation and covariate',
+    );
+    await refused({ categoricalCovariates: ["c"], batchKey: "c" }).toThrow(
+      'column "c" is both covariate and batch',
+    );
+    await refused({ separator: "." }, ["1.0", "2.5"]).toThrow(
+      'the separator is ".", wanted one that is no part of a number',
+    );
+  });
+
+  it("says what no training cell has, of which a model learns nothing", async () => {
+    const more = {
+      c: categoriesOf(["x", "x", "y", "x"]),
+      s: categoriesOf(["train", "train", "ood", "test"]),
+    };
+    const options = { more, categoricalCovariates: ["c"], split: { key: "s" } };
+    const { notes } = await setupOf(["ctrl", "A", "A+B", "C"], undefined, options);
+    expect(notes).toEqual([
+      'no training cell has "B", "C", "y" of "c": a model learns nothing of that',
+    ]);
   });
 
   it.each<[string, string[], string[] | undefined, string]>([
@@ -137,7 +218,7 @@ describe("setup()", () => {
     await expect(setupOf(["ctrl"], undefined, {
       more: { c: Float64Array.of(0.5) },
       categoricalCovariates: ["c"],
-    })).rejects.toThrow("holds numbers with fractions, wanted names");
+    })).rejects.toThrow("holds floats, wanted names or whole numbers");
   });
 
   it("divides cells by a column, whose every value is known, or by a seed", async () => {
@@ -263,8 +344,37 @@ describe("readDegMasks()", () => {
     expect(masks.notes).toEqual([
       "1 cells have no list of genes, and are compared on all",
       "1 names of genes that var does not have were left out",
+      "1 lists of genes are of no cell: C",
     ]);
     const top = await readDegMasks(told, { key: "degs", categoryKey: "p", top: 1 });
     expect(top.rows.subarray(3, 6)).toEqual(Uint8Array.of(0, 0, 1));
+    // the original takes all of them
+    const all = { key: "degs", categoryKey: "p", top: 1, compat: true };
+    expect((await readDegMasks(told, all)).rows).toEqual(masks.rows);
+    const degs = { key: "degs", categoryKey: "p" };
+    const table = await setup(told, { perturbationKey: "p", controlGroup: "ctrl", degs });
+    expect([table.degs, table.notes.slice(-3)]).toEqual([masks, masks.notes]);
+  });
+
+  it("refuses names that several genes have, and what is no list", async () => {
+    const adata = await openAnnData(
+      await putAnnData("genes of one name", {
+        ...{ x: rows(2), obs: { p: categoriesOf(["ctrl", "A"]) } },
+        geneNames: ["g", "h", "g"],
+      }),
+    );
+    const masksOf = (uns: object) => {
+      const told = Object.assign(Object.create(adata), { uns: () => Promise.resolve(uns) });
+      Object.defineProperties(told, { obs: { value: adata.obs }, cells: { value: 2 } });
+      return readDegMasks(told, { key: "degs", categoryKey: "p" }, adata.var);
+    };
+    await expect(masksOf({ A: ["h", "g"] })).rejects.toThrow(
+      '"g" is the name of 2 genes of var (0, 2), and in the list of "A"',
+    );
+    // nobody asks for them
+    expect((await masksOf({ A: ["h"] })).rows.subarray(3)).toEqual(Uint8Array.of(0, 1, 0));
+    await expect(masksOf({ A: ["h"], params: { method: "t" } })).rejects.toThrow(
+      '"params" in "degs" of uns is no list of names',
+    );
   });
 });

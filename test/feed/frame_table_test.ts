@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
+import type { ChunkedArray } from "../../src/chunked_array.ts";
 import type { FrameTable } from "../../src/feed/frame_table.ts";
 import {
   bytesOfRead,
@@ -41,6 +42,39 @@ describe("frames", () => {
     expect([...pool]).toEqual([9, 9.5, 0, 0, 1, 1.5, 2, 2.5]);
   });
 
+  it("are read into the same memory again, and not before they were used", async () => {
+    const rows = 5000;
+    const plain = tableOf(rows);
+    const seen = new Set<ArrayBufferLike>();
+    const array: ChunkedArray = {
+      ...plain.array,
+      async read(start, end, options) {
+        const bytes = options!.allocate!(8 * (end - start));
+        seen.add(bytes.buffer);
+        // later reads come first
+        await new Promise((resolve) => setTimeout(resolve, start % 2 === 0 ? 2 : 0));
+        const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+        values.set(await plain.array.read(start, end) as Float32Array);
+        return values;
+      },
+    };
+    const { values: _, ...hidden } = array;
+    const table = { ...plain, array: hidden };
+    const reader = new FrameReader(table, signal, { readsAgain: true });
+    // apart from each other: a read each, 64 of them in a group
+    const runs = Array.from({ length: 500 }, (_, i) => ({ row: 9 * i, rows: 3, at: 3 * i }));
+    for (let time = 0; time < 2; time++) {
+      const pool = new Float32Array(3000);
+      await reader.fill(runs, pool);
+      pool.forEach((value, i) => {
+        const row = 9 * Math.floor(i / 6) + Math.floor(i % 6 / 2);
+        if (value !== row + i % 2 / 2) throw new Error(`element ${i} is ${value}`);
+      });
+    }
+    expect(reader.reads).toBe(1000);
+    expect(seen.size).toBe(2);
+  });
+
   it("that changed since they were read before are noticed", async () => {
     const values = Float32Array.from({ length: 20 }, (_, i) => i);
     const array = fromTypedArray(values, [10, 2]);
@@ -59,11 +93,11 @@ describe("frames", () => {
   it("of whole chunks are read a chunk at a time, once for all runs in it", () => {
     const plain = tableOf(20);
     const table = { ...plain, array: { ...plain.array, chunkRows: 5, wholeChunks: true } };
-    const reads = readsOf(table, [
+    const reads = [...readsOf(table, [
       { row: 1, rows: 2, at: 0 },
       { row: 4, rows: 3, at: 2 },
       { row: 8, rows: 2, at: 5 },
-    ]);
+    ])];
     expect(reads).toEqual([
       { start: 1, end: 5, runs: [{ row: 1, rows: 2, at: 0 }, { row: 4, rows: 1, at: 2 }] },
       { start: 5, end: 10, runs: [{ row: 5, rows: 2, at: 3 }, { row: 8, rows: 2, at: 5 }] },

@@ -210,6 +210,22 @@ describe("balanced", () => {
     expect(() => balanced([1, NaN])).toThrow(/window 1 has the class NaN/);
   });
 
+  it("chooses all parts of a class alike, whatever else is chosen with a window", async () => {
+    // 2 of 6 windows of a class, 15 pairs
+    const own = [0, 0, 1, 0, 0, 0, 0];
+    const sampler = balanced(own, { count: 4, seed: 8 });
+    const pairs = new Map<string, number>();
+    for (let epoch = 0; epoch < 3000; epoch++) {
+      const pair = [...sampler.draw(7, epoch)].filter((window) => window !== 2).join();
+      pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+    }
+    expect(pairs.size).toBe(15);
+    // chi-square of 14 degrees is above 36 once in a thousand times
+    const spread = [...pairs.values()].reduce((sum, times) => sum + (times - 200) ** 2 / 200, 0);
+    expect(spread).toBeLessThan(36);
+    await recordNumbers("window_balance", [...balanced(classes, { seed: 3 }).draw(100, 4)]);
+  });
+
   it("takes other windows of a large class each epoch", () => {
     const sampler = balanced(classes);
     const seen = new Set<number>();

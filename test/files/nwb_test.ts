@@ -4,6 +4,7 @@ import type { H5File, H5Group } from "../../src/files/h5wasm.ts";
 import { H5Access } from "../../src/files/h5wasm.ts";
 import { Hdf5File } from "../../src/files/hdf5_array.ts";
 import { isNwb, openSeries, readUnits, spatialSeries } from "../../src/files/nwb.ts";
+import { readNwb } from "../../src/io/nwb_recording.ts";
 import { createFile } from "../../src/files/sync_file.ts";
 import { libraryArrays, libraryFile, putFiles } from "../support/library_files.ts";
 
@@ -187,5 +188,31 @@ describe("readUnits()", () => {
     await expect(readUnits(file)).rejects.toThrow(ChunkError);
     await expect(readUnits(file)).rejects.toThrow(message);
     file.close();
+  });
+});
+
+describe("readNwb()", () => {
+  it("gives what a decoder takes: spikes in the order of time, and the only position in its unit", async () => {
+    const { spike_times, spike_units, position, times } = libraryArrays("nwb");
+    const files = await putFiles("readNwb", {
+      "a.nwb": await libraryFile("stamps.nwb"),
+      "two.nwb": await libraryFile("two.nwb"),
+    });
+    const read = await readNwb(`${files}/a.nwb`);
+    const inOrder = Array.from(spike_times!.values, Number).map((time, i) => ({
+      ...{ time, unit: Number(spike_units!.values[i]) },
+    })).sort((a, b) => a.time - b.time);
+    expect([...read.spikes.times]).toEqual(inOrder.map(({ time }) => time));
+    expect([...read.spikes.units]).toEqual(inOrder.map(({ unit }) => unit));
+    expect([...read.position.values]).toEqual(Array.from(position!.values, Number));
+    expect(read.position.shape).toEqual(position!.shape);
+    expect([...read.position.times as Float64Array]).toEqual(Array.from(times!.values, Number));
+    await expect(readNwb(`${files}/two.nwb`)).rejects.toThrow(
+      /it has 2 positions \(SpatialSeries\), wanted one: name one of .*head.*, .*tail/,
+    );
+    const named = await readNwb(`${files}/two.nwb`, {
+      position: "processing/behavior/Position/tail",
+    });
+    expect(named.unit).toBe(read.unit);
   });
 });

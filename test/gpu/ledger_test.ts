@@ -45,6 +45,21 @@ describe("an account", () => {
     account.close();
   });
 
+  it("counts for all accounts of its device, now and at most", () => {
+    const own = ledger();
+    const accounts = ["decode", "fit"].map((name) =>
+      own.open(name, { gpu: 0, host: 100, disk: 0 })
+    );
+    accounts[0]!.take("host", 60, "rows");
+    accounts[1]!.take("host", 30, "rows");
+    expect([own.live.host, own.peak.host]).toEqual([90, 90]);
+    accounts[0]!.giveBack("host", 60);
+    accounts[0]!.close();
+    expect([own.live.host, own.peak.host, own.reserved.host]).toEqual([30, 90, 100]);
+    accounts[1]!.abandon();
+    expect([own.live.host, own.peak.host, own.reserved.host]).toEqual([0, 90, 0]);
+  });
+
   it("says what leaked, of the host as of the device", async () => {
     const own = ledger();
     const account = own.open("decode", { gpu: 64, host: 100, disk: 50 });

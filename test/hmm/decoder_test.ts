@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { BudgetError, OutputConflictError } from "../../src/errors.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import type { DecodeOptions, SortedSpikesDecoder } from "../../src/hmm/decoder.ts";
 import {
   contFrag,
@@ -18,9 +17,10 @@ import { hmmSmooth } from "../reference/hmm_smooth.ts";
 import { summarizeRow } from "../reference/summarize_rows.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
 import { referenceTransition } from "../reference/transition.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { largestDifference, overStates } from "../support/hmm_problem.ts";
 import { smallRecording } from "../support/recordings.ts";
+import { cases } from "../support/tier.ts";
 
 const gpu = useGpu();
 
@@ -150,7 +150,7 @@ describe("smooth()", () => {
   });
 
   it("stores summaries that agree with the posterior, with it or without", async () => {
-    for (const dimensions of [1, 2] as const) {
+    for (const dimensions of ([2, 1] as const).slice(0, cases(1, 2))) {
       const { decoder } = smallDecoder(contFrag({ movementVar: 4 }), dimensions);
       const { values: exact, result: whole } = await everything(decoder, {});
       const [rows, width] = whole.posterior.shape as [number, number];
@@ -447,7 +447,11 @@ describe("the output place", () => {
       time_units: "seconds",
       rate_units: "Hz",
       encoding_exposure_seconds: decoder.encoding.exposureSeconds,
-      complete: true,
+      // as NetCDF takes them
+      complete: 1,
+      flag_attributes: "complete",
+      json_attributes: "parameters",
+      parameters: expect.stringMatching(/^\{"states":/),
     });
     const bins = 2 * decoder.grid.interiorIndex.length;
     const box = 2 * decoder.grid.interior.length;
@@ -495,7 +499,7 @@ describe("the output place", () => {
 describe("a budget", () => {
   it("that is too small is refused with the smallest that works, which works", async () => {
     const { decoder } = smallDecoder();
-    const small = await openGpu({ budget: "20 KiB" });
+    const small = await lendGpu({ budget: "20 KiB" });
     const options = () => ({ time: { step: STEP, stop: 0.2 }, out: place() });
     let smallest = 0;
     try {
@@ -507,11 +511,11 @@ describe("a budget", () => {
     }
     small.close();
     expect(smallest).toBeGreaterThan(20 * 1024);
-    const enough = await openGpu({ budget: smallest });
+    const enough = await lendGpu({ budget: smallest });
     const result = await decoder.smooth(enough, options()).run();
     expect(result.peakBytes.gpu).toBe(smallest);
     enough.close();
-    const short = await openGpu({ budget: smallest - 1 });
+    const short = await lendGpu({ budget: smallest - 1 });
     expect(() => decoder.smooth(short, options())).toThrow(BudgetError);
     short.close();
   });
@@ -519,7 +523,7 @@ describe("a budget", () => {
   it("smaller than the posterior gives the same posterior", async () => {
     const { decoder } = smallDecoder();
     const { values } = await everything(decoder, {});
-    const tight = await openGpu({ budget: "128 KiB" });
+    const tight = await lendGpu({ budget: "128 KiB" });
     const out = place();
     const result = await decoder.smooth(tight, { time: { step: STEP }, out }).run();
     expect(await result.posterior.read(0, 400)).toEqual(values.smoothed);

@@ -1,17 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { denseTransition } from "../../src/hmm/transition/dense_transition.ts";
 import { sparseTransition } from "../../src/hmm/transition/sparse_transition.ts";
-import { contFrag, stateModel } from "../../src/hmm/states.ts";
-import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../../src/kernels/hmm_ratio.ts";
-import {
-  hmmRescale,
-  hmmRescaleConstants,
-  hmmRescaleParams,
-} from "../../src/kernels/hmm_rescale.ts";
+import { contFrag, stateModel } from "../../src/hmm/decoder.ts";
+import { hmmRatio, hmmRatioParams } from "../../src/kernels/hmm_ratio.ts";
+import { hmmRescale, hmmRescaleParams } from "../../src/kernels/hmm_rescale.ts";
 import {
   hmmWeigh,
-  hmmWeighConstants,
   hmmWeighParams,
+  rowConstants,
   stateSumsBytes,
 } from "../../src/kernels/hmm_weigh.ts";
 import { toWideRow, wideLog2 } from "../../src/math/wide.ts";
@@ -130,10 +126,16 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
       for (let row = 0; row < rows; row++) {
         const { outputs } = await runKernel(gpu(), {
           spec: hmmWeigh,
-          constants: hmmWeighConstants(states, width, bins),
+          constants: rowConstants(states),
           buffers: {
             ...shared,
-            params: hmmWeighParams(row, rows, row * width, (rows + 1) * width),
+            params: hmmWeighParams(
+              { bins: width, likelihoods: bins },
+              row,
+              rows,
+              row * width,
+              (rows + 1) * width,
+            ),
             likelihood,
             predicted,
             filtered,
@@ -157,10 +159,10 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
         if (row < rows - 1) {
           const { outputs } = await runKernel(gpu(), {
             spec: hmmRatio,
-            constants: hmmRatioConstants(states, width),
+            constants: rowConstants(states),
             buffers: {
               ...shared,
-              params: hmmRatioParams((row + 1) * width, (rows + 1) * width),
+              params: hmmRatioParams(width, (row + 1) * width, (rows + 1) * width),
               smoothed_carry: carry,
               predicted,
               ratio: back.byteLength,
@@ -173,11 +175,11 @@ for (const [name, model] of Object.entries({ contFrag: contFrag({ movementVar: 0
         }
         const { outputs } = await runKernel(gpu(), {
           spec: hmmRescale,
-          constants: hmmRescaleConstants(states, width),
+          constants: rowConstants(states),
           buffers: {
             ...shared,
             // both lanes end here
-            params: hmmRescaleParams(row, rows, { firstEnd: rows - 1, laneLength: 0 }),
+            params: hmmRescaleParams(width, row, rows, { firstEnd: rows - 1, laneLength: 0 }),
             back,
             filtered: smoothed,
             smoothed_carry: carry.byteLength,

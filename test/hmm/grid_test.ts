@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { sortedSpikes } from "../../src/hmm/decoder.ts";
 import { binOf, gridFromPosition } from "../../src/hmm/grid.ts";
 import { seeded } from "../support/random.ts";
-import { linearTrack } from "../support/recordings.ts";
+import { linearTrack, smallRecording } from "../support/recordings.ts";
 import { sharedDataMissing } from "../support/shared_data.ts";
 
 /** Positions along the edges of a square from 0 to 10. */
@@ -128,6 +129,53 @@ describe("gridFromPosition()", () => {
     expect(inside(5, 6)).toBe(0);
   });
 
+  it("fills what is enclosed, and grows, where that is wanted", () => {
+    const ring: number[] = [0, 0, 9, 9];
+    for (let x = 1; x < 8; x++) {
+      for (let y = 1; y < 8; y++) {
+        if (x < 3 || x > 5 || y < 3 || y > 5) ring.push(x + 0.5, y + 0.5);
+      }
+    }
+    const insideOf = (choices: object) => {
+      const grid = gridFromPosition(ring, 2, { binSize: 1, ...choices });
+      return (x: number, y: number) => grid.interior[(x + 1) * grid.shape[1]! + y + 1];
+    };
+    const plain = insideOf({});
+    expect([plain(4, 4), plain(0, 4), plain(3, 4)]).toEqual([0, 0, 0]);
+    const whole = insideOf({ fillHoles: true });
+    expect([whole(4, 4), whole(3, 4), whole(0, 4)]).toEqual([1, 1, 0]);
+    const wide = insideOf({ dilate: true });
+    expect([wide(4, 4), wide(3, 4), wide(0, 4), wide(8, 4)]).toEqual([0, 1, 1, 1]);
+    // the leading padding may become interior, the trailing one may not
+    const edges = insideOf({ dilate: true, positionRange: [[1, 8], [1, 8]] });
+    expect([edges(-1, 3), edges(3, -1), edges(7, 3), edges(3, 7)]).toEqual([1, 1, 0, 0]);
+    const flat = () => gridFromPosition([0, 1], 1, { binSize: 1, fillHoles: true });
+    expect(flat).toThrow(/fillHoles is for two dimensions, and positions have one/);
+  });
+
+  it("lies between given positions, and counts none beyond them", () => {
+    const grid = gridFromPosition([-3, 1, 2, 8, 11], 1, { binSize: 2, positionRange: [[0, 10]] });
+    expect([...grid.edges[0]!]).toEqual([0, 2, 4, 6, 8, 10]);
+    expect([...grid.interiorIndex]).toEqual([0, 1, 4]);
+    // beyond the range, and yet within the padding
+    const beyond = [[0, 5], [5, 5], [9, 5], [10.4, 5], [10.4, 7]].flat();
+    const box = gridFromPosition(beyond, 2, {
+      binSize: 2,
+      positionRange: [[0, 10], [0, 10]],
+      dilate: true,
+    });
+    const only = gridFromPosition(beyond.slice(0, 6), 2, {
+      binSize: 2,
+      positionRange: [[0, 10], [0, 10]],
+      dilate: true,
+    });
+    expect(box.interior).toEqual(only.interior);
+    expect(() => gridFromPosition([0, 1], 1, { binSize: 1, positionRange: [[0, 1], [0, 1]] }))
+      .toThrow(/positionRange has 2 entries, wanted 1/);
+    expect(() => gridFromPosition([0, 1], 1, { binSize: 1, positionRange: [[1, 0]] }))
+      .toThrow(/positionRange has 1 to 0, wanted finite positions that ascend/);
+  });
+
   it("leaves out unknown positions", () => {
     const grid = gridFromPosition([0, NaN, 4, NaN], 1, { binSize: 1 });
     expect(grid.shape).toEqual([4]);
@@ -143,6 +191,38 @@ describe("gridFromPosition()", () => {
     );
     expect(() => gridFromPosition([0, 1], 1, { binSize: 1e-9 })).toThrow(/at most 16777216/);
     expect(() => gridFromPosition(square, 2, { binSize: 1e-3 })).toThrow(/10002 x 10002 bins/);
+  });
+});
+
+describe("a grid of one's own", () => {
+  const { position, spikes } = smallRecording({ seconds: 4 });
+  const shared = { position, spikes, positionStd: 3 };
+
+  it("has the bins and the interior that it says, for which all else is worked out as ever", () => {
+    const own = sortedSpikes({ ...shared, binSize: 5 });
+    const edges = own.grid.edges.map((along) => [...along]);
+    const again = sortedSpikes({ ...shared, grid: { edges, interior: own.grid.interior } });
+    expect(again.encoding).toEqual(own.encoding);
+    expect(sortedSpikes({ ...shared, grid: own.grid }).encoding).toEqual(own.encoding);
+    const interior = own.grid.interior.map((one, bin) => bin === 2 ? 0 : one);
+    const fewer = sortedSpikes({ ...shared, grid: { edges, interior } });
+    const bins = own.grid.interiorIndex.length;
+    expect([...fewer.encoding.rates]).toEqual(
+      [...own.encoding.rates].filter((_, i) => own.grid.interiorIndex[i % bins] !== 2),
+    );
+  });
+
+  it("is refused where it is not for the positions, or bins are told twice or not at all", () => {
+    const edges = [[0, 20, 40]];
+    const refused = (options: object) => () => sortedSpikes({ ...shared, ...options });
+    expect(refused({})).toThrow("Cannot lay a grid: binSize is missing, wanted it, or a grid");
+    expect(refused({ grid: { edges }, binSize: 2 })).toThrow(/binSize is given, and so is grid/);
+    expect(refused({ grid: { edges }, dilate: true })).toThrow(/dilate is given, and so is grid/);
+    expect(refused({ grid: { edges: [...edges, ...edges] } }))
+      .toThrow(/bins are along 2 dimensions, and the position has 1, wanted as many/);
+    expect(refused({ grid: { edges: [[0, 1, 3]] } })).toThrow(/edge 1 along dimension 0 is 1/);
+    expect(refused({ grid: { edges, interior: [1] } })).toThrow(/interior has 1 values/);
+    expect(refused({ grid: { edges: 3 } })).toThrow(/it lacks lists, wanted { edges, interior }/);
   });
 });
 

@@ -8,6 +8,7 @@ import type { Checkpoint } from "../../src/stream/checkpoints.ts";
 import { useGpu } from "../support/gpu.ts";
 import { hashesOf } from "../support/interrupted_decode.ts";
 import { smallRecording } from "../support/recordings.ts";
+import { quick } from "../support/tier.ts";
 
 const gpu = useGpu();
 
@@ -100,7 +101,9 @@ for (const { what, states, seconds, lanes, tileRows, others } of problems) {
         await result.close();
         const wanted = await hashesOf(whole);
         let stops = 0;
-        for (const [i, tileRows] of others.entries()) {
+        // every third is stopped at the first line, which each stage has
+        const tried = [...others.entries()].filter(([i]) => !quick || i % 3 === 0);
+        for (const [i, tileRows] of tried) {
           const out = place();
           // the first line, and later ones
           if (!await interruptedAt(out, stage, 1 + 2 * (i % 3))) continue;

@@ -252,6 +252,18 @@ describe("decoder.logLikelihoods()", () => {
     }
   });
 
+  it("refuses states that would change what is told", () => {
+    const biased = (change: object) => () =>
+      logLikelihoods({
+        logLikelihoods: arrayOf(randomLogs(3, 5, 1), 5),
+        states: { ...continuous({ movementVar: 1 }), ...change },
+      });
+    expect(biased({ nonLocalPenalty: 2 })).toThrow(
+      /states have nonLocalPenalty, .* wanted them to/,
+    );
+    expect(biased({ localStd: 0 })).toThrow(/states have localStd/);
+  });
+
   it("refuses shapes that do not go together, with both", () => {
     const states = contFrag({ movementVar: 1 });
     const of = (options: Partial<LogLikelihoodOptions>) => () =>

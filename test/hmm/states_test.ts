@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { ContinuousTransition } from "../../src/hmm/states.ts";
-import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
+import {
+  contFrag,
+  continuous,
+  nonLocal,
+  noSpikeContFrag,
+  stateModel,
+} from "../../src/hmm/decoder.ts";
 
 const uniform = { kind: "uniform" } as const;
 
@@ -17,6 +23,47 @@ describe("presets", () => {
     expect(model.discreteTransition[0]![0]).toBe(0.98);
     expect(model.transitions.flat().map(({ kind }) => kind))
       .toEqual(["randomWalk", "uniform", "uniform", "uniform"]);
+  });
+});
+
+describe("presets of the original", () => {
+  it("noSpikeContFrag has a silent state of one bin", () => {
+    const model = noSpikeContFrag({ movementVar: 6 });
+    expect(model.discreteTransition).toEqual([
+      [0.99, 0.005, 0.005],
+      [1e-5, 0.9, 0.09999],
+      [1e-5, 0.01999, 0.98],
+    ]);
+    expect(model).toMatchObject({ oneBin: [true, false, false], noSpike: [true, false, false] });
+    expect(model.transitions.map((row) => row.map(({ kind }) => kind))).toEqual([
+      ["uniform", "uniform", "uniform"],
+      ["uniform", "randomWalk", "uniform"],
+      ["uniform", "uniform", "uniform"],
+    ]);
+  });
+
+  it("nonLocal has a local state, of one bin but where it has a kernel", () => {
+    const model = nonLocal();
+    expect(model.names)
+      .toEqual(["Local", "No-Spike", "Non-Local Continuous", "Non-Local Fragmented"]);
+    expect(model.initial).toEqual([1, 0, 0, 0]);
+    expect(model.discreteTransition).toEqual([
+      [0.99, 0.005, 0.0025, 0.0025],
+      [0.02 / 3, 0.98, 0.02 / 3, 0.02 / 3],
+      [0.0175, 0.005, 0.96, 0.0175],
+      [0.0175, 0.005, 0.0175, 0.96],
+    ]);
+    expect(model.transitions[2]![2]).toEqual({ kind: "randomWalk", movementVar: 6 });
+    expect(model.transitions.flat().filter(({ kind }) => kind === "uniform")).toHaveLength(15);
+    expect(model.oneBin).toEqual([true, true, false, false]);
+    expect(nonLocal({ localStd: 0 }).oneBin).toEqual([false, true, false, false]);
+  });
+
+  it("believe of transitions what it does, before they are fitted", () => {
+    expect(contFrag().prior).toEqual({ concentration: 1.1 });
+    expect(noSpikeContFrag().prior).toEqual({ concentration: 1.1, stickiness: [1e5, 30, 200] });
+    expect(nonLocal().prior)
+      .toEqual({ stickiness: [1e5, 1e5, 300, 300], frozen: ["No-Spike"] });
   });
 });
 
@@ -82,6 +129,20 @@ describe("stateModel()", () => {
       .toThrow(/entry \[1, 0\] of a matrix is -0.5/);
     expect(single({ kind: "matrix", values: [1, 0, NaN, 1] })).toThrow(/is NaN/);
     expect(single({ kind: "matrix", values: [1, 0, 0.5, 0.4] })).toThrow(/row 1 of a matrix sums/);
+  });
+
+  it("says what is wrong with states that look at the animal, or at silence", () => {
+    const refused = (change: object) => () => stateModel({ ...good, ...change });
+    expect(refused({ local: [true] })).toThrow(/local has 1 entries, wanted 2/);
+    expect(refused({ noSpike: [true, false] }))
+      .toThrow(/state "a" has no spikes and the grid's bins, wanted oneBin/);
+    expect(refused({ local: [true, false] })).toThrow(/state "a" is local .* there is no localStd/);
+    const flags = { oneBin: [true, false], local: [true, false] };
+    expect(refused({ ...flags, noSpike: [true, false] })).toThrow(/local and has no spikes/);
+    expect(refused({ ...flags, localStd: 3 })).toThrow(/no local state has the grid's bins/);
+    expect(refused({ local: [true, false], localStd: 1e-20 })).toThrow(/localStd is 1e-20/);
+    expect(refused({ nonLocalPenalty: -1 })).toThrow(/nonLocalPenalty is -1, wanted a number/);
+    expect(stateModel({ ...good, ...flags }).local).toEqual([true, false]);
   });
 
   it("takes states of one bin, with uniform transitions alone", () => {

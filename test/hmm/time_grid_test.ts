@@ -3,11 +3,13 @@ import type { TimeGrid } from "../../src/hmm/time_grid.ts";
 import {
   binSpikes,
   edgeOf,
+  givenGrid,
   gridRange,
   missingRows,
   rateOfStep,
   rowTime,
   timeGrid,
+  unevenWarnings,
 } from "../../src/hmm/time_grid.ts";
 import { seeded } from "../support/random.ts";
 import { decoderVectors } from "../support/recordings.ts";
@@ -234,5 +236,57 @@ describe("missingRows()", () => {
     expect(missingRows(grid, [[-Infinity, 0], [5, Infinity]])).toBeUndefined();
     expect(missingRows(grid, [], [0, 0, 0])).toBeUndefined();
     expect(() => missingRows(grid, [], [1])).toThrow(/1 entries, wanted one for each of 3 rows/);
+  });
+});
+
+describe("edges of rows that are given", () => {
+  const even = (rows: number, start = 0, step = 0.002) =>
+    Float64Array.from({ length: rows + 1 }, (_, i) => start + i * step);
+
+  it("own times up to the next, the last row its end too, as those that are laid", () => {
+    const grid = givenGrid(Float64Array.from({ length: 13 }, (_, i) => i));
+    const spikes = Array.from({ length: 13 }, (_, i) => i);
+    expect(countsOf(binned(spikes, grid))).toEqual([...new Array<number>(11).fill(1), 2]);
+    const laid = timeGrid({ start: 5, stop: 8, rate: 500 });
+    const given = givenGrid(
+      Float64Array.from({ length: laid.rows + 1 }, (_, edge) => edgeOf(laid, edge)),
+    );
+    const random = seeded(3);
+    const times = Array.from({ length: 500 }, () => 4.9 + 3.2 * random()).sort((a, b) => a - b);
+    const own = binned(times, given);
+    expect(own.rowStarts).toEqual(binned(times, laid).rowStarts);
+    expect(own.dropped).toBe(binned(times, laid).dropped);
+    expect(rowTime(given, 7)).toBe(rowTime(laid, 7));
+    expect(missingRows(given, [[5.5, 6]])).toEqual(missingRows(laid, [[5.5, 6]]));
+  });
+
+  it("are followed where they drift away from even ones", () => {
+    // a camera that is slower in the end: 40 rows late by then, a row never longer by more than 0.1 %
+    const edges = even(100_000);
+    for (let i = 1; i < edges.length; i++) {
+      edges[i] = edges[i - 1]! + 0.002 * (1 + (i < 50_000 ? -8e-4 : 8e-4));
+    }
+    const grid = givenGrid(edges);
+    expect(countsOf(binned([edges[50_000]!], grid)).indexOf(1)).toBe(50_000);
+    const missing = missingRows(grid, [[edges[50_000]!, edges[50_003]!]])!;
+    expect([missing.indexOf(1), missing.lastIndexOf(1)]).toEqual([50_000, 50_002]);
+    expect(unevenWarnings(grid)[0]).toMatch(/uneven by up to 0.08 %/);
+    expect(unevenWarnings(givenGrid(even(1000, 1.7e9, 0.02)))).toEqual([]);
+  });
+
+  it("are refused by entry where they make no rows, or rows of several lengths", () => {
+    const refused = (edges: ArrayLike<number>, told: RegExp) =>
+      expect(() => givenGrid(edges)).toThrow(told);
+    refused([1], /timeEdges has 1 entries/);
+    refused([0, 1, NaN], /timeEdges\[2\] is NaN/);
+    refused([0, 1, 1, 2], /timeEdges\[2\] is 1 s after 1 s/);
+    refused([0, 1, 2, 3.01], /last from 1 to 1.00\d+ s, as row 2 does/);
+    // rows after it are shorter by a rounding
+    const withGap = Array.from({ length: 101 }, (_, i) => 1 + i * 0.02 + (i > 50 ? 0.5 : 0));
+    refused(withGap, /to 0.52\d* s, as row 50 does/);
+    refused(Float32Array.from(even(100, 1.7e9, 1)), /too coarse|after/);
+    refused(Float32Array.from(even(20_000, 40)), /stored .* apart, which is too coarse/);
+    expect(() => givenGrid(even(3), {})).toThrow(/and time does, too/);
+    expect(() => givenGrid(even(3), undefined, "timestamps")).toThrow(/and timeGrid does, too/);
   });
 });

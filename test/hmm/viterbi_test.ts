@@ -9,6 +9,8 @@ import {
   stateModel,
 } from "../../src/hmm/decoder.ts";
 import type { Grid } from "../../src/hmm/grid.ts";
+import { LogLikelihoodRows } from "../../src/hmm/observation/log_likelihoods.ts";
+import { planPath } from "../../src/hmm/plan_decode.ts";
 import { rateTable } from "../../src/hmm/sorted_spikes.ts";
 import { binSpikes, timeGrid } from "../../src/hmm/time_grid.ts";
 import { Journal } from "../../src/store/journal.ts";
@@ -171,6 +173,29 @@ describe("viterbi()", () => {
       for (const tileRows of [60, 30, 9, 1]) await expectPath(problem, wanted, { tileRows });
     });
   }
+
+  it("finds it in a transition that no binding holds whole", async () => {
+    const problem = problems(60)["a walk and jumps"]!;
+    const wanted = viterbi(problem);
+    const { states, grid, logLikelihoods: logs, logInitial } = problem;
+    const rows = logs.length / logInitial.length;
+    const columns = logInitial.length;
+    const partsOf = (bindingBytes: number) => ({
+      ...{ grid: grid!, model: states, time: timeGrid({ start: 0, stop: rows, rate: 1 }) },
+      rows: new LogLikelihoodRows(fromTypedArray(logs, [rows, columns])),
+      ...{ perState: true, missing: undefined, warnings: [], bindingBytes },
+    });
+    for (const bindingBytes of [2000, 700]) {
+      const result = await planPath(gpu(), partsOf(bindingBytes), { overwrite: false }).run();
+      expect([...await readAll(result.stateBins) as Int32Array]).toEqual([...wanted.path]);
+      expect(result.logProbability / wanted.logProbability).toBeCloseTo(1, 9);
+      await result.close();
+    }
+    expect(() => planPath(gpu(), partsOf(100), { overwrite: false }))
+      .toThrow(/bin 0 leads to \d+ others, which take \d+ B, a binding holds 100 B/);
+    expect(() => planPath(gpu(), partsOf(500), { overwrite: false }))
+      .toThrow(/the start leads to 56 others/);
+  });
 
   it("gives the same path of a recording in 1, 2, 7 and 250 tiles", async () => {
     const recording = smallRecording();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseCsv, readTable } from "../../src/io/table.ts";
+import { parseCsv } from "../../src/files/csv.ts";
+import { readTable } from "../../src/io/table.ts";
 import { ChunkError } from "../../src/errors.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { libraryFile, putFiles } from "../support/library_files.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../../src/kernels/hmm_ratio.ts";
-import { stateSumsBytes } from "../../src/kernels/hmm_weigh.ts";
+import { hmmRatio, hmmRatioParams } from "../../src/kernels/hmm_ratio.ts";
+import { rowConstants, stateSumsBytes } from "../../src/kernels/hmm_weigh.ts";
 import * as reference from "../reference/hmm_ratio.ts";
 import { logSumsOfStates } from "../reference/logarithms.ts";
 import { useGpu } from "../support/gpu.ts";
@@ -29,9 +29,9 @@ async function check(
   }
   const { outputs } = await runKernel(gpu(), {
     spec: hmmRatio,
-    constants: hmmRatioConstants(states, bins),
+    constants: rowConstants(states),
     buffers: {
-      params: hmmRatioParams(at, stride),
+      params: hmmRatioParams(bins, at, stride),
       states: Uint32Array.from(starts.flatMap((start) => [start, 0])),
       smoothed_carry: smoothed,
       predicted: placed,

@@ -1,9 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  hmmRescale,
-  hmmRescaleConstants,
-  hmmRescaleParams,
-} from "../../src/kernels/hmm_rescale.ts";
+import { hmmRescale, hmmRescaleParams } from "../../src/kernels/hmm_rescale.ts";
+import { rowConstants } from "../../src/kernels/hmm_weigh.ts";
 import { NOWHERE } from "../../src/kernels/hmm_smooth.ts";
 import * as reference from "../reference/hmm_rescale.ts";
 import { logSumsOfStates } from "../reference/logarithms.ts";
@@ -36,9 +33,9 @@ async function check(
   }
   const { outputs } = await runKernel(gpu(), {
     spec: hmmRescale,
-    constants: hmmRescaleConstants(states, bins),
+    constants: rowConstants(states),
     buffers: {
-      params: hmmRescaleParams(row, laneRows, {
+      params: hmmRescaleParams(bins, row, laneRows, {
         // of all lanes this one alone ends here
         firstEnd: lastLane === undefined ? NOWHERE : row + 1000 * lastLane,
         laneLength: lastLane === undefined ? 0 : 1000,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
   hmmWeigh,
-  hmmWeighConstants,
   hmmWeighParams,
+  rowConstants,
   stateSumsBytes,
 } from "../../src/kernels/hmm_weigh.ts";
 import * as reference from "../reference/hmm_weigh.ts";
@@ -40,9 +40,9 @@ async function check(
   }
   const { outputs } = await runKernel(gpu(), {
     spec: hmmWeigh,
-    constants: hmmWeighConstants(states, bins, likelihoods),
+    constants: rowConstants(states),
     buffers: {
-      params: hmmWeighParams(row, laneRows, at, stride),
+      params: hmmWeighParams({ bins, likelihoods }, row, laneRows, at, stride),
       states: Uint32Array.from(
         starts.flatMap((start, state) => [start, likelihoodStarts[state]!]),
       ),

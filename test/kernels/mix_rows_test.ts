@@ -33,7 +33,7 @@ describe("mix_rows", () => {
           params: Uint32Array.of(rows, 2, genes, share32(share)),
           starts: packed.starts,
           entries: packed.entries,
-          partners: Uint32Array.of(9, 9, ...partners),
+          partners: Uint32Array.of(9, 9, ...partners.map((partner) => 2 + partner)),
           // what was there before
           mixed: new Float32Array(rows * stride).fill(-7),
           entered: new Float32Array(rows * stride).fill(-7),

@@ -53,6 +53,7 @@ async function multiply(
     constants: sparse.multiplySparseConstants(shape),
     buffers: {
       params: sparse.multiplySparseParams(
+        shape,
         { at: vectorsAt, stride: vectorsStride },
         { at: productAt, stride: productStride },
       ),

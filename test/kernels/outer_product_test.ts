@@ -30,9 +30,9 @@ function problems(): KernelCase[] {
   return [
     {
       spec: assign.vqAssign,
-      constants: assign.vqAssignConstants(FEATURES, CODES, ROWS),
+      constants: assign.vqAssignConstants(FEATURES, CODES),
       buffers: {
-        params: assign.vqAssignParams(5, ROWS, 0),
+        params: assign.vqAssignParams(ROWS, 5, ROWS, 0),
         points,
         codebooks,
         code_norms: norms,
@@ -57,7 +57,7 @@ function problems(): KernelCase[] {
       spec: moments.secondMoments,
       constants: moments.secondMomentsConstants(shape),
       buffers: {
-        params: moments.secondMomentsParams(0, ROWS, 0, part),
+        params: moments.secondMomentsParams(shape, 0, ROWS, 0, part),
         rows: strided,
         starts: 4,
         grains: moments.momentGrains(new Float32Array(FEATURES).fill(1), shape),

@@ -33,7 +33,7 @@ async function moments(
     spec: kernel.secondMoments,
     constants: kernel.secondMomentsConstants(shape),
     buffers: {
-      params: kernel.secondMomentsParams(from, to, 0, part),
+      params: kernel.secondMomentsParams(shape, from, to, 0, part),
       rows: strided,
       starts,
       grains: kernel.momentGrains(new Float32Array(shape.features).fill(1), shape),

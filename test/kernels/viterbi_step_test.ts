@@ -46,7 +46,7 @@ describe("viterbi_step", () => {
         spec: viterbiStep,
         constants: viterbiStepConstants(2),
         buffers: {
-          params: viterbiStepParams(1, bins + 1, 3),
+          params: viterbiStepParams(1, 3, { first: 0, end: bins + 1, firstEntry: 0 }),
           sources,
           entries: Uint32Array.from(entries.length > 0 ? entries : [0, 0x80000000, 0]),
           spread: wordsOf(spread),
@@ -56,7 +56,7 @@ describe("viterbi_step", () => {
           message: 8 * (bins + 1),
           next: 4 * (bins + 4),
         },
-        workgroups: viterbiStepWorkgroups(bins),
+        workgroups: viterbiStepWorkgroups({ first: 0, end: bins + 1, firstEntry: 0 }),
         outputs: ["message", "next"],
       });
       const messages = scoresOf(asWide(outputs.message!));

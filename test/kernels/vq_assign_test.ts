@@ -29,9 +29,9 @@ async function assigned(
   const rows = points.length / features;
   const codes = books[0]!.length / features;
   const { codebooks, norms } = assign.packCodebooks(books, features);
-  const constants = assign.vqAssignConstants(features, codes, rows);
+  const constants = assign.vqAssignConstants(features, codes);
   const inputs = {
-    params: assign.vqAssignParams(first, end, 0),
+    params: assign.vqAssignParams(rows, first, end, 0),
     points: toPanels(points, features),
     codebooks,
   };
@@ -48,7 +48,7 @@ async function assigned(
   })).outputs;
   const { outputs } = await runKernel(gpu(), {
     spec: pick.vqPick,
-    constants: pick.vqPickConstants(features, codes, rows),
+    constants: pick.vqPickConstants(features, codes),
     buffers: {
       ...inputs,
       candidates: candidates!,
@@ -117,9 +117,9 @@ describe("vq_assign and vq_pick", () => {
     }
     const { outputs } = await runKernel(gpu(), {
       spec: pick.vqPick,
-      constants: pick.vqPickConstants(features, codes, rows, 2),
+      constants: pick.vqPickConstants(features, codes, 2),
       buffers: {
-        params: assign.vqAssignParams(0, rows, 0),
+        params: assign.vqAssignParams(rows, 0, rows, 0),
         points: toTwoParts(points, features),
         codebooks,
         candidates,
@@ -145,9 +145,9 @@ describe("vq_assign and vq_pick", () => {
     const { codebooks } = assign.packCodebooks(books, features);
     const { outputs } = await runKernel(gpu(), {
       spec: pick.vqPick,
-      constants: pick.vqPickConstants(features, codes, rows),
+      constants: pick.vqPickConstants(features, codes),
       buffers: {
-        params: assign.vqAssignParams(0, rows, 0),
+        params: assign.vqAssignParams(rows, 0, rows, 0),
         points: toPanels(points, features),
         codebooks,
         candidates: Float32Array.of(3e38, 3e38, 5, 0, 1, 2, 7, 0, 1, 2, 3, 0),

@@ -70,6 +70,27 @@ describe("symmetricEigen()", () => {
     });
   }
 
+  it("ends for products of more points than dimensions, most of whose eigenvalues are rounding", () => {
+    const [points, dim] = [100, 30];
+    const random = seeded(1);
+    const rows = Array.from(
+      { length: points },
+      () => Float64Array.from({ length: dim }, () => 6 * random() - 3),
+    );
+    const matrix = Float64Array.from({ length: points * points }, (_, at) => {
+      const [one, other] = [rows[Math.floor(at / points)]!, rows[at % points]!];
+      let sum = 0;
+      for (let k = 0; k < dim; k++) sum += one[k]! * other[k]!;
+      return sum;
+    });
+    const { values, vectors } = symmetricEigen(matrix, points);
+    const { residual, skew } = defects(matrix, points, values, vectors);
+    expect(residual / values[0]!).toBeLessThan(1e-13);
+    expect(skew).toBeLessThan(1e-12);
+    expect(values[dim - 1]! / values[0]!).toBeGreaterThan(1e-3);
+    expect(Math.abs(values[dim]! / values[0]!)).toBeLessThan(1e-14);
+  });
+
   it("solves matrices that are diagonal already, and zero", () => {
     const diagonal = Float64Array.of(1, 0, 0, 0, 7, 0, 0, 0, 3);
     expect([...symmetricEigen(diagonal, 3).values]).toEqual([7, 3, 1]);

@@ -42,6 +42,32 @@ describe("formatting", () => {
       .toBe("a          bytes\n---------  -----\nlong name      1");
   });
 
+  it("writes tables for narrow terminals: words below each other, or a paragraph for each row", () => {
+    const table = [
+      ["", "tiles", "rows a tile", "GPU"],
+      ["  a pass that has a long name", "3", "100", "1 MiB"],
+      ["the result", "", "", "2 MiB"],
+    ];
+    expect(formatTable(table, 48).split("\n")).toEqual([
+      "                       tiles  rows a tile    GPU",
+      "---------------------  -----  -----------  -----",
+      "  a pass that has a        3          100  1 MiB",
+      "    long name",
+      "the result                                 2 MiB",
+    ]);
+    expect(formatTable(table, 40).split("\n")).toEqual([
+      "  a pass that has a long name",
+      "  tiles 3, rows a tile 100, GPU 1 MiB",
+      "the result",
+      "  GPU 2 MiB",
+    ]);
+    for (const columns of [80, 200, Infinity]) {
+      expect(formatTable(table, columns).split("\n")[1]).toBe(
+        [29, 5, 11, 5].map((width) => "-".repeat(width)).join("  "),
+      );
+    }
+  });
+
   it("writes counts with their thousands apart", () => {
     expect([0, 999, 1000, 1976441].map(formatCount)).toEqual(["0", "999", "1,000", "1,976,441"]);
   });
@@ -56,6 +82,9 @@ describe("wantedNames()", () => {
     expect(wantedNames("casual", names)).toMatch(/^"causal" may be meant/);
     expect(wantedNames("DTYPE", names)).toMatch(/^"dtype" may be meant/);
     expect(wantedNames("ou", names)).toMatch(/^"out" may be meant/);
+    // letters that changed places are one change
+    expect(wantedNames("otu", names)).toMatch(/^"out" may be meant/);
+    expect(wantedNames("tou", names)).not.toMatch(/may be meant/);
   });
 
   it("guesses nothing where none is near", () => {

@@ -62,6 +62,10 @@ describe("Random", () => {
     const poisson = moments(() => random.poisson(0.7));
     expect(Math.abs(poisson.mean - 0.7)).toBeLessThan(5 * Math.sqrt(0.7 / 20_000));
     expect(Math.abs(poisson.variance / 0.7 - 1)).toBeLessThan(0.05);
+    // of large means e^-mean underflows
+    const counts = Array.from({ length: 20 }, () => random.poisson(1600));
+    const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+    expect(Math.abs(mean - 1600)).toBeLessThan(5 * Math.sqrt(1600 / counts.length));
   });
 
   it("draws every whole number below the end, and no other", () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import activations from "../../shaders/shared/activations.wgsl?raw" with { type: "text" };
+import logarithmCode from "../../shaders/shared/logarithm.wgsl?raw" with { type: "text" };
+import normalCode from "../../shaders/shared/normal.wgsl?raw" with { type: "text" };
 import philoxCode from "../../shaders/shared/philox.wgsl?raw" with { type: "text" };
 import { philox } from "../../src/math/random.ts";
+import { normalQuantile } from "../reference/cpa_model.ts";
 import { normalBelow, sigmoid, softplus } from "../reference/net_layers.ts";
 import { useGpu } from "../support/gpu.ts";
 import { runKernel } from "../support/run_kernel.ts";
@@ -104,6 +107,45 @@ describe("functions of layers", () => {
       expect(Math.abs(softplus(x) - soft) / scale).toBeLessThan(1e-8);
       expect(Math.abs(sigmoid(x) - steep)).toBeLessThan(1e-8);
     }
+  });
+
+  it("turn words into numbers that are normal, from the least likely to the most", async () => {
+    const words = [
+      0,
+      511,
+      512,
+      1000,
+      2 ** 20,
+      2 ** 28,
+      2 ** 31 - 1,
+      2 ** 31,
+      2 ** 32 - 513,
+      2 ** 32 - 1,
+    ];
+    for (let i = 0; i < 90; i++) words.push(philox([i, 0, 0, 0], [1, 2])[0]);
+    const { outputs } = await runKernel(gpu(), {
+      spec: {
+        name: "normals",
+        code: `
+          @group(0) @binding(0) var<storage, read> words: array<u32>;
+          @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+          @compute @workgroup_size(128) fn normals(@builtin(global_invocation_id) id: vec3u) {
+            if (id.x < arrayLength(&words)) {
+              y[id.x] = normal_of(f32(2u * (words[id.x] >> 9u) + 1u) * 1.1920928955078125e-7 - 1.0);
+            }
+          }` + [normalCode, philoxCode, logarithmCode].join("\n"),
+        bindings: { words: "read", y: "read_write" },
+      },
+      constants: {},
+      buffers: { words: Uint32Array.from(words), y: 4 * words.length },
+      workgroups: [1],
+      outputs: ["y"],
+    });
+    words.forEach((word, i) => {
+      const wanted = normalQuantile(((word >>> 9) + 0.5) / 2 ** 23);
+      expect(Math.abs(outputs.y![i]! - wanted), String(word)).toBeLessThan(3e-6);
+    });
+    expect(outputs.y![0]).toBeLessThan(-5);
   });
 
   it("draw what is dropped as the host draws", async () => {

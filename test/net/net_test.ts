@@ -68,6 +68,9 @@ describe("a net on the device does what its twin does in f64", () => {
       ...{ nets: 3, lengths: samples, step: 4_000_000_000 },
     }],
     ["many inputs, which threads share", models.relu(1030, 9), { nets: 2, lengths: samples }],
+    ["many outputs, whose gradient is made in slices", models.spread(3, 9, 1029), {
+      ...{ nets: 2, lengths: samples, room: 2 },
+    }],
     ["attention", models.attention(8, 6), { nets: 3, lengths: LENGTHS, before: 4, room: 3 }],
     ["attention, an input each, dropout", models.attention(65, 5, 0.2), {
       ...{ nets: 2, lengths: LENGTHS, shared: false, step: 3 },

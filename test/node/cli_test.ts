@@ -2,6 +2,7 @@ import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openArray } from "../../src/array/array.ts";
 import { encodeNpy } from "../../src/array/npy.ts";
 import { openResult } from "../../src/hmm/decode_result.ts";
 import { openStore } from "../../src/store/open_store.ts";
@@ -53,7 +54,9 @@ function withHeader(bytes: Uint8Array, said: string, says: string): Uint8Array {
 describe("sluice", () => {
   it("tells its version, its commands and their options", async () => {
     expect((await runCli(["--version"])).stdout.trim()).toBe(VERSION);
-    expect((await runCli(["--help"])).stdout).toMatch(/decode .*\n *export .*\n *info/);
+    expect((await runCli(["--help"])).stdout).toMatch(
+      /decode .*\n *em .*\n *encode .*\n *export .*\n *info/,
+    );
     const help = await runCli(["decode", "--help"]);
     expect(help.code).toBe(0);
     for (const option of ["--spike-times", "--train", "--min-speed", "--budget", "--chunk-rows"]) {
@@ -65,7 +68,9 @@ describe("sluice", () => {
     expect((await runCli([])).code).toBe(2);
     const command = await runCli(["bake", "--json"]);
     expect(command.code).toBe(2);
-    expect(JSON.parse(command.stdout).error.message).toMatch(/"bake": no such command/);
+    expect(JSON.parse(command.stdout).error.message).toMatch(
+      /"bake": there is no such command, wanted one of acts/,
+    );
     expect((await decode("--out", fresh(), "--colour", "red")).code).toBe(2);
   });
 
@@ -136,6 +141,71 @@ describe("sluice decode", () => {
       .toMatch(/--marks is missing/);
   });
 
+  it("takes a model as one document, and makes decodes, paths and samples of it", async () => {
+    const { spikes } = smallRecording({ seconds: 4 });
+    const marks = join(folder, "model-marks.npy");
+    const features = Float64Array.from(spikes.times, (_, i) => i % 17);
+    await writeFile(marks, encodeNpy(features, [spikes.times.length, 1]));
+    const model = join(folder, "model.json");
+    const write = (document: unknown) => writeFile(model, JSON.stringify(document));
+    const observations = { waveformStd: 3 };
+    await write({ states: { preset: "nonLocal", nonLocalPenalty: 2 }, observations });
+    const told = ["--states", "nonLocal", "--non-local-penalty", "2", "--waveform-std", "3"];
+    const out = fresh();
+    const given = ["--marks", marks];
+    const first = await decode(...given, ...told, "--out", out);
+    expect(first.stderr).toBe("");
+    // the very same plan: nothing is left to be done
+    const again = await decode(...given, "--model", model, "--out", out);
+    expect(JSON.parse(again.stdout).seconds.total).toBeUndefined();
+    for (const command of ["viterbi", "samples"]) {
+      const run = await runCli([
+        ...[command, ...files, "--json", "--quiet", ...given, "--model", model],
+        ...["--out", fresh()],
+      ]);
+      expect(run.stderr).toBe("");
+      expect(JSON.parse(run.stdout).rows).toBe(JSON.parse(first.stdout).rows);
+    }
+    const withModel = ["--model", model, ...given];
+    await refused(
+      [...withModel, "--states", "contFrag"],
+      2,
+      /--model says it all, wanted no --states/,
+    );
+    await refused([...withModel, "--waveform-std", "3"], 2, /--model says it already, wanted no/);
+    await write({ states: { preset: "local" } });
+    await refused(withModel, 2, /preset is "local", wanted continuous, contFrag, noSpikeContFrag/);
+    await write({ state: {} });
+    await refused(withModel, 2, /it has "state", wanted states, initialProbs, observations/);
+    await write({ states: { preset: "contFrag", movementVariance: 1 } });
+    await refused(withModel, 2, /movementVariance/);
+  });
+
+  it("takes environments and groups from a document", async () => {
+    const model = join(folder, "environments.json");
+    const environments = [
+      { name: "a", intervals: [[0, 2]], binSize: 10 },
+      { name: "b", intervals: [[2.001, 4]], grid: { edges: [[0, 20, 40]] } },
+    ];
+    const groups = [{ name: "all", intervals: [[0, 4]] }];
+    const states = { preset: "multiEnvironment", environments: ["a", "b"] };
+    const write = (observations: object) =>
+      writeFile(model, JSON.stringify({ states, observations: { environments, ...observations } }));
+    const inputs = files.slice(files.indexOf("--spike-times"));
+    const path = (...extra: string[]) =>
+      runCli([
+        ...["viterbi", ...inputs, "--model", model, "--step", "0.1", "--json", "--quiet"],
+        ...["--out", fresh(), ...extra],
+      ]);
+    await write({ groups });
+    const found = JSON.parse((await path()).stdout);
+    expect(found).toMatchObject({ rows: 40, impossibleRows: 0 });
+    await write({ binSize: 3 });
+    expect(JSON.parse((await path()).stdout).error.message).toMatch(/there is no option "binSize"/);
+    await write({ groups: [{ name: "all" }] });
+    expect(JSON.parse((await path()).stdout).error.message).toMatch(/intervals is missing/);
+  });
+
   it("decodes log-likelihoods by a matrix, without a recording", async () => {
     const own = join(folder, "own");
     await mkdir(own, { recursive: true });
@@ -164,8 +234,10 @@ describe("sluice decode", () => {
     expect(smoothed[0]).toBeCloseTo(0.9 / (0.9 + 0.1 * e(-1)), 6);
     await result.close();
     const path = fresh();
+    const grid = join(own, "grid.json");
+    await writeFile(grid, JSON.stringify({ edges: [[10, 20, 30]] }));
     const found = await runCli([
-      ...["viterbi", "--log-likelihoods", ll, "--transition-matrix", matrix],
+      ...["viterbi", "--log-likelihoods", ll, "--transition-matrix", matrix, "--grid", grid],
       ...["--initial-probs", initial, "--rate", "10", "--out", path, "--json", "--quiet"],
     ]);
     expect(found.stderr).toBe("");
@@ -175,8 +247,13 @@ describe("sluice decode", () => {
     const store = await openStore(path);
     expect(await store.size("/path_state_bin/zarr.json")).toBeGreaterThan(0);
     await store.close();
+    const positions = await openArray(`${path}/path_position`);
+    expect(await positions.read(0, 3)).toEqual(Float64Array.of(15, 15, 15));
+    await positions.close();
+    await writeFile(grid, JSON.stringify({ edges: [[10, 20, 30, 40]] }));
     for (
       const [extra, told] of [
+        [["--transition-matrix", matrix, "--grid", grid], /log-likelihoods of 2 bins, wanted 3/],
         [["--bin-size", "3"], /--bin-size is for recordings/],
         [
           ["--transition-matrix", matrix, "--states", "contFrag"],
@@ -190,6 +267,139 @@ describe("sluice decode", () => {
     }
     expect((await decode("--out", fresh(), "--transition-matrix", matrix)).stdout)
       .toMatch(/--log-likelihoods is missing/);
+  });
+
+  it("encodes once, and decodes by that without a position", async () => {
+    const encoding = fresh();
+    const flags = ["--bin-size", "6", "--position-std", "3", "--train", "0:2"];
+    const inputs = files.slice(files.indexOf("--spike-times"));
+    const [spikes, position] = [inputs.slice(0, 4), inputs.slice(4)];
+    const found = await runCli(["encode", ...inputs, ...flags, "--out", encoding, "--json"]);
+    expect(JSON.parse(found.stdout)).toMatchObject({ units: 6, gridShape: [7] });
+    const rows = ["--step", "0.02", "--start", "1", "--stop", "3", "--json", "--quiet"];
+    const whole = await runCli(["decode", ...inputs, ...flags, ...rows, "--out", fresh()]);
+    const again = ["decode", "--encoding", encoding, ...rows];
+    const alone = await runCli([...again, ...spikes, "--out", fresh()]);
+    const [one, other] = [whole, alone].map(({ stdout }) => JSON.parse(stdout));
+    expect(other.marginalLogLikelihood).toBe(one.marginalLogLikelihood);
+    expect(other.encoding).toEqual(one.encoding);
+    for (
+      const [extra, told] of [
+        [["--bin-size", "3"], /--encoding has it all, wanted no --bin-size/],
+        [position.slice(0, 2), /--position is missing/],
+        [["--intervals", "0:2"], /Cannot use the intervals: there is no position/],
+      ] as const
+    ) {
+      const wrong = await runCli([...again, ...spikes, ...extra, "--out", fresh()]);
+      expect(JSON.parse(wrong.stdout).error.message).toMatch(told);
+      expect(wrong.code).toBe(2);
+    }
+  });
+
+  it("takes bins of a file in place of their size", async () => {
+    const grid = join(folder, "grid.json");
+    await writeFile(grid, JSON.stringify({ edges: [[0, 10, 20, 30, 40]], interior: [1, 1, 0, 1] }));
+    const inputs = files.slice(files.indexOf("--spike-times"));
+    const encode = (...extra: string[]) =>
+      runCli(["encode", ...inputs, "--out", fresh(), "--json", ...extra]);
+    expect(JSON.parse((await encode("--grid", grid)).stdout)).toMatchObject({
+      ...{ bins: 3, gridShape: [4] },
+    });
+    const knots = ["--place-fields", "glm", "--knot-spacing", "8"];
+    expect(JSON.parse((await encode("--grid", grid, ...knots)).stdout)).toMatchObject({ bins: 3 });
+    const unused = await encode("--grid", grid, "--knot-spacing", "8");
+    expect(JSON.parse(unused.stdout).error.message).toMatch(/knotSpacing is for placeFields "glm"/);
+    const twice = await encode("--grid", grid, "--bin-size", "3");
+    expect(JSON.parse(twice.stdout).error.message).toMatch(/binSize is given, and so is grid/);
+    await writeFile(grid, JSON.stringify({ edges: [[0, 1]], centers: [] }));
+    const other = await encode("--grid", grid);
+    expect(JSON.parse(other.stdout).error.message).toMatch(
+      /it has "centers", wanted edges, interior/,
+    );
+  });
+
+  it("encodes spikes without sorting on a track of a file, and decodes by that as it did at once", async () => {
+    const { position, spikes } = smallRecording({ seconds: 2, dimensions: 2, units: 3 });
+    const write = async (name: string, values: Float64Array | Uint32Array, shape?: number[]) => {
+      const file = join(folder, `track-${name}.npy`);
+      await writeFile(file, encodeNpy(values, shape));
+      return file;
+    };
+    const features = Float64Array.from(spikes.units, (unit, i) => 50 * unit + i % 7);
+    const marked = [
+      ...["--spike-times", await write("times", spikes.times)],
+      ...["--spike-units", await write("units", spikes.units.map(() => 0))],
+      ...["--marks", await write("marks", features, [features.length, 1])],
+    ];
+    const track = join(folder, "track.json");
+    const graph = { nodes: [[2, 2], [38, 2], [38, 38]], edges: [[0, 1], [1, 2]], edgeSpacing: 5 };
+    await writeFile(track, JSON.stringify(graph));
+    const learnt = [
+      ...["--position-times", await write("stamps", position.times)],
+      ...["--position", await write("xy", position.values, [position.times.length, 2])],
+      ...["--bin-size", "6", "--track-graph", track, "--waveform-std", "5", "--json", "--quiet"],
+    ];
+    const encoding = fresh();
+    const found = await runCli(["encode", ...marked, ...learnt, "--out", encoding]);
+    // six bins on each of two ways, and one between them
+    expect(JSON.parse(found.stdout)).toMatchObject({ units: 1, bins: 12, gridShape: [13] });
+    const rows = ["--step", "0.1", "--start", "0", "--stop", "2", "--json", "--quiet"];
+    const whole = await runCli([
+      "decode",
+      ...marked,
+      ...learnt,
+      ...rows.slice(0, 6),
+      "--out",
+      fresh(),
+    ]);
+    const again = ["decode", ...marked, "--encoding", encoding, ...rows];
+    const alone = await runCli([...again, "--out", fresh()]);
+    const [one, other] = [whole, alone].map(({ stdout }) => JSON.parse(stdout));
+    expect(one.states).toBe(12);
+    expect(other.marginalLogLikelihood).toBe(one.marginalLogLikelihood);
+    await writeFile(track, JSON.stringify({ ...graph, colour: "red" }));
+    const wrong = await runCli(["encode", ...marked, ...learnt, "--out", fresh()]);
+    expect(wrong.stdout).toMatch(
+      /it has \\"colour\\", wanted nodes, edges, edgeOrder, edgeSpacing/,
+    );
+  });
+
+  it("fits parameters, prints them, and decodes by them", async () => {
+    const folder = fresh();
+    await mkdir(folder);
+    const ll = join(folder, "ll.npy");
+    const values = Float64Array.from({ length: 40 * 3 }, (_, i) => -((7 * i) % 5) / 2);
+    await writeFile(ll, encodeNpy(values, [40, 3]));
+    const rows = ["--log-likelihoods", ll, "--rate", "10", "--json", "--quiet"];
+    const out = fresh();
+    const found = await runCli([
+      ...["em", ...rows, "--states", "contFrag", "--movement-var", "1", "--max-iterations", "2"],
+      ...["--tolerance", "1e-9", "--out", out],
+    ]);
+    const { logLikelihoods, discreteTransition, warnings } = JSON.parse(found.stdout);
+    expect(logLikelihoods).toHaveLength(3);
+    expect(logLikelihoods[2]).toBeGreaterThan(logLikelihoods[0]);
+    expect(discreteTransition[0][0] + discreteTransition[0][1]).toBeCloseTo(1, 12);
+    expect(warnings.join()).toMatch(/still changed after 2 updates/);
+    const decoded = await runCli(["decode", ...rows, "--parameters", out, "--out", fresh()]);
+    expect(JSON.parse(decoded.stdout).marginalLogLikelihood).toBe(logLikelihoods[2]);
+    const edges = join(folder, "edges.npy");
+    await writeFile(edges, encodeNpy(Float64Array.from({ length: 41 }, (_, i) => i / 10), [41]));
+    const byEdges = ["decode", "--log-likelihoods", ll, "--time-edges", edges, "--json", "--quiet"];
+    const again = await runCli([...byEdges, "--parameters", out, "--out", fresh()]);
+    expect(JSON.parse(again.stdout).marginalLogLikelihood).toBe(logLikelihoods[2]);
+    for (
+      const [extra, told] of [
+        [["--rate", "10", "--time-edges", edges], /timeEdges say which rows there are, and time/],
+        [["--states", "contFrag"], /--parameters says it all, wanted no --states/],
+        [["--rate", "20"], /fitted to rows of 0.1 s, and these last 0.05 s/],
+      ] as const
+    ) {
+      const other = [...rows.slice(0, 2), ...extra, "--json"];
+      const wrong = await runCli(["decode", ...other, "--parameters", out, "--out", fresh()]);
+      expect(JSON.parse(wrong.stdout).error.message).toMatch(told);
+      expect(wrong.code).toBe(2);
+    }
   });
 
   it("returns a finished decode, refuses another plan's place (5), overwrites when told", async () => {

@@ -12,7 +12,7 @@ import { seeded } from "../support/random.ts";
 import { runtime } from "../support/runtime.ts";
 import { cases } from "../support/tier.ts";
 
-const CLOSINGS = cases(3, 10);
+const CLOSINGS = cases(1, 10);
 const TILES = 12;
 
 const elsewhere = runtime !== "node" && "Playwright is driven from Node";

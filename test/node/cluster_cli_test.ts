@@ -7,11 +7,11 @@ import { fromTypedArray, openArray, readAll } from "../../src/array/array.ts";
 import { encodeNpy } from "../../src/array/npy.ts";
 import { KMeans, openKMeans } from "../../src/cluster/kmeans.ts";
 import { openPca } from "../../src/decompose/pca.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { partialKey } from "../../src/store/place.ts";
 import { vqAssign } from "../reference/vq_assign.ts";
 import { blobs } from "../support/blobs.ts";
 import { hasAnswered, runCli } from "../support/cli.ts";
+import { lendGpu } from "../support/gpu.ts";
 import { runtime } from "../support/runtime.ts";
 import { contents } from "../support/small_decode.ts";
 
@@ -80,7 +80,7 @@ describe("sluice kmeans", () => {
       return { inertia, iterations };
     };
     const usual = await facts();
-    const gpu = await openGpu();
+    const gpu = await lendGpu();
     const points = fromTypedArray(problem.points, [ROWS, FEATURES]);
     const { inertia, iterations } = await new KMeans({ k: 5, inits: 1 }).fit(gpu, points).run();
     gpu.close();

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { CommandLine, gpuChoices, UsageError } from "../../src/cli/usage.ts";
-import { flag, interval, list, number, oneOf, place, record, whole } from "../../src/options.ts";
+import {
+  bytes,
+  flag,
+  interval,
+  list,
+  number,
+  oneOf,
+  place,
+  record,
+  whole,
+} from "../../src/options.ts";
 
 const options = {
   input: place({ required: true, says: "rows" }),
@@ -48,6 +58,7 @@ describe("a command line", () => {
     };
     refused("Cannot run: --input is missing", "--k", "3");
     refused(/there is no option "--clusers"/, "--input", "x", "--clusers", "3");
+    refused(/there is no option "-q", .*wanted one of .*--k/, "--input", "x", "-q");
     refused(/"more" is one argument too many|more/, "--input", "x", "more");
     refused(/--k is 0, wanted a whole number from 1/, "--input", "x", "--k", "0");
     refused(/--k is 2.5, wanted a whole number from 1/, "--input", "x", "--k", "2.5");
@@ -63,6 +74,31 @@ describe("a command line", () => {
   it("says what is wrong before anything is read of it", () => {
     expect(() => new CommandLine(["--k", "0"], sections)).toThrow(/--k is 0/);
     expect(() => new CommandLine(["--rate", "fast"], sections)).toThrow(/--rate: got "fast"/);
+  });
+
+  it("tells all that is missing at once", () => {
+    const line = new CommandLine(["--k", "3"], sections);
+    expect(() => line.need(["input", "k", "tolerance", "metric"])).toThrow(
+      "Cannot run: --input, --tolerance and --metric are missing",
+    );
+    line.need(["k"]);
+    const both = { input: options.input, output: place({ required: true, says: "result" }) };
+    expect(() => new CommandLine([], { both }).read(both)).toThrow(
+      "Cannot run: --input and --output are missing",
+    );
+  });
+
+  it("hints at a unit where a size is a few bytes", () => {
+    const own = { Memory: { budget: bytes({ says: "memory" }) } };
+    for (const text of ["64", " 512 ", "4096"]) {
+      const few = Number(text);
+      expect(() => new CommandLine([`--budget=${text}`], own)).toThrow(
+        `Cannot run: --budget is ${few}, which is ${few} B, wanted a unit beside it: ${few}MiB may be meant`,
+      );
+    }
+    for (const text of ["64MiB", "64 B", "0", "10000", "67108864"]) {
+      expect(new CommandLine([`--budget=${text}`], own).text("budget")).toBe(text);
+    }
   });
 
   it("opens a GPU with the device's budget, and the host's where that is given", () => {

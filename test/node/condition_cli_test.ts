@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeNpy } from "../../src/array/npy.ts";
 import type { ConditionConfig } from "../../src/condition/condition.ts";
 import { run } from "../../src/condition/condition.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { readTable } from "../../src/io/table.ts";
 import { runCli } from "../support/cli.ts";
+import { lendGpu } from "../support/gpu.ts";
 import { smallCorpus, writeGroups } from "../support/corpus.ts";
 import { runtime } from "../support/runtime.ts";
 
@@ -195,7 +195,7 @@ describe("condition.run()", () => {
     const before = now();
     await writeGroups(corpus, latents, 2);
     const own = { ...config, input: { latents }, out } as unknown as ConditionConfig;
-    const gpu = await openGpu();
+    const gpu = await lendGpu();
     const passesOf = async (changes: Partial<ConditionConfig> = {}) => {
       const passes = new Set<string>();
       await run(gpu, { ...own, ...changes }, { onProgress: ({ pass }) => passes.add(pass) });
@@ -239,7 +239,7 @@ describe("condition.run()", () => {
     const bytes = await readFile(file("frames.npy"));
     await writeFile(frames, bytes);
     const input = { ...config.input as object, frames } as ConditionConfig["input"];
-    const gpu = await openGpu();
+    const gpu = await lendGpu();
     try {
       const running = run(gpu, { ...config, input, out } as unknown as ConditionConfig, {
         onProgress: ({ pass }) => {

@@ -3,17 +3,24 @@ import process from "node:process";
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { condition } from "../../src/cli/condition.ts";
+import { cpa } from "../../src/cli/cpa.ts";
 import { predict, transform } from "../../src/cli/apply.ts";
 import { acts } from "../../src/cli/acts.ts";
 import { probe } from "../../src/cli/probe.ts";
+import { samples } from "../../src/cli/samples.ts";
 import { viterbi } from "../../src/cli/viterbi.ts";
 import { check } from "../../src/cli/check.ts";
 import { decode } from "../../src/cli/decode.ts";
+import { em } from "../../src/cli/em.ts";
+import { encode } from "../../src/cli/encode.ts";
 import { exportStore } from "../../src/cli/export.ts";
 import { info } from "../../src/cli/info.ts";
 import { kmeans } from "../../src/cli/kmeans.ts";
 import { pca } from "../../src/cli/pca.ts";
-import type { CommandContext } from "../../src/cli/usage.ts";
+import { plotCommand } from "../../src/cli/plot.ts";
+import { status } from "../../src/cli/status.ts";
+import { COMMANDS as ALL_COMMANDS } from "../../src/cli/commands.ts";
+import type { Command, CommandContext } from "../../src/cli/usage.ts";
 import { flagOf, helpOf } from "../../src/cli/usage.ts";
 import { windowsCommand } from "../../src/cli/windows.ts";
 import { checkShuffle } from "../../src/feed/order.ts";
@@ -26,6 +33,7 @@ import { openStore } from "../../src/store/open_store.ts";
 import { readGroupAttributes } from "../../src/zarr/metadata.ts";
 import { runCli } from "../support/cli.ts";
 import { useGpu } from "../support/gpu.ts";
+import { boxGrid } from "../support/hmm_problem.ts";
 import { COMMANDS, DECLARATIONS, optionsPage, usual } from "../support/option_tables.ts";
 import { smallRecording } from "../support/recordings.ts";
 
@@ -44,10 +52,22 @@ const marked = {
   spikes: { times: [0.5], electrodes: [0], features: [1, 2] },
   binSize: 10,
 };
+const ownPosterior = {
+  grid: boxGrid([2]),
+  posterior: sluice.fromTypedArray(Float32Array.of(0.5, 0.5), [1, 2]),
+  time: sluice.fromTypedArray(Float64Array.of(0.5)),
+};
 const ownLikelihoods = {
   logLikelihoods: sluice.fromTypedArray(new Float32Array(20), [4, 5]),
   states: sluice.decoder.continuous(),
 };
+const otherEnvironment = { name: "b", intervals: [[1.001, 2]] as const, binSize: 10 };
+const severalEnvironments = {
+  ...recording,
+  states: sluice.decoder.multiEnvironment({ environments: ["a", "b"] }),
+  environments: [{ name: "a", intervals: [[0, 1]] as const, binSize: 10 }, otherEnvironment],
+};
+
 const decoder = () => sluice.decoder.sortedSpikes({ ...recording, binSize: 10 });
 const view = () => sluice.windows(new Float32Array(20), { size: 2 });
 const pcaModel = () => new sluice.PCA({ components: 2 });
@@ -60,8 +80,17 @@ const diagnosis = { slices: { all: { ratio: 1 } }, control: { ratio: 1 } } as An
 const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = {
   "openGpu()": { call: async (options) => (await sluice.openGpu(options)).close() },
   "openArray()": { call: (options) => sluice.openArray(new Float32Array(2), options) },
+  "readNumbers()": { call: (options) => sluice.readNumbers("memory:none.npy", options) },
+  "listArrays()": { call: (options) => sluice.listArrays("memory:nothing", options) },
+  "readNwb()": { call: (options) => sluice.readNwb("memory:nothing.nwb", options) },
+  "createArray()": {
+    good: { shape: [2], dtype: "int8", dims: ["row"] },
+    call: async (options) => (await sluice.createArray("memory:created", options)).close(),
+  },
+  "openEpisodes()": { call: (options) => sluice.openEpisodes("memory:nothing", options) },
   "openAnnData()": { call: (options) => sluice.openAnnData("memory:nothing", options) },
   "plan.run()": { call: (options) => model().predict(gpu(), rows).run(options) },
+  "live()": { call: (options) => sluice.live(model().predict(gpu(), rows), options).result },
   "new KMeans()": { good: { k: 2 }, call: (options) => new sluice.KMeans(options) },
   "KMeans.fit()": { call: (options) => new sluice.KMeans({ k: 2 }).fit(gpu(), rows, options) },
   "KMeans.predict()": { call: (options) => model().predict(gpu(), rows, options) },
@@ -146,6 +175,10 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     call: (options) => sluice.collectLive(async function* () {}, options),
   },
   "load()": { call: (options) => sluice.load("memory:no activations", options) },
+  "messageMask()": {
+    good: { last: 1, tokens: 2 },
+    call: (options) => sluice.messageMask([0, 1], options),
+  },
   "Acts.ema()": { call: (options) => activations().ema(options) },
   "Acts.rolling()": { call: (options) => activations().rolling(options) },
   "Acts.realize()": { call: (options) => activations().realize(gpu(), options) },
@@ -167,6 +200,28 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   },
   "decoder.continuous()": { call: (options) => sluice.decoder.continuous(options) },
   "decoder.contFrag()": { call: (options) => sluice.decoder.contFrag(options) },
+  "decoder.noSpikeContFrag()": { call: (options) => sluice.decoder.noSpikeContFrag(options) },
+  "decoder.multiEnvironment()": {
+    good: { environments: ["a", "b"] },
+    call: (options) => sluice.decoder.multiEnvironment(options),
+  },
+  "decoder.environments()": {
+    good: severalEnvironments,
+    call: (options) => sluice.decoder.environments(options),
+  },
+  "decoder.environments(), an environment": {
+    good: severalEnvironments.environments[0]!,
+    call: (own) =>
+      sluice.decoder.environments({
+        ...severalEnvironments,
+        environments: [own, otherEnvironment],
+      }),
+  },
+  "decoder.environments(), a group": {
+    good: { name: "all", intervals: [[0, 10]] },
+    call: (group) => sluice.decoder.environments({ ...severalEnvironments, groups: [group] }),
+  },
+  "decoder.nonLocal()": { call: (options) => sluice.decoder.nonLocal(options) },
   "decoder.stateModel()": {
     good: {
       names: ["one"],
@@ -185,6 +240,28 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
     call: (options) => sluice.decoder.clusterless(options),
   },
   "SortedSpikesDecoder.viterbi()": { call: (options) => decoder().viterbi(gpu(), options) },
+  "SortedSpikesDecoder.saveEncoding()": {
+    call: (options) => decoder().saveEncoding("memory:encoding", options),
+  },
+  "StoredEncoding.decoder()": {
+    good: { spikes: recording.spikes },
+    call: async (options) => {
+      await decoder().saveEncoding("memory:encoding");
+      return (await sluice.decoder.openEncoding("memory:encoding")).decoder(options);
+    },
+  },
+  "SortedSpikesDecoder.samples()": { call: (options) => decoder().samples(gpu(), options) },
+  "LogLikelihoodDecoder.samples()": {
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).samples(gpu(), options),
+  },
+  "SortedSpikesDecoder.em()": {
+    good: { out: "memory:em" },
+    call: (options) => decoder().em(gpu(), options),
+  },
+  "LogLikelihoodDecoder.em()": {
+    good: { out: "memory:em" },
+    call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).em(gpu(), options),
+  },
   "LogLikelihoodDecoder.viterbi()": {
     call: (options) => sluice.decoder.logLikelihoods(ownLikelihoods).viterbi(gpu(), options),
   },
@@ -198,6 +275,35 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   },
   "open()": {
     call: (options) => sluice.open("memory:nothing", options),
+  },
+  "decoder.highestDensity()": {
+    call: (options) => sluice.decoder.highestDensity(ownPosterior, options),
+  },
+  "decoder.hpdOverlap()": {
+    call: (options) => sluice.decoder.hpdOverlap(ownPosterior, ownPosterior, options),
+  },
+  "decoder.mapSpeed()": {
+    call: (options) => sluice.decoder.mapSpeed(ownPosterior, options),
+  },
+  "decoder.distanceFromAnimal()": {
+    good: { position: { times: [0, 1], values: [0, 1] } },
+    call: (options) => sluice.decoder.distanceFromAnimal(ownPosterior, options),
+  },
+  "decoder.aheadBehind()": {
+    good: { position: { times: [0, 1], values: [0, 1] }, direction: [0, 0] },
+    call: (options) => sluice.decoder.aheadBehind(ownPosterior, options),
+  },
+  "decoder.timeRescaling()": {
+    good: { intensity: Float64Array.of(1, 1), spikes: Float64Array.of(0, 1) },
+    call: (options) => sluice.decoder.timeRescaling(options),
+  },
+  "decoder.simulateReplay()": {
+    good: { seed: 1, encodedSeconds: 1, stretches: [] },
+    call: (options) => sluice.decoder.simulateReplay(options),
+  },
+  "decoder.simulateMarks()": {
+    good: { seed: 1 },
+    call: (options) => sluice.decoder.simulateMarks([0], options),
   },
   "decoder.simulateSession()": {
     good: { seed: 1, seconds: 1 },
@@ -264,6 +370,9 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "TrainedCpa.reconstruct()": {
     call: (options) => trainedCpa().reconstruct(gpu(), nothing, nothing, options),
   },
+  "TrainedCpa.predictor()": {
+    call: (options) => trainedCpa().predictor(gpu(), nothing, nothing, options),
+  },
   "TrainedCpa.counterfactual()": {
     good: { perturbations: ["A"] },
     call: (options) => trainedCpa().counterfactual(gpu(), nothing, nothing, options as never),
@@ -271,8 +380,12 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
   "cpa.sumCells() and cpa.evaluate()": {
     call: (options) => sluice.cpa.evaluate(nothing, [], [], options),
   },
+  "plot()": { call: (options) => sluice.plot("memory:nothing", options) },
   "exportNetcdf()": {
     call: (options) => sluice.exportNetcdf("memory:nothing", "memory:nothing.nc", options),
+  },
+  "exportZip()": {
+    call: (options) => sluice.exportZip("memory:nothing", "memory:nothing.zip", options),
   },
   "checkStore()": { call: (options) => sluice.checkStore("memory:nothing", options) },
 };
@@ -280,8 +393,12 @@ const CALLS: Record<keyof typeof DECLARATIONS, { good?: object; call: Call }> = 
 const trainedCpa = () => new sluice.cpa.TrainedCpa(nothing, {}, nothing, nothing);
 
 /** Public functions that take no options. */
+/** Commands that need none. */
+const NO_GPU = ["encode", "export", "plot", "submit", "worker"];
+
 const WITHOUT_OPTIONS = [
   "formatSweep",
+  "logMemory",
   "AnnDataWriter",
   ...["classWeights", "conditionLabel", "fillSlots", "strataOf", "GroupSums", "drawCount"].map(
     (name) => `cpa.${name}`,
@@ -309,6 +426,11 @@ const WITHOUT_OPTIONS = [
   "decoder.fromUint16",
   "decoder.toUint16",
   "decoder.posteriorMean",
+  "decoder.mapPosition",
+  "decoder.klDivergence",
+  "decoder.mostLikelySequence",
+  "decoder.openParameters",
+  "decoder.openEncoding",
   "condition.deltaNormalizer",
   "condition.effectiveClusters",
   "collectActivations",
@@ -322,10 +444,12 @@ const WITHOUT_OPTIONS = [
 /** What makes instances that others hand out, and is called by nobody. */
 const MADE_BY_OTHERS = [
   "Acts",
+  "Episodes",
   "Gpu",
   "Windows",
   "condition.ClusterMoments",
   "decoder.ClusterlessDecoder",
+  "decoder.EnvironmentsDecoder",
   "decoder.LogLikelihoodDecoder",
   "cpa.TrainedCpa",
   "decoder.SortedSpikesDecoder",
@@ -469,19 +593,35 @@ describe("options", () => {
   });
 });
 
+const { completion: COMPLETION, part: PART, submit: SUBMIT, worker: WORKER } =
+  ALL_COMMANDS as Record<
+    "completion" | "part" | "submit" | "worker",
+    Command
+  >;
+
 const RUN: Record<string, (context: CommandContext) => Promise<number | void>> = {
   ...{
     acts,
     check,
+    completion: COMPLETION.run,
     condition,
+    cpa,
     decode,
+    em,
+    encode,
     export: exportStore,
     info,
     kmeans,
+    part: PART.run,
     pca,
+    plot: plotCommand,
     predict,
     probe,
     transform,
+    samples,
+    status,
+    submit: SUBMIT.run,
+    worker: WORKER.run,
     viterbi,
     windows: windowsCommand,
   },
@@ -550,7 +690,14 @@ describe("defaults", () => {
     expect(checked("SortedSpikesDecoder.smooth()")).toEqual({
       ...own("SortedSpikesDecoder.smooth()"),
       ...{ timeGrid: "edges", missing: [], dtype: "f32", posterior: true, summaries: [] },
-      ...{ causal: false, codec: "none", zarrFormat: 3, lanes: "auto", laneTolerance: 1e-5 },
+      ...{
+        causal: false,
+        predictive: false,
+        codec: "none",
+        zarrFormat: 3,
+        lanes: "auto",
+        laneTolerance: 1e-5,
+      },
       ...{ operator: "auto", overwrite: false, allowAdapterChange: false },
     });
     expect(checked("Windows.batches(), on a GPU")).toEqual({
@@ -563,7 +710,7 @@ describe("defaults", () => {
     });
     expect(checked("condition.diagnose()")).toMatchObject({ minSpeakerRows: 50 });
     for (const [name, sections] of Object.entries(COMMANDS)) {
-      if (Object.keys(sections).length === 0 || name === "export") continue;
+      if (Object.keys(sections).length === 0 || NO_GPU.includes(name)) continue;
       const [, budget] = helpOf(sections).split("--budget SIZE");
       expect([name, budget]).toEqual([
         name,

@@ -3,7 +3,7 @@ import { describeKills, killDecodes } from "../support/killed_decodes.ts";
 import { runtime } from "../support/runtime.ts";
 import { cases } from "../support/tier.ts";
 
-const KILLS = cases(6, { node: 20, deno: 6, chromium: 0 }[runtime]);
+const KILLS = cases(3, { node: 20, deno: 6, chromium: 0 }[runtime]);
 
 describe("a decode that is killed", () => {
   it("goes on from its last tile, over and over, to the same bytes", async () => {

@@ -13,7 +13,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   array: ["files", "zarr", "store"],
   feed: ["array", "zarr"],
   kernels: ["gpu"],
-  stream: ["gpu", "store", "zarr", "array"],
+  parts: ["store"],
+  stream: ["gpu", "store", "parts", "zarr", "array"],
   net: ["stream", "feed", "kernels", "gpu"],
   io: ["files", "array", "zarr", "store"],
   // an analysis made of models
@@ -35,10 +36,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DOMAINS = ["hmm", "cluster", "decompose", "windows", "acts", "probes", "cpa"];
 const DOMAIN_MAY_IMPORT = ["net", "stream", "feed", "kernels", "array", "zarr", "gpu", "store"];
 // what users call, made of all of it
-const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts"];
+const FOR_USERS = ["mod.ts", "open.ts", "analysis.ts", "anywidget.ts", "plot"];
 const FOR_ALL = [
   "math",
   "chunked_array.ts",
+  "display.ts",
   "errors.ts",
   "options.ts",
   "secrets.ts",
@@ -59,21 +61,8 @@ const NATIVE_PARTS = ["src/store/disk_errors.ts", "src/store/file_lock.ts"];
 
 // from `class` to its closing brace; those that may be longer have many short methods with their documentation
 const MOST_CLASS_LINES = 200;
-/** Classes of more lines: Acts and Net have many short methods, the others are to be cut. */
-const LONG_CLASSES = [
-  "Acts",
-  "Batches",
-  "CpaModel",
-  "CpaTrainingTask",
-  "DecodePasses",
-  "Hdf5File",
-  "HttpStore",
-  "Net",
-  "Samples",
-  "TrainedCpa",
-  "ViterbiTask",
-  "WindowView",
-];
+/** Classes of more lines: what a net is declared, laid out and run by. */
+const LONG_CLASSES = ["DeclaredNet", "LayeredNet", "Net"];
 
 interface Import {
   file: string;
@@ -111,7 +100,7 @@ describe("layers", () => {
     const folders = new Set(
       files.filter((file) => file.split("/").length > 2).map(layerOf),
     );
-    const known = [...Object.keys(MAY_IMPORT), ...DOMAINS, "cli"];
+    const known = [...Object.keys(MAY_IMPORT), ...DOMAINS, "plot", "cli"];
     expect([...folders].filter((folder) => !known.includes(folder))).toEqual([]);
     // what this test reads is what there is to read
     expect(imports.length).toBeGreaterThan(files.length);
@@ -171,6 +160,36 @@ describe("layers", () => {
       (NATIVE_FILES.includes(target) || (NATIVE_PARTS.includes(target) && !isNative(file)))
     );
     expect(eager.map(describeImport)).toEqual([]);
+  });
+});
+
+describe("examples", () => {
+  it("import what the package exports, and each other", () => {
+    const names = readdirSync("examples", { recursive: true, encoding: "utf8" })
+      .filter((name) => /^(?!.*node_modules).*\.(ts|html|js|mjs)$/.test(name));
+    // what this test reads is what there is to read
+    expect(names.length).toBeGreaterThan(8);
+    const stray = names.filter((name) =>
+      /\bfrom\s*"[^"]*\bsrc\/|import\(\s*"[^"]*\bsrc\//
+        .test(readFileSync(join("examples", name), "utf8"))
+    );
+    expect(stray).toEqual([]);
+  });
+});
+
+describe("benches", () => {
+  it("import nothing that runs in tests alone", () => {
+    const seen = new Set<string>();
+    const visit = (file: string) => {
+      if (seen.has(file) || !file.endsWith(".ts")) return;
+      seen.add(file);
+      for (const { target, dynamic } of importsOf(file)) if (target && !dynamic) visit(target);
+    };
+    const benches = readdirSync("bench").filter((name) => name.endsWith(".ts"));
+    for (const name of benches) visit(`bench/${name}`);
+    expect(seen.size).toBeGreaterThan(100);
+    // it asks the runner which tests there are
+    expect([...seen]).not.toContain("test/support/tier.ts");
   });
 });
 

@@ -92,6 +92,14 @@ describe("sluice probe", () => {
         [layer, "mass_mean", {}],
       ]));
     expect(told[0][3].auroc).toBeGreaterThan(0.9);
+    const { code, stderr } = await runCli([
+      ...["probe", "sweep", "--acts", pooled, "--labels", labelsFile, "--pool", "max"],
+      "--quiet",
+    ]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/--pool is given, and .*pooled\.zarr has no tokens: its dims are blh/),
+    ]);
     const page = await readFile(join(folder, "sweep/report.html"), "utf8");
     expect(page).toContain("Which layer knows it?");
     expect(page).toContain("mass_mean");
@@ -119,6 +127,10 @@ describe("sluice probe", () => {
     [["fit", "--layers=4", "--kind", "mlp,logistic"], /wanted one \(sluice probe sweep/],
     [["fit", "--layers=4", "--hidden", "4"], /--hidden is given, which probes of kind logistic/],
     [["fit", "--layers=9"], /layer 9/],
+    [
+      ["fit", "--layers=4", "--kind", "attention", "--pool", "max"],
+      /--pool is given, and a probe of kind "attention" takes tokens as they are/,
+    ],
   ])("refuses what the activations do not have: %s", async (args, wanted) => {
     const given = ["--acts", acts, "--labels", labelsFile, "--out", join(folder, "no.zarr")];
     const { code, stderr } = await runCli(["probe", ...args, ...given, "--quiet"]);

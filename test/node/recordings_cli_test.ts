@@ -135,13 +135,17 @@ describe("sluice decode RECORDING", () => {
     ],
     ["a file that is no recording", ["@latest.h5"], /it is no NWB file; name its arrays/],
     ["a folder that is none", ["@"], /wanted an NWB file .* or a folder of Kilosort or phy/],
-    ["a folder of phy without a position", ["@phy"], /--position-times is missing/],
+    [
+      "a folder of phy without a position",
+      ["@phy"],
+      /phy" has no position, wanted --position-times and --position/,
+    ],
     ["units of an NWB file", ["@stamps.nwb", "--units", "good"], /--units is for folders/],
     ["units of no recording", ["--units", "all"], /--units is for folders/],
     [
       "no position",
       ["--spike-times", "@a.npy", "--spike-units", "@b.npy"],
-      /--position is missing/,
+      /--position-times and --position are missing/,
     ],
     ["texts for a position", [
       "@stamps.nwb",

@@ -20,7 +20,7 @@ const SLOW = `
 @compute @workgroup_size(64)
 fn slow(@builtin(global_invocation_id) id: vec3u) {
   var sum = f32(id.x);
-  for (var i = 0u; i < 1000000u; i++) {
+  for (var i = 0u; i < 500000u; i++) {
     sum = fma(sum, 0.999, 1.0);
   }
   sums[id.x] = sum;

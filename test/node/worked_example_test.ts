@@ -31,3 +31,21 @@ describe("the worked example", () => {
     }
   });
 });
+
+describe("the validation of a model of perturbed cells", () => {
+  it("trains twice by one seed, and finds no difference", async () => {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    try {
+      await import("../../examples/cpa_validation.ts");
+      const said = log.mock.calls.map(([line]) => String(line));
+      expect(said.slice(0, 3).map((line) => line.split(":")[0])).toEqual([
+        ...["baseline", "before", "after"],
+      ]);
+      expect(said[2]).toMatch(/: GPU 0 B now, \d.*iB at most; host .* at most; process /);
+      expect(said).toContain("predictions differ by 0.0e+0 of their size at most");
+      expect(said.at(-1)).toMatch(/^r2 0\.\d{4} before, 0\.\d{4} after$/);
+    } finally {
+      log.mockRestore();
+    }
+  });
+});

@@ -1,13 +1,14 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openArray, readAll } from "../../src/array/array.ts";
-import { contFrag, sortedSpikes } from "../../src/hmm/decoder.ts";
+import { contFrag, continuous, highestDensity, sortedSpikes } from "../../src/hmm/decoder.ts";
 import { SUMMARIES } from "../../src/hmm/row_outputs.ts";
 import { exportNetcdf } from "../../src/io/netcdf_export.ts";
 import { CODECS } from "../../src/zarr/codecs.ts";
 import { useGpu } from "../support/gpu.ts";
+import { largestDifference } from "../support/hmm_problem.ts";
 import { pythonMissing, runPython } from "../support/python.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
@@ -315,6 +316,153 @@ describe("an exported NetCDF file", () => {
           });
         }
       }
+      await result.close();
+    });
+  }
+});
+
+/** Opens a file as `load_results()` of non_local_detector does, and takes a highest-density region as users of it do. */
+const REFERENCE = `
+import sys, json
+import numpy as np, xarray as xr
+results = xr.open_dataset(sys.argv[1])
+levels = list(results["state_bins"].coords)
+results = results.set_index(state_bins=levels)
+posterior = results.acausal_posterior.unstack("state_bins").sum("state", skipna=True, min_count=1)
+names = [n for n in posterior.dims if n != "time"]
+flat = posterior.stack(place=names).dropna("place").values
+order = np.sort(flat, axis=1)[:, ::-1]
+at = np.argmax(np.cumsum(order / order.sum(1, keepdims=True), axis=1) >= 0.95, axis=1)
+print(json.dumps({
+  "levels": sorted(levels),
+  "coords": sorted(results.coords),
+  "dims": {k: list(v.dims) for k, v in results.data_vars.items()},
+  "attrs": sorted(k for k in results.attrs if k != "_NCProperties"),
+  "evidence": float(np.atleast_1d(results.attrs["marginal_log_likelihoods"])[0]),
+  "inclusive": results.time_bin_end_inclusive.values[[0, -1]].tolist(),
+  "missing": bool(results.is_missing.any()),
+  "bins": int(results.sizes["state_bins"]),
+  "states": results.states.values.tolist() if "states" in results else None,
+  "environments": [results[n].values.tolist() for n in ("environments", "encoding_groups") if n in results],
+  "threshold": order[np.arange(len(order)), at].tolist(),
+}))
+`;
+
+describe("a decode that was exported with the names of non_local_detector", () => {
+  for (
+    const [dimensions, states] of [[2, contFrag({ movementVar: 4 })], [1, continuous()]] as const
+  ) {
+    it(`opens there as one of its own does: ${states.names.join(" and ")}`, async (context) => {
+      const missing = pythonMissing(["xarray", "netCDF4"]);
+      if (missing) context.skip(missing);
+      if (runtime === "deno") context.skip(SAME_BYTES);
+      const [out, file] = [
+        `memory:reference-${dimensions}`,
+        join(folder, `reference-${dimensions}.nc`),
+      ];
+      const model = sortedSpikes({
+        ...smallRecording({ dimensions, seconds: 2 }),
+        ...{ states, binSize: 4, positionStd: 4 },
+      });
+      const result = await model.smooth(gpu(), {
+        time: { step: 0.1 },
+        ...{ out, dtype: "u16", summaries: ["entropy"], predictive: true },
+      }).run();
+      await exportNetcdf(out, file, { names: "reference" });
+      const seen = runPython(REFERENCE, file);
+      const positions = dimensions === 1 ? ["position"] : ["x_position", "y_position"];
+      const single = states.names.length === 1;
+      const coords = ["is_missing", ...positions, "state", "state_bins", "state_ind", "time"];
+      coords.push("time_bin_end", "time_bin_end_inclusive", "time_bin_start");
+      const probabilities = single ? ["time"] : ["time", "states"];
+      const { threshold } = await highestDensity(result);
+      expect(seen).toMatchObject({
+        levels: [...positions, "state"].sort(),
+        coords: [...coords, ...single ? [] : ["encoding_groups", "environments", "states"]].sort(),
+        dims: {
+          acausal_posterior: ["time", "state_bins"],
+          acausal_state_probabilities: probabilities,
+          predictive_posterior: ["time", "state_bins"],
+          predictive_state_probabilities: probabilities,
+        },
+        attrs: ["marginal_log_likelihoods", "time_bin_convention", "time_units"],
+        evidence: result.marginalLogLikelihood,
+        ...{ inclusive: [false, true], missing: false },
+        bins: states.names.length * model.grid.interior.length,
+        states: single ? null : states.names,
+        environments: single ? [] : [["", ""], [0, 0]],
+      });
+      expect(Object.keys(seen.dims).length).toBe(4);
+      expect(seen.threshold.length).toBe(threshold.length);
+      // sums of two states in f32 there
+      expect(largestDifference(seen.threshold, threshold)).toBeLessThan(1e-7);
+      await result.close();
+    });
+  }
+});
+
+/** What xarray itself writes of a store, and what examples/python makes of it. */
+const HELPER = `
+import sys, json
+sys.path.insert(0, "examples/python")
+import numpy as np, xarray as xr, sluice_xarray
+place, full, out = sys.argv[1:]
+store = xr.open_zarr(place)
+plain = "f2" not in {v.dtype.str[1:] for v in store.variables.values()}
+if plain: store.to_netcdf(out + ".nc", engine="netcdf4")
+whole = sluice_xarray.open_result(place)
+whole.to_netcdf(out + "_full.nc", engine="netcdf4")
+wanted = np.fromfile(full, "f4").reshape(whole.acausal_posterior.shape)
+peak = whole.acausal_posterior.isel(time=-1).fillna(-1).argmax()
+print(json.dumps({
+  "plain": plain,
+  "same": not plain or xr.open_dataset(out + ".nc", engine="netcdf4").load().equals(store.load()),
+  "worst": float(np.nanmax(np.abs(whole.acausal_posterior.values - wanted))),
+  "holes": bool(np.array_equal(np.isnan(wanted), np.isnan(whole.acausal_posterior.values))),
+  "variables": sorted(whole.data_vars),
+  "coords": sorted(whole.coords),
+  "dtype": str(whole.acausal_posterior.dtype),
+  "label": xr.plot.utils.label_from_attrs(whole.acausal_posterior),
+  "parameters": sluice_xarray.attributes(store)["parameters"],
+  "complete": sluice_xarray.attributes(store)["complete"],
+  "peak": [float(whole[name].values[int(peak)]) for name in ("x_position", "y_position")],
+}))
+`;
+
+describe("the helper of examples/python", () => {
+  for (const dtype of ["u16", "f32", "f16", "u16-linear"] as const) {
+    it(`expands and undoes what is stored, and xarray writes NetCDF of it: ${dtype}`, async (context) => {
+      const missing = pythonMissing(["xarray", "zarr", "dask", "netCDF4"]);
+      if (missing) context.skip(missing);
+      if (runtime === "deno") context.skip(SAME_BYTES);
+      const out = join(folder, `helper-${dtype}.zarr`);
+      const result = await sortedSpikes({
+        ...smallRecording({ dimensions: 2, seconds: 4 }),
+        states: contFrag({ movementVar: 4 }),
+        binSize: 4,
+        positionStd: 4,
+      }).smooth(gpu(), { time: { step: 0.02 }, out, dtype, chunkRows: 50, zarrFormat: 2 }).run();
+      const full = await readAll(result.fullPosterior) as Float32Array;
+      const file = join(folder, "full.f32");
+      await writeFile(file, new Uint8Array(full.buffer, full.byteOffset, full.byteLength));
+      const seen = runPython(HELPER, out, file, join(folder, dtype));
+      const { worst, peak, parameters, ...others } = seen;
+      expect(others).toEqual({
+        ...{ plain: dtype !== "f16", same: true, holes: true, dtype: "float32", complete: true },
+        variables: ["acausal_posterior", "acausal_state_probabilities"],
+        coords: [
+          ...["is_track_interior", "state", "state_ind", "states", "time", "time_bin_end"],
+          ...["time_bin_start", "x_position", "y_position"],
+        ],
+        label: expect.stringMatching(/^probability of a state bin,\s+given all spikes \[1\]$/),
+      });
+      // scales are applied in f4 there and in f8 here: one rounding more or less
+      expect(worst).toBeLessThanOrEqual(dtype === "f32" || dtype === "f16" ? 0 : 2 ** -24);
+      const rows = result.posterior.shape[0]!;
+      const row = await result.posterior.read(rows - 1, rows) as Float32Array;
+      const best = row.indexOf(Math.max(...row));
+      expect(peak).toEqual(result.binCenters.map((centers) => centers[best]));
+      expect(parameters.time.rows).toBe(rows);
       await result.close();
     });
   }

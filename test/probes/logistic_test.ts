@@ -140,6 +140,9 @@ describe("a logistic probe", () => {
       'column "label" has 3 labels, there are 6 samples',
     );
     expect(() => fit(rows, [6, 2], [0, 1, 0, 2, 1, 1])).toThrow('label 3 of column "label" is 2');
+    expect(() => fit(rows, [6, 2], ["0", "1", "0", "1", "1", "1"] as never)).toThrow(
+      'label 0 of column "label" is "0", wanted 0 or 1',
+    );
     expect(() => fit(rows, [6, 2], [1, 1, 1, 1, 1, 1])).toThrow("all 6 labels are 1, wanted");
     expect(() => fit(rows.subarray(0, 2), [1, 2], [1])).toThrow("there is 1 row");
     expect(() => fit(rows, [6, 2], {} as never)).toThrow(TypeError);

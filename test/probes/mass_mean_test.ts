@@ -94,4 +94,26 @@ describe("a mass-mean probe", () => {
     await expect(fit({ normalize: true })).rejects.toThrow("both classes have one mean");
     expect([...(await fit({})).probes[0]!.weights]).toEqual([0, 0]);
   });
+
+  it("is not fitted to rows that it could not predict", async () => {
+    const predicted = async (size: number) => {
+      const points = fromTypedArray(
+        Float64Array.of(1, 2, 1, 3, 3, 3, 4, 3).map((own) => own * size),
+        [
+          4,
+          2,
+        ],
+      );
+      const probe = new MassMeanProbe();
+      await probe.fit(gpu(), points, [0, 1, 0, 1]).run();
+      return (await probe.predict(gpu(), points).run()).logits;
+    };
+    const far = predicted(1e25);
+    await expect(far).rejects.toThrow(
+      "Cannot fit a probe: row 0, feature 0 is 1e+25, wanted values within 1e+15 of the mean",
+    );
+    // logits grow by the square
+    const plain = await predicted(1);
+    (await predicted(2 ** 40)).forEach((own, row) => expect(own).toBe(2 ** 80 * plain[row]!));
+  });
 });

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import type { ProbeFit, ProbeFitOptions } from "../../src/probes/probes.ts";
 import { LogisticProbe } from "../../src/probes/probes.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { onStates, removeAfterAll, useEveryState } from "../support/kept_states.ts";
 import { probeRows } from "../support/probe_rows.ts";
 import { cases } from "../support/tier.ts";
@@ -47,12 +46,13 @@ describe("a fit of logistic probes", () => {
     const fit = fitsOf(Object.values(SHAPES)[0]!);
     const wanted = numbersOf(await fit().run());
     expect(wanted.probes.slice(0, 4).every((own) => own!.converged)).toBe(true);
-    const small = await openGpu({ budget: { gpu: "300 KiB", host: "64 MiB" } });
+    const small = await lendGpu({ budget: { gpu: "300 KiB", host: "64 MiB" } });
     const plans = [fit({ tileRows: 256, slots: 1 }), fit({ tileRows: 512 }), fit({}, small)];
     expect(plans.at(-1)!.tileRows).toBeLessThan(rows);
     for (const plan of plans) {
-      const { projectedBytes, peakBytes, ...result } = await plan.run();
-      expect(numbersOf(result as ProbeFit)).toEqual(wanted);
+      const result = await plan.run();
+      const { projectedBytes, peakBytes } = result;
+      expect(numbersOf(result)).toEqual(wanted);
       for (const kind of ["gpu", "host", "disk"] as const) {
         expect(peakBytes[kind]).toBeLessThanOrEqual(projectedBytes[kind]);
       }

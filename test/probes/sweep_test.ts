@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { collect } from "../../src/acts/collect.ts";
+import { featuresLater } from "../../src/acts/later.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
 import { chosenRows, chosenSamples } from "../../src/feed/chosen.ts";
+import { labelColumns } from "../../src/probes/labels.ts";
 import { AttentionProbe } from "../../src/probes/attention.ts";
 import { LogisticProbe } from "../../src/probes/probes.ts";
 import { formatSweep, ProbeSweep } from "../../src/probes/sweep.ts";
+import { rowsOf } from "../../src/probes/sweep_rows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { auroc, FEATURES, rows, texts } from "../support/learnable.ts";
 import { seeded } from "../support/random.ts";
@@ -68,15 +72,18 @@ describe("sweeps", () => {
 
   it("hold one layer at a time, and go on where they were killed", async () => {
     let [open, most, opens] = [0, 0, 0];
-    const lazily = () => {
-      most = Math.max(most, ++open);
-      opens++;
-      return Promise.resolve({ ...told, close: () => Promise.resolve(void open--) });
+    const later = {
+      ...{ shape: [COUNT, FEATURES] as const, dtype: told.dtype },
+      open() {
+        most = Math.max(most, ++open);
+        opens++;
+        return Promise.resolve({ ...told, close: () => Promise.resolve(void open--) });
+      },
     };
-    const create = () =>
+    const create = (y_ = y) =>
       new ProbeSweep(gpu(), {
-        layers: [0, 1, 2].map((layer) => ({ layer, features: lazily })),
-        labels: { told: y },
+        layers: [0, 1, 2].map((layer) => ({ layer, features: later })),
+        labels: { told: y_ },
         probes: [{ kind: "mlp", options: { ...small, learningRate: 0.05 } }, { kind: "logistic" }],
       }, { out: "memory:killed-sweep" });
     const cancel = new AbortController();
@@ -93,15 +100,104 @@ describe("sweeps", () => {
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
     const passes: string[] = [];
     const result = await create().run({
-      onProgress: ({ plan, pass }) => passes.push(`${plan} ${pass}`),
+      onProgress: ({ plan, pass }) => passes.push(`${plan}: ${pass}`),
     });
     expect(result.rows.map(({ auroc }) => auroc)).toEqual(Array(6).fill(1));
-    expect(passes.filter((pass) => pass.startsWith("train mlp")).length).toBeGreaterThan(0);
+    expect(passes.some((pass) => pass.startsWith("sweep: layer 2 mlp, train mlp"))).toBe(true);
+    expect(passes.some((pass) => pass.startsWith("sweep: layer 0 mlp, train mlp"))).toBe(false);
     expect([open, most]).toEqual([0, 1]);
-    expect(opens).toBeLessThanOrEqual(6);
+    // to compare them with those of before, and for each of 6 parts, of which one was killed
+    expect(opens).toBe(3 + 3 + 7);
     const again: string[] = [];
-    await create().run({ onProgress: ({ plan }) => again.push(plan) });
-    expect(again.some((plan) => plan.startsWith("train"))).toBe(false);
+    expect(await create().run({ onProgress: ({ pass }) => again.push(pass) })).toEqual(result);
+    expect(again.some((pass) => pass.includes("train"))).toBe(false);
+    await expect(create(y.map((label) => 1 - label)).run()).rejects.toThrow(
+      "Cannot go on with memory:killed-sweep: its results are of other input",
+    );
+  });
+
+  it("say what they take as a whole, and refuse it before anything is read", () => {
+    const input = {
+      layers: [3, 4].map((layer) => ({ layer, features: told, tokens })),
+      ...{ labels: y, probes: [{ kind: "logistic" }, { kind: "attention", options: small }] },
+    };
+    const sweep = new ProbeSweep(gpu(), input);
+    expect(sweep.explain()).toMatch(/Series "sweep": 4 parts on .*\n(.*\n)*.*logistic 0 +2/);
+    expect(sweep.projected.gpu).toBeGreaterThan(0);
+    const wide = fromTypedArray(new Float32Array(COUNT * 3e6), [COUNT, 3e6]);
+    expect(() =>
+      new ProbeSweep(gpu(), { ...input, layers: [{ layer: 1, features: wide, tokens }] })
+    )
+      .toThrow(/Cannot plan "logistic probe": tiles of \d+ rows need 24/);
+  });
+
+  it("have null and a reason where a probe cannot be fitted, and the other probes all the same", async () => {
+    const large = Float64Array.from(told.values as Float32Array, (value) => value * 1e25);
+    const { rows } = await new ProbeSweep(gpu(), {
+      layers: [{ layer: 1, features: fromTypedArray(large, [COUNT, FEATURES]) }],
+      ...{ labels: y, probes: [{ kind: "mass_mean" }, { kind: "logistic" }] },
+    }).run();
+    expect(rows[0]).toMatchObject({ kind: "mass_mean", auroc: null, recall: null });
+    expect(rows[0]!.reason).toMatch(/^in the fit: Cannot fit a probe: row 0, feature 0 is .*e\+25/);
+    expect(rows[1]).toMatchObject({ kind: "logistic", auroc: 1, reason: null });
+  });
+
+  it("have null and a reason where samples of the test lie too far from those of the fit", async () => {
+    const swept = async (values: Float64Array) =>
+      await new ProbeSweep(gpu(), {
+        layers: [{ layer: 1, features: fromTypedArray(values, [COUNT, FEATURES]) }],
+        ...{ labels: y, probes: [{ kind: "logistic" }] },
+      }).run();
+    const plain = Float64Array.from(told.values as Float32Array);
+    const { test } = await swept(plain);
+    const { rows } = await swept(plain.fill(1e300, test[3]! * FEATURES, test[3]! * FEATURES + 1));
+    expect(rows[0]).toMatchObject({ kind: "logistic", auroc: null });
+    expect(rows[0]!.reason).toMatch(/^in the test: Cannot predict: row 3, feature 0 is 1e\+300/);
+  });
+
+  it("end with an error where no probe can be fitted", async () => {
+    const broken = Float32Array.from(told.values as Float32Array);
+    broken[5] = NaN;
+    const sweep = new ProbeSweep(gpu(), {
+      layers: [{ layer: 1, features: fromTypedArray(broken, [COUNT, FEATURES]) }],
+      ...{ labels: y, probes: [{ kind: "mass_mean" }, { kind: "logistic" }] },
+    });
+    await expect(sweep.run()).rejects.toThrow(
+      /^Cannot sweep: in the fit: Cannot fit a probe: row \d+, feature \d+ is NaN, wanted finite numbers/,
+    );
+  });
+
+  it("have null and a reason where one logit is beyond f32, for that probe alone", () => {
+    const columns = labelColumns(Uint8Array.of(0, 1, 0, 1), 4, "sweep");
+    const job = { kind: "mlp", members: [{ c: 1 }, { c: 2 }] };
+    const logits = Float32Array.of(0, 1, 2, Infinity, -1, 0, 3, 4);
+    const test = Uint32Array.of(0, 1, 2, 3);
+    const [one, two] = rowsOf(5, job, { columns, test, reasons: [null, null], logits });
+    expect(one).toMatchObject({ auroc: 1, reason: null });
+    expect(two).toMatchObject({
+      ...{ layer: 5, kind: "mlp", options: { c: 2 }, auroc: null, averagePrecision: null },
+      ...{ recall: null, partialAuroc: null },
+      reason: "the logit of sample 1 is beyond what f32 holds",
+    });
+  });
+
+  it("make rows when it is their turn, once, and only where they are not there", async () => {
+    const acts = collect({ 1: tokens.rows.values as Float32Array }, {
+      ...{ dims: "blsh", shape: tokens.rows.shape as number[], offsets: tokens.offsets },
+      detectionMask: tokens.detected!,
+    });
+    const pooled = acts.selectLayers(1).meanPool();
+    const rows = [];
+    for (const out of [undefined, "memory:made-sweep", "memory:made-sweep"]) {
+      const result = await new ProbeSweep(gpu(), {
+        layers: [{ layer: 1, features: featuresLater(pooled) }],
+        ...{ labels: y, probes: [{ kind: "logistic" }, { kind: "mass_mean" }] },
+      }, out === undefined ? {} : { out }).run();
+      rows.push(result.rows);
+    }
+    expect(rows[1]).toEqual(rows[0]);
+    expect(rows[2]).toEqual(rows[0]);
+    expect(acts.bytesRead).toBe(2 * pooled.reading().forced);
   });
 
   it("cut many probes into jobs, which changes none of them", async () => {
@@ -114,7 +210,7 @@ describe("sweeps", () => {
       });
     const passes = new Set<string>();
     const { rows } = await create(rates).run({
-      onProgress: ({ plan, fraction }) => passes.add(`${plan} ${Math.floor(3 * fraction)}`),
+      onProgress: ({ pass, passIndex }) => passes.add(`${pass} ${passIndex}`),
     });
     expect(rows.length).toBe(70);
     const picked = (learningRate: unknown, seed: unknown) => (row: typeof rows[number]) =>
@@ -123,7 +219,7 @@ describe("sweeps", () => {
     for (const seed of [4, 5]) {
       expect(rows.find(picked(rates[30], seed))).toEqual(few.rows.find(picked(rates[30], seed)));
     }
-    expect([...passes].filter((pass) => pass.startsWith("train")).length).toBeGreaterThan(1);
+    expect([...passes].filter((pass) => pass.includes("train")).length).toBeGreaterThan(1);
   });
 
   it("refuse what they cannot do before they begin", () => {
@@ -157,14 +253,14 @@ describe("sweeps", () => {
     ).toThrow('label 5 of column "label" is null, wanted 0 or 1');
   });
 
-  it("refuse layers of other samples than there are labels", async () => {
-    const sweep = new ProbeSweep(gpu(), {
-      layers: [{ layer: 7, features: rows(12).data }],
-      labels: y,
-      probes: [{ kind: "logistic" }],
-    });
-    await expect(sweep.run()).rejects.toThrow(
+  it("refuse layers of other samples than there are labels, and layers that come twice", () => {
+    const sweep = (...layers: { layer: number; features: typeof told }[]) => () =>
+      new ProbeSweep(gpu(), { layers, labels: y, probes: [{ kind: "logistic" }] });
+    expect(sweep({ layer: 7, features: rows(12).data })).toThrow(
       "Cannot sweep: layer 7 has 12 samples, there are 40 labels",
+    );
+    expect(sweep({ layer: 7, features: told }, { layer: 7, features: noise })).toThrow(
+      "Cannot sweep: layer 7 is there twice, wanted each once",
     );
   });
 });

@@ -3,7 +3,6 @@ import { fromTypedArray } from "../../src/array/array.ts";
 import * as metrics from "../../src/probes/metrics.ts";
 import { open } from "../../src/open.ts";
 import type { BudgetError } from "../../src/errors.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { batchesByLength } from "../../src/net/batches.ts";
 import { AttentionProbe } from "../../src/probes/attention.ts";
@@ -18,7 +17,7 @@ import { readLearned, samplesOf } from "../../src/probes/trained_probe.ts";
 import { trainProbes } from "../../src/probes/training.ts";
 import { AdamW, Tape } from "../reference/probe_layers.ts";
 import { batchOf, createProbe, flat, lossOf } from "../reference/probes.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { auroc, FEATURES, rows, texts } from "../support/learnable.ts";
 import { onStates, paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
@@ -198,7 +197,7 @@ describe("training", () => {
     const create = () =>
       new MultiMaxProbe({ ...settings, accumulate: 2, dropout: 0.2, epochs: 4, patience: 6 });
     const { probes: wanted } = await create().fit(gpu(), data, y, { tileRows: 2 }).run();
-    const small = await openGpu({ budget: "8 MiB" });
+    const small = await lendGpu({ budget: "8 MiB" });
     const restore = paceStates();
     let resumptions = 0;
     try {
@@ -242,7 +241,7 @@ describe("training", () => {
     const fit = create().fit(gpu(), onDisk, y);
     const { probes } = await fit.run();
     const once = reads;
-    const none = await openGpu({ budget: { gpu: "64 MiB", host: 1 } });
+    const none = await lendGpu({ budget: { gpu: "64 MiB", host: 1 } });
     let least = 0;
     try {
       create().fit(none, onDisk, y);
@@ -251,7 +250,7 @@ describe("training", () => {
     } finally {
       none.close();
     }
-    const tight = await openGpu({ budget: { gpu: "64 MiB", host: least } });
+    const tight = await lendGpu({ budget: { gpu: "64 MiB", host: least } });
     try {
       const read = create().fit(tight, onDisk, y);
       expect(read.projected.host).toBeLessThan(fit.projected.host);
@@ -311,6 +310,22 @@ describe("several columns of labels", () => {
     expect(stored.logits.shape).toEqual([30, 3]);
     expect(await stored.logits.read(0, 30)).toEqual(logits);
     await stored.close();
+  });
+});
+
+describe("labels of tokens that count", () => {
+  it("have to be of both classes, whatever those of others are", async () => {
+    const { data, y } = texts(12);
+    const textOf = (row: number) => data.offsets.findIndex((end) => end > row) - 1;
+    const detected = data.detected!.map((own, row) => y[textOf(row)] === 1 ? 0 : own);
+    const create = () => new MlpProbe({ hidden: 2, epochs: 1 });
+    const counted = detected.reduce((sum, own) => sum + own, 0);
+    const reason = `all ${counted} labels of tokens that count are 0`;
+    const own = { ...data, detected };
+    expect(() => create().fit(gpu(), own, y)).toThrow(`Cannot fit a probe: ${reason}, wanted`);
+    const other = y.map((_, sample) => sample % 4 === 0 ? 1 : 0);
+    const { reasons } = await create().fit(gpu(), own, { first: y, other }).run();
+    expect(reasons).toEqual([reason, null]);
   });
 });
 

@@ -3,12 +3,13 @@
  * statistics lie in a map by name, shaped as torch has them.
  */
 
+import { philox } from "../../src/math/random.ts";
 import type { ModelShape, Stack } from "../../src/cpa/model_shape.ts";
 import { BATCH_NORM, classifiersOf } from "../../src/cpa/model_shape.ts";
 import { constant, derivatives, Matrix, oneHot } from "./differentiate.ts";
 import { gaussLikelihood } from "./gauss_likelihood.ts";
 import { nbLikelihood } from "./nb_likelihood.ts";
-import { keptFactor } from "./net_layers.ts";
+import { keptFactor, normalBelow } from "./net_layers.ts";
 import { zinbLikelihood } from "./zinb_likelihood.ts";
 
 export type State = Map<string, Matrix>;
@@ -33,6 +34,11 @@ export interface TwinOptions {
   classWeights: Record<string, ArrayLike<number>>;
   /** The original's slip: classes of covariates are not mixed. */
   unmixedCovariates?: boolean;
+  /** Whether classifiers care less for cells whose class they know. */
+  focal?: boolean;
+  /** Of variational latents, from 1, and of which turn. Default: their means. */
+  draw?: number;
+  drawnFor?: number;
   /** Of dropout. */
   seed?: number;
   step?: number;
@@ -62,7 +68,9 @@ export class CpaTwin {
     const x = this.#mix((cells) => rowsOf(this.batch.x, genes, cells));
     const entered = head === "gauss" ? x : constant(x.rows, x.columns, x.data.map(Math.log1p));
     const library = x.sumTo(x.rows, 1);
-    const zBasal = this.#linear("encoder.z", this.#stack("encoder", entered, this.shape.encoder));
+    const { basal: zBasal, divergence } = this.#basal(
+      this.#stack("encoder", entered, this.shape.encoder),
+    );
     const [own, covariates, batches] = [
       this.#mix((cells) => this.#perturbations(cells)),
       this.#mix((cells) => this.#covariates(cells, false)),
@@ -75,7 +83,31 @@ export class CpaTwin {
     this.#layers++;
     const decoded = this.#decode(z, x, library);
     const latents = { zBasal, z, zCorrected, zNoPert, zNoPertCorrected };
-    return { x, library, zPert: own, ...latents, ...decoded };
+    return { x, library, zPert: own, divergence, ...latents, ...decoded };
+  }
+
+  /** Latents, drawn where they are variational; and how far what they are drawn from is from normal ones, averaged over cells. */
+  #basal(encoded: Matrix): { basal: Matrix; divergence: Matrix | undefined } {
+    const means = this.#linear("encoder.z", encoded);
+    if (!this.shape.variational) return { basal: means, divergence: undefined };
+    const variance = this.#linear("encoder.variance", encoded).exp()
+      .add(constant(1, 1, [1])).log().add(constant(1, 1, [1e-4]));
+    const layer = this.#layers++;
+    const { draw = 0, drawnFor = 0 } = this.options;
+    const width = means.columns;
+    const quads = Math.ceil(width / 4);
+    const drawn = means.data.map((_, i) => {
+      const [row, column] = [Math.floor(i / width), i % width];
+      const counter = [row * quads + (column >> 2), layer, draw, drawnFor] as const;
+      const word = philox([...counter], [this.#seed, 102])[column % 4]!;
+      return normalQuantile(((word >>> 9) + 0.5) / 2 ** 23);
+    });
+    const deviates = draw === 0
+      ? means
+      : means.add(variance.power(0.5).multiply(constant(means.rows, width, drawn)));
+    const divergence = variance.add(means.power(2)).subtract(variance.log())
+      .add(constant(1, 1, [-1])).sum().times(0.5 / means.rows);
+    return { basal: deviates, divergence };
   }
 
   /** Weighted cross-entropy of every classifier, and the mean squared slope of its logits. */
@@ -87,11 +119,11 @@ export class CpaTwin {
       const codes = isCovariate
         ? batch.covariates[name.slice("covariate ".length)]!
         : batch.combinations;
-      const stack = { ...this.shape.adversary, batchNorm: true, layerNorm: false };
-      const hidden = this.#stack(`adversary ${name}`, zBasal, stack);
+      const hidden = this.#stack(`adversary ${name}`, zBasal, this.shape.adversary);
       const logits = this.#linear(`adversary ${name}.out`, hidden);
       const others = Array.from(batch.partners, (partner) => codes[partner]!);
       const entropy = (of: ArrayLike<number>) => {
+        if (options.focal) return this.#focal(name, logits, of);
         const weights = Array.from(of, (code) => options.classWeights[name]![code]!);
         const all = weights.reduce((sum, weight) => sum + weight, 0);
         const shares = constant(this.cells, 1, weights.map((weight) => weight / all));
@@ -108,6 +140,16 @@ export class CpaTwin {
       const penalty = slope!.power(2).sum().times(1 / slope!.data.length);
       return { name, logits, loss, penalty };
     });
+  }
+
+  /** The mean over cells of weight (1 - p)^2 -ln p. */
+  #focal(name: string, logits: Matrix, classes: ArrayLike<number>): Matrix {
+    const weights = Array.from(classes, (code) => this.options.classWeights[name]![code]!);
+    const chosen = oneHot(classes, logits.columns);
+    const logs = logits.logSoftmax().multiply(chosen).sumTo(logits.rows, 1);
+    const rest = logs.exp().times(-1).add(constant(1, 1, [1]));
+    return rest.power(2).multiply(logs).multiply(constant(logits.rows, 1, weights)).sum()
+      .times(-1 / logits.rows);
   }
 
   #mix(of: (cells: ArrayLike<number>) => Matrix): Matrix {
@@ -283,6 +325,17 @@ export class CpaTwin {
   }
 }
 
+/** What so much of a normal distribution lies below, by halving. */
+export function normalQuantile(share: number): number {
+  let [low, high] = [-9, 9];
+  for (let i = 0; i < 80; i++) {
+    const middle = (low + high) / 2;
+    if (normalBelow(middle) < share) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
 /** Summed over genes, averaged over cells, with the sign of a loss. */
 function mean(logLikelihoods: Matrix): Matrix {
   return logLikelihoods.sum().times(-1 / logLikelihoods.rows);
@@ -324,6 +377,7 @@ export function groupOf(name: string): Group | undefined {
 export interface Weights {
   adversary: number;
   penalty: number;
+  divergence?: number;
 }
 
 /** Which parameters a step of the autoencoder, or of the adversaries, is for. */
@@ -348,7 +402,8 @@ export function stepGradient(twin: CpaTwin, adversary: boolean, weights: Weights
   const penalty = total((one) => one.penalty);
   const loss = adversary
     ? entropy.add(penalty.times(weights.penalty))
-    : made.recon.subtract(entropy.times(weights.adversary));
+    : made.recon.subtract(entropy.times(weights.adversary))
+      .add((made.divergence ?? constant(1, 1, [0])).times(weights.divergence ?? 0));
   return {
     made,
     classifiers,

@@ -123,12 +123,21 @@ describe("the twin is the original, in f64", () => {
 });
 
 describe("gradients of the twin are differences of its losses", () => {
-  const cases: [string, SmallOptions][] = [
+  const cases: [string, SmallOptions & { focal?: boolean }][] = [
     ["nb, doses by ln and sigmoid, batch norms", {}],
+    ["nb, variational latents, focal classifiers", { variational: true, focal: true }],
     ["nb, both norms", { norms: { batchNorm: true, layerNorm: true } }],
     ["zinb, doses by sigmoid, layer norms", {
       ...{ head: "zinb", doser: "sigmoid" },
       norms: { batchNorm: false, layerNorm: true },
+    }],
+    ["nb, classifiers with both norms", {
+      classifierNorms: { batchNorm: true, layerNorm: true },
+    }],
+    ["nb, classifiers with layer norms", {
+      classifierNorms: { batchNorm: false, layerNorm: true },
+      // two numbers less their mean, over their deviation, are 1 and -1
+      width: 5,
     }],
     ["gauss, linear doses, no norms", {
       ...{ head: "gauss", doser: "linear" },
@@ -137,10 +146,11 @@ describe("gradients of the twin are differences of its losses", () => {
   ];
   for (const [name, options] of cases) {
     it(name, () => {
-      const shape = smallShape({ ...options, genes: 4, width: 3 });
+      const shape = smallShape({ width: 3, ...options, genes: 4 });
       const batch = smallBatch(shape, 5);
       const classWeights = smallWeights(shape);
-      const weights = { adversary: 2, penalty: 3 };
+      const weights = { adversary: 2, penalty: 3, divergence: 0.8 };
+      const { focal = false } = options;
       for (const adversary of [false, true]) {
         const step = (change?: { name: string; at: number; by: number }) => {
           const state = smallState(shape);
@@ -150,7 +160,9 @@ describe("gradients of the twin are differences of its losses", () => {
             moved[change.at]! += change.by;
             state.set(change.name, constant(rows, columns, moved));
           }
-          const twin = new CpaTwin(shape, state, batch, { train: true, classWeights });
+          const twin = new CpaTwin(shape, state, batch, {
+            ...{ train: true, classWeights, focal, draw: 2 },
+          });
           return stepGradient(twin, adversary, weights);
         };
         for (const [name, gradient] of step().gradient()) {

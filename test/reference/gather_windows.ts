@@ -55,6 +55,11 @@ export function gatherPadded<Frames extends Float32Array | Uint16Array>(
   return batch;
 }
 
+/** The same of brain floats, whose bits are the upper ones of f32. */
+export function widenBrain(bits: Uint16Array): Uint32Array {
+  return Uint32Array.from(bits, (half) => half * 2 ** 16);
+}
+
 export function widen(bits: Uint16Array): Float32Array {
   return Float32Array.from(bits, float16BitsToFloat32);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contFrag } from "../../src/hmm/states.ts";
+import { contFrag } from "../../src/hmm/decoder.ts";
 import { boxGrid, largestDifference, mixedStates } from "../support/hmm_problem.ts";
 import { seeded } from "../support/random.ts";
 import { sharedDataMissing, sharedJson } from "../support/shared_data.ts";

@@ -87,6 +87,22 @@ export function describeStore(kind: string, place: string): void {
       }
     });
 
+    it("makes a value once, whoever comes first, or says that it cannot", async () => {
+      const store = await opened;
+      if (!store.create) {
+        expect(kind).toMatch(/OPFS/);
+        return;
+      }
+      const made = await Promise.all(
+        [1, 2, 3, 4].map((value) => store.create!("/once/only", bytes(value, value))),
+      );
+      expect(made.filter((own) => own)).toHaveLength(1);
+      const winner = made.indexOf(true) + 1;
+      expect(await store.create("/once/only", bytes(9))).toBe(false);
+      expect(await store.get("/once/only")).toEqual(bytes(winner, winner));
+      expect(await store.list("/once")).toEqual(["/once/only"]);
+    });
+
     it("takes a view of a larger buffer, and a buffer that is given away", async () => {
       const store = await opened;
       const large = bytes(0, 1, 2, 3, 4);

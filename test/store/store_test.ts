@@ -9,7 +9,7 @@ describeStore("memory", "memory:store_test");
 
 describe("openStore()", () => {
   it("refuses a scheme it does not know", async () => {
-    await expect(openStore("s3:bucket")).rejects.toThrow(/"s3:" is not known, wanted a path/);
+    await expect(openStore("gs:bucket")).rejects.toThrow(/"gs:" is not known, wanted a path/);
     await expect(openStore("")).rejects.toThrow(TypeError);
   });
 

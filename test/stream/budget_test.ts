@@ -27,7 +27,7 @@ const FEW_ROWS = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 5, max: 20 }) },
 );
 
-// runs wait more than they work: several devices, each with a budget of its own, run side by side
+// runs wait more than they work: several, each with a budget of its own, run side by side
 const devices = [useGpu(), useGpu(), useGpu(), useGpu()];
 const gpu = devices[0]!;
 

@@ -3,9 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { columnMoments } from "../../examples/column_moments.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { open } from "../../src/open.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
 
@@ -68,7 +67,7 @@ describe("the moments of columns", () => {
       };
       const plan = columnMoments(gpu(), stopping, { out, tileRows: 256 });
       await expect(plan.run({ signal: cancel.signal })).rejects.toThrow(/abort/);
-      const smaller = await openGpu({ budget: "64 KiB" });
+      const smaller = await lendGpu({ budget: "64 KiB" });
       const rest = await columnMoments(smaller, array, { out }).run();
       smaller.close();
       expect(rest.resumed?.row).toBeGreaterThan(0);

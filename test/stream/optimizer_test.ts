@@ -4,13 +4,12 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { openGpu } from "../../src/gpu/device.ts";
 import type { KernelSpec } from "../../src/gpu/kernel.ts";
 import { permutation } from "../../src/feed/order.ts";
 import { variable } from "../../src/stream/output.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { PlanChoices } from "../../src/stream/choices.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { paceStates } from "../support/kept_states.ts";
 import { seeded } from "../support/random.ts";
 import { taskOf } from "../support/task.ts";
@@ -183,7 +182,7 @@ describe("an optimizer on the device", () => {
           onTile = () => {
             if (tiles-- === 0) cancel.abort(new Error("killed"));
           };
-          const device = await openGpu({ budget: budgets[(i + attempt) % budgets.length]! });
+          const device = await lendGpu({ budget: budgets[(i + attempt) % budgets.length]! });
           try {
             const choices = attempt === 0 ? { tileRows: BATCH } : {};
             expect(await plan(out, choices, device).run({ signal: cancel.signal })).toEqual(wanted);

@@ -12,7 +12,7 @@ import { Plan } from "../../src/stream/plan.ts";
 import { tilesAlive } from "../../src/stream/schedule.ts";
 import type { Measured } from "../../src/stream/task.ts";
 import type { Progress } from "../../src/types.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { taskOf } from "../support/task.ts";
 import { comesAbout } from "../support/turns.ts";
 
@@ -208,7 +208,7 @@ describe("Plan", () => {
   });
 
   it("refuses what no tile can make fit, and names a budget that works", async () => {
-    const smallGpu = await openGpu({ budget: 39 });
+    const smallGpu = await lendGpu({ budget: 39 });
     const refused = (() => {
       try {
         return toyPlan(smallGpu, toy(10));
@@ -220,10 +220,10 @@ describe("Plan", () => {
     expect(refused.budgetBytes).toBe(39);
     expect(refused.message).toContain(`${refused.smallestBudgetBytes} B`);
     smallGpu.close();
-    const enough = await openGpu({ budget: refused.smallestBudgetBytes });
+    const enough = await lendGpu({ budget: refused.smallestBudgetBytes });
     expect(await toyPlan(enough, toy(10)).run()).toEqual(wanted(10));
     enough.close();
-    const short = await openGpu({ budget: refused.smallestBudgetBytes - 1 });
+    const short = await lendGpu({ budget: refused.smallestBudgetBytes - 1 });
     expect(() => toyPlan(short, toy(10))).toThrow(BudgetError);
     short.close();
   });

@@ -1,14 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { BudgetError, ChunkError, LedgerError, OutputConflictError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { openGpu } from "../../src/gpu/device.ts";
 import { parseBytes } from "../../src/math/format.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { Plan } from "../../src/stream/plan.ts";
 import type { SeriesRunOptions, SeriesSpec } from "../../src/stream/series.ts";
 import { Series } from "../../src/stream/series.ts";
 import type { Progress } from "../../src/types.ts";
-import { useGpu } from "../support/gpu.ts";
+import { lendGpu, useGpu } from "../support/gpu.ts";
 import { removeAfterAll } from "../support/kept_states.ts";
 import { taskOf } from "../support/task.ts";
 
@@ -326,7 +325,7 @@ describe("a series", () => {
   });
 
   it("refuses a part that does not fit before any work, with both numbers", async () => {
-    const small = await openGpu({ budget: { gpu: "64 KiB", host: "10 KiB" } });
+    const small = await lendGpu({ budget: { gpu: "64 KiB", host: "10 KiB" } });
     try {
       const done: string[] = [];
       const place = newPlace();

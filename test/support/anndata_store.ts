@@ -63,19 +63,23 @@ export function csr(rows: readonly (readonly number[])[]): StoredMatrix {
   };
 }
 
-/** Puts it into a memory store, and gives its place. */
+/** Puts it into a memory store, or at a place, and gives that. */
 export async function putAnnData(name: string, content: {
   x: StoredMatrix;
   obs?: Record<string, StoredColumn | NumericArray | readonly string[]>;
   cells?: number;
   genes?: number;
+  /** What names of genes begin with. */
+  geneName?: string;
+  /** Or the names themselves. */
+  geneNames?: readonly string[];
   /** Columns as anndata 0.7 wrote categories: codes, and names elsewhere. */
   legacy?: Record<string, { codes: Int8Array; categories: readonly string[] }>;
 }): Promise<string> {
-  const { x, legacy = {}, cells = x.shape[0]!, genes = x.shape[1]! } = content;
+  const { x, geneName = "var", legacy = {}, cells = x.shape[0]!, genes = x.shape[1]! } = content;
   const codes = Object.entries(legacy).map(([name, { codes }]) => [name, codes] as const);
   const obs = { ...content.obs, ...Object.fromEntries(codes) };
-  const place = `memory:${name}`;
+  const place = name.includes(":") ? name : `memory:${name}`;
   const store = await openStore(place, { mode: "write" });
   await store.deleteAll();
   const json = (key: string, value: unknown) =>
@@ -101,7 +105,9 @@ export async function putAnnData(name: string, content: {
       ...{ "encoding-type": "dataframe", "encoding-version": "0.2.0" },
       ...{ _index: "_index", "column-order": Object.keys(columns) },
     });
-    await array(`${path}/_index`, Array.from({ length: rows }, (_, i) => `${path.slice(1)}${i}`));
+    const own = path === "/var" ? geneName : path.slice(1);
+    const names = path === "/var" ? content.geneNames : undefined;
+    await array(`${path}/_index`, names ?? Array.from({ length: rows }, (_, i) => `${own}${i}`));
     for (const [name, column] of Object.entries(columns)) {
       if (!("parts" in column)) await array(`${path}/${name}`, column);
       else {

@@ -1,24 +1,14 @@
-/** Runs the command line of this checkout as a person would: Node and Deno only. */
+/** Runs the command line of this checkout in tests: Node and Deno only. */
 
-import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
-import { expect } from "vitest";
-import { encodeNpy } from "../../src/array/npy.ts";
-import type { TestRecording } from "./recordings.ts";
-import { runtime } from "./runtime.ts";
+import { expect, vi } from "vitest";
+import { runCommand } from "../../src/cli/run_command.ts";
+import type { CliOptions, CliRun } from "./cli_process.ts";
+import { runProcess } from "./cli_process.ts";
+import { quick } from "./tier.ts";
 
-export interface CliRun {
-  code: number | null;
-  /** What ended it, where that was a signal. */
-  signal: string | null;
-  stdout: string;
-  stderr: string;
-}
+export * from "./cli_process.ts";
 
-export type Signal = "SIGINT" | "SIGTERM" | "SIGKILL";
 /** Whether a run that was cancelled answered: one that did not, in time, ends as any program does. */
 export function hasAnswered({ code, signal }: CliRun): boolean {
   if (signal === null) expect(code).toBe(130);
@@ -26,105 +16,39 @@ export function hasAnswered({ code, signal }: CliRun): boolean {
   return signal === null;
 }
 
-type Kill = (signal: Signal) => void;
-
-const root = process.cwd();
-const STOPPER = pathToFileURL("test/support/stop_at.mjs").href;
-
-const program = (preloads: readonly string[]) =>
-  runtime === "deno"
-    ? [
-      "run",
-      "--allow-all",
-      ...preloads.map((url) => `--preload=${url}`),
-      join(root, "src/cli/main.ts"),
-    ]
-    : [...preloads.map((url) => `--import=${url}`), join(root, "tools/run.mjs"), "cli"];
-
-const NURSERY = "--max-semi-space-size=2";
-
 /**
- * In {@link runCli}'s `env`: no room for what V8 and glibc keep of what was freed, which they keep more of the
- * longer a run takes. What a run needs shows then.
+ * Runs a command: in a process of its own, as a person would, where anything of that process matters. Where only
+ * what it prints and exits with does, the quick tier runs it in this process, on a device that is there: most of
+ * what such tests take is to start, and to compile kernels.
  */
-export const NOTHING_KEPT = {
-  NODE_OPTIONS: `${NURSERY} --max-old-space-size=32`,
-  MALLOC_ARENA_MAX: "2",
-  MALLOC_MMAP_THRESHOLD_: "131072",
-  MALLOC_TRIM_THRESHOLD_: "131072",
-};
+export const runCli = (args: readonly string[], options?: CliOptions): Promise<CliRun> =>
+  quick && options === undefined ? runHere(args) : runProcess(args, options);
 
-export interface CliOptions {
-  onStderr?: (text: string, kill: Kill) => void;
-  /** Which of its outputs nobody reads: closed at once. */
-  unread?: readonly ("stdout" | "stderr")[];
-  /** Is told when it has started. */
-  onStart?: (kill: Kill, pid: number) => void;
-  /** What standard error says when the run is to stand still, until `onStop` is over. */
-  stopAt?: RegExp;
-  onStop?: (kill: Kill) => Promise<void> | void;
-  env?: Record<string, string>;
-  /** The folder that it is started in. */
-  cwd?: string;
+/** One run after the other: all print to the same streams. */
+let running: Promise<unknown> = Promise.resolve();
+function runHere(args: readonly string[]): Promise<CliRun> {
+  const run = running.then(() => runNow(args));
+  running = run.catch(() => {});
+  return run;
 }
 
-export function runCli(
-  args: readonly string[],
-  { onStderr, unread = [], onStart, stopAt, onStop, env = {}, cwd = root }: CliOptions = {},
-): Promise<CliRun> {
-  const stops = stopAt && { SLUICE_STOP_AT: stopAt.source };
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...program(stops ? [STOPPER] : []), ...args], {
-      cwd,
-      stdio: [stops ? "pipe" : "ignore", "pipe", "pipe"],
-      // a test that has run out of time leaves nothing running
-      timeout: 30 * 60_000,
-      // V8 sizes its nursery by the pace of allocation; fixed, resident memory can be compared
-      env: { ...process.env, NODE_OPTIONS: NURSERY, ...stops, ...env },
-    });
-    // not child.kill(): Deno then reports the signal instead of the exit code
-    const kill: Kill = (signal) => process.kill(child.pid!, signal);
-    for (const name of unread) child[name]!.destroy();
-    child.on("spawn", () => onStart?.(kill, child.pid!));
-    let [stdout, stderr] = ["", ""];
-    let stopped = false;
-    // it may be killed before it has read all
-    child.stdin?.on("error", () => {});
-    child.stdout!.on("data", (data) => stdout += data);
-    child.stderr!.on("data", (data) => {
-      stderr += data;
-      onStderr?.(stderr, kill);
-      if (stopped || !stopAt?.test(stderr)) return;
-      stopped = true;
-      const over = (async () => await onStop!(kill))();
-      over.then(() => child.stdin!.end("\n"), (error) => {
-        child.kill("SIGKILL");
-        reject(error);
-      });
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
-  });
-}
-
-/** Writes a recording as .npy files; returns the options that name them, and a bin size. */
-export async function writeRecording(
-  folder: string,
-  { position, spikes }: TestRecording,
-): Promise<string[]> {
-  const samples = position.times.length;
-  const dimensions = position.values.length / samples;
-  const files = {
-    "spike-times": encodeNpy(spikes.times),
-    "spike-units": encodeNpy(spikes.units),
-    "position-times": encodeNpy(position.times),
-    position: encodeNpy(position.values, dimensions === 1 ? [samples] : [samples, dimensions]),
-  };
-  const options = ["--bin-size", "3", "--position-std", "3", "--step", "0.02"];
-  for (const [name, bytes] of Object.entries(files)) {
-    const file = join(folder, `${name}.npy`);
-    await writeFile(file, bytes);
-    options.push(`--${name}`, file);
+async function runNow(args: readonly string[]): Promise<CliRun> {
+  const printed = { stdout: "", stderr: "" };
+  const replaced = [
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+      printed.stdout += text;
+      return true;
+    }),
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      printed.stderr += text;
+      return true;
+    }),
+    vi.spyOn(console, "log").mockImplementation((text) => printed.stdout += `${text}\n`),
+  ];
+  try {
+    const code = await runCommand(args, new AbortController().signal);
+    return { code, signal: null, ...printed };
+  } finally {
+    for (const each of replaced) each.mockRestore();
   }
-  return options;
 }

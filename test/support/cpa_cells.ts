@@ -2,8 +2,10 @@
 
 import type { CellMatrix } from "../../src/array/anndata/matrix.ts";
 import type { CellTable } from "../../src/cpa/cell_table.ts";
+import type { SetupOptions } from "../../src/cpa/setup_options.ts";
 import { HeldCells } from "../../src/cpa/held_cells.ts";
 import { Random } from "../../src/math/random.ts";
+import { categoriesOf, csr, putAnnData } from "./anndata_store.ts";
 
 export interface MadeCells {
   matrix: CellMatrix;
@@ -79,4 +81,43 @@ export function madeCells(cells = 90, genes = 24, seed = 3): MadeCells {
     ...{ matrix, table, counts },
     held: () => HeldCells.read(matrix, { counts: true, mostBytes: 2 ** 24 }),
   };
+}
+
+/** How cells of {@link putCells} are set up. */
+export const MADE_SETUP: SetupOptions = {
+  ...{ perturbationKey: "given", dosageKey: "dose", controlGroup: "ctrl" },
+  ...{ categoricalCovariates: ["cell"], batchKey: "plate", split: { key: "split" } },
+};
+
+/** The same cells as AnnData, in memory or at a place. */
+export async function putCells(
+  name: string,
+  made: MadeCells,
+  geneName = "var",
+): Promise<string> {
+  const { table, counts } = made;
+  const { cells, genes, conditions, conditionIds, covariates, splits } = table;
+  const named = (label: (cell: number) => string) =>
+    categoriesOf(Array.from({ length: cells }, (_, cell) => label(cell)));
+  const condition = (cell: number) => conditions[conditionIds[cell]!]!;
+  return await putAnnData(name, {
+    geneName,
+    x: csr(
+      Array.from({ length: cells }, (_, cell) => [
+        ...counts.subarray(cell * genes, (cell + 1) * genes),
+      ]),
+    ),
+    obs: {
+      given: named((cell) =>
+        condition(cell).perturbations.map((id) => table.perturbations[id]).join("+")
+      ),
+      dose: named((cell) => condition(cell).doses.join("+")),
+      ...Object.fromEntries(covariates.map(({ name, levels, codes }) => [
+        name,
+        named((cell) => levels[codes[cell]!]!),
+      ])),
+      split: named((cell) => ["train", "test", "ood"][splits[cell]!]!),
+      score: Float64Array.from({ length: cells }, (_, cell) => cell / 3),
+    },
+  });
 }

@@ -20,7 +20,7 @@ export async function exportMemory(chunks: number, ...options: string[]): Promis
   try {
     const [place, file] = [join(folder, "in.zarr"), join(folder, "out.nc")];
     await writeLargeGroup(place, chunks);
-    const run = await runCli(["export", place, file, "--json", "--quiet", ...options]);
+    const run = await runCli(["export", place, file, "--json", "--quiet", ...options], {});
     if (run.code !== 0) throw new Error(run.stdout + run.stderr);
     const { fileBytes, peakResidentBytes, seconds } = JSON.parse(run.stdout);
     if ((await stat(file)).size !== fileBytes) throw new Error(`${file} is not ${fileBytes} bytes`);

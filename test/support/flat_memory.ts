@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { NOTHING_KEPT, runCli, writeRecording } from "./cli.ts";
+import { NOTHING_KEPT, runProcess, writeRecording } from "./cli_process.ts";
 import { smallRecording } from "./recordings.ts";
 import { runtime } from "./runtime.ts";
 
@@ -12,7 +12,7 @@ export async function expectFlatMemory(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `sluice-memory-${runtime}-`));
   try {
     // what is built, is built in the process that runs it
-    await runCli(["--version"]);
+    await runProcess(["--version"], {});
     const recording = smallRecording({ seconds: 22, dimensions: 2 });
     const resident: number[] = [];
     const posteriorBytes: number[] = [];
@@ -20,7 +20,7 @@ export async function expectFlatMemory(): Promise<void> {
       const place = join(folder, `repeated-${times}`);
       await mkdir(place);
       const options = await writeRecording(place, repeat(recording, times));
-      const run = await runCli([
+      const run = await runProcess([
         "decode",
         ...options,
         "--bin-size",

@@ -5,7 +5,7 @@ import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { NOTHING_KEPT, runCli } from "./cli.ts";
+import { NOTHING_KEPT, runProcess } from "./cli_process.ts";
 import { seeded } from "./random.ts";
 import { runtime } from "./runtime.ts";
 import { npyHeader } from "./window_frames.ts";
@@ -43,7 +43,7 @@ export async function expectFlatRows(rows: readonly [few: number, many: number])
   const place = (name: string) => join(folder, name);
   const fileOf = (name: string | number) => place(`${name}.npy`);
   const run = async (...args: string[]) => {
-    const { code, stdout, stderr } = await runCli([...args, "--json", "--quiet"], {
+    const { code, stdout, stderr } = await runProcess([...args, "--json", "--quiet"], {
       env: NOTHING_KEPT,
     });
     expect(code, stderr).toBe(0);

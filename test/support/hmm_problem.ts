@@ -2,13 +2,8 @@
 
 import type { Grid } from "../../src/hmm/grid.ts";
 import type { StateModel } from "../../src/hmm/states.ts";
-import { contFrag, continuous, stateModel } from "../../src/hmm/states.ts";
-import {
-  FILTER_SUMS_HEAD,
-  hmmFilter,
-  hmmFilterConstants,
-  hmmFilterParams,
-} from "../../src/kernels/hmm_filter.ts";
+import { contFrag, continuous, stateModel } from "../../src/hmm/decoder.ts";
+import { FILTER_SUMS_HEAD, hmmFilter, hmmFilterParams } from "../../src/kernels/hmm_filter.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../src/kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../src/kernels/hmm_transition.ts";
 import { transitionOperator } from "../../src/hmm/transition/transition.ts";
@@ -252,13 +247,13 @@ export function filterCase(
   }
   return {
     spec: hmmFilter,
-    constants: hmmFilterConstants(operator.shape, likelihoodOf),
+    constants: hmmConstants(operator.shape),
     buffers: {
       ...operatorBuffers(layout, lanes),
       params: hmmFilterParams(0, rows, rows, {
         rowStride: rowLength / 4,
         laneStride: (rows + 1) * rowLength / 4,
-      }),
+      }, likelihoodOf),
       likelihood: layout.perBin(logLikelihoods),
       predicted,
       filtered: 4 * lanes * rows * rowLength,

@@ -27,6 +27,10 @@ const TILE_ROWS: Record<Work, readonly number[]> = {
   path: [16, 48],
   fit: [128, 64, 100],
   condition: [128],
+  pool: [40, 64, 100],
+  logistic: [128, 64, 400],
+  multimax: [72, 16, 48],
+  sweep: [128],
   export: [128],
 };
 const BUDGETS_MIB = [64, 48, 96];
@@ -59,7 +63,11 @@ async function contentsOf(path: string): Promise<Record<string, string>> {
 }
 
 /** Kills work of every kind so many times in all, and checks what it comes to. */
-export async function killWorks(kills: number, seed: number): Promise<CampaignCounts> {
+export async function killWorks(
+  kills: number,
+  seed: number,
+  works: readonly Work[] = WORKS,
+): Promise<CampaignCounts> {
   const folder = await mkdtemp(join(tmpdir(), `sluice-campaign-${runtime}-`));
   const random = seeded(seed);
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)]!;
@@ -94,14 +102,14 @@ export async function killWorks(kills: number, seed: number): Promise<CampaignCo
     await child.ready();
     await finish({ out: source });
     const wanted = new Map<Work, { contents: Record<string, string>; moments: number }>();
-    for (const work of WORKS) {
+    for (const work of works) {
       const path = pathOf(work, "whole");
       await mkdir(join(path, ".."));
       const { moments } = await finish(jobOf(work, path, work === "overwrite"));
       wanted.set(work, { contents: await contentsOf(path), moments: moments.logged });
     }
     for (let i = 0; sum() < kills; i++) {
-      const work = WORKS[i % WORKS.length]!;
+      const work = works[i % works.length]!;
       const { contents, moments } = wanted.get(work)!;
       const path = pathOf(work, String(i));
       const story: unknown[] = [];
@@ -143,7 +151,7 @@ export async function killWorks(kills: number, seed: number): Promise<CampaignCo
       }
       expect(await contentsOf(path), told()).toEqual(contents);
       counts.finished[work]++;
-      if (!["export", "condition"].includes(work)) {
+      if (!["export", "condition", "sweep"].includes(work)) {
         expect(await checkStore(`file:${path}`), told()).toMatchObject({ state: "whole" });
       }
       for (const file of mine) expect(await readFile(file, "utf8"), told()).toBe("mine");

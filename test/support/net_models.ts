@@ -1,5 +1,6 @@
 /** Small nets as probes have them, of which net and twin are made alike, and batches of uneven samples for them. */
 
+import { Adam } from "../../src/net/adam.ts";
 import { Net } from "../../src/net/net.ts";
 import type { Batch } from "../../src/net/batch.ts";
 import type { Value } from "../../src/net/value.ts";
@@ -37,6 +38,7 @@ export interface OpenModel {
   open: OpenNet;
   logits: Value;
   batch: Batch;
+  adam: Adam;
   /** Values of every net's parameters, as torch has them. */
   parameters: Float64Array[];
   /** The twin of a net, gone forward; of other parameters where they are given. */
@@ -107,13 +109,15 @@ export async function openModel(gpu: Gpu, model: Model, problem: Problem): Promi
     ...step !== undefined && { step },
     ...scale !== undefined && { scale },
   };
+  const adam = new Adam(net, { rates: Array.from({ length: nets }, () => [{ rate: 5e-4 }]) });
+  const packed = () => {
+    const all = new Float32Array(nets * net.stride);
+    parameters.forEach((own, k) => all.set(net.pack(own), k * net.stride));
+    return all;
+  };
   const open = await openNet(
     gpu,
-    net.sharedBuffers(() => {
-      const all = new Float32Array(nets * net.stride);
-      parameters.forEach((own, k) => all.set(net.pack(own), k * net.stride));
-      return all;
-    }),
+    [...net.sharedBuffers(packed), ...adam.sharedBuffers()],
     {
       x: tile,
       labels: Float32Array.from(offset(labels, 9)),
@@ -131,7 +135,7 @@ export async function openModel(gpu: Gpu, model: Model, problem: Problem): Promi
     },
   );
   return {
-    ...{ net, open, logits, batch, parameters },
+    ...{ net, open, logits, batch, adam, parameters },
     twin(k, values = parameters[k]!) {
       const twinBatch: TwinBatch = {
         ...{ inputs: { x: inputs[shared ? 0 : k]! }, samples, starts, detected, longest },
@@ -180,6 +184,19 @@ export const models = {
       const first = net.linear(again, { name: "c0", to: 2 * hidden, activation: "relu", dropout });
       const second = net.linear(first, { name: "c3", to: hidden, activation: "relu", dropout });
       const logits = net.linear(second, { name: "c6", to: 1 });
+      net.binaryCrossEntropy(logits);
+      return logits;
+    },
+  }),
+  /** From few columns to many, twice. */
+  spread: (width: number, hidden: number, wide: number): Model => ({
+    width,
+    axis: "samples",
+    build(net, x) {
+      const inner = net.linear(x, { name: "fc1", to: hidden });
+      const one = net.linear(inner, { name: "one", to: wide, activation: "relu" });
+      const other = net.linear(inner, { name: "other", to: wide, activation: "relu" });
+      const logits = net.linear(net.add(one, other), { name: "fc2", to: 1 });
       net.binaryCrossEntropy(logits);
       return logits;
     },

@@ -9,24 +9,33 @@ import {
   rollingOptions,
   saveOptions,
 } from "../../src/acts/options.ts";
+import { messageMaskOptions } from "../../src/acts/message_mask.ts";
 import { actsSections } from "../../src/cli/acts.ts";
+import { plotSections } from "../../src/cli/plot.ts";
 import { probeSections } from "../../src/cli/probe.ts";
 import { gpuOptions } from "../../src/gpu/device.ts";
 import { annDataOptions } from "../../src/array/anndata/anndata.ts";
+import { createArrayOptions } from "../../src/array/create_array.ts";
 import { arrayOptions } from "../../src/array/array.ts";
 import { contextOptions } from "../../src/array/contexts.ts";
 import { expandOptions } from "../../src/array/expand.ts";
 import { patchOptions } from "../../src/array/patches.ts";
 import { conditionSections } from "../../src/cli/condition.ts";
+import { cpaSections } from "../../src/cli/cpa.ts";
 import { decodeSections } from "../../src/cli/decode.ts";
+import { emSections } from "../../src/cli/em.ts";
+import { encodeSections } from "../../src/cli/encode.ts";
 import { exportSections } from "../../src/cli/export.ts";
 import { kmeansSections } from "../../src/cli/kmeans.ts";
 import { predictSections, transformSections } from "../../src/cli/apply.ts";
 import { pcaSections } from "../../src/cli/pca.ts";
+import { submitSections } from "../../src/cli/submit.ts";
 import type { Sections } from "../../src/cli/usage.ts";
 import { common, defaultWords, flagOf } from "../../src/cli/usage.ts";
+import { samplesSections } from "../../src/cli/samples.ts";
 import { viterbiSections } from "../../src/cli/viterbi.ts";
 import { windowsSections } from "../../src/cli/windows.ts";
+import { workerSections } from "../../src/cli/worker.ts";
 import {
   distanceOptions,
   fitOptions,
@@ -41,9 +50,14 @@ import { conditionOptions } from "../../src/condition/pipeline.ts";
 import { splitOptions } from "../../src/condition/splits.ts";
 import { degOptions } from "../../src/cpa/deg_masks.ts";
 import { evaluationOptions } from "../../src/cpa/evaluation.ts";
-import { setupOptions } from "../../src/cpa/setup.ts";
+import { setupOptions } from "../../src/cpa/setup_options.ts";
+import { predictorOptions } from "../../src/cpa/predictor.ts";
 import { trainOptions } from "../../src/cpa/train_options.ts";
-import { counterfactualOptions, latentOptions, reconstructOptions } from "../../src/cpa/trained.ts";
+import {
+  counterfactualOptions,
+  latentOptions,
+  reconstructOptions,
+} from "../../src/cpa/predict_options.ts";
 import {
   incrementalFitOptions,
   incrementalOptions,
@@ -57,16 +71,42 @@ import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/s
 import {
   clusterlessOptions,
   decodeOptions,
+  emOptions,
+  encodedOptions,
+  environmentOptions,
+  environmentsOptions,
+  groupOptions,
   logLikelihoodDecodeOptions,
+  logLikelihoodEmOptions,
   logLikelihoodOptions,
+  logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
+  sampleOptions,
+  saveEncodingOptions,
   sortedSpikesOptions,
   viterbiOptions,
 } from "../../src/hmm/decode_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
+import {
+  aheadBehindOptions,
+  animalDistanceOptions,
+} from "../../src/hmm/analysis/animal_distance.ts";
+import { mapSpeedOptions } from "../../src/hmm/analysis/decoded_places.ts";
+import { highestDensityOptions, overlapOptions } from "../../src/hmm/analysis/highest_density.ts";
+import { timeRescalingOptions } from "../../src/hmm/analysis/time_rescaling.ts";
 import { simulationOptions } from "../../src/hmm/simulate.ts";
-import { contFragOptions, continuousOptions, stateModelOptions } from "../../src/hmm/states.ts";
+import { marksOptions, replayOptions } from "../../src/hmm/simulate_states.ts";
+import {
+  contFragOptions,
+  continuousOptions,
+  multiEnvironmentOptions,
+  nonLocalOptions,
+  noSpikeContFragOptions,
+} from "../../src/hmm/presets.ts";
+import { stateModelOptions } from "../../src/hmm/states.ts";
 import { exportOptions } from "../../src/io/netcdf_export.ts";
+import { nwbOptions } from "../../src/io/nwb_recording.ts";
+import { zipOptions } from "../../src/io/zip_export.ts";
 import { bootstrapOptions } from "../../src/math/classification.ts";
 import type { Declaration, Option, Options } from "../../src/options.ts";
 import {
@@ -88,6 +128,7 @@ import {
   trainedFitOptions,
   trainedPredictOptions,
 } from "../../src/probes/trained_probe.ts";
+import { plotOptions } from "../../src/plot/options.ts";
 import { runOptions } from "../../src/stream/choices.ts";
 import { batchOptions, hostBatchOptions } from "../../src/windows/batch_options.ts";
 import { keyOptions } from "../../src/windows/keys.ts";
@@ -98,8 +139,14 @@ import { checkOptions } from "../../src/zarr/check.ts";
 export const DECLARATIONS = {
   "openGpu()": gpuOptions,
   "openArray()": arrayOptions,
+  "readNumbers()": arrayOptions,
+  "listArrays()": arrayOptions,
+  "readNwb()": nwbOptions,
+  "createArray()": createArrayOptions,
   "openAnnData()": annDataOptions,
+  "openEpisodes()": arrayOptions,
   "plan.run()": runOptions,
+  "live()": runOptions,
   "new KMeans()": kmeansOptions,
   "KMeans.fit()": fitOptions,
   "KMeans.predict()": predictOptions,
@@ -130,6 +177,7 @@ export const DECLARATIONS = {
   "collect()": collectOptions,
   "collectLive()": liveOptions,
   "load()": loadOptions,
+  "messageMask()": messageMaskOptions,
   "Acts.ema()": emaOptions,
   "Acts.rolling()": rollingOptions,
   "Acts.realize()": realizeOptions,
@@ -140,15 +188,35 @@ export const DECLARATIONS = {
   "decoder.sortedSpikes()": sortedSpikesOptions,
   "decoder.continuous()": continuousOptions,
   "decoder.contFrag()": contFragOptions,
+  "decoder.noSpikeContFrag()": noSpikeContFragOptions,
+  "decoder.nonLocal()": nonLocalOptions,
+  "decoder.multiEnvironment()": multiEnvironmentOptions,
   "decoder.stateModel()": stateModelOptions,
   "SortedSpikesDecoder.smooth()": decodeOptions,
   "SortedSpikesDecoder.viterbi()": viterbiOptions,
   "decoder.clusterless()": clusterlessOptions,
+  "decoder.environments()": environmentsOptions,
+  "decoder.environments(), an environment": environmentOptions,
+  "decoder.environments(), a group": groupOptions,
   "decoder.logLikelihoods()": logLikelihoodOptions,
   "LogLikelihoodDecoder.smooth()": logLikelihoodDecodeOptions,
+  "SortedSpikesDecoder.saveEncoding()": saveEncodingOptions,
+  "StoredEncoding.decoder()": encodedOptions,
+  "SortedSpikesDecoder.samples()": sampleOptions,
+  "LogLikelihoodDecoder.samples()": logLikelihoodSampleOptions,
+  "SortedSpikesDecoder.em()": emOptions,
+  "LogLikelihoodDecoder.em()": logLikelihoodEmOptions,
   "LogLikelihoodDecoder.viterbi()": logLikelihoodViterbiOptions,
   "open()": openResultOptions,
+  "decoder.highestDensity()": highestDensityOptions,
+  "decoder.hpdOverlap()": overlapOptions,
+  "decoder.mapSpeed()": mapSpeedOptions,
+  "decoder.distanceFromAnimal()": animalDistanceOptions,
+  "decoder.aheadBehind()": aheadBehindOptions,
+  "decoder.timeRescaling()": timeRescalingOptions,
   "decoder.simulateSession()": simulationOptions,
+  "decoder.simulateReplay()": replayOptions,
+  "decoder.simulateMarks()": marksOptions,
   "windows()": windowOptions,
   "windows(), pad": paddingOptions,
   "windows(), a key": keyOptions,
@@ -169,8 +237,11 @@ export const DECLARATIONS = {
   "TrainedCpa.latents()": latentOptions,
   "TrainedCpa.reconstruct()": reconstructOptions,
   "TrainedCpa.counterfactual()": counterfactualOptions,
+  "TrainedCpa.predictor()": predictorOptions,
   "cpa.sumCells() and cpa.evaluate()": evaluationOptions,
   "exportNetcdf()": exportOptions,
+  "exportZip()": zipOptions,
+  "plot()": plotOptions,
   "checkStore()": checkOptions,
 } satisfies Record<string, Declaration>;
 
@@ -178,17 +249,27 @@ export const DECLARATIONS = {
 export const COMMANDS: Record<string, Sections> = {
   acts: actsSections,
   check: {},
+  completion: {},
   condition: conditionSections,
+  cpa: cpaSections,
   decode: decodeSections,
+  em: emSections,
+  encode: encodeSections,
   export: exportSections,
   info: {},
   kmeans: kmeansSections,
+  part: {},
   pca: pcaSections,
+  plot: plotSections,
   predict: predictSections,
   probe: probeSections,
+  samples: samplesSections,
+  status: {},
+  submit: submitSections,
   transform: transformSections,
   viterbi: viterbiSections,
   windows: windowsSections,
+  worker: workerSections,
 };
 
 /** What holds when an option is not given, in words. */

@@ -174,7 +174,10 @@ function shapeOf(config: Config): ModelShape {
       levels,
       isBatch: name === config.batch_key,
     })),
-    adversary: { widths: Array(plan.n_layers_adv).fill(plan.n_hidden_adv), dropout: 0 },
+    adversary: {
+      widths: Array(plan.n_layers_adv).fill(plan.n_hidden_adv),
+      ...{ batchNorm: true, layerNorm: false, dropout: 0 },
+    },
   };
 }
 

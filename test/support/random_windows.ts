@@ -10,8 +10,10 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { decodeFloat16 } from "../../src/math/half.ts";
 import type { BatchCursor, HostBatchOptions, WindowBatch } from "../../src/windows/batches.ts";
 import type { Segments } from "../../src/windows/segments.ts";
+import type { KeyOptions } from "../../src/windows/keys.ts";
 import type { WindowOptions } from "../../src/windows/windows.ts";
 import { windows } from "../../src/windows/windows.ts";
+import type { NumericArray } from "../../src/types.ts";
 import { seeded } from "./random.ts";
 import { hidden, readBackBeside, someFrames } from "./window_frames.ts";
 
@@ -19,7 +21,9 @@ import { hidden, readBackBeside, someFrames } from "./window_frames.ts";
 interface Cut {
   frames: number[];
   label: number;
-  /** Of its segment. */
+  /** Its last frame, real or not, and its segment. */
+  last: number;
+  segment: number;
   start: number;
   end: number;
 }
@@ -63,7 +67,10 @@ export async function tryRandomWindows(number: number, gpu?: Gpu): Promise<numbe
     }
     return fail("there is no window, and nobody said so");
   }
-  const view = windows(source, own.options);
+  const { keys, ...options } = own.options;
+  const view = keys && whole(2) === 0
+    ? windows({ frames: source, ...keys }, options)
+    : windows(source, own.options);
   if (view.shape[0] !== cuts.length) fail(`${view.shape[0]} windows, wanted ${cuts.length}`);
 
   const choices = (): HostBatchOptions => ({
@@ -71,7 +78,7 @@ export async function tryRandomWindows(number: number, gpu?: Gpu): Promise<numbe
     prefetch: whole(4),
     framesIn: oneOf(gpu ? ["device", "host", "disk"] : ["host", "disk"]),
     ...whole(6) === 0 && { eager: true, framesIn: "host" as const },
-    ...whole(4) === 0 && { hold: "float16" as const },
+    ...whole(3) === 0 && { hold: oneOf(["float16", "bfloat16"] as const) },
     // a few rounds, where frames are on disk
     ...!gpu && whole(3) === 0 && { budget: 3000 + whole(20_000) },
   });
@@ -102,7 +109,8 @@ export async function tryRandomWindows(number: number, gpu?: Gpu): Promise<numbe
         fail(`a batch of ${list.length} windows, wanted ${most}`);
       }
       const values = await valuesOf(batch, gpu);
-      const wrong = wrongIn(batch, values, own, cuts);
+      const held = options.hold === "bfloat16" ? { ...own, values: brainOf(own.values) } : own;
+      const wrong = wrongIn(batch, values, held, cuts);
       if (wrong) fail(wrong);
       seen[epoch]!.push(...list);
       looked += list.length;
@@ -171,16 +179,7 @@ function randomCase(
       }),
     ])(),
     ...isPadded && { pad },
-    ...whole(3) === 0 && {
-      keys: {
-        action: {
-          values: Int16Array.from({ length: 3 * frames }, (_, i) => i),
-          offsets: Array.from({ length: 1 + whole(6) }, () => whole(20) - 8),
-          outside: oneOf(["edge", "zero"] as const),
-        },
-        reward: { values: new Float64Array(frames).map((_, i) => i), offsets: [-0.5, 0], rate: 4 },
-      },
-    },
+    ...whole(3) === 0 && { keys: randomKeys(frames, segments, whole, oneOf) },
     ...labelled && {
       labels: Float64Array.from({ length: 2 * frames }, (_, i) => i),
       weights: Float32Array.from({ length: frames }, (_, i) => i / 2),
@@ -191,11 +190,83 @@ function randomCase(
   return { options, values: someFrames(frames, features), features, segments };
 }
 
+function randomKeys(
+  frames: number,
+  segments: readonly [number, number][],
+  whole: (end: number) => number,
+  oneOf: <Item>(items: readonly Item[]) => Item,
+): Record<string, KeyOptions> {
+  const counted = <Values extends NumericArray>(values: Values) => {
+    const isBig = values instanceof BigInt64Array;
+    for (let i = 0; i < values.length; i++) values[i] = isBig ? BigInt(i) : i;
+    return values;
+  };
+  /** In memory, or to be read, by chunks or not. */
+  const placed = (values: NumericArray, rows: number) => {
+    const array = fromTypedArray(values, [rows, values.length / rows]);
+    const chunks = { wholeChunks: true, chunkRows: 1 + whole(9) };
+    return oneOf<() => Pick<KeyOptions, "values" | "rowsIn">>([
+      () => ({ values: array }),
+      () => ({ values: hidden(array) }),
+      () => ({ values: hidden(array), rowsIn: "disk" }),
+      () => ({ values: { ...hidden(array), ...chunks }, rowsIn: "disk" }),
+    ])();
+  };
+  const outside = () => oneOf(["edge", "zero"] as const);
+  const times = oneOf([2, 3]);
+  const slow = segments.map(([start, end]) => Math.ceil((end - start) / 3));
+  const slowRows = slow.reduce((sum, rows) => sum + rows, 0);
+  const slowEnds = slow.map((_, i) => slow.slice(0, i + 1).reduce((sum, rows) => sum + rows, 0));
+  return {
+    action: {
+      ...placed(counted(new Int16Array(3 * frames)), frames),
+      offsets: Array.from({ length: 1 + whole(6) }, () => whole(20) - 8),
+      outside: outside(),
+      ...whole(2) === 0 && { dtype: "float32" },
+    },
+    reward: { ...placed(counted(new Float64Array(frames)), frames), offsets: [-0.5, 0], rate: 4 },
+    // those of the window
+    seen: { ...placed(counted(new BigInt64Array(frames)), frames), outside: outside() },
+    fast: {
+      ...placed(counted(new Float32Array(2 * frames * times)), frames * times),
+      rate: 10,
+      sampled: 10 * times,
+      offsets: Array.from({ length: 1 + whole(3) }, () => (whole(9) - 4) / (10 * times)),
+      outside: outside(),
+    },
+    // a row every third frame of each segment
+    slow: {
+      ...placed(counted(new Int32Array(slowRows)), slowRows),
+      rate: 3,
+      sampled: 1,
+      segments: { ends: slowEnds },
+      offsets: [-1, 0, 0.25],
+      outside: outside(),
+    },
+  };
+}
+
+/** The row of a key at an offset from the last frame of a window, as exact fractions say, and its segment there. */
+function rowByHand(
+  key: KeyOptions,
+  offset: number,
+  { anchor, start, end, segment }: { anchor: number; start: number; end: number; segment: number },
+) {
+  const { rate = 1, sampled = rate, segments } = key;
+  const ends = (segments as { ends: number[] } | undefined)?.ends;
+  const from = ends ? ends[segment - 1] ?? 0 : start * sampled / rate;
+  const to = ends ? ends[segment]! : end * sampled / rate;
+  // rates are whole, and offsets are of 120ths of a second
+  const parts = Math.round(120 * offset);
+  const time = (anchor - start) * sampled * 120 + parts * sampled * rate;
+  return { row: from + Math.floor(time / (120 * rate)), from, to };
+}
+
 function cutByHand({ options, segments }: Case): Cut[] {
   const { size, stride = 1, pad, delay = 0, previous = false } = options;
   const { before = 0, after = 0 } = pad ?? {};
   const cuts: Cut[] = [];
-  for (const [start, end] of segments) {
+  for (const [segment, [start, end]] of segments.entries()) {
     if (previous && end - start < 2) continue;
     let first = start - before;
     // the label before has to be in the segment
@@ -205,7 +276,8 @@ function cutByHand({ options, segments }: Case): Cut[] {
         const frame = first + i;
         return frame >= start && frame < end ? frame : -1;
       });
-      cuts.push({ frames, label: Math.min(first + size - 1 + delay, end - 1), start, end });
+      const last = first + size - 1;
+      cuts.push({ frames, label: Math.min(last + delay, end - 1), last, segment, start, end });
     }
   }
   return cuts;
@@ -270,19 +342,23 @@ function wrongIn(
         }
       }
     }
-    const anchor = real.at(-1)!;
+    const { start, end, segment, last } = cuts[window]!;
     for (const [name, key] of Object.entries(options.keys ?? {})) {
-      const { values: got, mask } = batch.keys![name]!;
-      const width = (key.values as Int16Array).length * features / table.length;
-      for (const [k, offset] of Array.from(key.offsets).entries()) {
-        const row = anchor + offset * (key.rate ?? 1);
-        const isThere = row >= cuts[window]!.start && row < cuts[window]!.end;
-        const at = i * key.offsets.length + k;
+      const { values: got, mask, shape, offsets } = batch.keys![name]!;
+      const width = shape.slice(2).reduce((product, size) => product * size, 1);
+      if (key.dtype && !(got instanceof Float32Array)) return `type of ${name}`;
+      for (const [k, offset] of offsets.entries()) {
+        const anchor = key.offsets ? real.at(-1)! : last;
+        const { row, from, to } = rowByHand(key, offset, { anchor, start, end, segment });
+        const isThere = row >= from && row < to;
+        const at = i * offsets.length + k;
         if (mask[at] !== Number(isThere)) return `mask of ${name} of window ${window}`;
-        const edge = row < cuts[window]!.start ? cuts[window]!.start : cuts[window]!.end - 1;
+        const edge = Math.max(from, Math.min(row, to - 1));
         for (let e = 0; e < width; e++) {
-          const wanted = isThere || key.outside !== "zero" ? (isThere ? row : edge) * width + e : 0;
-          if (got[at * width + e] !== wanted) return `${name} of window ${window} at ${offset}`;
+          const wanted = isThere || key.outside !== "zero" ? edge * width + e : 0;
+          if (Number(got[at * width + e]) !== wanted) {
+            return `${name} of window ${window} at ${offset}`;
+          }
         }
       }
     }
@@ -292,4 +368,16 @@ function wrongIn(
     if (batch.weights![i] !== label / 2) return `weight of window ${window}`;
   }
   return undefined;
+}
+
+/** The nearest numbers of 8 bits, ties to even. */
+function brainOf(values: Float32Array): Float32Array {
+  return values.map((value) => {
+    if (value === 0) return value;
+    const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 7);
+    const steps = value / step;
+    const down = Math.floor(steps);
+    const isUp = steps - down > 0.5 || steps - down === 0.5 && down % 2 !== 0;
+    return step * (isUp ? down + 1 : down);
+  });
 }

@@ -3,8 +3,10 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { cellUploads } from "../../src/cpa/cell_uploads.ts";
 import { packCounts, packNumbers } from "../../src/cpa/counts.ts";
-import type { CellTurn } from "../../src/cpa/model.ts";
-import { CELL_LOSSES, CELLS, CpaModel } from "../../src/cpa/model.ts";
+import { CELL_LOSSES, CELLS } from "../../src/cpa/gene_kernels.ts";
+import { CpaModel } from "../../src/cpa/model.ts";
+import { CELL_DIVERGENCES } from "../../src/cpa/model_layers.ts";
+import type { CellTurn } from "../../src/cpa/turns.ts";
 import type { ModelShape } from "../../src/cpa/model_shape.ts";
 import { cpaOptimizers } from "../../src/cpa/optimizers.ts";
 import type { CellBatch, State, TwinOptions } from "../reference/cpa_model.ts";
@@ -14,6 +16,14 @@ export interface RunOptions extends Pick<TwinOptions, "classWeights" | "unmixedC
   penalty: number;
   coupling: number;
   latents?: boolean;
+  /** Cells whose genes are on the device at a time, and whether layers are made again for gradients. */
+  partCells?: number;
+  checkpointing?: boolean;
+  /** Whether products of cells leave zeros out. Default true. */
+  sparse?: boolean;
+  /** Largest norm of a gradient. */
+  mostNorm?: number;
+  focal?: boolean;
   /** Cells of the tile before the batch. */
   before?: number;
   seed?: number;
@@ -36,10 +46,14 @@ export async function openCpa(
     adversary: {
       ...{ weights: options.classWeights, penalty },
       mixesCovariates: !options.unmixedCovariates,
+      focal: options.focal ?? false,
     },
     latents: options.latents ?? false,
+    checkpointing: options.checkpointing ?? false,
+    sparse: options.sparse ?? true,
+    ...options.partCells !== undefined && { partCells: options.partCells },
   });
-  const optimizers = cpaOptimizers(model);
+  const optimizers = cpaOptimizers(model, undefined, options.mostNorm);
   const uploadsOf = (own: CellBatch) => {
     const { starts, entries } = packed(shape, own, before);
     const rows = before + cells;
@@ -62,9 +76,8 @@ export async function openCpa(
         },
         {
           cells: Array.from({ length: rows }, (_, i) => place(i)),
-          partners: shifted,
+          partners: Uint32Array.from(shifted),
           shares: Array(rows).fill(own.lambda),
-          partnersInBatch: Uint32Array.from(shifted, (partner) => Math.max(0, partner - before)),
         },
         true,
       ),
@@ -81,7 +94,9 @@ export async function openCpa(
     ],
     {
       ...uploadsOf(batch),
-      [CELL_LOSSES]: 4 * (before + cells),
+      ...Object.fromEntries(
+        model.tileOutputs.map(({ name, bytes }) => [name, bytes * (before + cells)]),
+      ),
       ...Object.fromEntries(model.classLosses.map(({ name, slotBytes }) => [name, slotBytes])),
     },
   );
@@ -121,10 +136,14 @@ export async function openCpa(
     },
     async losses() {
       const perCell = (await open.read(CELL_LOSSES)).subarray(before, before + cells);
+      const divergences = model.shape.variational
+        ? (await open.read(CELL_DIVERGENCES)).subarray(before, before + cells)
+        : new Float32Array();
       const classes = [];
       for (const { name } of model.classLosses) classes.push(await open.read(name));
       return {
         recon: perCell.reduce((sum, loss) => sum + loss, 0) / cells,
+        divergence: divergences.reduce((sum, own) => sum + own, 0) / cells,
         entropy: classes.reduce((sum, own) => sum + own[0]!, 0),
         penalty: classes.reduce((sum, own) => sum + own[1]!, 0),
       };

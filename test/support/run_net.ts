@@ -29,10 +29,10 @@ export async function openNet(
     bytes: typeof contents === "number" ? contents : contents.byteLength,
     data: typeof contents === "number" ? undefined : contents,
   }));
-  const all = [...shared, ...tile];
+  const all = [...shared.filter(({ within }) => within === undefined), ...tile];
   const largest = Math.max(...all.map(({ bytes }) => sizeOf(bytes)));
   const bytes = all.reduce((sum, each) => sum + sizeOf(each.bytes), 0);
-  const params = 256 * 256;
+  const params = 256 * 1024;
   const account = gpu.ledger.open("net", { gpu: bytes + largest + params, host: 0, disk: 0 });
   const storage = BufferUsage.COPY_DST | BufferUsage.COPY_SRC | BufferUsage.STORAGE;
   const made = await account.createBuffers([
@@ -47,6 +47,9 @@ export async function openNet(
   const staging = made.at(-2)!;
   const uniform = made.at(-1)!;
   const buffers = Object.fromEntries(all.map(({ name }, i) => [name, made[i]!]));
+  for (const { name, within } of shared) {
+    if (within !== undefined) buffers[name] = buffers[within]!;
+  }
   const write = (name: string, contents: ArrayBufferView) => {
     const padded = new Uint8Array(bufferBytes(contents.byteLength));
     padded.set(new Uint8Array(contents.buffer, contents.byteOffset, contents.byteLength));

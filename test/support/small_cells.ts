@@ -13,15 +13,20 @@ export interface SmallOptions {
   genes?: number;
   width?: number;
   norms?: { batchNorm: boolean; layerNorm: boolean };
+  /** Of classifiers. Default: batch norms. */
+  classifierNorms?: { batchNorm: boolean; layerNorm: boolean };
   dropout?: number;
+  variational?: boolean;
   seed?: number;
 }
 
 export function smallShape(options: SmallOptions = {}): ModelShape {
   const { head = "nb", doser = "logsigmoid", genes = 9, width = 6, dropout = 0 } = options;
-  const norms = options.norms ?? { batchNorm: true, layerNorm: false };
+  const { variational = false } = options;
+  const batchNorms = { batchNorm: true, layerNorm: false };
+  const { norms = batchNorms, classifierNorms = batchNorms } = options;
   return {
-    ...{ genes, latent: 5, head, doser },
+    ...{ genes, latent: 5, head, doser, variational },
     encoder: { widths: [width, width + 1], ...norms, dropout },
     decoder: { widths: [width + 2], ...norms, dropout },
     perturbations: 5,
@@ -31,7 +36,7 @@ export function smallShape(options: SmallOptions = {}): ModelShape {
       { name: "site", levels: 1, isBatch: false },
       { name: "plate", levels: 2, isBatch: true },
     ],
-    adversary: { widths: [width, width - 1], dropout },
+    adversary: { widths: [width, width - 1], ...classifierNorms, dropout },
   };
 }
 
@@ -57,7 +62,9 @@ export function stateSizes(shape: ModelShape): [name: string, rows: number, colu
     }, from);
   const { genes, latent, head, doser, encoder, decoder, adversary } = shape;
   if (head !== "gauss") sizes.push(["dispersions", 1, genes]);
-  linear("encoder.z", stack("encoder", genes, encoder.widths, encoder.batchNorm), latent);
+  const encoded = stack("encoder", genes, encoder.widths, encoder.batchNorm);
+  linear("encoder.z", encoded, latent);
+  if (shape.variational) linear("encoder.variance", encoded, latent);
   const last = stack("decoder", latent, decoder.widths, decoder.batchNorm);
   linear("decoder.mean", last, genes);
   if (head === "zinb") linear("decoder.zeros", last, genes);
@@ -72,7 +79,7 @@ export function stateSizes(shape: ModelShape): [name: string, rows: number, colu
   for (const { name, classes } of classifiersOf(shape)) {
     linear(
       `adversary ${name}.out`,
-      stack(`adversary ${name}`, latent, adversary.widths, true),
+      stack(`adversary ${name}`, latent, adversary.widths, adversary.batchNorm),
       classes,
     );
   }

@@ -92,6 +92,7 @@ export async function runSparseTransition(
     constants: sparse.multiplySparseConstants(shape),
     buffers: {
       params: sparse.multiplySparseParams(
+        shape,
         { at: 0, stride: bins },
         { at: 0, stride: bins },
       ),
@@ -155,9 +156,9 @@ async function runParts(
   }
   const { outputs } = await runKernel(gpu, {
     spec: blocks.sumBlocks,
-    constants: blocks.sumBlocksConstants(shape, bins, keptFirst),
+    constants: blocks.sumBlocksConstants,
     buffers: {
-      params: blocks.sumBlocksParams(0, bins),
+      params: blocks.sumBlocksParams(shape, bins, keptFirst, 0, bins),
       partial,
       ...spreads,
       product: 4 * lanes * bins,

@@ -308,6 +308,16 @@ describe("heatMap()", () => {
     expect(lowest.y).toBeGreaterThan(highest.y);
   });
 
+  it("keeps an end that is given where all numbers lie at it, or beyond", () => {
+    const box = { columns: 1, rows: 3, x: { low: 0, high: 1 }, y: { low: 0, high: 3 }, name: "n" };
+    const keyOf = (values: number[], range: { low?: number; high?: number }) =>
+      heatMap({ ...box, values, range }).keys[0];
+    expect(keyOf([0, 0, 0], { low: 0 })).toMatchObject({ low: 0, high: 1 });
+    expect(keyOf([-2, -1, 0], { low: 0 })).toMatchObject({ low: 0, high: 1 });
+    expect(keyOf([1, 1, 1], { high: 1 })).toMatchObject({ low: 0, high: 1 });
+    expect(keyOf([2, 2, 2], {})).toMatchObject({ low: 1, high: 3 });
+  });
+
   it("of 400 x 300 cells stays small: a picture for light and one for dark", () => {
     const svg = svgFile(drawChart(chartOf(grid(400, 300)), 1100));
     expect(svg.length).toBeLessThan(300 * 1024);

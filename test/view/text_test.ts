@@ -1,5 +1,6 @@
+import { escapeText } from "../../src/math/escape.ts";
 import { describe, expect, it } from "vitest";
-import { escapeText, shorten, textWidth, wrap } from "../../src/view/text.ts";
+import { shorten, textWidth, wrap } from "../../src/view/text.ts";
 import { parseXml } from "../support/xml.ts";
 
 describe("escapeText()", () => {

@@ -12,6 +12,12 @@ const ticks = (low: number, high: number, count: number) => ticksOf({ low, high 
 const labels = (low: number, high: number, count: number) => labelTicks(ticks(low, high, count));
 
 describe("ticksOf()", () => {
+  it("are whole where numbers are", () => {
+    expect(ticksOf({ low: 1, high: 2 }, 10, true).values).toEqual([1, 2]);
+    expect(ticksOf({ low: 0, high: 7 }, 3, true).values).toEqual([0, 5]);
+    expect(ticksOf({ low: 1, high: 2 }, 10).values.length).toBeGreaterThan(5);
+  });
+
   it("takes multiples of 1, 2 or 5 within the range", () => {
     expect(ticks(0, 100, 5).values).toEqual([0, 20, 40, 60, 80, 100]);
     expect(ticks(0, 100, 4).values).toEqual([0, 50, 100]);

@@ -6,6 +6,7 @@ import type { HostBatchOptions } from "../../src/windows/batches.ts";
 import type { BatchCursor } from "../../src/windows/batch_options.ts";
 import type { Windows } from "../../src/windows/windows.ts";
 import { windows } from "../../src/windows/windows.ts";
+import { formatBytes } from "../../src/math/format.ts";
 import { nextTurn } from "../../src/turns.ts";
 import { useGpu } from "../support/gpu.ts";
 import {
@@ -166,6 +167,34 @@ describe("a sampler", () => {
     expect(batches.projected.host).toBeGreaterThan(2 * buffer.byteLength);
   });
 
+  it("that may draw more than a million windows is not asked beforehand: as many stand for them", () => {
+    let draws = 0;
+    const counted = (most: number, mean: number): Sampler => ({
+      ...sampler(() => {
+        draws++;
+        return new Uint32Array(5);
+      }, most),
+      mean: () => mean,
+    });
+    const lots = onDisk.batches({ size: 10, sampler: counted(2 ** 20, 100) });
+    const text = lots.explain();
+    expect(text).toContain("about 10 batches an epoch");
+    expect(text).toContain("is not asked beforehand");
+    const plain = onDisk.batches({ size: 10 });
+    expect(lots.mixing()).toEqual(plain.mixing());
+    expect(lots.cost(false)).toEqual(plain.cost(false));
+    expect(draws).toBe(0);
+    // how many come is known exactly: drawn, unless all epochs have as many
+    expect(lots.length).toBe(1);
+    expect(draws).toBe(1);
+    expect(onDisk.batches({ size: 10, sampler: counted(2 ** 20, 2 ** 20) }).length).toBe(104_858);
+    expect(draws).toBe(1);
+    const few = onDisk.batches({ size: 10, sampler: counted(5, 5) }).explain();
+    expect(few).not.toContain("is not asked beforehand");
+    expect(draws).toBe(2);
+    expect(weighted([0.25, 2, 1.5]).mean(3)).toBe(3.75);
+  });
+
   it("is asked once for explain(), however many orders that tells of", () => {
     let draws = 0;
     const own = sampler(() => {
@@ -292,6 +321,25 @@ describe("another loop", () => {
     const on = view.batches({ size: 8, from: cursor! });
     expect(await drawn(on)).toEqual(epoch(0).slice(8));
     expect(await drawn(on)).toEqual(epoch(1));
+  });
+
+  it("reads frames again where they are not in memory already, as explain() says", async () => {
+    const bytes = 4 * FRAMES * FEATURES;
+    const says = `Each loop reads ${formatBytes(bytes)} of frames, once for all of its epochs`;
+    for (const framesIn of ["host", "device"] as const) {
+      for (const epochs of [1, 3]) {
+        const batches = onDisk.batches(gpu(), { size: 8, framesIn, epochs });
+        expect(batches.explain()).toContain(says);
+        for (const loops of [1, 2]) {
+          await drawn(batches);
+          expect(batches.stats.bytesRead).toBe(loops * bytes);
+        }
+      }
+    }
+    const inMemory = view.batches(gpu(), { size: 8, framesIn: "host" });
+    expect(inMemory.explain()).not.toContain("Each loop reads");
+    for (const _ of [1, 2]) await drawn(inMemory);
+    expect(inMemory.stats.reads).toBe(0);
   });
 
   it("for each epoch takes frames that were read once for all of them", async () => {

@@ -3,12 +3,13 @@ import type { ChunkedArray } from "../../src/array/array.ts";
 import { fromTypedArray } from "../../src/array/array.ts";
 import type { BudgetError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/device.ts";
+import type { FrameValues } from "../../src/feed/frame_table.ts";
 import type { NumericArray } from "../../src/types.ts";
 import type { HostBatchOptions } from "../../src/windows/batches.ts";
 import type { Windows } from "../../src/windows/windows.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { useGpu } from "../support/gpu.ts";
-import { framesOf, hidden, keepHost, someFrames } from "../support/window_frames.ts";
+import { framesOf, hidden, keepDevice, keepHost, someFrames } from "../support/window_frames.ts";
 
 const gpu = useGpu({ budget: "4 MiB" });
 
@@ -100,6 +101,26 @@ describe("frames whose memory goes away", () => {
   });
 });
 
+describe("a batch whose memory is handed on", () => {
+  it("stays what it was with whoever has it, and later batches have other memory", async () => {
+    const view = windows(framesOf(someFrames(40, 3), 3), { size: 4 });
+    for (const framesIn of ["host", "disk"] as const) {
+      const options = { size: 7, shuffle: 3, framesIn, epochs: 2 };
+      const wanted = await keepHost(view.batches(options));
+      const kept: FrameValues[] = [];
+      for await (const { frames } of view.batches(options)) {
+        // every other one, as to a worker
+        kept.push(
+          kept.length % 2 === 0
+            ? structuredClone(frames, { transfer: [frames.buffer as ArrayBuffer] })
+            : frames.slice(),
+        );
+      }
+      expect(kept.map((frames) => [...frames])).toEqual(wanted.map(({ values }) => [...values]));
+    }
+  });
+});
+
 describe("a GPU that is closed under batches", () => {
   it("says so, wherever frames are kept", async () => {
     for (const framesIn of ["device", "host", "disk"] as const) {
@@ -154,6 +175,16 @@ describe("frames that are wider than they are held", () => {
           { hold: "float16" },
           /has 2049, a whole number that float16 does not/,
         ],
+        [
+          Float32Array.of(3.4e38),
+          { hold: "bfloat16" },
+          /frame 0 as bfloat16: it has 3\.3\d+e\+38, wanted at most 3.38e38/,
+        ],
+        [
+          Uint16Array.of(256, 257),
+          { hold: "bfloat16" },
+          /frame 1 as bfloat16: it has 257, a whole/,
+        ],
         [Float64Array.of(1, 1e300), { eager: true }, /frame 1 as float32/],
         [Float64Array.of(1, 1e300), { framesIn: "disk" }, /frame 1 as float32/],
       ] as [NumericArray, HostBatchOptions, RegExp][]
@@ -164,6 +195,52 @@ describe("frames that are wider than they are held", () => {
     expect([...kept[0]!.values]).toEqual([2048, -7, 0]);
     const halves = await run(Float32Array.of(65519, 2049.5), { hold: "float16" });
     expect([...halves[0]!.values]).toEqual([65504, 2050]);
+    const brain = await run(
+      Float32Array.of(3.38e38, 257, 259, -0, NaN, -Infinity, 2 ** -133, 2 ** -135),
+      { hold: "bfloat16" },
+    );
+    // ties to even
+    const wanted = [0x7f7e * 2 ** 16, 256, 260, -0, NaN, -Infinity, 2 ** -133, 0];
+    wanted[0] = new Float32Array(Uint32Array.of(wanted[0]!).buffer)[0]!;
+    expect([...brain[0]!.values]).toEqual(wanted);
+    expect([...(await run(Int16Array.of(256, -7), { hold: "bfloat16" }))[0]!.values])
+      .toEqual([256, -7]);
+  });
+
+  it("are held as the bits that are stored, where those are bfloat16: half the memory, and exact", async () => {
+    // subnormals, the largest and the smallest, of both signs
+    const bits = Uint16Array.from({ length: 40 * 3 }, (_, i) => (i * 547 + 0x0001) & 0xff7f);
+    const values = new Float32Array(Uint32Array.from(bits, (half) => half * 2 ** 16).buffer);
+    let decoded = 0;
+    const base: ChunkedArray = {
+      ...hidden(framesOf(values, 3)),
+      read: (start, end) => {
+        decoded += end - start;
+        return Promise.resolve(values.slice(3 * start, 3 * end));
+      },
+      readBrainBits: (start, end) => Promise.resolve(bits.slice(3 * start, 3 * end)),
+    };
+    const grid = { size: 4, pad: { before: 2 } };
+    const view = windows(base, grid);
+    const plain = windows(hidden(framesOf(values, 3)), grid);
+    const wanted = await keepHost(plain.batches({ size: 9 }));
+    const inFull = plain.batches({ size: 9, prefetch: 0 }).projected.host;
+    expect(inFull - view.batches({ size: 9, prefetch: 0 }).projected.host).toBe(2 * values.length);
+    for (const framesIn of ["host", "disk"] as const) {
+      decoded = 0;
+      expect(await keepHost(view.batches({ size: 9, framesIn }))).toEqual(wanted);
+      // the checksum of cursors looks at four
+      expect(decoded).toBe(4);
+    }
+    expect(await keepHost(view.batches({ size: 9, eager: true }))).toEqual(wanted);
+    for (const framesIn of ["device", "host", "disk"] as const) {
+      for (const eager of framesIn === "disk" ? [false] : [false, true]) {
+        const batches = view.batches(gpu(), { size: 9, framesIn, eager });
+        expect(await keepDevice(gpu(), batches)).toEqual(wanted);
+      }
+    }
+    expect(() => view.batches({ dtype: "float16", hold: "bfloat16" }))
+      .toThrow(/float16 want frames held as float16, they are held as bfloat16/);
   });
 
   it("is true of weights as well", async () => {

@@ -1,7 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { fromTypedArray } from "../../src/array/array.ts";
-import { BudgetError } from "../../src/errors.ts";
-import type { KeyOptions } from "../../src/windows/keys.ts";
 import { windows } from "../../src/windows/windows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { framesOf, hidden, keepDevice, keepHost, someFrames } from "../support/window_frames.ts";
@@ -110,74 +107,6 @@ describe("padded windows", () => {
       }
       break;
     }
-  });
-});
-
-describe("keys", () => {
-  const frames = counting(7);
-  const action = Int16Array.from({ length: 14 }, (_, i) => 100 + i);
-
-  it("give action chunks and observations at offsets of their own, with masks", async () => {
-    const view = windows(frames, {
-      ...{ size: 1, segments: [0, 4] },
-      keys: {
-        action: { values: action, offsets: [0, 1, 2], outside: "zero" },
-        seen: {
-          values: Float64Array.from({ length: 7 }, (_, i) => i),
-          offsets: [-0.2, 0],
-          rate: 10,
-        },
-      },
-    });
-    for await (const { keys, windows: list } of view.batches({ size: 7, shuffle: false })) {
-      expect(list.length).toBe(7);
-      const { action, seen } = keys as Required<typeof keys> & object;
-      expect(action!.shape).toEqual([7, 3, 2]);
-      expect(action!.values).toBeInstanceOf(Int16Array);
-      // frames 2 and 3 are the last of the first segment
-      expect([...action!.values.subarray(12, 24)])
-        .toEqual([104, 105, 106, 107, 0, 0, 106, 107, 0, 0, 0, 0]);
-      expect([...action!.mask.subarray(6, 12)]).toEqual([1, 1, 0, 1, 0, 0]);
-      expect([...seen!.values]).toEqual([0, 0, 0, 1, 0, 2, 1, 3, 4, 4, 4, 5, 4, 6]);
-      expect([...seen!.mask]).toEqual([0, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 1]);
-    }
-  });
-
-  it("label every frame of a window, where that is asked for", async () => {
-    const offsets = [-2, -1, 0];
-    const view = windows(frames, { size: 3, keys: { y: { values: frames, offsets } } });
-    for await (const batch of view.batches(gpu(), { size: 4, shuffle: 2 })) {
-      for (const [i, window] of batch.windows.entries()) {
-        const own = [...batch.keys!.y!.values.subarray(3 * i, 3 * i + 3)];
-        expect(own).toEqual([0, 1, 2].map((w) => view.startOf(window) + w + 1));
-      }
-    }
-  });
-
-  it("count in what batches promise", () => {
-    const many = hidden(fromTypedArray(new Float32Array(80_000), [8000, 10]));
-    const host = (keys: Record<string, KeyOptions>) =>
-      windows(counting(8000), { size: 1, keys }).batches({ size: 10, prefetch: 0 }).projected.host;
-    const keys = { y: { values: many, offsets: [0, 1] } };
-    expect(host(keys) - host({})).toBeGreaterThanOrEqual(4 * 80_000 + 10 * 2 * 41);
-    const view = windows(counting(8000), { size: 1, keys });
-    expect(() => view.batches({ budget: 200_000, framesIn: "disk" })).toThrow(BudgetError);
-  });
-
-  it("are refused between frames, without a row for each frame, and of no offset", () => {
-    const make = (key: object) => () =>
-      windows(frames, { size: 1, keys: { y: { values: frames, offsets: [0], ...key } } });
-    expect(make({ offsets: [0.5] })).toThrow(/an offset is 0.5, wanted whole frames, or seconds/);
-    expect(make({ offsets: [0.25], rate: 10 })).toThrow(
-      /at 0.25 s: at 10 frames a second that is 2.5/,
-    );
-    expect(make({ offsets: [NaN] })).toThrow(/an offset is NaN/);
-    expect(make({ offsets: [] })).toThrow(/offsets is empty/);
-    expect(make({ values: new Float32Array(6) })).toThrow(
-      /got 6 elements, .* each of the 7 frames/,
-    );
-    expect(make({ values: counting(8) })).toThrow(/it has 8 rows, there are 7 frames/);
-    expect(make({ outside: "wrap" })).toThrow(/outside is/);
   });
 });
 

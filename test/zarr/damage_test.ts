@@ -8,7 +8,7 @@ import { smallPlan } from "../support/small_decode.ts";
 import { cases } from "../support/tier.ts";
 
 const gpu = useGpu();
-const DAMAGES = cases(20, 200);
+const DAMAGES = cases(12, 200);
 
 describe("a result that is damaged", () => {
   it("is found by a check, and never read as other values or names", async () => {

@@ -64,8 +64,12 @@ export async function openHdf5Acts(
     };
     const read = async (name: string, wanted: boolean) => {
       if (!wanted) return undefined;
-      if (names.includes(name)) return await readAll(await open(name));
-      throw refuse(`it has no dataset "${name}", dims ${own} want one`);
+      if (!names.includes(name)) {
+        throw refuse(`it has no dataset "${name}", dims ${own} want one`);
+      }
+      const array = await open(name);
+      if (array.shape.length === 1) return await readAll(array);
+      throw refuse(`its dataset "${name}" is [${array.shape.join(", ")}], wanted one axis`);
     };
     const hasTokens = own.includes("s");
     const data = await open("data");
@@ -74,8 +78,7 @@ export async function openHdf5Acts(
       name: place,
       dims: own,
       arrays: { all: data },
-      // floats of other widths say themselves what they are
-      dtype: data.dtype === "uint16" || data.dtype === "int16" ? dtype ?? type : undefined,
+      dtype: dtype ?? type,
       layers: layers && Array.from(layers as BigInt64Array, Number),
       tokens: {
         offsets: await read("offsets", hasTokens) as BigInt64Array | undefined,

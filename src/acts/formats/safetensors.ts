@@ -14,7 +14,11 @@ import { childPlace, splitPlace } from "../../store/place.ts";
 import { parseJson } from "../../zarr/json.ts";
 import { arraySource } from "../array_source.ts";
 import type { ActsSource } from "../source.ts";
+import type { ActsType } from "../types.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+
+/** How files are read, and what 16 bits are that do not say it. */
+type Reading = OpenStoreOptions & { dtype?: ActsType | undefined };
 
 const LAYER = /^layers?[._](\d+)$/;
 const OFFSETS = "offsets";
@@ -23,12 +27,15 @@ const MASK = "detection_mask";
 /** Of one file. @throws {ChunkError} If it has no tensors `layer.N`. */
 export async function openTensorActs(
   place: string,
-  reading: OpenStoreOptions,
+  { dtype, ...reading }: Reading,
 ): Promise<ActsSource> {
   const file = await openPlacedFile(place, reading);
   try {
     const names = await file.names();
-    return await openTensors(place, new Map(names.map((name) => [name, place])), reading);
+    return await openTensors(place, new Map(names.map((name) => [name, place])), {
+      dtype,
+      ...reading,
+    });
   } finally {
     await file.close();
   }
@@ -37,7 +44,7 @@ export async function openTensorActs(
 /** Of the files that an index lists. @throws {ChunkError} If it is no index, or one of them is missing. */
 export async function openShardedActs(
   place: string,
-  reading: OpenStoreOptions,
+  { dtype, ...reading }: Reading,
 ): Promise<ActsSource> {
   const { folder, key } = splitPlace(place);
   const store = await openStore(folder, reading);
@@ -65,7 +72,7 @@ export async function openShardedActs(
         childPlace(folder, file),
       ]),
     );
-    return await openTensors(place, files, reading);
+    return await openTensors(place, files, { dtype, ...reading });
   } finally {
     await store.close();
   }
@@ -75,7 +82,7 @@ export async function openShardedActs(
 async function openTensors(
   place: string,
   files: ReadonlyMap<string, string>,
-  reading: OpenStoreOptions,
+  { dtype, ...reading }: Reading,
 ): Promise<ActsSource> {
   const found = [...files.keys()].map((name) => ({ name, layer: idOf(name) }))
     .filter((own): own is { name: string; layer: number } => own.layer !== undefined)
@@ -100,11 +107,22 @@ async function openTensors(
   try {
     const each: ChunkedArray[] = [];
     for (const { name } of found) each.push(await open(name));
-    const offsets = files.has(OFFSETS)
-      ? await readAll(await open(OFFSETS)) as BigInt64Array
-      : undefined;
-    const detectionMask = files.has(MASK) ? await readAll(await open(MASK)) : undefined;
     const [first] = each as [ChunkedArray];
+    const read = async (name: string, axes: number) => {
+      if (!files.has(name)) return undefined;
+      const array = await open(name);
+      if (array.shape.length === axes) return await readAll(array);
+      throw new ChunkError(
+        `Cannot load activations from ${place}: "${name}" is [${
+          array.shape.join(", ")
+        }], layers are [${first.shape.join(", ")}], wanted ${
+          axes === 1 ? "one axis" : "[samples, tokens]"
+        }`,
+        place,
+      );
+    };
+    const offsets = await read(OFFSETS, 1) as BigInt64Array | undefined;
+    const detectionMask = await read(MASK, offsets ? 1 : 2);
     if (!offsets && first.shape.length === 3 && !detectionMask) {
       throw new ChunkError(
         `Cannot load activations from ${place}: layers are [${
@@ -120,6 +138,7 @@ async function openTensors(
       name: place,
       dims: hasTokens ? "blsh" : "blh",
       arrays: { each },
+      dtype,
       layers: found.map(({ layer }) => layer),
       tokens: { offsets, detectionMask },
       facts: {},

@@ -11,6 +11,7 @@ import type { OpenStoreOptions } from "../../store/open_store.ts";
 import { arraySource } from "../array_source.ts";
 import type { ActsSource } from "../source.ts";
 import { joinSources } from "../source.ts";
+import type { ActsType } from "../types.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 
 const STATES = "hidden_states";
@@ -23,7 +24,7 @@ const STATES = "hidden_states";
  */
 export async function openRequestActs(
   files: readonly string[],
-  reading: OpenStoreOptions,
+  { dtype, ...reading }: OpenStoreOptions & { dtype?: ActsType | undefined },
 ): Promise<ActsSource> {
   const sources: ActsSource[] = [];
   try {
@@ -33,7 +34,7 @@ export async function openRequestActs(
         await openArray(`${file}/token_ids`, reading),
       ];
       await ids.close();
-      sources.push(sourceOf(file, states, ids.shape[0]!, reading));
+      sources.push(sourceOf(file, states, ids.shape[0]!, { dtype, ...reading }));
     }
     return sources.length === 1 ? sources[0]! : joinSources(sources);
   } catch (error) {
@@ -46,7 +47,7 @@ function sourceOf(
   file: string,
   states: ChunkedArray,
   tokens: number,
-  reading: OpenStoreOptions,
+  { dtype, ...reading }: OpenStoreOptions & { dtype: ActsType | undefined },
 ): ActsSource {
   if (states.shape.length !== 3 || states.shape[0] !== tokens) {
     throw new ChunkError(
@@ -62,6 +63,7 @@ function sourceOf(
     name: file,
     dims: "blsh",
     arrays: { all: states },
+    dtype,
     tokens: { offsets: [0, tokens] },
     ids: [name],
     facts: { producer: "vLLM" },

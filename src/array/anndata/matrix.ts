@@ -7,6 +7,7 @@
 import type { ChunkedArray } from "../../chunked_array.ts";
 import { checkRows, toNumbers } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
+import { bytesOfChunk, keepingChunk } from "../kept_chunk.ts";
 import { described } from "./frame.ts";
 import type { CellMatrix } from "./row_entries.ts";
 import { EntryRows } from "./row_entries.ts";
@@ -16,11 +17,15 @@ import { openTransposed } from "./transposed.ts";
 import type { Tree } from "./tree.ts";
 
 export type { CellMatrix, RowEntries } from "./row_entries.ts";
+export { cellsAtOnce } from "./row_entries.ts";
 
 export interface MatrixOptions {
   /** Bytes that columns may take while they are turned into rows (CSC). */
   transposeBytes: number;
 }
+
+/** The chunk that is kept, and the next one, packed and not. */
+const CHUNK_COPIES = 3;
 
 /** Entries that are read at once, at most: more is damage, or too many rows in one read. */
 const MOST_ENTRIES = 2 ** 27;
@@ -33,6 +38,7 @@ export async function openCellMatrix(
   { transposeBytes }: MatrixOptions,
 ): Promise<CellMatrix> {
   const full = `${tree.place}/${path}`;
+  const places = [full];
   const refuse = (reason: string) => new ChunkError(`Cannot open "${full}": ${reason}`, full);
   const node = await tree.node(path);
   if (!node) throw refuse("there is no such matrix");
@@ -40,7 +46,14 @@ export async function openCellMatrix(
   if (!node.isGroup && !node.isText && (encoding === "array" || encoding === undefined)) {
     const array = await tree.numbers(path);
     checkShape(array.shape, [cells, genes], refuse);
-    return { path: full, shape: [cells, genes], layout: "dense", ...denseRows(array, full) };
+    return {
+      path: full,
+      places,
+      shape: [cells, genes],
+      layout: "dense",
+      keptBytes: CHUNK_COPIES * bytesOfChunk(array),
+      ...denseRows(keepingChunk(array), full),
+    };
   }
   if (encoding !== "csr_matrix" && encoding !== "csc_matrix") {
     throw refuse(`it is ${described(node)}, wanted an array, csr_matrix or csc_matrix`);
@@ -52,11 +65,22 @@ export async function openCellMatrix(
   );
   const layout = encoding === "csr_matrix" ? "csr" : "csc";
   const parts = await openParts(tree, path, layout === "csr" ? cells : genes, refuse);
+  const chunkBytes = [parts.starts, parts.indices, parts.values]
+    .reduce((sum, array) => sum + CHUNK_COPIES * bytesOfChunk(array), 0);
   if (layout === "csc") {
     const rows = openTransposed(parts, { path: full, cells, genes, bytes: transposeBytes });
-    return { path: full, shape: [cells, genes], layout, ...rows };
+    // rows that were collected, and how many entries each has
+    const keptBytes = chunkBytes + Math.min(transposeBytes, 12 * parts.entries) + 4 * cells;
+    return { path: full, places, shape: [cells, genes], layout, keptBytes, ...rows };
   }
-  return { path: full, shape: [cells, genes], layout, ...sparseRows(parts, full, cells, genes) };
+  return {
+    path: full,
+    places,
+    shape: [cells, genes],
+    layout,
+    keptBytes: chunkBytes,
+    ...sparseRows(parts, full, cells, genes),
+  };
 }
 
 function sparseRows(

@@ -32,8 +32,15 @@ export interface CellMatrix {
   /** [cells, genes]. */
   readonly shape: readonly [cells: number, genes: number];
   readonly layout: "dense" | "csr" | "csc";
-  /** Cells that are best read together. */
+  /** Cells that are best read together, where nothing is kept between two reads. */
   readonly chunkRows: number;
+  /**
+   * Bytes of chunks, and of rows that were collected, that are held at most: cells that come one after the other are read once then,
+   * however few at a time. Absent where nothing is kept between two reads.
+   */
+  readonly keptBytes?: number;
+  /** As those of arrays. */
+  readonly places?: readonly string[] | undefined;
   /**
    * Cells [start, end), each with its genes that are not zero, in ascending order. Entries that are out of
    * order are sorted, and entries of one gene added up, as scipy does.
@@ -42,6 +49,11 @@ export interface CellMatrix {
    * @throws {ChunkError} If what is stored is damaged, or a value is no finite number; names cell and gene.
    */
   rows(start: number, end: number, options?: ReadOptions): Promise<RowEntries>;
+}
+
+/** Cells that are read at once, about `least`: whole chunks, unless these are kept. */
+export function cellsAtOnce({ chunkRows, keptBytes }: CellMatrix, least: number): number {
+  return keptBytes === undefined ? Math.ceil(least / chunkRows) * chunkRows : least;
 }
 
 /** Collects rows, and checks their entries. */

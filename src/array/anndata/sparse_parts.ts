@@ -7,6 +7,7 @@
 import type { ChunkedArray, ReadOptions } from "../../chunked_array.ts";
 import { toNumbers } from "../../chunked_array.ts";
 import { ChunkError } from "../../errors.ts";
+import { keepingChunk } from "../kept_chunk.ts";
 import type { Tree } from "./tree.ts";
 
 /** Of a sparse matrix: where each row (CSR) or column (CSC) begins, and its entries. */
@@ -32,7 +33,7 @@ export async function openParts(
     if (name !== "data" && !/^u?int/.test(array.dtype)) {
       throw refuse(`its ${name} holds ${array.dtype}, wanted whole numbers`);
     }
-    return array;
+    return keepingChunk(array);
   };
   const starts = await open("indptr");
   const indices = await open("indices");

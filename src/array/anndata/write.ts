@@ -8,6 +8,8 @@ import { OutputConflictError } from "../../errors.ts";
 import { openStore } from "../../store/open_store.ts";
 import type { Store } from "../../store/store.ts";
 import type { NumericArray } from "../../types.ts";
+import type { FileSums } from "../../zarr/checksums.ts";
+import { sumOfFile } from "../../zarr/checksums.ts";
 import { ChunkWriter } from "../../zarr/chunk_writer.ts";
 import type { Codec } from "../../zarr/codecs.ts";
 import type { NumericType } from "../../zarr/data_types.ts";
@@ -15,7 +17,7 @@ import { dataTypeOf, elementBytes } from "../../zarr/data_types.ts";
 import { encodeStrings, writeArray } from "../../zarr/group_writer.ts";
 import { parseJson } from "../../zarr/json.ts";
 import type { ZarrArraySpec } from "../../zarr/metadata.ts";
-import { metadataFiles, ROOT_KEYS } from "../../zarr/metadata.ts";
+import { isGroupFile, metadataFiles, ROOT_KEYS } from "../../zarr/metadata.ts";
 import type { CategoryColumn } from "./frame.ts";
 
 /** A column of a table: names by code, or a number for each row. */
@@ -130,7 +132,8 @@ export class AnnDataWriter {
   async finish(): Promise<void> {
     try {
       for (const writer of this.#writers.values()) await writer.finish();
-      await writeAnnDataTables(this.#store, this.#tables, this.#specs);
+      const tables = await writeAnnDataTables(this.#store, this.#tables);
+      await writeGroupItself(this.#store, tables, this.#specs);
       await this.#store.delete(MARK);
     } finally {
       await this.close();
@@ -160,48 +163,51 @@ export function annDataSpec(
   };
 }
 
+/** What a group has that is AnnData. */
+export const ANNDATA_ATTRIBUTES = encoding("anndata", "0.1.0");
+
 /**
- * Writes all of AnnData but the chunks of its arrays; last what makes it be there.
+ * Writes the tables of AnnData and the groups that it has: all but its arrays, and the group itself.
  *
- * @param arrays As {@link annDataSpec} has them.
+ * @param sums Takes checksums of files, but of those of JSON.
+ * @returns What these hold, by key without the first slash.
  */
 export async function writeAnnDataTables(
   store: Store,
   tables: WrittenTables,
-  arrays: readonly ZarrArraySpec[],
-): Promise<void> {
-  const metadata: Record<string, unknown> = {};
+  sums?: FileSums,
+): Promise<Json> {
+  const others: Json = {};
   const group = (path: string, attributes: Json) => {
-    metadata[`${path}.zgroup`] = { zarr_format: 2 };
-    metadata[`${path}.zattrs`] = attributes;
+    others[`${path}/.zgroup`] = { zarr_format: 2 };
+    others[`${path}/.zattrs`] = attributes;
   };
-  const describe = (spec: ZarrArraySpec) => {
-    for (const { key, bytes } of metadataFiles({ zarrFormat: 2, attributes: {}, arrays: [spec] })) {
-      if (key.startsWith(`/${spec.name}/`)) metadata[key.slice(1)] = parseJson(bytes);
-    }
-  };
-  const numbers = async (name: string, values: NumericArray, attributes: Json = ARRAY) => {
+  const numbers = async (name: string, values: NumericArray) => {
     const spec = {
-      ...{ name, dtype: dataTypeOf(values), shape: [values.length], dims: ["row"], attributes },
-      chunkShape: [Math.max(1, values.length)],
+      ...{ name, dtype: dataTypeOf(values), shape: [values.length], dims: ["row"] },
+      ...{ chunkShape: [Math.max(1, values.length)], attributes: ARRAY },
     };
-    describe(spec);
-    await writeArray(store, spec, values, 2);
+    Object.assign(others, metadataOf([spec]));
+    await writeArray(store, spec, values, 2, sums);
+  };
+  const put = async (key: string, bytes: Uint8Array) => {
+    sums?.set(key, sumOfFile(bytes));
+    await store.set(key, bytes);
   };
   const texts = async (name: string, values: readonly string[]) => {
-    metadata[`${name}/.zarray`] = {
+    others[`${name}/.zarray`] = {
       ...{ zarr_format: 2, shape: [values.length], chunks: [Math.max(1, values.length)] },
       ...{ dtype: "|O", filters: [{ id: "vlen-utf8" }], compressor: null, order: "C" },
       fill_value: "",
     };
-    metadata[`${name}/.zattrs`] = encoding("string-array", "0.2.0");
+    others[`${name}/.zattrs`] = encoding("string-array", "0.2.0");
     // as in version 3, where strings are stored so
     const spec = { name, dtype: "string", shape: [values.length], dims: ["row"] } as const;
     const bytes = encodeStrings({ ...spec, chunkShape: spec.shape }, values);
-    if (values.length > 0) await store.set(`/${name}/0`, bytes);
+    if (values.length > 0) await put(`/${name}/0`, bytes);
   };
   const table = async (path: string, names: readonly string[], columns: WrittenTables["obs"]) => {
-    group(`${path}/`, {
+    group(path, {
       ...encoding("dataframe", "0.2.0"),
       ...{ _index: "_index", "column-order": Object.keys(columns ?? {}) },
     });
@@ -209,7 +215,7 @@ export async function writeAnnDataTables(
     for (const [name, column] of Object.entries(columns ?? {})) {
       if (!("codes" in column)) await numbers(`${path}/${name}`, column);
       else {
-        group(`${path}/${name}/`, { ...encoding("categorical", "0.2.0"), ordered: false });
+        group(`${path}/${name}`, { ...encoding("categorical", "0.2.0"), ordered: false });
         await texts(`${path}/${name}/categories`, column.categories);
         await numbers(`${path}/${name}/codes`, column.codes);
       }
@@ -218,25 +224,41 @@ export async function writeAnnDataTables(
 
   await table("obs", tables.cells, tables.obs);
   await table("var", tables.genes, tables.var);
-  for (const name of GROUPS) group(`${name}/`, encoding("dict", "0.1.0"));
+  for (const name of GROUPS) group(name, encoding("dict", "0.1.0"));
   for (const [name, value] of Object.entries(tables.uns ?? {})) {
     if (typeof value === "object") await texts(`uns/${name}`, value);
-    else await writeScalar(store, metadata, `uns/${name}`, value);
+    else await put(`/uns/${name}/0`, describeScalar(others, `uns/${name}`, value));
   }
-  arrays.forEach(describe);
-  for (const [key, value] of Object.entries(metadata)) await store.set(`/${key}`, bytesOf(value));
+  for (const [key, value] of Object.entries(others)) await store.set(`/${key}`, bytesOf(value));
+  return others;
+}
+
+/** Files of JSON of arrays. */
+function metadataOf(arrays: readonly ZarrArraySpec[]): Json {
+  const files = metadataFiles({ zarrFormat: 2, attributes: {}, arrays });
+  return Object.fromEntries(
+    files.filter(({ key }) => !isGroupFile(key))
+      .map(({ key, bytes }) => [key.slice(1), parseJson(bytes)]),
+  );
+}
+
+/** Shows the group, last. */
+async function writeGroupItself(
+  store: Store,
+  tables: Json,
+  arrays: readonly ZarrArraySpec[],
+): Promise<void> {
+  const own = metadataOf(arrays);
+  for (const [key, value] of Object.entries(own)) await store.set(`/${key}`, bytesOf(value));
   // without the files of the group itself nothing is there
-  group("", encoding("anndata", "0.1.0"));
-  for (const key of [".zgroup", ".zattrs"]) await store.set(`/${key}`, bytesOf(metadata[key]));
+  const root: Json = { ".zgroup": { zarr_format: 2 }, ".zattrs": ANNDATA_ATTRIBUTES };
+  for (const [key, value] of Object.entries(root)) await store.set(`/${key}`, bytesOf(value));
+  const metadata = { ...tables, ...own, ...root };
   await store.set(ROOT_KEYS[2], bytesOf({ zarr_consolidated_format: 1, metadata }));
 }
 
-async function writeScalar(
-  store: Store,
-  metadata: Json,
-  name: string,
-  value: string | number,
-): Promise<void> {
+/** Adds what describes a value; gives its bytes. */
+function describeScalar(metadata: Json, name: string, value: string | number): Uint8Array {
   const characters = typeof value === "string" ? [...value] : [];
   metadata[`${name}/.zarray`] = {
     ...{ zarr_format: 2, shape: [], chunks: [], compressor: null, filters: null, order: "C" },
@@ -253,7 +275,7 @@ async function writeScalar(
     : points.length > 0
     ? points
     : new Uint32Array(1);
-  await store.set(`/${name}/0`, new Uint8Array(bytes.buffer));
+  return new Uint8Array(bytes.buffer);
 }
 
 function specOf(array: WrittenArray, { cells, genes }: WrittenTables): ZarrArraySpec {

@@ -11,13 +11,17 @@ import * as marks from "../../kernels/mark_intensity.ts";
 import * as rows from "../../kernels/marked_rows.ts";
 import { fromFixed, packSilence, ROW_MAXIMUM_BYTES } from "../../kernels/spike_rows.ts";
 import type { KernelStep, Tile } from "../../stream/pass.ts";
+import { NO_TIME } from "../../kernels/mark_intensity.ts";
 import type { MarkEncoding } from "../clusterless_encoding.ts";
+import { logVolume } from "../clusterless_encoding.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
-import { RATE_FLOOR } from "../sorted_spikes.ts";
+import type { Grid } from "../grid.ts";
+import { DensityMap, pointsOf, RATE_FLOOR } from "../sorted_spikes.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
 import { rowSeconds } from "../time_grid.ts";
 import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
+import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
 import { SpikeTiles } from "./spike_tiles.ts";
 
@@ -31,6 +35,84 @@ interface ClusterlessParts {
   time: TimeGrid;
   lanes: LaneCuts;
   recursion: Pick<Recursion, "cells" | "toCells">;
+}
+
+/** What spikes are, on a grid, for the host. */
+interface MarkedRowParts
+  extends Pick<ClusterlessParts, "spikes" | "electrodes" | "features" | "time"> {
+  grid: Grid;
+}
+
+/** Below it nothing of a sum of kernels is left in f64 beside the largest. */
+const NOTHING = 745;
+
+/**
+ * Log-likelihoods of the same spikes on the host, f64, for what needs them to the last digit. What of an intensity is
+ * below e^-745 of the likeliest of its features is nothing.
+ */
+export function markedLogRows(
+  encoding: MarkEncoding,
+  { grid, spikes, electrodes, features, time }: MarkedRowParts,
+): LogRows {
+  const { featureCount, waveformStd, ground, tables: { logTime } } = encoding;
+  const points = pointsOf(encoding);
+  const { rowStarts, units } = spikes;
+  const bins = grid.interiorIndex.length;
+  const { dimensions } = grid;
+  const own: number[][] = [];
+  points.spikeUnits.forEach((unit, i) => (own[unit] ??= []).push(i));
+  const seconds = rowSeconds(time);
+  const floor = Math.log(RATE_FLOOR * seconds);
+  const constant = Math.log(seconds) - logVolume(featureCount, waveformStd);
+  const density = new DensityMap(grid, points.positionStd);
+  const addLogs = (spike: number, logs: Float64Array) => {
+    const indices = own[electrodes[spike]!] ?? [];
+    const marks = indices.map((i) => {
+      let log = Math.log(points.spikeWeights[i]!);
+      for (let f = 0; f < featureCount; f++) {
+        const difference = features[featureCount * spike + f]! -
+          points.spikeFeatures![featureCount * i + f]!;
+        log -= 0.5 * (difference / waveformStd) ** 2;
+      }
+      return log;
+    });
+    const largest = marks.reduce((most, log) => Math.max(most, log), -Infinity);
+    indices.forEach((i, at) => {
+      const below = largest - marks[at]!;
+      if (below > NOTHING) return;
+      density.add(
+        points.spikePlaces.subarray(i * dimensions, (i + 1) * dimensions),
+        Math.exp(-below),
+      );
+    });
+    density.takeInterior().forEach((sum, bin) => {
+      const log = sum > 0 && logTime[bin]! < NO_TIME
+        ? Math.log(sum) + largest - logTime[bin]! + constant
+        : -Infinity;
+      logs[bin]! += Math.max(floor, log);
+    });
+  };
+  const { spikePlaces, spikeWeights, spikeFeatures } = points;
+  const inputs = [
+    ...[rowStarts, units, electrodes, features, ground, logTime],
+    ...[spikePlaces, spikeWeights, spikeFeatures!, Float64Array.of(waveformStd)],
+  ];
+  return {
+    columns: bins,
+    inputs,
+    feeds: [],
+    hostBytes: [...inputs, grid.interior].reduce((sum, table) => sum + table.byteLength, 0) +
+      8 * grid.interior.length,
+    readBytes: () => 3 * ground.byteLength,
+    read(start, end, _signal, onRow) {
+      for (let row = start; row < end; row++) {
+        const logs = ground.map((rate) => -seconds * rate);
+        for (let at = rowStarts[row]!; at < rowStarts[row + 1]!; at++) addLogs(units[at]!, logs);
+        onRow(logs, row, 0, logs.reduce((most, log) => Math.max(most, log), -Infinity));
+      }
+      return Promise.resolve();
+    },
+  };
 }
 
 export function clusterlessObservation(
@@ -61,8 +143,7 @@ export function clusterlessObservation(
   }
   const constants = {
     floor: Math.log(RATE_FLOOR * seconds),
-    constant: Math.log(seconds) -
-      featureCount * Math.log(waveformStd * Math.sqrt(2 * Math.PI)),
+    constant: Math.log(seconds) - logVolume(featureCount, waveformStd),
   };
   const { blocks } = tables;
   const intensitySteps = blocks.map((_, i): KernelStep => {

@@ -60,6 +60,7 @@ export class LogLikelihoodRows implements Feed, LogRows {
   readonly columns: number;
   readonly inputs: readonly ArrayBufferView[];
   readonly feeds: readonly Feed[] = [this];
+  readonly places: readonly string[] | undefined;
   readonly hostBytes = 0;
   readonly #array: ChunkedArray;
 
@@ -82,6 +83,7 @@ export class LogLikelihoodRows implements Feed, LogRows {
       );
     }
     [this.rows, this.columns] = shape as [number, number];
+    this.places = (source as ChunkedArray).places;
     this.inputs = [Uint32Array.of(this.rows, this.columns)];
     this.#array = {
       ...{ chunkRows: 1, dims: undefined },

@@ -8,6 +8,7 @@
  */
 
 import type { Grid } from "../grid.ts";
+import { StateBins } from "../state_bins.ts";
 import type { StateModel } from "../states.ts";
 import type { BlockRow, BlockSources } from "./transition_blocks.ts";
 import { transitionBlocks } from "./transition_blocks.ts";
@@ -32,8 +33,9 @@ export interface GeneralTransition {
   stateTable: Uint32Array<ArrayBuffer>;
   /** Entries of a row of likelihoods: the grid's of every kind, then those of one-bin states; in fours. */
   likelihoods: number;
-  /** Where the likelihoods of each kind start. */
+  /** Where the likelihoods of each kind start, and how many there are. */
   kindStarts: number[];
+  kindBins: number[];
   /** [states, states] f32, p(a bin of `to` | `from`) of uniform blocks, 0 elsewhere; T @ v wants the
    * transpose. */
   spread: Float32Array<ArrayBuffer>;
@@ -69,12 +71,10 @@ export function generalTransition(
     ...sources
   }: GeneralTransitionOptions = {},
 ): GeneralTransition {
-  const interior = grid.interiorIndex.length;
   const states = model.names.length;
-  const oneBin = model.names.map((_, state) => model.oneBin?.[state] ?? false);
-  const counts = oneBin.map((one) => one ? 1 : interior);
-  const starts = [0];
-  for (const count of counts) starts.push(starts.at(-1)! + count);
+  const own = new StateBins(grid, model);
+  const starts = [...own.starts];
+  const counts = model.names.map((_, state) => starts[state + 1]! - starts[state]!);
   const blocks = transitionBlocks(grid, model, sources);
   const isUniform = (from: number, to: number) => model.transitions[from]![to]!.kind === "uniform";
   const spread = new Float32Array(states * states);
@@ -95,13 +95,28 @@ export function generalTransition(
     })
   );
   const nothing = rows.end < 0;
-  const kindStarts = Array.from(
+  // states of a kind are in one environment
+  const kindBins = Array.from(
     { length: Math.max(...likelihoodOf) + 1 },
-    (_, kind) => kind * inFours(interior),
+    (_, kind) => {
+      const state = likelihoodOf.findIndex((one, i) => one === kind && !own.isOneBin(i));
+      const ownGrid = own.grids[state] ?? grid;
+      likelihoodOf.forEach((other, i) => {
+        if (other !== kind || own.isOneBin(i) || own.grids[i] === ownGrid) return;
+        throw new RangeError(
+          `Cannot build a transition: states "${model.names[state]}" and "${
+            model.names[i]
+          }" expect the same in a bin, ` +
+            "and are in different environments, wanted likelihoods of each",
+        );
+      });
+      return ownGrid.interiorIndex.length;
+    },
   );
-  let likelihoods = kindStarts.length * inFours(interior);
-  const likelihoodStarts = oneBin.map((one, state) =>
-    one ? likelihoods++ : kindStarts[likelihoodOf[state]!]!
+  let likelihoods = 0;
+  const kindStarts = kindBins.map((bins) => (likelihoods += inFours(bins)) - inFours(bins));
+  const likelihoodStarts = likelihoodOf.map((kind, state) =>
+    own.isOneBin(state) ? likelihoods++ : kindStarts[kind]!
   );
   return {
     states,
@@ -112,6 +127,7 @@ export function generalTransition(
     ),
     likelihoods: inFours(likelihoods),
     kindStarts,
+    kindBins,
     spread,
     spreadTransposed,
     firstRow: nothing ? 0 : rows.first,

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { hmmRatio, hmmRatioConstants, hmmRatioParams } from "../../kernels/hmm_ratio.ts";
-import { hmmRescale, hmmRescaleConstants, hmmRescaleParams } from "../../kernels/hmm_rescale.ts";
+import { hmmRatio, hmmRatioParams } from "../../kernels/hmm_ratio.ts";
+import { hmmRescale, hmmRescaleParams } from "../../kernels/hmm_rescale.ts";
 import {
   hmmWeigh,
-  hmmWeighConstants,
   hmmWeighParams,
   MAX_ROW_STATES,
+  rowConstants,
   stateSumsBytes,
 } from "../../kernels/hmm_weigh.ts";
 import type { DenseShape } from "../../kernels/multiply_dense.ts";
@@ -71,8 +71,7 @@ export function matrixRecursion(
     ? sparseTransition(grid, model, sources)
     : denseTransition(grid, model, { ...sources, bindingBytes });
   const product = "tiles" in transition ? sparseProduct(transition) : denseProduct(transition);
-  const { states, bins, starts, likelihoods, kindStarts, stateTable } = transition;
-  const interior = grid.interiorIndex.length;
+  const { states, bins, starts, likelihoods, kindStarts, kindBins, stateTable } = transition;
   const rowsOf = ({ start, end }: Tile) => end - start;
   const perLane = (buffer: string): Operand => ({ buffer, at: () => 0, stride: () => bins });
   const everyLane = ({ lanes }: Tile) => [lanes];
@@ -88,7 +87,7 @@ export function matrixRecursion(
     toCells(values, outside) {
       const cells = new Float64Array(likelihoods).fill(outside);
       kindStarts.forEach((start, kind) => {
-        for (let bin = 0; bin < interior; bin++) cells[start + bin] = values(bin, kind);
+        for (let bin = 0; bin < kindBins[kind]!; bin++) cells[start + bin] = values(bin, kind);
       });
       return cells;
     },
@@ -122,9 +121,16 @@ export function matrixRecursion(
       loop: [
         {
           kernel: hmmWeigh,
-          constants: hmmWeighConstants(states, bins, likelihoods),
+          constants: rowConstants(states),
           buffers: { predicted: buffer },
-          params: (tile, at) => hmmWeighParams(at, rowsOf(tile), at * rowStride, laneStride(tile)),
+          params: (tile, at) =>
+            hmmWeighParams(
+              { bins, likelihoods },
+              at,
+              rowsOf(tile),
+              at * rowStride,
+              laneStride(tile),
+            ),
           workgroups: everyLane,
         },
         ...product.kernels(lanes, false, {
@@ -143,8 +149,8 @@ export function matrixRecursion(
       loop: [
         {
           kernel: hmmRatio,
-          constants: hmmRatioConstants(states, bins),
-          params: (tile, at) => hmmRatioParams((at + 1) * rowStride, laneStride(tile)),
+          constants: rowConstants(states),
+          params: (tile, at) => hmmRatioParams(bins, (at + 1) * rowStride, laneStride(tile)),
           workgroups: everyLane,
         },
         ...product.kernels(lanes, true, {
@@ -153,8 +159,8 @@ export function matrixRecursion(
         }),
         {
           kernel: hmmRescale,
-          constants: hmmRescaleConstants(states, bins),
-          params: (tile, at) => hmmRescaleParams(at, rowsOf(tile), starts(tile)),
+          constants: rowConstants(states),
+          params: (tile, at) => hmmRescaleParams(bins, at, rowsOf(tile), starts(tile)),
           workgroups: everyLane,
         },
       ],
@@ -192,6 +198,7 @@ function sparseProduct({ tiles, forward, transposed, states, bins }: SparseTrans
         },
         params: (tile, row) =>
           sparse.multiplySparseParams(
+            shape,
             { at: vectors.at(tile, row), stride: vectors.stride(tile) },
             { at: result.at(tile, row), stride: result.stride(tile) },
           ),
@@ -250,13 +257,16 @@ function denseProduct(transition: DenseTransition & GeneralTransition): Product 
         })),
         {
           kernel: blocks.sumBlocks,
-          constants: blocks.sumBlocksConstants(
-            shape,
-            bins,
-            transposed ? firstRow : firstColumn,
-          ),
+          constants: blocks.sumBlocksConstants,
           buffers: { product: result.buffer, ...spreadBuffers(transposed) },
-          params: (tile, row) => blocks.sumBlocksParams(result.at(tile, row), result.stride(tile)),
+          params: (tile, row) =>
+            blocks.sumBlocksParams(
+              shape,
+              bins,
+              transposed ? firstRow : firstColumn,
+              result.at(tile, row),
+              result.stride(tile),
+            ),
           workgroups: (tile) => blocks.sumBlocksWorkgroups(bins, tile.lanes),
         },
       ];

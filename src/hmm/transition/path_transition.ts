@@ -6,6 +6,7 @@
  */
 
 import { formatBytes, formatCount } from "../../math/format.ts";
+import type { PathSources } from "../../kernels/viterbi_step.ts";
 import { writeScore } from "../../math/log_score.ts";
 import type { Grid } from "../grid.ts";
 import type { StateBins } from "../state_bins.ts";
@@ -17,10 +18,15 @@ import { transitionBlocks } from "./transition_blocks.ts";
 export interface PathTransition {
   /** [bins + 2, 2] state of a bin and its first entry; the start, after all bins; and the end of entries. */
   sources: Uint32Array<ArrayBuffer>;
-  /** [entries, 3] bin, and score of its probability. */
-  entries: Uint32Array<ArrayBuffer>;
+  /** Entries as bindings hold them, and whose they are. */
+  parts: readonly PathPart[];
   /** [states + 1, states] score of any bin of a state, from uniform blocks; none from the start. */
   spread: Uint32Array<ArrayBuffer>;
+}
+
+export interface PathPart extends PathSources {
+  /** [entries, 3] bin, and score of its probability. */
+  entries: Uint32Array<ArrayBuffer>;
 }
 
 /** Words of an entry. */
@@ -62,26 +68,19 @@ export function pathTransition(
     }
   };
   const table = new Uint32Array(2 * (bins.count + 2));
-  let count = 0;
   forEachEntry((source) => {
-    count++;
     table[2 * (source + 1) + 1]!++;
   });
-  const bytes = 4 * ENTRY_WORDS * count;
-  if (bytes > bindingBytes) {
-    throw new RangeError(
-      `Cannot plan a path: the transition has ${formatCount(count)} entries, which take ` +
-        `${formatBytes(bytes)}, a binding holds ${formatBytes(bindingBytes)}; use larger bins, a ` +
-        "smaller movementVar or uniform blocks",
-    );
-  }
   for (let source = 0; source <= bins.count; source++) {
     table[2 * source] = source < bins.count ? bins.stateOf(source) : states;
     table[2 * source + 3]! += table[2 * source + 1]!;
   }
-  const entries = new Uint32Array(ENTRY_WORDS * count);
+  const parts = cutEntries(table, bins.count + 1, bindingBytes);
+  let part = 0;
   let at = 0;
-  forEachEntry((_source, bin, log) => {
+  forEachEntry((source, bin, log) => {
+    while (source >= parts[part]!.end) [part, at] = [part + 1, 0];
+    const { entries } = parts[part]!;
     entries[at] = bin;
     writeScore(log, entries, at + 1);
     at += ENTRY_WORDS;
@@ -96,5 +95,33 @@ export function pathTransition(
       writeScore(log, spread, 2 * (from * states + to));
     }
   }
-  return { sources: table, entries, spread };
+  return { sources: table, parts, spread };
+}
+
+/** As many sources to a part as a binding holds the entries of. */
+function cutEntries(table: Uint32Array, sources: number, bindingBytes: number): PathPart[] {
+  const most = Math.floor(bindingBytes / 4 / ENTRY_WORDS);
+  const firstOf = (source: number) => table[2 * source + 1]!;
+  const parts: PathPart[] = [];
+  for (let first = 0; first < sources;) {
+    let end = first + 1;
+    while (end < sources && firstOf(end + 1) - firstOf(first) <= most) end++;
+    const count = firstOf(end) - firstOf(first);
+    if (count > most) {
+      throw new RangeError(
+        `Cannot plan a path: ${first === sources - 1 ? "the start" : `bin ${first}`} leads to ${
+          formatCount(count)
+        } others, which take ` +
+          `${formatBytes(4 * ENTRY_WORDS * count)}, a binding holds ${
+            formatBytes(bindingBytes)
+          }; use ` +
+          "larger bins, a smaller movementVar or uniform blocks",
+      );
+    }
+    // a binding cannot be empty
+    const entries = new Uint32Array(ENTRY_WORDS * Math.max(1, count));
+    parts.push({ first, end, firstEntry: firstOf(first), entries });
+    first = end;
+  }
+  return parts;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { hmmFilter, hmmFilterConstants, hmmFilterParams } from "../../kernels/hmm_filter.ts";
+import { hmmFilter, hmmFilterParams } from "../../kernels/hmm_filter.ts";
 import type { SmoothStarts } from "../../kernels/hmm_smooth.ts";
 import { hmmSmooth, hmmSmoothParams } from "../../kernels/hmm_smooth.ts";
 import { fieldBytes, hmmConstants } from "../../kernels/hmm_transition.ts";
@@ -118,14 +118,14 @@ export function convolutionRecursion(
     ],
     filterStep: (_lanes, { buffer = "predicted", rowStride, laneStride }) => ({
       kernel: hmmFilter,
-      constants: hmmFilterConstants(shape, likelihoodOf),
+      constants,
       buffers: { predicted: buffer },
       order: "ascending",
       params: (tile, from, to) =>
         hmmFilterParams(from, to, rowsOf(tile), {
           rowStride: rowStride / 4,
           laneStride: laneStride(tile) / 4,
-        }),
+        }, likelihoodOf),
       workgroups: (_rows, { lanes }) => [lanes],
     }),
     smoothStep: (_lanes, _predicted, starts) => ({

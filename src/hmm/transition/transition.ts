@@ -18,6 +18,7 @@ import {
   MAX_TAPS_X,
   MAX_TAPS_Y,
   TRANSITION_LAYOUT,
+  transitionSizes,
 } from "../../kernels/hmm_transition.ts";
 import type { Grid } from "../grid.ts";
 import type { StateModel } from "../states.ts";
@@ -86,6 +87,16 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
     throw new RangeError(
       `Cannot build a transition of convolutions: a block is of kind "${other.kind}", wanted ` +
         CONVOLUTION_KINDS.join(", "),
+    );
+  }
+  if (grid.environments) {
+    throw new RangeError(
+      `Cannot build a transition of convolutions: there are ${grid.environments.length} environments, wanted one`,
+    );
+  }
+  if (grid.track && model.transitions.flat().some(({ kind }) => kind === "randomWalk")) {
+    throw new RangeError(
+      "Cannot build a transition of convolutions: bins lie along a track, where walks branch, wanted a box",
     );
   }
   const single = model.names.find((_, state) => model.oneBin?.[state]);
@@ -172,7 +183,7 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
   return {
     shape,
     interior,
-    uniform: packTransition(jobs, model, interior),
+    uniform: packTransition(shape, jobs, model, interior),
     gridTable: Uint32Array.from([...cells, ...halfway, ...(flat ? [] : results)]),
     rowScale,
     packTable,
@@ -318,8 +329,14 @@ function convolutionGroups(
 }
 
 /** Fills struct `Transition` of shaders/shared/transition.wgsl. */
-function packTransition(jobs: readonly Job[], model: StateModel, interior: number): ArrayBuffer {
+function packTransition(
+  shape: HmmShape,
+  jobs: readonly Job[],
+  model: StateModel,
+  interior: number,
+): ArrayBuffer {
   const buffer = new ArrayBuffer(TRANSITION_LAYOUT.bytes);
+  new Uint32Array(buffer, TRANSITION_LAYOUT.sizes).set(transitionSizes(shape));
   const jobTable = new Uint32Array(buffer, TRANSITION_LAYOUT.jobs, 4 * MAX_JOBS);
   const weights = new Float32Array(buffer, TRANSITION_LAYOUT.weights, 4 * MAX_STATES * MAX_STATES);
   const tapsX = new Float32Array(buffer, TRANSITION_LAYOUT.tapsX, 4 * MAX_TAPS_X);

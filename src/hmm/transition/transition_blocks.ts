@@ -9,8 +9,9 @@
  * @module
  */
 
-import type { Grid } from "../grid.ts";
-import { binOf } from "../grid.ts";
+import type { Graph, Grid } from "../grid.ts";
+import { binOf, gridOfEnvironment } from "../grid.ts";
+import { interiorBins, interiorGraph, shortestPaths } from "../grid_graph.ts";
 import type { ContinuousTransition, StateModel } from "../states.ts";
 import { CUT_SIGMAS, gaussianTaps } from "./transition.ts";
 
@@ -38,10 +39,18 @@ export function transitionBlocks(
 ): BlockRows[][] {
   const made = new Map<string, BlockRows>();
   return model.transitions.map((row) =>
-    row.map((block) => {
-      if (block.kind === "matrix") return matrixRows(grid, block.values);
-      const key = JSON.stringify(block);
-      const rows = made.get(key) ?? blockRows(grid, block, sources);
+    row.map((block, to) => {
+      const environment = model.environments?.[to];
+      const own = gridOfEnvironment(grid, environment);
+      if (block.kind === "matrix") return matrixRows(own, block.values);
+      if (block.kind === "empirical" && grid.environments) {
+        throw new RangeError(
+          "Cannot build an empirical transition: there are several environments, and positions do not tell them " +
+            "apart, wanted one",
+        );
+      }
+      const key = JSON.stringify([block, environment]);
+      const rows = made.get(key) ?? blockRows(own, block, sources);
       made.set(key, rows);
       return rows;
     })
@@ -91,6 +100,8 @@ function uniformRows(grid: Grid): BlockRows {
 
 /** With the very taps of the convolution that {@link transitionOperator} makes of it. */
 function randomWalkRows(grid: Grid, variance: number): BlockRows {
+  // along a track steps go by its ways
+  if (grid.track) return graphWalkRows(grid, { kind: "graphWalk", movementVar: variance });
   const flat = grid.dimensions === 1;
   const rows = flat ? 1 : grid.shape[0]!;
   const columns = grid.shape[flat ? 0 : 1]!;
@@ -244,60 +255,6 @@ function normalised(bins: ArrayLike<number>, values: ArrayLike<number>): BlockRo
   return { bins, values: Float64Array.from(values, (value) => value / sum) };
 }
 
-/** Number of each bin of the box among the interior ones, -1 outside. */
-function interiorBins(grid: Grid): Int32Array {
-  const bins = new Int32Array(grid.interior.length).fill(-1);
-  grid.interiorIndex.forEach((place, bin) => bins[place] = bin);
-  return bins;
-}
-
-/** Neighbours of every interior bin, and how far their centres are. */
-type Graph = { neighbours: number[]; lengths: number[] }[];
-
-function interiorGraph(grid: Grid): Graph {
-  const flat = grid.dimensions === 1;
-  const rows = flat ? 1 : grid.shape[0]!;
-  const columns = grid.shape[flat ? 0 : 1]!;
-  const [alongX, alongY] = flat ? [undefined, grid.centers[0]!] : grid.centers;
-  const binAt = interiorBins(grid);
-  return Array.from(grid.interiorIndex, (place) => {
-    const [row, column] = [Math.floor(place / columns), place % columns];
-    const neighbours: number[] = [];
-    const lengths: number[] = [];
-    for (let x = Math.max(0, row - 1); x <= Math.min(rows - 1, row + 1); x++) {
-      for (let y = Math.max(0, column - 1); y <= Math.min(columns - 1, column + 1); y++) {
-        const other = binAt[x * columns + y]!;
-        if (other < 0 || (x === row && y === column)) continue;
-        neighbours.push(other);
-        const stepX = alongX ? alongX[x]! - alongX[row]! : 0;
-        lengths.push(Math.hypot(stepX, alongY![y]! - alongY![column]!));
-      }
-    }
-    return { neighbours, lengths };
-  });
-}
-
-/** Length of the shortest way to every bin, Infinity where it is longer than `limit`. */
-function shortestPaths(graph: Graph, from: number, limit: number): Float64Array {
-  const distances = new Float64Array(graph.length).fill(Infinity);
-  distances[from] = 0;
-  const heap = new DistanceHeap();
-  heap.push(0, from);
-  for (let next = heap.pop(); next; next = heap.pop()) {
-    const [distance, bin] = next;
-    if (distance > distances[bin]!) continue;
-    const { neighbours, lengths } = graph[bin]!;
-    neighbours.forEach((other, i) => {
-      const further = distance + lengths[i]!;
-      if (further < distances[other]! && further <= limit) {
-        distances[other] = further;
-        heap.push(further, other);
-      }
-    });
-  }
-  return distances;
-}
-
 // seconds of work for 5,000 bins, and wanted by who counts an operator's cost and by who builds it
 const centres = new WeakMap<Grid, Float64Array>();
 
@@ -324,37 +281,4 @@ function mostCentralBin(graph: Graph): number {
     if (closeness > highest) [best, highest] = [bin, closeness];
   }
   return best;
-}
-
-/** A binary heap of bins by distance. */
-class DistanceHeap {
-  readonly #entries: [number, number][] = [];
-
-  push(distance: number, bin: number): void {
-    const entries = this.#entries;
-    let at = entries.push([distance, bin]) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (entries[parent]![0] <= entries[at]![0]) return;
-      [entries[parent], entries[at]] = [entries[at]!, entries[parent]!];
-      at = parent;
-    }
-  }
-
-  pop(): [number, number] | undefined {
-    const entries = this.#entries;
-    const top = entries[0];
-    const last = entries.pop();
-    if (entries.length === 0 || !last) return top;
-    entries[0] = last;
-    for (let at = 0;;) {
-      let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < entries.length && entries[child]![0] < entries[least]![0]) least = child;
-      }
-      if (least === at) return top;
-      [entries[least], entries[at]] = [entries[at]!, entries[least]!];
-      at = least;
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { chooseOperator } from "../../../src/hmm/transition/choose_operator.ts";
 import { sparseTransition } from "../../../src/hmm/transition/sparse_transition.ts";
-import { contFrag, continuous, stateModel } from "../../../src/hmm/states.ts";
+import { contFrag, continuous, stateModel } from "../../../src/hmm/decoder.ts";
 import { transitionOperator } from "../../../src/hmm/transition/transition.ts";
 import { boxGrid } from "../../support/hmm_problem.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { detectStructure, simplifiedModel } from "../../../src/hmm/transition/detect_structure.ts";
 import type { Grid } from "../../../src/hmm/grid.ts";
 import type { StateModel } from "../../../src/hmm/states.ts";
-import { contFrag, stateModel } from "../../../src/hmm/states.ts";
+import { contFrag, stateModel } from "../../../src/hmm/decoder.ts";
 import { referenceTransition } from "../../reference/transition.ts";
 import { boxGrid, largestDifference, mixedStates } from "../../support/hmm_problem.ts";
 import { seeded } from "../../support/random.ts";

@@ -3,7 +3,7 @@ import { denseTransition } from "../../../src/hmm/transition/dense_transition.ts
 import { generalTransition, roundRow } from "../../../src/hmm/transition/general_transition.ts";
 import { sparseTransition } from "../../../src/hmm/transition/sparse_transition.ts";
 import type { StateModel } from "../../../src/hmm/states.ts";
-import { contFrag, continuous, stateModel } from "../../../src/hmm/states.ts";
+import { contFrag, continuous, stateModel } from "../../../src/hmm/decoder.ts";
 import { gaussianTaps, transitionOperator } from "../../../src/hmm/transition/transition.ts";
 import { referenceTransition } from "../../reference/transition.ts";
 import { useGpu } from "../../support/gpu.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { gaussianTaps, transitionOperator } from "../../../src/hmm/transition/transition.ts";
-import { contFrag, continuous, stateModel } from "../../../src/hmm/states.ts";
+import { contFrag, continuous, stateModel } from "../../../src/hmm/decoder.ts";
 import { enumeratePaths } from "../../reference/enumerate_paths.ts";
 import { referenceTransition } from "../../reference/transition.ts";
 import { useGpu } from "../../support/gpu.ts";

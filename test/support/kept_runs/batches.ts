@@ -7,6 +7,7 @@ import type {
   WindowBatch,
   WindowOptions,
 } from "../../../src/mod.ts";
+import type { ChunkedArray } from "../../../src/mod.ts";
 import { balanced, everyNth, rarityWeights, weighted, windows } from "../../../src/mod.ts";
 import { hidden, readBack } from "../window_frames.ts";
 import type { KeptRun } from "./kept.ts";
@@ -18,7 +19,7 @@ const LABELS = Int32Array.from({ length: FRAMES }, (_, frame) => (frame * frame)
 const PRESSED = Uint8Array.from({ length: 3 * FRAMES }, (_, i) => i % 7 === 0 ? 1 : 0);
 const VIEW: WindowOptions = { size: 8, stride: 3, segments: SEGMENTS, labels: LABELS };
 
-const view = (more: Partial<WindowOptions> = {}, frames = ROUND) =>
+const view = (more: Partial<WindowOptions> = {}, frames: ChunkedArray = ROUND) =>
   windows(frames, { ...VIEW, ...more });
 
 /** Everything of all batches, one hash for the frames of each. */

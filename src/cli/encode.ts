@@ -1,0 +1,60 @@
+/**
+ * `sluice encode`.
+ *
+ * @module
+ */
+
+import { clockOptions } from "../hmm/clocks.ts";
+import { decodeOutput, encodingOptions, saveEncodingOptions } from "../hmm/decode_options.ts";
+import { formatCount } from "../math/format.ts";
+import { kindOptions, readModel, recordingOptions, trackOptions } from "./decode.ts";
+import type { CommandContext } from "./usage.ts";
+import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
+
+const output = { out: decodeOutput.out, ...saveEncodingOptions.options };
+
+export const encodeSections = {
+  Inputs: { ...recordingOptions, ...clockOptions },
+  Encoding: { ...encodingOptions, ...trackOptions, ...kindOptions },
+  Output: output,
+};
+
+export const encodeHelp =
+  `Usage: sluice encode --spike-times T --spike-units U --position-times PT --position P
+         --bin-size S --out PLACE [options]
+       sluice encode RECORDING --bin-size S --out PLACE [options]
+
+Learns what spikes tell of positions, and stores it: place fields of sorted units, or with --marks kernels over
+features. sluice decode, viterbi and em take it as --encoding PLACE, for other spikes, intervals and states, as often
+as they like. Inputs are those of sluice decode.
+
+${helpOf(encodeSections)}`;
+
+export async function encode({ args, signal }: CommandContext): Promise<void> {
+  const line = new CommandLine(args, encodeSections, { positionals: 1 });
+  const { json, quiet = false } = line.read(common);
+  const { out, overwrite } = line.read(output);
+  const model = await readModel(line, signal, quiet);
+  if (!("saveEncoding" in model)) {
+    throw new UsageError("Cannot store the encoding: it is of several environments, wanted one");
+  }
+  await model.saveEncoding(out, { ...(overwrite !== undefined && { overwrite }) });
+  const { encoding, grid, unitIds, warnings } = model;
+  const facts = {
+    units: unitIds.length,
+    bins: grid.interiorIndex.length,
+    gridShape: grid.shape,
+    exposureSeconds: encoding.exposureSeconds,
+    spikes: encoding.encodingSpikes,
+    warnings,
+  };
+  console.log(
+    json ? JSON.stringify(facts) : [
+      `${out}: ${
+        formatCount(facts.spikes)
+      } spikes of ${facts.units} units in ${facts.bins} bins, ` +
+      `${facts.exposureSeconds.toFixed(1)} s of position`,
+      ...warnings.map((warning) => `warning: ${warning}`),
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,138 @@
+/**
+ * Opens encodings, and makes decoders of them: encoded once, decoded often.
+ *
+ * @module
+ */
+
+import { checkedFeatures, ClusterlessDecoder } from "./clusterless_decoder.ts";
+import type { EncodedOptions } from "./decode_options.ts";
+import { encodedOptions } from "./decode_options.ts";
+import { checkIntervals, trackingIntervals } from "./exposure.ts";
+import type { Grid } from "./grid.ts";
+import type { SpikeInput } from "./recording.ts";
+import { numberedAs, validateRecording, validateSpikes } from "./recording.ts";
+import type { DecodedRecording } from "./recorded_rows.ts";
+import { mergeStamps } from "./sorted_spikes.ts";
+import { SortedSpikesDecoder } from "./sorted_spikes_decoder.ts";
+import { refuseGroups } from "./states.ts";
+import type { EncodedWorld } from "./stored_encoding.ts";
+import { readEncoding } from "./stored_encoding.ts";
+import type { Interval } from "./time_grid.ts";
+
+/** An encoding that was stored. All of it is in memory. */
+export class StoredEncoding {
+  readonly #world: EncodedWorld;
+
+  constructor(world: EncodedWorld) {
+    this.#world = world;
+  }
+
+  /** Whether spikes are sorted, or have features. */
+  get model(): EncodedWorld["model"] {
+    return this.#world.model;
+  }
+
+  get grid(): Grid {
+    return this.#world.grid;
+  }
+
+  /** [units] What each unit, or electrode, is called. */
+  get unitIds(): readonly number[] {
+    return this.#world.unitIds;
+  }
+
+  get encoding(): EncodedWorld["encoding"] {
+    return this.#world.encoding;
+  }
+
+  /**
+   * A decoder of other spikes, or of the same ones in other states.
+   *
+   * @throws {TypeError | RangeError} If spikes are not of the kind that was encoded, a unit was not encoded, or
+   * features and dimensions are not as many.
+   */
+  decoder(given: EncodedOptions): SortedSpikesDecoder | ClusterlessDecoder {
+    const { spikes, position, intervals, ...options } = encodedOptions.check(given);
+    if (options.states) refuseGroups(options.states);
+    const { grid, unitIds } = this.#world;
+    const refuse = (is: string, wanted: string): never => {
+      throw new RangeError(`Cannot use the spikes: ${is}, wanted ${wanted}`);
+    };
+    const marks = "features" in spikes ? spikes : undefined;
+    if ((marks === undefined) !== (this.model === "sortedSpikes")) {
+      refuse(
+        marks ? "they have features" : "they have no features",
+        marks ? "units, as those that were encoded" : "features, as those that were encoded",
+      );
+    }
+    const lists = !marks && !("times" in spikes);
+    if (lists && (spikes as readonly unknown[]).length !== unitIds.length) {
+      refuse(
+        `there are lists of ${(spikes as readonly unknown[]).length} units`,
+        `${unitIds.length}, as many as were encoded`,
+      );
+    }
+    const flat = marks ? { times: marks.times, units: marks.electrodes } : spikes as SpikeInput;
+    const recorded = position
+      ? validateRecording(position, flat, options)
+      : validateSpikes(flat, options);
+    const wanted = grid.track ? 2 : grid.dimensions;
+    if ("dimensions" in recorded && recorded.dimensions !== wanted) {
+      throw new RangeError(
+        `Cannot use the position: it has ${recorded.dimensions} dimensions, wanted ${wanted}, ` +
+          "as what was encoded",
+      );
+    }
+    const recording = numberedAs(recorded, unitIds);
+    const world = this.#world;
+    const tracked = trackedOf(recorded, intervals);
+    if (world.model === "sortedSpikes") {
+      return new SortedSpikesDecoder(recording, grid, { ...world.encoding, ...tracked }, options);
+    }
+    const { features, featureCount } = checkedFeatures(marks!, recording);
+    if (featureCount !== world.encoding.featureCount) {
+      refuse(
+        `they have ${featureCount} features`,
+        `${world.encoding.featureCount}, as those that were encoded`,
+      );
+    }
+    return new ClusterlessDecoder(
+      recording,
+      grid,
+      { ...world.encoding, ...tracked },
+      options,
+      features,
+    );
+  }
+}
+
+/** Where the animal is tracked in what is decoded: another stretch, perhaps, than the one that was encoded. */
+function trackedOf(
+  { position, dimensions }: DecodedRecording,
+  given: readonly Interval[] | undefined,
+): { intervals?: readonly Interval[] } {
+  if (given) checkIntervals(given, "use the intervals");
+  if (!position || !dimensions) {
+    if (!given) return {};
+    throw new RangeError(
+      "Cannot use the intervals: there is no position, wanted one that is tracked in them",
+    );
+  }
+  return { intervals: given ?? trackingIntervals(mergeStamps(position, dimensions).times) };
+}
+
+/**
+ * Opens an encoding that `saveEncoding()` stored.
+ *
+ * @example Decode another stretch, in other states, without where the animal was
+ * ```ts
+ * const encoding = await decoder.openEncoding("run.encoding.zarr");
+ * const model = encoding.decoder({ spikes, states: decoder.contFrag() });
+ * await model.smooth(gpu, { time: { start: 3600, stop: 5400 }, out: "sleep.zarr" }).run();
+ * ```
+ *
+ * @throws {ChunkError} If there is none, or a newer version wrote it.
+ */
+export async function openEncoding(place: string): Promise<StoredEncoding> {
+  return new StoredEncoding(await readEncoding(place));
+}

@@ -1,0 +1,117 @@
+/**
+ * Markers: what is done of a plan in parts. Each is made once, after all that it tells of, and never replaced.
+ *
+ * @module
+ */
+
+import { StoreError } from "../errors.ts";
+import type { Store } from "../store/store.ts";
+import { decodeSealed } from "./sealed.ts";
+import type { NextStage, PartPlan, PartStage, StoredPlan } from "./part_plan.ts";
+import { stagesInOrder } from "./part_plan.ts";
+
+/** What a marker says of the part that it is of. */
+export interface Marker {
+  /** Hash of the plan. */
+  plan: string;
+  stage: string;
+  part: number;
+  parts: number;
+  /** Version of the package that ran it. */
+  sluice: string;
+  adapter: string;
+  driver: string;
+  /** Key of the result, which no other attempt writes; empty where the stage stores none. */
+  result: string;
+  /** SHA-256 of what says what was written: a result, and the list of a store's files. Of other files it says nothing. */
+  written: string;
+}
+
+/** `/done/<stage>/<part>`, six digits at least. */
+export function markerKey(stage: string, part: number): string {
+  return `/done/${stage}/${String(part).padStart(6, "0")}`;
+}
+
+/** `/stop/<loop>`: which turn of a loop was its last. */
+export function stopKey(loop: string): string {
+  return `/stop/${loop}`;
+}
+
+/**
+ * The marker of a part, where there is one.
+ *
+ * @throws {StoreError} If it is damaged, or of another plan or part.
+ */
+export async function readMarker(
+  store: Store,
+  plan: Pick<StoredPlan, "hash">,
+  stage: string,
+  part: number,
+): Promise<Marker | undefined> {
+  const key = markerKey(stage, part);
+  const path = store.place + key;
+  const bytes = await store.get(key);
+  const marker = bytes && decodeSealed<Marker>(bytes, path);
+  if (!marker || (marker.plan === plan.hash && marker.stage === stage && marker.part === part)) {
+    return marker;
+  }
+  throw new StoreError(
+    `Cannot use ${path}: it is of ${
+      marker.plan === plan.hash ? `part ${marker.part} of "${marker.stage}"` : "another plan"
+    }, wanted one of part ${part} of "${stage}"; remove it, and the part is run again`,
+    path,
+  );
+}
+
+/**
+ * Makes a key that is not there.
+ *
+ * @returns Whether this call made it: of several at once, one does.
+ * @throws {StoreError} If the store has no such writes.
+ */
+export async function createOnce(store: Store, key: string, bytes: Uint8Array): Promise<boolean> {
+  if (store.create) return await store.create(key, bytes);
+  throw new StoreError(
+    `Cannot work on parts in "${store.place}": it cannot make a file only where there is none, so that ` +
+      "two attempts would replace each other's; wanted files, a bucket or memory:",
+    store.place,
+  );
+}
+
+/** The last turn of a loop that was stopped. */
+export async function stoppedAfter(store: Store, loop: string): Promise<number | undefined> {
+  const key = stopKey(loop);
+  const bytes = await store.get(key);
+  return bytes && decodeSealed<{ turn: number }>(bytes, store.place + key).turn;
+}
+
+/** Parts of a stage that have no marker, ascending. */
+export async function missingParts(
+  store: Store,
+  { name, parts }: { name: string; parts: number },
+): Promise<number[]> {
+  const there = new Set(
+    (await store.list(`/done/${name}`)).map((key) => Number(key.slice(key.lastIndexOf("/") + 1))),
+  );
+  return Array.from({ length: parts }, (_, part) => part).filter((part) => !there.has(part));
+}
+
+/** All stages in their order, of loops that were stopped none after their last turn. */
+export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterable<PartStage>> {
+  const stops = new Map<string, number | undefined>();
+  for (const stage of plan.stages) {
+    if ("loop" in stage) stops.set(stage.loop, await stoppedAfter(store, stage.loop));
+  }
+  return stagesInOrder(plan, (loop) => stops.get(loop));
+}
+
+/** The first stage that is not done. */
+export async function findNextStage(store: Store, plan: PartPlan): Promise<NextStage> {
+  for (const stage of await stagesSoFar(store, plan)) {
+    const missing = await missingParts(store, stage);
+    if (missing.length > 0) {
+      return { done: false, stage: stage.name, parts: stage.parts, missing };
+    }
+  }
+  return { done: true };
+}
