@@ -13,19 +13,19 @@ import type { NextStage } from "../../src/parts/part_plan.ts";
 let folder: string;
 let before: NodeJS.ProcessEnv;
 
-/** A program of that name that holds its arguments, and then does what `line` says. */
+/** A program of that name that holds its arguments, in one write beside others of it, and then does what `line` says. */
 function fake(name: string, line: string): void {
   const file = join(folder, name);
   writeFileSync(
     file,
-    `#!/bin/sh\nprintf '%s\\001' "$@" >> ${folder}/${name}.held\nprintf '\\002' >> ${folder}/${name}.held\n${line}\n`,
+    `#!/bin/sh\nprintf '%s\\001' "$@" "$(printf '\\002')" >> ${folder}/${name}.held\n${line}\n`,
   );
   chmodSync(file, 0o755);
 }
 
 /** What a fake program was called with, call by call. */
 const held = (name: string) =>
-  readFileSync(join(folder, `${name}.held`), "utf8").split("\u0002").slice(0, -1)
+  readFileSync(join(folder, `${name}.held`), "utf8").split("\u0002\u0001").slice(0, -1)
     .map((call) => call.split("\u0001").slice(0, -1));
 
 beforeEach(() => {
