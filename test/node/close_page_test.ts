@@ -10,12 +10,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PageReport } from "../support/decode_page.ts";
 import { seeded } from "../support/random.ts";
 import { runtime } from "../support/runtime.ts";
-import { cases } from "../support/tier.ts";
+import { LEFT_OUT, quick } from "../support/tier.ts";
 
-const CLOSINGS = cases(1, 10);
+const CLOSINGS = 10;
 const TILES = 12;
 
-const elsewhere = runtime !== "node" && "Playwright is driven from Node";
+const reason = runtime !== "node" ? "Playwright is driven from Node" : quick ? LEFT_OUT : "";
 let server: ViteDevServer;
 let profile: string;
 let browser: BrowserContext;
@@ -23,7 +23,7 @@ let browser: BrowserContext;
 let listen: (report: PageReport) => void | Promise<void> = () => {};
 
 beforeAll(async () => {
-  if (elsewhere) return;
+  if (reason) return;
   const { createServer } = await import("vite");
   server = await createServer({
     configFile: false,
@@ -73,7 +73,7 @@ const check = (page: Page, out: string) =>
 
 describe("a decode whose page is closed", () => {
   it(`goes on in the next page, ${CLOSINGS} times over, to the same bytes`, async (context) => {
-    if (elsewhere) context.skip(elsewhere);
+    if (reason) context.skip(reason);
     const random = seeded(3);
     let page = await openPage();
     expect(await decode(page, "opfs:finished")).toEqual({ resumed: false });

@@ -29,6 +29,7 @@ import { runCli, writeRecording } from "../support/cli.ts";
 import { useGpu } from "../support/gpu.ts";
 import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
+import { LEFT_OUT, quick } from "../support/tier.ts";
 
 const gpu = useGpu();
 
@@ -281,7 +282,8 @@ describe("an output", () => {
     await (await openResult(out)).close();
   });
 
-  it("is gone on with after its process was killed", async () => {
+  it("is gone on with after its process was killed", async (context) => {
+    if (quick) context.skip(LEFT_OUT);
     const out = fresh();
     const killed = await decodeInSteps(out, (kill) => kill("SIGKILL"));
     expect(killed.code).not.toBe(0);
