@@ -21,17 +21,12 @@ export type { Distance, DoseResponse, Embeddings } from "./embeddings.ts";
 export type { CellComparison, Difference } from "./cell_comparisons.ts";
 export type { DegMasks } from "./deg_masks.ts";
 export { readDegMasks } from "./deg_masks.ts";
-export type {
-  Comparison,
-  ConditionScores,
-  Evaluation,
-  EvaluationOptions,
-  EvaluationSums,
-  Interval,
-  Predictor,
-  Scores,
-} from "./evaluation.ts";
-export { evaluate, sumCells } from "./evaluation.ts";
+export type { Comparison, Evaluation, Interval } from "./evaluation_summary.ts";
+export type { ConditionScores, Scores } from "./condition_scores.ts";
+export type { EvaluationOptions, EvaluationSums } from "./evaluation_sums.ts";
+export type { Predictor } from "./evaluation.ts";
+export { evaluate } from "./evaluation.ts";
+export { sumCells } from "./evaluation_sums.ts";
 export type { CellSpace, PlacedCells } from "./cell_space.ts";
 export type { Moments } from "./group_sums.ts";
 export { GroupSums } from "./group_sums.ts";

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { contextsOf, strataOf } from "../../src/cpa/cell_table.ts";
 import { GroupSums } from "../../src/cpa/group_sums.ts";
 import { distancesOf } from "../../src/cpa/embeddings.ts";
-import { sumCells } from "../../src/cpa/evaluation.ts";
+import { sumCells } from "../../src/cpa/evaluation_sums.ts";
 import { train } from "../../src/cpa/train.ts";
 import type { TrainedCpa } from "../../src/cpa/trained.ts";
 import { madeCells } from "../support/cpa_cells.ts";

@@ -7,9 +7,11 @@ import {
   squaredMmd,
 } from "../../src/cpa/cell_distributions.ts";
 import { compareOverCells } from "../../src/cpa/cell_comparisons.ts";
-import { evaluate, intervalOf, sumCells } from "../../src/cpa/evaluation.ts";
+import { evaluate } from "../../src/cpa/evaluation.ts";
+import { intervalOf } from "../../src/cpa/evaluation_summary.ts";
+import { sumCells } from "../../src/cpa/evaluation_sums.ts";
 import { GroupSums } from "../../src/cpa/group_sums.ts";
-import { deltaPearson, rSquared } from "../../src/cpa/profile_metrics.ts";
+import { rSquared } from "../../src/cpa/profile_metrics.ts";
 import { setup } from "../../src/cpa/setup.ts";
 import { Random } from "../../src/math/random.ts";
 import { categoriesOf, csr, putAnnData } from "../support/anndata_store.ts";

@@ -49,7 +49,7 @@ import { diagnoseOptions } from "../../src/condition/diagnose.ts";
 import { conditionOptions } from "../../src/condition/pipeline.ts";
 import { splitOptions } from "../../src/condition/splits.ts";
 import { degOptions } from "../../src/cpa/deg_masks.ts";
-import { evaluationOptions } from "../../src/cpa/evaluation.ts";
+import { evaluationOptions } from "../../src/cpa/evaluation_sums.ts";
 import { setupOptions } from "../../src/cpa/setup_options.ts";
 import { predictorOptions } from "../../src/cpa/predictor.ts";
 import { trainOptions } from "../../src/cpa/train_options.ts";
