@@ -6,8 +6,8 @@
 
 import { StoreError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { decodeSealed } from "./sealed.ts";
-import type { NextStage, PartPlan, PartStage, StoredPlan } from "./part_plan.ts";
+import { decodeSealed, encodeSealed } from "./sealed.ts";
+import type { NamedStage, NextStage, PartPlan, StoredPlan } from "./part_plan.ts";
 import { stagesInOrder } from "./part_plan.ts";
 
 /** What a marker says of the part that it is of. */
@@ -78,6 +78,28 @@ export async function createOnce(store: Store, key: string, bytes: Uint8Array): 
   );
 }
 
+/**
+ * Ends a loop after a turn, or lets it go on after that.
+ *
+ * @param turn -1 before the first.
+ * @throws {StoreError} If another attempt found otherwise.
+ */
+export async function stopLoop(
+  store: Store,
+  loop: string,
+  turn: number,
+  isLast: boolean,
+): Promise<void> {
+  if (isLast && await createOnce(store, stopKey(loop), encodeSealed({ turn }))) return;
+  const stopped = await stoppedAfter(store, loop);
+  if (isLast ? stopped === turn : stopped === undefined || stopped > turn) return;
+  throw new StoreError(
+    `Cannot go on after turn ${turn} of "${loop}": another attempt ended it after turn ${stopped}, wanted the same; run all parts ` +
+      "by one runtime, and submit again from the beginning",
+    store.place + stopKey(loop),
+  );
+}
+
 /** The last turn of a loop that was stopped. */
 export async function stoppedAfter(store: Store, loop: string): Promise<number | undefined> {
   const key = stopKey(loop);
@@ -97,7 +119,7 @@ export async function missingParts(
 }
 
 /** All stages in their order, of loops that were stopped none after their last turn. */
-export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterable<PartStage>> {
+export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterable<NamedStage>> {
   const stops = new Map<string, number | undefined>();
   for (const stage of plan.stages) {
     if ("loop" in stage) stops.set(stage.loop, await stoppedAfter(store, stage.loop));

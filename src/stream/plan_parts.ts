@@ -1,42 +1,36 @@
 /**
  * A plan in parts: the task that a run alone has, over some rows of a pass, and then the end of it. What a part
- * comes to is bytes that name what it stored and the sums of its sections.
+ * comes to is bytes that name what it stored, and the sums of its sections; a merge comes to all that is held.
  *
  * @module
  */
 
 import { OutputConflictError, StoreError } from "../errors.ts";
 import { createOnce, markerKey } from "../parts/markers.ts";
-import type { PartStage } from "../parts/part_plan.ts";
 import { readStages, STAGES_KEY } from "../parts/part_plan.ts";
 import { decodeSealed, encodeSealed } from "../parts/sealed.ts";
 import { openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
-import { heldState } from "./checkpoints.ts";
+import { heldState, keyOf } from "./checkpoints.ts";
 import type { RunOptions } from "./choices.ts";
 import type { AnyTask, Identified } from "./identify.ts";
 import { identify } from "./identify.ts";
 import { stampOf } from "./input_stamp.ts";
-import { endOf, stagesOf } from "./lanes.ts";
-import type { StoredChunks } from "./output.ts";
+import { endOf, stagesOf, startOf } from "./lanes.ts";
+import { MemoryOutput } from "./memory_output.ts";
+import type { Output, StoredChunks } from "./output.ts";
 import { PartOutput } from "./part_output.ts";
-import type { Pass } from "./pass.ts";
+import type { FoundStage, PassStage } from "./part_stages.ts";
+import { cutTask, loopOf, rowsOfPart, unneeded } from "./part_stages.ts";
+import type { Pass, Sums } from "./pass.ts";
 import { Plan } from "./plan.ts";
 import { refuseOverlap } from "./places.ts";
 import { TaskRun } from "./run.ts";
-import { addTo, fileRowsOf, sectionRowsOf, withParts } from "./sections.ts";
+import type { OnSection } from "./sections.ts";
+import { isTotal, mergeSection, withParts } from "./sections.ts";
 import { StoredOutput } from "./stored_output.ts";
 import type { Held, HeldSpecs } from "./task.ts";
-import { bytesOf, createHeld } from "./task.ts";
-
-/** A stage of parts that share the rows of a pass. */
-export interface RowsStage extends PartStage {
-  pass: string;
-  /** Rows of the pass. */
-  rows: number;
-  /** Rows of a section, or of a file where nothing is summed: no part cuts one. */
-  unit: number;
-}
+import { bytesOf, createHeld, keptNames } from "./task.ts";
 
 /** What the first part of a plan found. */
 export interface FoundStages {
@@ -48,15 +42,22 @@ export interface FoundStages {
   looks: unknown[];
   /** Of the files that were looked at, where they have one. */
   stamp?: string | undefined;
-  stages: readonly RowsStage[];
+  stages: readonly FoundStage[];
 }
 
-/** What comes before a result's sums: of bytes that {@link runRows} gave. */
+/** What comes before the arrays of a result. */
 interface ResultHead {
   chunks: StoredChunks;
+  /** How often the sums of a pass follow; none of held arrays. */
   sections: number;
+  /** Held arrays that follow. */
+  held: readonly string[];
   isMixed: boolean;
+  /** That had a part in what is held. */
+  adapters: readonly string[];
 }
+
+const EMPTY: ResultHead = { chunks: {}, sections: 0, held: [], isMixed: false, adapters: [] };
 
 let unnamedJournals = 0;
 const memoryJournal = () => openJournal(`memory:journals of parts/${unnamedJournals++}`);
@@ -65,6 +66,14 @@ const memoryJournal = () => openJournal(`memory:journals of parts/${unnamedJourn
 export interface PartRun<Result> {
   plan: Plan<Result>;
   options: RunOptions & { signal: AbortSignal };
+}
+
+/** A stage of a pass, in a turn. */
+export interface PassTurn {
+  stage: PassStage;
+  turn: number;
+  /** What the stages before came to; `undefined` where nothing was held by them. */
+  state: Uint8Array | undefined;
 }
 
 /**
@@ -89,7 +98,7 @@ export async function beginParts<Result>(
     );
   }
   await refuseOverlap(place, task.feeds);
-  const passes = rowPasses(task);
+  const cut = cutTask(task, parts);
   const stamp = await stampOf(task.feeds);
   const identified = await identify(task, signal);
   const output = new StoredOutput(task.output, place);
@@ -104,7 +113,7 @@ export async function beginParts<Result>(
         place,
       );
     }
-    const stages = kind === "finished" ? [] : passes.map((pass) => cutPass(task, pass, parts));
+    const stages = kind === "finished" ? [] : cut;
     await createOnce(store, STAGES_KEY, encodeSealed({ hash, adapter, looks, stamp, stages }));
   }
   const found = (await readStages<FoundStages>(store))!;
@@ -113,200 +122,323 @@ export async function beginParts<Result>(
   return found;
 }
 
-/** Runs rows of a pass: what it gives is for {@link finishParts}. */
-export async function runRows<Result>(
-  { plan, options }: PartRun<Result>,
+/** Runs rows of a pass, or all of one that a part has alone: what it gives is for stages after it. */
+export async function runPass<Result>(
+  run: PartRun<Result>,
   found: FoundStages,
-  stage: RowsStage,
-  part: number,
+  { stage, turn, state }: PassTurn,
+  { part, adapter }: { part: number; adapter: string },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { gpu, task, choices } = plan.made;
-  const { signal } = options;
-  // files that were changed, and perhaps changed back, are looked at anew
-  const isKnown = found.stamp === undefined || await stampOf(task.feeds) === found.stamp;
-  await checkHash(task, found, await identify(task, signal, isKnown ? found.looks : []));
-  const { from, to } = rowsOfPart(stage, part);
+  const { task } = run.plan.made;
+  await recognize(run, found);
+  const isAlone = stage.does === "alone";
+  const { from, to } = isAlone ? { from: 0, to: stage.rows } : rowsOfPart(stage, part);
+  const held = state && heldOf(task, state);
   const sections: Uint8Array[] = [];
   let names: readonly string[] = [];
-  const some = withParts(task, {
+  const add = (sums: Held) => names.forEach((name) => sections.push(bytesOf(sums[name]!).slice()));
+  let after!: Held;
+  const watch = new Watch(task, stage);
+  const { passes } = task.layout(1);
+  const { writes = [] } = passes.find(({ name }) => name === stage.pass)!;
+  const streamed = task.output.streamed.filter(({ name }) => writes.includes(name));
+  const spec = { ...task.output, streamed, whole: [] };
+  const output = writes.length === 0
+    ? new MemoryOutput({ ...spec, place: undefined })
+    : new PartOutput(spec, [from, to]);
+  await runSome(run, found, {
+    output,
+    task: withParts(task, {
+      output: spec,
+      layout: (tileRows) => {
+        const layout = task.layout(tileRows);
+        const own = layout.passes.findIndex(({ name }) => name === stage.pass);
+        const passes = layout.passes.slice(0, own + 1).flatMap((pass, i): Pass[] => {
+          const { sums, needed: _, ...others } = pass;
+          if (isAlone || i < own) {
+            return i === own || pass.fillsDevice
+              ? [{ ...others, ...(!isAlone && { from, rows: to }) }]
+              : [];
+          }
+          names = sums?.held ?? [];
+          const isCut = sums && stage.unit < stage.rows;
+          return [{
+            ...others,
+            from,
+            rows: to,
+            tables: () => {
+              const tables = others.tables?.() ?? {};
+              watch.begin(names);
+              return tables;
+            },
+            ...(others.sweeps && { sweeps: { most: turn + 1, again: () => false } }),
+            ...(isCut && { sections: { ...sums, rows: stage.unit } }),
+          }];
+        });
+        return { ...layout, passes };
+      },
+      begin: async (own, beginning) => {
+        watch.held = after = own;
+        await task.begin?.(own, beginning);
+      },
+      finish: () => ({}),
+    }),
+    onSection: add,
+    ...(held && { from: { held, pass: stage.pass, sweep: turn } }),
+  });
+  const stored = output instanceof PartOutput
+    ? { chunks: output.chunks, isMixed: output.isMixed }
+    : {};
+  if (isAlone) {
+    const known = state ? splitResult(state).head.adapters : [];
+    const adapters = [...new Set([...known, adapter])].sort();
+    return heldResult(task, after, { stage, goesOn: false, stored: { ...stored, adapters } });
+  }
+  watch.end();
+  if (names.length > 0 && sections.length === 0) add(after);
+  const count = names.length === 0 ? 0 : sections.length / names.length;
+  return joinResult({ ...EMPTY, ...stored, sections: count }, sections);
+}
+
+/** Looks whether a part changes nothing but sums: others would not see it. */
+class Watch {
+  readonly #task: AnyTask<unknown>;
+  readonly #stage: PassStage;
+  #before: [name: string, bytes: Uint8Array][] = [];
+  held!: Held;
+
+  // deno-lint-ignore no-explicit-any
+  constructor(task: AnyTask<any>, stage: PassStage) {
+    this.#task = task;
+    this.#stage = stage;
+  }
+
+  begin(sums: readonly string[]): void {
+    this.#before = handedOn(this.#task, this.#stage, true)
+      .filter((name) => !sums.includes(name))
+      .map((name) => [name, bytesOf(this.held[name]!).slice()]);
+  }
+
+  /** @throws {Error} If it does. */
+  end(): void {
+    for (const [name, before] of this.#before) {
+      const after = bytesOf(this.held[name]!);
+      if (before.every((byte, i) => byte === after[i])) continue;
+      throw new Error(
+        `Cannot run a part of "${this.#task.name}": pass "${this.#stage.pass}" changes "${name}", wanted a pass that ` +
+          "changes what it sums alone",
+      );
+    }
+  }
+}
+
+/**
+ * Puts together what the parts of a pass summed, in the order of sections, and lets the task decide what comes next.
+ *
+ * @param results Of all parts, in order.
+ * @returns What is held now, and the loops that end, with their last turns: -1 of one that is not begun.
+ */
+export async function mergeParts<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { stage, turn, state }: PassTurn,
+  { results, adapters }: { results: readonly Uint8Array[]; adapters: readonly string[] },
+): Promise<{ result: Uint8Array<ArrayBuffer>; stops: ReadonlyMap<string, number> }> {
+  const { plan: { made: { task }, tileRows }, options: { signal } } = run;
+  await recognize(run, found);
+  const held: Held = state ? heldOf(task, state) : createHeld(task.held);
+  await task.begin?.(held, { restored: state !== undefined, signal });
+  const { passes } = task.layout(tileRows);
+  const index = passes.findIndex(({ name }) => name === stage.pass);
+  const { tables, sums, sweeps } = passes[index]!;
+  // what begins a sweep of a run alone
+  tables?.();
+  for (const result of results) addSections(sums!, held, splitResult(result), stage);
+  const goesOn = await sweeps?.again({ sweep: turn, held, signal }) === true &&
+    turn + 1 < sweeps!.most;
+  const stops = new Map<string, number>();
+  if (!goesOn) {
+    if (sweeps) stops.set(loopOf(stage.pass), turn);
+    for (const { name } of unneeded(passes.slice(index + 1))) stops.set(loopOf(name), -1);
+  }
+  const known = state ? splitResult(state).head.adapters : [];
+  const all = [...new Set([...known, ...adapters])].sort();
+  return {
+    result: heldResult(task, held, { stage, goesOn, stored: { adapters: all } }),
+    stops,
+  };
+}
+
+/** A stage whose results the end needs. */
+export interface EndedStage {
+  stage: PassStage;
+  /** With its turn. */
+  name: string;
+  /** Of its parts, in order. */
+  results: readonly Uint8Array[];
+  /** Whether what it summed is in what is held. */
+  isMerged: boolean;
+}
+
+/**
+ * Ends a plan of which all rows are there.
+ *
+ * @param state What the stages before came to.
+ * @returns Whether attempts on several adapters wrote files of one part; and adapters that had a part in the state.
+ */
+export async function finishParts<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { state, ended }: { state: Uint8Array | undefined; ended: readonly EndedStage[] },
+): Promise<{ isMixed: boolean; adapters: readonly string[] }> {
+  const { task } = run.plan.made;
+  // what was read may have changed since the first part
+  await checkHash(task, found, await identify(task, run.options.signal));
+  const held: Held = state ? heldOf(task, state) : createHeld(task.held);
+  const chunks: StoredChunks = {};
+  let isMixed = false;
+  const layout = task.layout(run.plan.tileRows);
+  const output = new StoredOutput(task.output, task.output.place!);
+  for (const { stage, name, results, isMerged } of ended) {
+    const { sums } = layout.passes.find(({ name }) => name === stage.pass)!;
+    for (const [part, result] of results.entries()) {
+      const own = splitResult(result);
+      const problem = await output.verify(own.head.chunks);
+      if (problem) throw lost(problem, markerKey(name, part));
+      isMixed ||= own.head.isMixed;
+      for (const [array, some] of Object.entries(own.head.chunks)) {
+        (chunks[array] ??= []).push(...some);
+      }
+      if (sums && !isMerged) addSections(sums, held, own, stage);
+    }
+  }
+  const whole = withParts(task, {
     layout: (tileRows) => {
       const layout = task.layout(tileRows);
-      const passes = layout.passes.filter(({ name }) => name === stage.pass).map((pass): Pass => {
-        const { sums, ...others } = pass;
-        names = sums?.held ?? [];
-        const own = { ...others, from, rows: to };
-        return sums ? { ...own, sections: { rows: stage.unit, held: names } } : own;
-      });
-      return { ...layout, passes };
+      return { ...layout, passes: layout.passes.filter(({ fillsDevice }) => !fillsDevice) };
     },
-    finish: () => ({}),
   });
-  const output = new PartOutput(task.output, [from, to]);
-  const own = new Plan(gpu, some, choices);
+  await runSome(run, found, { output, task: whole, from: { held, chunks } });
+  return { isMixed, adapters: state ? splitResult(state).head.adapters : [] };
+}
+
+/** Runs a task from its beginning, or from what others left: at a sweep of a pass, or at the end of all. */
+async function runSome<Result>(
+  { plan, options }: PartRun<Result>,
+  { hash, adapter }: FoundStages,
+  { task, output, onSection, from }: {
+    task: AnyTask<Result>;
+    output: Output;
+    onSection?: OnSection;
+    from?: { held: Held; pass?: string; sweep?: number; chunks?: StoredChunks };
+  },
+): Promise<void> {
+  const { gpu, choices } = plan.made;
+  const own = new Plan(gpu, task, choices);
   const journal = await memoryJournal();
   try {
+    if (from) {
+      const stages = stagesOf(task.layout(own.tileRows));
+      const { held, pass, sweep = 0, chunks } = from;
+      const stage = pass === undefined ? stages.at(-1)! : stages.find(({ name }) => name === pass)!;
+      const row = pass === undefined ? endOf(stage) : startOf(stage);
+      const nothing = new Uint8Array(0);
+      await journal.begin({ hash });
+      const state = [
+        heldState(own.made.task.held, { ...createHeld(own.made.task.held), ...held }),
+        nothing,
+        nothing,
+      ];
+      await journal.saveState(keyOf(stage, sweep), row - stage.low, state);
+      await journal.append({
+        pass: stage.name,
+        sweep,
+        row,
+        storedTo: row,
+        ...(chunks && { chunks }),
+      });
+    }
     const run = new TaskRun({
       gpu,
       task: own.made.task,
       output,
       journal,
-      signal,
+      signal: options.signal,
       options,
       began: performance.now(),
       position: {},
-      onSection: (sums) => names.forEach((name) => sections.push(bytesOf(sums[name]!).slice())),
+      ...(onSection && { onSection }),
     });
     const { tileRows, slots } = own;
-    const { hash, adapter } = found;
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: true });
+    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: !from });
   } finally {
     await journal.clear();
     await journal.close();
   }
-  const head: ResultHead = {
-    chunks: output.chunks,
-    sections: names.length === 0 ? 0 : sections.length / names.length,
-    isMixed: output.isMixed,
-  };
-  return joinResult(head, sections);
 }
 
-/**
- * Ends a plan of which all rows are there: sums are added in the order of their sections.
- *
- * @param results Of every stage, by its parts, in order.
- * @returns Whether attempts on several adapters wrote files of one part.
- */
-export async function finishParts<Result>(
-  { plan, options }: PartRun<Result>,
-  found: FoundStages,
-  results: readonly (readonly Uint8Array[])[],
-): Promise<{ isMixed: boolean }> {
-  const { gpu, task } = plan.made;
-  const { signal } = options;
-  // what was read may have changed since the first part
-  await checkHash(task, found, await identify(task, signal));
+/** Held arrays that later stages need, once a pass is done, or while it goes on. */
+function handedOn(task: AnyTask<unknown>, { pass }: PassStage, goesOn: boolean): string[] {
+  const names = task.layout(1).passes.map(({ name }) => name);
+  const next = names.indexOf(pass) + (goesOn ? 0 : 1);
+  const specs = task.held as HeldSpecs;
+  return keptNames(specs).filter((name) => {
+    const { until } = specs[name]!;
+    return !isTotal(name) && (until === undefined || names.indexOf(until) >= next);
+  });
+}
+
+function heldResult(
+  // deno-lint-ignore no-explicit-any
+  task: AnyTask<any>,
+  held: Held,
+  { stage, goesOn, stored }: { stage: PassStage; goesOn: boolean; stored: Partial<ResultHead> },
+): Uint8Array<ArrayBuffer> {
+  const names = handedOn(task, stage, goesOn);
+  const head = { ...EMPTY, ...stored, held: names };
+  return joinResult(head, names.map((name) => bytesOf(held[name]!)));
+}
+
+/** What a stage left. */
+// deno-lint-ignore no-explicit-any
+function heldOf(task: AnyTask<any>, state: Uint8Array): Held {
   const held: Held = createHeld(task.held);
-  const chunks: StoredChunks = {};
-  let isMixed = false;
-  const layout = task.layout(plan.tileRows);
-  const output = new StoredOutput(task.output, task.output.place!);
-  for (const [i, stage] of found.stages.entries()) {
-    const { sums } = layout.passes.find(({ name }) => name === stage.pass)!;
-    const names = sums?.held ?? [];
-    const isOne = stage.unit >= stage.rows;
-    for (const [part, result] of results[i]!.entries()) {
-      const { head, body } = splitResult(result);
-      const problem = await output.verify(head.chunks);
-      if (problem) throw lost(problem, markerKey(stage.name, part));
-      isMixed ||= head.isMixed;
-      for (const [name, own] of Object.entries(head.chunks)) (chunks[name] ??= []).push(...own);
-      let at = 0;
-      for (let section = 0; section < head.sections; section++) {
-        for (const name of names) {
-          const bytes = bytesOf(held[name]!);
-          const own = held[name]!.slice();
-          bytesOf(own).set(body.subarray(at, at += bytes.byteLength));
-          if (isOne) held[name]!.set(own);
-          else addTo(held[name]!, own);
-        }
-      }
+  const { head, body } = splitResult(state);
+  let at = 0;
+  for (const name of head.held) {
+    const own = bytesOf(held[name]!);
+    own.set(body.subarray(at, at += own.byteLength));
+  }
+  return held;
+}
+
+/** Puts the sections of a part to those before. */
+function addSections(
+  sums: Sums,
+  held: Held,
+  { head, body }: { head: ResultHead; body: Uint8Array },
+  { unit, rows }: PassStage,
+): void {
+  let at = 0;
+  for (let section = 0; section < head.sections; section++) {
+    for (const name of sums.held) {
+      const own = held[name]!.slice();
+      bytesOf(own).set(body.subarray(at, at += own.byteLength));
+      // one alone has what was before in it
+      if (unit >= rows) held[name]!.set(own);
+      else mergeSection(sums, name, held[name]!, own);
     }
   }
-  const journal = await memoryJournal();
-  try {
-    const last = stagesOf(layout).at(-1)!;
-    const row = endOf(last);
-    await journal.begin({ hash: found.hash });
-    const nothing = new Uint8Array(0);
-    await journal.saveState(last.name, row - last.low, [
-      heldState(task.held, held),
-      nothing,
-      nothing,
-    ]);
-    await journal.append({ pass: last.name, sweep: 0, row, storedTo: row, chunks });
-    const { tileRows, slots } = plan;
-    const run = new TaskRun({
-      gpu,
-      task,
-      output,
-      journal,
-      signal,
-      options,
-      began: performance.now(),
-      position: {},
-    });
-    const { hash, adapter } = found;
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: false });
-  } finally {
-    await journal.clear();
-    await journal.close();
-  }
-  return { isMixed };
 }
 
-/** Passes of which parts may share the rows, in the order of a run. @throws {RangeError} If there are others. */
-function rowPasses<Result>(task: AnyTask<Result>): Pass[] {
-  const layout = task.layout(1);
-  const { streamed, passRow, companion } = task.output;
-  const { passes } = layout;
-  const kept = Object.keys(task.held);
-  const summed = passes.flatMap(({ sums }) => sums?.held ?? []);
-  const why = layout.lanes && layout.lanes.count > 1
-    ? "it has lanes"
-    : companion || passRow
-    ? "rows of what it stores are not those of its passes"
-    : task.adopt
-    ? "an earlier run's choices may be taken over"
-    : Object.values(task.held as HeldSpecs).some(({ changedByRead }) => changedByRead)
-    ? "reading a row changes what others are"
-    : layout.shared.some(({ kept }) => kept)
-    ? "the device keeps what rows leave there"
-    : passes.map(whyNotByRows).find((why) => why !== undefined) ??
-      (streamed.some(({ shardChunks }) => shardChunks !== undefined)
-        ? "it stores shards, which one run alone can write"
-        : kept.find((name) =>
-          !summed.some((sum) => name === sum || name.startsWith(`${sum} of `))
-        ) &&
-          "rows are to each other what no part knows");
-  // only where no pass has to wait for others they know beforehand
-  if (!why) return passes.filter(({ needed }) => needed?.() !== false);
-  throw new RangeError(
-    `Cannot run "${task.name}" in parts: ${why}, wanted rows that depend on no others; list several commands ` +
-      "to have each run as a part",
-  );
-}
-
-function whyNotByRows(pass: Pass): string | undefined {
-  const { name, direction, carry, startsFrom, sweeps, fillsDevice, writes = [] } = pass;
-  if (carry || startsFrom || direction === "backward") return `pass "${name}" goes from row to row`;
-  if (sweeps) return `pass "${name}" comes to all rows again and again`;
-  if (fillsDevice || writes.length === 0) return `pass "${name}" stores no rows`;
-}
-
-/** @throws {RangeError} If there are fewer files or sections than parts. */
-function cutPass<Result>(task: AnyTask<Result>, pass: Pass, parts: number): RowsStage {
-  const { output } = task;
-  const rows = pass.rows ?? task.layout(1).rows;
-  const unit = pass.sums ? sectionRowsOf(pass, output, rows) : fileRowsOf(pass, output, rows);
-  const units = Math.max(1, Math.ceil(rows / unit));
-  if (parts > units) {
-    throw new RangeError(
-      `Cannot run "${task.name}" in ${parts} parts: its ${rows} rows are ${units} times ${unit}, which no part ` +
-        `can cut, wanted at most ${units} parts`,
-    );
-  }
-  return { name: `rows/${pass.name}`, parts, pass: pass.name, rows, unit };
-}
-
-/** Rows of a part: whole units, as many as others have or one more. */
-function rowsOfPart(
-  { rows, unit, parts }: RowsStage,
-  part: number,
-): { from: number; to: number } {
-  const units = Math.ceil(rows / unit);
-  const cut = (i: number) => Math.min(rows, unit * Math.floor(i * units / parts));
-  return { from: cut(part), to: cut(part + 1) };
+/** Makes sure that a part reads what the first one saw. Files that were changed are looked at anew. */
+async function recognize<Result>(
+  { plan: { made: { task } }, options: { signal } }: PartRun<Result>,
+  found: FoundStages,
+): Promise<void> {
+  // perhaps changed back
+  const isKnown = found.stamp === undefined || await stampOf(task.feeds) === found.stamp;
+  await checkHash(task, found, await identify(task, signal, isKnown ? found.looks : []));
 }
 
 /** @throws {OutputConflictError} If what is read or asked is not what it was. */
@@ -333,15 +465,15 @@ function lost(problem: Error & { path?: string }, marker: string): StoreError {
   );
 }
 
-/** Length of the head, the head, and the bytes of all sums, one after the other. */
-function joinResult(head: ResultHead, sums: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** Length of the head, the head, and the bytes of all arrays, one after the other. */
+function joinResult(head: ResultHead, arrays: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const text = encodeSealed(head);
   const all = new Uint8Array(
-    4 + text.byteLength + sums.reduce((bytes, own) => bytes + own.byteLength, 0),
+    4 + text.byteLength + arrays.reduce((bytes, own) => bytes + own.byteLength, 0),
   );
   new DataView(all.buffer).setUint32(0, text.byteLength, true);
   let at = 4;
-  for (const own of [text, ...sums]) {
+  for (const own of [text, ...arrays]) {
     all.set(own, at);
     at += own.byteLength;
   }

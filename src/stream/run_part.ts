@@ -8,15 +8,26 @@ import { OutputConflictError, StoreError } from "../errors.ts";
 import { sha256 } from "../math/digest.ts";
 import type { Attempted, Work } from "../parts/attempt.ts";
 import { adaptersOf, attemptPart, markersOf, resultsOf } from "../parts/attempt.ts";
-import type { StoredPlan } from "../parts/part_plan.ts";
-import { ANEW, BEGIN, FINISH, readStages, STAGES_KEY } from "../parts/part_plan.ts";
+import { stagesSoFar, stopLoop } from "../parts/markers.ts";
+import type { NamedStage, PartPlan, StoredPlan } from "../parts/part_plan.ts";
+import {
+  ANEW,
+  BEGIN,
+  FINISH,
+  readPartPlan,
+  readStages,
+  stageAt,
+  STAGES_KEY,
+} from "../parts/part_plan.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { CHECKSUMS_KEY } from "../zarr/checksums.ts";
 import type { RunOptions } from "./choices.ts";
 import { stampOf } from "./input_stamp.ts";
-import type { FoundStages, PartRun } from "./plan_parts.ts";
-import { beginParts, finishParts, runRows } from "./plan_parts.ts";
+import type { PassStage } from "./part_stages.ts";
+import { passStages } from "./part_stages.ts";
+import type { EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
+import { beginParts, finishParts, mergeParts, runPass } from "./plan_parts.ts";
 
 /** What a part is told beside its plan. */
 export interface PartOptions extends RunOptions {
@@ -54,13 +65,12 @@ export async function runPart<Result>(
           const path = store.place + STAGES_KEY;
           throw new StoreError(`Cannot run "${stage.name}": ${path} is missing; ${ANEW}`, path);
         }
-        const rows = found.stages.find(({ name }) => name === stage.name);
-        if (rows) {
-          const result = await unlessChanged(
-            run,
-            store,
-            () => runRows(run, found, rows, named.part),
-          );
+        const own = passStages(found.stages).find(({ name }) => name === stage.kind);
+        if (own) {
+          const result = await runOf(run, { store, stored, found, at: stage, stage: own }, {
+            part: named.part,
+            adapter: `${who.adapter}, ${who.driver}`,
+          });
           return { ...who, result };
         }
         await finish(run, { store, stored, found }, onWarning);
@@ -69,7 +79,82 @@ export async function runPart<Result>(
   );
   // nobody needs them any more, and who comes late finds the marker; whoever made it may have been killed then
   if (named.stage === FINISH && attempted.marker) await store.deleteAll("/results");
+  if (attempted.isOwn) await tidy(store, named.stage);
   return attempted;
+}
+
+/** A part among all. */
+interface PartOf {
+  store: Store;
+  stored: StoredPlan & { parts: PartPlan };
+  found: FoundStages;
+  at: NamedStage;
+  stage: PassStage;
+}
+
+async function runOf<Result>(
+  run: PartRun<Result>,
+  { store, stored, found, at, stage }: PartOf,
+  who: { part: number; adapter: string },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const before = await stagesBefore(store, stored.parts, found, at.name);
+  const action = `run "${at.name}"`;
+  const [state] = await resultsOf(
+    store,
+    before.state ? await markersOf(store, stored, before.state, action) : [],
+  );
+  const turn = { stage, turn: at.turn, state };
+  if (stage.does !== "merge") {
+    return await unlessChanged(run, store, () => runPass(run, found, turn, who));
+  }
+  const markers = await markersOf(store, stored, before.last!, action);
+  const results = await resultsOf(store, markers);
+  const adapters = adaptersOf(markers);
+  const { result, stops } = await mergeParts(run, found, turn, { results, adapters });
+  if (at.loop && !stops.has(at.loop)) await stopLoop(store, at.loop, at.turn, false);
+  for (const [loop, last] of stops) await stopLoop(store, loop, last, true);
+  return result;
+}
+
+/** What comes before a stage: the last that held anything, the last of all, and those whose results the end needs. */
+async function stagesBefore(
+  store: Store,
+  plan: PartPlan,
+  found: FoundStages,
+  until: string,
+): Promise<{
+  state?: NamedStage;
+  last?: NamedStage;
+  ended: { at: NamedStage; stage: PassStage; isMerged: boolean }[];
+}> {
+  const stages = passStages(found.stages);
+  const before: Awaited<ReturnType<typeof stagesBefore>> = { ended: [] };
+  for (const at of await stagesSoFar(store, plan)) {
+    if (at.name === until) break;
+    const stage = stages.find(({ name }) => name === at.kind);
+    if (!stage) continue;
+    before.last = at;
+    if (stage.does !== "rows") before.state = at;
+    const isMerged = stages.some(({ does, pass }) => does === "merge" && pass === stage.pass);
+    if (stage.writes || (stage.does === "rows" && !isMerged)) {
+      before.ended.push({ at, stage, isMerged: isMerged || stage.does !== "rows" });
+    }
+  }
+  return before;
+}
+
+/** Removes what a stage that put something together had that from. */
+async function tidy(store: Store, name: string): Promise<void> {
+  const { parts } = await readPartPlan(store);
+  const found = await readStages<FoundStages>(store);
+  if (!found) return;
+  const doesOf = (kind: string) => passStages(found.stages).find(({ name }) => name === kind);
+  const { kind } = stageAt(parts, name);
+  if ((doesOf(kind)?.does ?? "rows") === "rows") return;
+  const { state, last } = await stagesBefore(store, parts, found, name);
+  for (const at of [state, last]) {
+    if (at && !doesOf(at.kind)!.writes) await store.deleteAll(`/results/${at.name}`);
+  }
 }
 
 /**
@@ -98,7 +183,7 @@ async function unlessChanged<Result, Value>(
 
 async function finish<Result>(
   run: PartRun<Result>,
-  { store, stored, found }: { store: Store; stored: StoredPlan; found: FoundStages },
+  { store, stored, found }: Pick<PartOf, "store" | "stored" | "found">,
   onWarning: (line: string) => void,
 ): Promise<void> {
   if (found.stages.length === 0) return;
@@ -106,14 +191,19 @@ async function finish<Result>(
   // one that was stopped and goes on must not undo what another has finished
   const unlock = await store.lock("/lock");
   try {
-    const results: Uint8Array[][] = [];
+    const action = `finish "${name}"`;
+    const before = await stagesBefore(store, stored.parts, found, FINISH);
+    const markersAt = (at: NamedStage) => markersOf(store, stored, at, action);
+    const [state] = await resultsOf(store, before.state ? await markersAt(before.state) : []);
+    const ended: EndedStage[] = [];
     const adapters = new Set<string>();
-    for (const stage of found.stages) {
-      const markers = await markersOf(store, stored, stage, `finish "${name}"`);
+    for (const { at, stage, isMerged } of before.ended) {
+      const markers = await markersAt(at);
       for (const adapter of adaptersOf(markers)) adapters.add(adapter);
-      results.push(await resultsOf(store, markers));
+      ended.push({ stage, name: at.name, results: await resultsOf(store, markers), isMerged });
     }
-    const { isMixed } = await finishParts(run, found, results);
+    const { isMixed, adapters: others } = await finishParts(run, found, { state, ended });
+    for (const adapter of others) adapters.add(adapter);
     const names = [...adapters].join("; ");
     if (adapters.size > 1) {
       onWarning(

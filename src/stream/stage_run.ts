@@ -18,7 +18,7 @@ import { boundaryOf, burnInOf, endOf, startOf } from "./lanes.ts";
 import type { Pass, Tile, Turn, WriteTurn } from "./pass.ts";
 import { tilesBetween } from "./pass.ts";
 import { ProgressMeter } from "./progress.ts";
-import { endSection } from "./sections.ts";
+import { beginSections, endSection } from "./sections.ts";
 import type { StageSeconds, SweepHooks } from "./schedule.ts";
 import { runPass } from "./schedule.ts";
 import type { Pace } from "./submitter.ts";
@@ -110,6 +110,7 @@ export class StageRun<Specs extends HeldSpecs> {
       : await this.#carries.starts(stage.pass);
     const { sweeps, tables } = stage.pass;
     if (tables) await this.#fillTables(tables());
+    if (row === undefined) beginSections(stage.pass, this.#parts.held, this.#parts.onSection);
     return await this.sweep(stage.pass, tiles, carry, {
       sweep,
       writes: stage.kind === "sweep",
