@@ -136,6 +136,7 @@ function whyNotByRows(pass: Pass): string | undefined {
   const { name, direction, carry, startsFrom, sweeps, sums, alone, fillsDevice, writes = [] } =
     pass;
   if (carry || startsFrom || direction === "backward") return `pass "${name}" goes from row to row`;
+  if (alone && writes.length > 0) return `pass "${name}" needs all rows for each that it stores`;
   if (alone || fillsDevice || sums) return undefined;
   if (sweeps) return `pass "${name}" comes to all rows again and again`;
   if (writes.length === 0) return `pass "${name}" goes on from the rows before`;

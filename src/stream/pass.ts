@@ -117,12 +117,15 @@ export interface NamedKernel {
   paramsBytes: number;
 }
 
+/** An array that goes from tile to tile on the host. */
+export type HeldArray = Float32Array | Float64Array | Int32Array | Uint32Array;
+
 /** Which sweep a tile is of, and what goes from tile to tile. */
 export interface Turn {
   /** Of this pass, from 0. */
   sweep: number;
   /** The task's held arrays, by name. */
-  held: Record<string, Float32Array | Float64Array | Int32Array | Uint32Array>;
+  held: Record<string, HeldArray>;
   signal: AbortSignal;
 }
 
@@ -143,7 +146,7 @@ export interface Sums {
   /** Rows that sections have a multiple of, as what the device adds up; 1 when not given. */
   blockRows?: number;
   /** How a section is put to those before it, of arrays that are no sums. All 0 is what no rows are. */
-  merge?: Readonly<Record<string, (total: NumericArray, section: NumericArray) => void>>;
+  merge?: Readonly<Record<string, (total: HeldArray, section: HeldArray) => void>>;
 }
 
 /** Sections that rows are added up by. */

@@ -8,7 +8,7 @@
 import { OutputConflictError, StoreError } from "../errors.ts";
 import { createOnce, markerKey } from "../parts/markers.ts";
 import { readStages, STAGES_KEY } from "../parts/part_plan.ts";
-import { decodeSealed, encodeSealed } from "../parts/sealed.ts";
+import { encodeSealed } from "../parts/sealed.ts";
 import { openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
 import { heldState, keyOf } from "./checkpoints.ts";
@@ -18,8 +18,10 @@ import { identify } from "./identify.ts";
 import { stampOf } from "./input_stamp.ts";
 import { endOf, stagesOf, startOf } from "./lanes.ts";
 import { MemoryOutput } from "./memory_output.ts";
-import type { Output, StoredChunks } from "./output.ts";
+import type { Output, OutputSpec, StoredChunks } from "./output.ts";
 import { PartOutput } from "./part_output.ts";
+import type { ResultHead } from "./part_results.ts";
+import { EMPTY, joinResult, splitResult } from "./part_results.ts";
 import type { FoundStage, PassStage } from "./part_stages.ts";
 import { cutTask, loopOf, rowsOfPart, unneeded } from "./part_stages.ts";
 import type { Pass, Sums } from "./pass.ts";
@@ -29,7 +31,7 @@ import { TaskRun } from "./run.ts";
 import type { OnSection } from "./sections.ts";
 import { isTotal, mergeSection, withParts } from "./sections.ts";
 import { StoredOutput } from "./stored_output.ts";
-import type { Held, HeldSpecs } from "./task.ts";
+import type { Held, HeldSpecs, TaskLayout } from "./task.ts";
 import { bytesOf, createHeld, keptNames } from "./task.ts";
 
 /** What the first part of a plan found. */
@@ -45,19 +47,12 @@ export interface FoundStages {
   stages: readonly FoundStage[];
 }
 
-/** What comes before the arrays of a result. */
-interface ResultHead {
-  chunks: StoredChunks;
-  /** How often the sums of a pass follow; none of held arrays. */
-  sections: number;
-  /** Held arrays that follow. */
-  held: readonly string[];
-  isMixed: boolean;
-  /** That had a part in what is held. */
-  adapters: readonly string[];
+/** What a part came to. */
+export interface Came {
+  result: Uint8Array<ArrayBuffer>;
+  /** Loops that end, with their last turn: -1 of those that do not begin. */
+  stops: Map<string, number>;
 }
-
-const EMPTY: ResultHead = { chunks: {}, sections: 0, held: [], isMixed: false, adapters: [] };
 
 let unnamedJournals = 0;
 const memoryJournal = () => openJournal(`memory:journals of parts/${unnamedJournals++}`);
@@ -122,82 +117,118 @@ export async function beginParts<Result>(
   return found;
 }
 
-/** Runs rows of a pass, or all of one that a part has alone: what it gives is for stages after it. */
-export async function runPass<Result>(
+/** Runs rows of a pass. */
+export async function runRows<Result>(
   run: PartRun<Result>,
   found: FoundStages,
   { stage, turn, state }: PassTurn,
-  { part, adapter }: { part: number; adapter: string },
-): Promise<Uint8Array<ArrayBuffer>> {
+  part: number,
+): Promise<Came> {
   const { task } = run.plan.made;
   await recognize(run, found);
-  const isAlone = stage.does === "alone";
-  const { from, to } = isAlone ? { from: 0, to: stage.rows } : rowsOfPart(stage, part);
-  const held = state && heldOf(task, state);
+  const { from, to } = rowsOfPart(stage, part);
+  const isCut = stage.unit < stage.rows;
+  const watch = new Watch(task, stage);
   const sections: Uint8Array[] = [];
   let names: readonly string[] = [];
   const add = (sums: Held) => names.forEach((name) => sections.push(bytesOf(sums[name]!).slice()));
-  let after!: Held;
-  const watch = new Watch(task, stage);
-  const { passes } = task.layout(1);
-  const { writes = [] } = passes.find(({ name }) => name === stage.pass)!;
-  const streamed = task.output.streamed.filter(({ name }) => writes.includes(name));
-  const spec = { ...task.output, streamed, whole: [] };
-  const output = writes.length === 0
-    ? new MemoryOutput({ ...spec, place: undefined })
-    : new PartOutput(spec, [from, to]);
+  const passOf = ({ sums, needed: _, ...pass }: Pass): Pass => {
+    names = sums?.held ?? [];
+    return {
+      ...pass,
+      from,
+      rows: to,
+      tables: () => {
+        const tables = pass.tables?.() ?? {};
+        watch.begin(names);
+        return tables;
+      },
+      ...(pass.sweeps && { sweeps: { most: turn + 1, again: () => false } }),
+      ...(isCut && sums && { sections: { ...sums, rows: stage.unit } }),
+    };
+  };
+  const { output, spec } = outputOf(task, stage, [from, to]);
   await runSome(run, found, {
     output,
     task: withParts(task, {
       output: spec,
       layout: (tileRows) => {
-        const layout = task.layout(tileRows);
-        const own = layout.passes.findIndex(({ name }) => name === stage.pass);
-        const passes = layout.passes.slice(0, own + 1).flatMap((pass, i): Pass[] => {
-          const { sums, needed: _, ...others } = pass;
-          if (isAlone || i < own) {
-            return i === own || pass.fillsDevice
-              ? [{ ...others, ...(!isAlone && { from, rows: to }) }]
-              : [];
-          }
-          names = sums?.held ?? [];
-          const isCut = sums && stage.unit < stage.rows;
-          return [{
-            ...others,
-            from,
-            rows: to,
-            tables: () => {
-              const tables = others.tables?.() ?? {};
-              watch.begin(names);
-              return tables;
-            },
-            ...(others.sweeps && { sweeps: { most: turn + 1, again: () => false } }),
-            ...(isCut && { sections: { ...sums, rows: stage.unit } }),
-          }];
-        });
+        const { before, pass, ...layout } = layoutAt(task, tileRows, stage);
+        const passes = [...before.map((pass) => ({ ...pass, from, rows: to })), passOf(pass)];
         return { ...layout, passes };
       },
-      begin: async (own, beginning) => {
-        watch.held = after = own;
-        await task.begin?.(own, beginning);
+      begin: async (held, beginning) => {
+        watch.held = held;
+        await task.begin?.(held, beginning);
       },
       finish: () => ({}),
     }),
     onSection: add,
-    ...(held && { from: { held, pass: stage.pass, sweep: turn } }),
+    ...(state && { from: { held: heldOf(task, state), pass: stage.pass, sweep: turn } }),
   });
-  const stored = output instanceof PartOutput
-    ? { chunks: output.chunks, isMixed: output.isMixed }
-    : {};
-  if (isAlone) {
-    const known = state ? splitResult(state).head.adapters : [];
-    const adapters = [...new Set([...known, adapter])].sort();
-    return heldResult(task, after, { stage, goesOn: false, stored: { ...stored, adapters } });
-  }
   watch.end();
-  if (names.length > 0 && sections.length === 0) add(after);
+  if (!isCut) add(watch.held);
   const count = names.length === 0 ? 0 : sections.length / names.length;
-  return joinResult({ ...EMPTY, ...stored, sections: count }, sections);
+  const result = joinResult({ ...EMPTY, ...storedBy(output), sections: count }, sections);
+  return { result, stops: new Map() };
+}
+
+/** Runs all of a pass that one part has alone. */
+export async function runAlone<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { stage, state }: PassTurn,
+  adapter: string,
+): Promise<Came> {
+  const { task } = run.plan.made;
+  await recognize(run, found);
+  const { output, spec } = outputOf(task, stage, [0, stage.rows]);
+  let came!: Came;
+  const own = withParts(task, {
+    output: spec,
+    layout: (tileRows) => {
+      const { before, pass: { needed: _, ...pass }, ...layout } = layoutAt(task, tileRows, stage);
+      return { ...layout, passes: [...before, pass] };
+    },
+    finish: (held) => {
+      came = cameTo(task, held, { stage, state, goesOn: false, adapters: [adapter] });
+      return {};
+    },
+  });
+  const from = state && { held: heldOf(task, state), pass: stage.pass };
+  await runSome(run, found, { output, task: own, ...(from && { from }) });
+  return came;
+}
+
+/** A pass, and those before it of which the device has to have what they leave there. */
+function layoutAt<Result>(
+  task: AnyTask<Result>,
+  tileRows: number,
+  stage: PassStage,
+): Omit<TaskLayout, "passes"> & { before: Pass[]; pass: Pass } {
+  const { passes, ...layout } = task.layout(tileRows);
+  const index = passes.findIndex(({ name }) => name === stage.pass);
+  const before = passes.slice(0, index).filter(({ fillsDevice }) => fillsDevice);
+  return { ...layout, before, pass: passes[index]! };
+}
+
+/** Where rows of a pass go. */
+function outputOf<Result>(
+  task: AnyTask<Result>,
+  stage: PassStage,
+  rows: readonly [from: number, to: number],
+): { output: MemoryOutput | PartOutput; spec: OutputSpec } {
+  const { pass: { writes = [] } } = layoutAt(task, 1, stage);
+  const streamed = task.output.streamed.filter(({ name }) => writes.includes(name));
+  const spec = { ...task.output, streamed, whole: [] };
+  if (writes.length > 0) return { spec, output: new PartOutput(spec, rows) };
+  return { spec, output: new MemoryOutput({ ...spec, place: undefined }) };
+}
+
+function storedBy(output: MemoryOutput | PartOutput): Pick<ResultHead, "chunks" | "isMixed"> {
+  if (output instanceof MemoryOutput) return EMPTY;
+  const { chunks, isMixed } = output;
+  return { chunks, isMixed };
 }
 
 /** Looks whether a part changes nothing but sums: others would not see it. */
@@ -236,37 +267,50 @@ class Watch {
  * Puts together what the parts of a pass summed, in the order of sections, and lets the task decide what comes next.
  *
  * @param results Of all parts, in order.
- * @returns What is held now, and the loops that end, with their last turns: -1 of one that is not begun.
  */
 export async function mergeParts<Result>(
   run: PartRun<Result>,
   found: FoundStages,
   { stage, turn, state }: PassTurn,
   { results, adapters }: { results: readonly Uint8Array[]; adapters: readonly string[] },
-): Promise<{ result: Uint8Array<ArrayBuffer>; stops: ReadonlyMap<string, number> }> {
+): Promise<Came> {
   const { plan: { made: { task }, tileRows }, options: { signal } } = run;
   await recognize(run, found);
   const held: Held = state ? heldOf(task, state) : createHeld(task.held);
   await task.begin?.(held, { restored: state !== undefined, signal });
-  const { passes } = task.layout(tileRows);
-  const index = passes.findIndex(({ name }) => name === stage.pass);
-  const { tables, sums, sweeps } = passes[index]!;
+  const { pass: { tables, sums, sweeps } } = layoutAt(task, tileRows, stage);
   // what begins a sweep of a run alone
   tables?.();
   for (const result of results) addSections(sums!, held, splitResult(result), stage);
   const goesOn = await sweeps?.again({ sweep: turn, held, signal }) === true &&
     turn + 1 < sweeps!.most;
-  const stops = new Map<string, number>();
-  if (!goesOn) {
-    if (sweeps) stops.set(loopOf(stage.pass), turn);
-    for (const { name } of unneeded(passes.slice(index + 1))) stops.set(loopOf(name), -1);
-  }
+  const came = cameTo(task, held, { stage, state, goesOn, adapters });
+  if (sweeps && !goesOn) came.stops.set(loopOf(stage.pass), turn);
+  return came;
+}
+
+/** What is held after a pass, or within its loop, and the loops behind it that are not needed. */
+function cameTo<Result>(
+  task: AnyTask<Result>,
+  held: Held,
+  { stage, state, goesOn, adapters }: {
+    stage: PassStage;
+    state: Uint8Array | undefined;
+    goesOn: boolean;
+    adapters: readonly string[];
+  },
+): Came {
+  const { passes } = task.layout(1);
+  const behind = passes.slice(1 + passes.findIndex(({ name }) => name === stage.pass));
+  const stops = goesOn ? [] : unneeded(behind).map(({ name }) => [loopOf(name), -1] as const);
   const known = state ? splitResult(state).head.adapters : [];
   const all = [...new Set([...known, ...adapters])].sort();
-  return {
-    result: heldResult(task, held, { stage, goesOn, stored: { adapters: all } }),
-    stops,
-  };
+  const names = handedOn(task, stage, goesOn);
+  const result = joinResult(
+    { ...EMPTY, held: names, adapters: all },
+    names.map((name) => bytesOf(held[name]!)),
+  );
+  return { result, stops: new Map(stops) };
 }
 
 /** A stage whose results the end needs. */
@@ -388,17 +432,6 @@ function handedOn(task: AnyTask<unknown>, { pass }: PassStage, goesOn: boolean):
   });
 }
 
-function heldResult(
-  // deno-lint-ignore no-explicit-any
-  task: AnyTask<any>,
-  held: Held,
-  { stage, goesOn, stored }: { stage: PassStage; goesOn: boolean; stored: Partial<ResultHead> },
-): Uint8Array<ArrayBuffer> {
-  const names = handedOn(task, stage, goesOn);
-  const head = { ...EMPTY, ...stored, held: names };
-  return joinResult(head, names.map((name) => bytesOf(held[name]!)));
-}
-
 /** What a stage left. */
 // deno-lint-ignore no-explicit-any
 function heldOf(task: AnyTask<any>, state: Uint8Array): Held {
@@ -463,25 +496,4 @@ function lost(problem: Error & { path?: string }, marker: string): StoreError {
     problem.path ?? marker,
     problem,
   );
-}
-
-/** Length of the head, the head, and the bytes of all arrays, one after the other. */
-function joinResult(head: ResultHead, arrays: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const text = encodeSealed(head);
-  const all = new Uint8Array(
-    4 + text.byteLength + arrays.reduce((bytes, own) => bytes + own.byteLength, 0),
-  );
-  new DataView(all.buffer).setUint32(0, text.byteLength, true);
-  let at = 4;
-  for (const own of [text, ...arrays]) {
-    all.set(own, at);
-    at += own.byteLength;
-  }
-  return all;
-}
-
-function splitResult(bytes: Uint8Array): { head: ResultHead; body: Uint8Array } {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const head = decodeSealed<ResultHead>(bytes.subarray(4, 4 + length), "of a part");
-  return { head, body: bytes.subarray(4 + length) };
 }

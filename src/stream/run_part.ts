@@ -26,8 +26,8 @@ import type { RunOptions } from "./choices.ts";
 import { stampOf } from "./input_stamp.ts";
 import type { PassStage } from "./part_stages.ts";
 import { passStages } from "./part_stages.ts";
-import type { EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
-import { beginParts, finishParts, mergeParts, runPass } from "./plan_parts.ts";
+import type { Came, EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
+import { beginParts, finishParts, mergeParts, runAlone, runRows } from "./plan_parts.ts";
 
 /** What a part is told beside its plan. */
 export interface PartOptions extends RunOptions {
@@ -95,24 +95,24 @@ interface PartOf {
 async function runOf<Result>(
   run: PartRun<Result>,
   { store, stored, found, at, stage }: PartOf,
-  who: { part: number; adapter: string },
+  { part, adapter }: { part: number; adapter: string },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const before = await stagesBefore(store, stored.parts, found, at.name);
-  const action = `run "${at.name}"`;
-  const [state] = await resultsOf(
-    store,
-    before.state ? await markersOf(store, stored, before.state, action) : [],
-  );
+  const markersAt = (stage: NamedStage) => markersOf(store, stored, stage, `run "${at.name}"`);
+  const [state] = before.state ? await resultsOf(store, await markersAt(before.state)) : [];
   const turn = { stage, turn: at.turn, state };
-  if (stage.does !== "merge") {
-    return await unlessChanged(run, store, () => runPass(run, found, turn, who));
+  const work = async (): Promise<Came> => {
+    if (stage.does === "rows") return await runRows(run, found, turn, part);
+    if (stage.does === "alone") return await runAlone(run, found, turn, adapter);
+    const markers = await markersAt(before.last!);
+    const results = await resultsOf(store, markers);
+    return await mergeParts(run, found, turn, { results, adapters: adaptersOf(markers) });
+  };
+  const { result, stops } = await unlessChanged(run, store, work);
+  const own = at.loop !== undefined && stage.does !== "rows" ? [[at.loop, at.turn] as const] : [];
+  for (const [loop, turn] of new Map([...own, ...stops])) {
+    await stopLoop(store, loop, turn, stops.get(loop) === turn);
   }
-  const markers = await markersOf(store, stored, before.last!, action);
-  const results = await resultsOf(store, markers);
-  const adapters = adaptersOf(markers);
-  const { result, stops } = await mergeParts(run, found, turn, { results, adapters });
-  if (at.loop && !stops.has(at.loop)) await stopLoop(store, at.loop, at.turn, false);
-  for (const [loop, last] of stops) await stopLoop(store, loop, last, true);
   return result;
 }
 
