@@ -12,10 +12,10 @@ import { VERSION } from "../version.ts";
 import type { Marker } from "./markers.ts";
 import {
   createOnce,
+  findNextStage,
   markerKey,
   missingParts,
   readMarker,
-  stagesSoFar,
   stoppedAfter,
 } from "./markers.ts";
 import type { NamedStage, PartPlan, StoredPlan } from "./part_plan.ts";
@@ -161,13 +161,8 @@ async function checkBefore(
   plan: PartPlan,
   { stage, part }: { stage: string; part: number },
 ): Promise<void> {
-  for (const before of await stagesSoFar(store, plan)) {
-    if (before.name === stage) return;
-    const missing = await missingParts(store, before);
-    if (missing.length > 0) {
-      throw notAllThere(`run part ${part} of "${stage}"`, before.name, missing);
-    }
-  }
+  const next = await findNextStage(store, plan, stage);
+  if (!next.done) throw notAllThere(`run part ${part} of "${stage}"`, next.stage, next.missing);
 }
 
 function notAllThere(action: string, stage: string, missing: readonly number[]): PartsError {

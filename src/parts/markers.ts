@@ -112,10 +112,17 @@ export async function missingParts(
   store: Store,
   { name, parts }: { name: string; parts: number },
 ): Promise<number[]> {
-  const there = new Set(
-    (await store.list(`/done/${name}`)).map((key) => Number(key.slice(key.lastIndexOf("/") + 1))),
-  );
-  return Array.from({ length: parts }, (_, part) => part).filter((part) => !there.has(part));
+  return missingOf(await store.list(`/done/${name}`), { name, parts });
+}
+
+/** Parts of a stage that none of these keys is the marker of, ascending. */
+function missingOf(
+  keys: readonly string[],
+  { name, parts }: { name: string; parts: number },
+): number[] {
+  const there = new Set(keys);
+  return Array.from({ length: parts }, (_, part) => part)
+    .filter((part) => !there.has(markerKey(name, part)));
 }
 
 /** All stages in their order, of loops that were stopped none after their last turn. */
@@ -127,13 +134,28 @@ export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterabl
   return stagesInOrder(plan, (loop) => stops.get(loop));
 }
 
-/** The first stage that is not done. */
-export async function findNextStage(store: Store, plan: PartPlan): Promise<NextStage> {
+/**
+ * The first stage that is not done.
+ *
+ * @param before A stage before which it is looked for; all of them when not given.
+ */
+export async function findNextStage(
+  store: Store,
+  plan: PartPlan,
+  before?: string,
+): Promise<NextStage> {
+  // once: of loops there are many stages
+  const done = new Map<string, string[]>();
+  for (const key of await store.list("/done")) {
+    const stage = key.slice("/done/".length, key.lastIndexOf("/"));
+    if (!done.has(stage)) done.set(stage, []);
+    done.get(stage)!.push(key);
+  }
   for (const stage of await stagesSoFar(store, plan)) {
-    const missing = await missingParts(store, stage);
-    if (missing.length > 0) {
-      return { done: false, stage: stage.name, parts: stage.parts, missing };
-    }
+    const { name, parts } = stage;
+    if (name === before) break;
+    const missing = missingOf(done.get(name) ?? [], stage);
+    if (missing.length > 0) return { done: false, stage: name, parts, missing };
   }
   return { done: true };
 }

@@ -53,7 +53,9 @@ describe("fits in parts", () => {
   });
   it("of contexts", async () => {
     const plan: PlanAt = (out) =>
-      new PCA({ components: 3 }).fit(gpu(), contexts(points(), { width: 3, mode: "flat" }), { out });
+      new PCA({ components: 3 }).fit(gpu(), contexts(points(), { width: 3, mode: "flat" }), {
+        out,
+      });
     await expectSame(plan, [3]);
   });
 });
