@@ -37,6 +37,8 @@ const filesOf = (name: string) =>
 /** Rows that parts share, and commands that are parts. */
 const CONFIGS: Record<string, { outs: string[]; parts: string[] }> = {
   scores: { outs: ["scores.zarr"], parts: ["--parts", "3"] },
+  centres: { outs: ["centres.zarr"], parts: ["--parts", "3"] },
+  components: { outs: ["components.zarr"], parts: ["--parts", "3"] },
   recordings: {
     outs: Array.from({ length: RECORDINGS }, (_, i) => `r${i}.zarr`),
     parts: [],
@@ -55,13 +57,19 @@ beforeAll(async () => {
     );
   write("fit", 2000);
   write("rows", ROWS);
+  // more than a section for each part
+  write("points", 13_000);
   for (let i = 0; i < RECORDINGS; i++) write(`r${i}`, 500 + i);
   await cli("pca", "--input", "fit.npy", "--components", "4", "--out", "fit.zarr");
   const transform = (
     input: string,
     out: string,
   ) => ["transform", "fit.zarr", "--input", input, "--out", out];
+  const kmeans = "kmeans --k 5 --n-init 1 --max-iter 8 --tolerance 0 --input points.npy".split(" ");
+  const pca = "pca --components 2 --input points.npy".split(" ");
   const commands = {
+    centres: [[...kmeans, "--out", "centres.zarr"]],
+    components: [[...pca, "--out", "components.zarr"]],
     scores: [transform("rows.npy", "scores.zarr")],
     recordings: CONFIGS.recordings!.outs.map((out, i) => transform(`r${i}.npy`, out)),
   };

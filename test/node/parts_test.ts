@@ -18,6 +18,8 @@ import { submitPlan } from "../../src/parts/submit_plan.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { StoreView } from "../../src/store/store_view.ts";
 import { runCli } from "../support/cli.ts";
+import type { FitAt } from "../support/fits.ts";
+import { kmeansAt, pcaAt } from "../support/fits.ts";
 import { useGpu } from "../support/gpu.ts";
 import type { SharedOptions } from "../support/parts.ts";
 import { filesAt, PartsAt, sharedPlan } from "../support/parts.ts";
@@ -45,6 +47,23 @@ async function expectSame(place: string): Promise<void> {
   expect(await filesAt(place)).toEqual(alone);
 }
 
+/** Fits in parts, the last first, and compares with one alone. */
+async function expectSameFits(folder: string): Promise<void> {
+  const fits: Record<string, FitAt> = {
+    kmeans: kmeansAt(gpu(), { k: 3, inits: 1, maxIterations: 2, tolerance: 0 }),
+    pca: pcaAt(gpu(), 4),
+  };
+  for (const [name, fit] of Object.entries(fits)) {
+    const alone = `memory:parts_test/alone ${name} of ${folder}`;
+    await fit(alone).run();
+    const place = `${folder}/${name}.zarr`;
+    const parts = await PartsAt.submit(place, 3, () => fit(place));
+    await parts.runAll();
+    expect(await filesAt(place)).toEqual(await filesAt(alone));
+    expect(await parts.store.list("/results")).toEqual([]);
+  }
+}
+
 describe("parts of a plan", () => {
   it("come to the same in files, and leave nothing but plan and markers beside them", async () => {
     const place = join(folder, "files.zarr");
@@ -61,6 +80,10 @@ describe("parts of a plan", () => {
     expect(left.filter((name) => /partial|results|lock/.test(name))).toEqual([]);
   });
 
+  it("of fits come to the same in files", async () => {
+    await expectSameFits(join(folder, "fits"));
+  });
+
   it("come to the same in a bucket, and are refused in one that replaces what is there", async () => {
     const [server, careless] = [await startS3Server(), await startS3Server()];
     const { endpoint, region, keys } = server.settings;
@@ -70,6 +93,7 @@ describe("parts of a plan", () => {
     vi.stubEnv("AWS_SECRET_ACCESS_KEY", keys!.secretAccessKey);
     try {
       await expectSame("s3://bucket/parts/x.zarr");
+      await expectSameFits("s3://bucket/fits");
       careless.heedsConditions = false;
       vi.stubEnv("AWS_ENDPOINT_URL", careless.settings.endpoint!);
       await expect(openParts("s3://bucket/x.zarr", "write")).rejects.toThrow(
