@@ -132,13 +132,15 @@ export async function markersOf(
   return markers;
 }
 
-/** Results of a stage, in the order of parts, each as its marker says. */
-export async function resultsOf(store: Store, markers: readonly Marker[]): Promise<Uint8Array[]> {
-  const results: Uint8Array[] = [];
+/** Results of a stage, in the order of parts, each as its marker says, and read when it is its turn. */
+export async function* resultsInOrder(
+  store: Store,
+  markers: readonly Marker[],
+): AsyncGenerator<Uint8Array> {
   for (const { stage, part, result: key, written } of markers) {
     const bytes = await store.get(key) as Uint8Array<ArrayBuffer> | undefined;
     if (bytes && await digestOf(["", await sha256(bytes)]) === written) {
-      results.push(bytes);
+      yield bytes;
       continue;
     }
     throw new StoreError(
@@ -148,6 +150,12 @@ export async function resultsOf(store: Store, markers: readonly Marker[]): Promi
       store.place + key,
     );
   }
+}
+
+/** All of {@link resultsInOrder}. */
+export async function resultsOf(store: Store, markers: readonly Marker[]): Promise<Uint8Array[]> {
+  const results: Uint8Array[] = [];
+  for await (const result of resultsInOrder(store, markers)) results.push(result);
   return results;
 }
 

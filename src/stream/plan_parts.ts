@@ -272,7 +272,7 @@ export async function mergeParts<Result>(
   run: PartRun<Result>,
   found: FoundStages,
   { stage, turn, state }: PassTurn,
-  { results, adapters }: { results: readonly Uint8Array[]; adapters: readonly string[] },
+  { results, adapters }: { results: AsyncIterable<Uint8Array>; adapters: readonly string[] },
 ): Promise<Came> {
   const { plan: { made: { task }, tileRows }, options: { signal } } = run;
   await recognize(run, found);
@@ -281,7 +281,7 @@ export async function mergeParts<Result>(
   const { pass: { tables, sums, sweeps } } = layoutAt(task, tileRows, stage);
   // what begins a sweep of a run alone
   tables?.();
-  for (const result of results) addSections(sums!, held, splitResult(result), stage);
+  for await (const result of results) addSections(sums!, held, splitResult(result), stage);
   const goesOn = await sweeps?.again({ sweep: turn, held, signal }) === true &&
     turn + 1 < sweeps!.most;
   const came = cameTo(task, held, { stage, state, goesOn, adapters });

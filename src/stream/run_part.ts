@@ -7,7 +7,7 @@
 import { OutputConflictError, StoreError } from "../errors.ts";
 import { sha256 } from "../math/digest.ts";
 import type { Attempted, Work } from "../parts/attempt.ts";
-import { adaptersOf, attemptPart, markersOf, resultsOf } from "../parts/attempt.ts";
+import { adaptersOf, attemptPart, markersOf, resultsInOrder, resultsOf } from "../parts/attempt.ts";
 import { stagesSoFar, stopLoop } from "../parts/markers.ts";
 import type { NamedStage, PartPlan, StoredPlan } from "../parts/part_plan.ts";
 import {
@@ -105,7 +105,7 @@ async function runOf<Result>(
     if (stage.does === "rows") return await runRows(run, found, turn, part);
     if (stage.does === "alone") return await runAlone(run, found, turn, adapter);
     const markers = await markersAt(before.last!);
-    const results = await resultsOf(store, markers);
+    const results = resultsInOrder(store, markers);
     return await mergeParts(run, found, turn, { results, adapters: adaptersOf(markers) });
   };
   const { result, stops } = await unlessChanged(run, store, work);
