@@ -166,7 +166,7 @@ export interface Pass {
   /** First row of this pass, where a run does some of its rows alone; 0 when not given. */
   from?: number;
   sums?: Sums;
-  /** Whether one part runs it alone where others share the rows of other passes: it needs all rows, and is short. */
+  /** Whether one part runs all of it, where parts share the rows of other passes. */
   alone?: boolean;
   /** Where {@link sums} are cut: made by the run. */
   sections?: Sections;

@@ -96,7 +96,7 @@ describe("a fit in parts", () => {
     });
   }
 
-  it("comes to what k-means is by its definition", async () => {
+  const kmeansByDefinition = async () => {
     const init = first(4);
     const { place, parts } = await submit(
       kmeansAt(gpu(), { k: 4, init, maxIterations: 3, tolerance: 0 }),
@@ -112,9 +112,9 @@ describe("a fit in parts", () => {
     // distances are f32
     expect(Math.abs(inertia - twin.inertia)).toBeLessThan(1e-6 * twin.inertia);
     await close();
-  });
+  };
 
-  it("comes to what components are by their definition", async () => {
+  const componentsByDefinition = async () => {
     const { place, parts } = await submit(pcaAt(gpu(), 4));
     await parts.runAll();
     const twin = principalComponents(fitValues, FIT_FEATURES);
@@ -124,6 +124,28 @@ describe("a fit in parts", () => {
       expect(Math.abs(explainedVariance[i]! / value - 1)).toBeLessThan(1e-5)
     );
     await close();
+  };
+
+  const DEFINITIONS = { "k-means": kmeansByDefinition, components: componentsByDefinition };
+  for (const [name, test] of Object.entries(DEFINITIONS)) {
+    it(`comes to what there is by definition: ${name}`, test);
+  }
+
+  it("has all rows looked at once, for every part", async () => {
+    const fits = [
+      kmeansAt(gpu(), { k: 3, spherical: true }),
+      pcaAt(gpu(), 2),
+      contextsAt(gpu(), 2),
+    ];
+    for (const fit of fits) {
+      const lookOf = (known?: unknown, signal = new AbortController().signal) =>
+        fit(somewhere()).made.task.feeds[0]!.look({ digest: true, signal, known });
+      const { digest, told } = await lookOf();
+      // whoever read anything would hear of it
+      const again = await lookOf(JSON.parse(JSON.stringify(told)), AbortSignal.abort());
+      expect(again.digest).toBe(digest);
+      await expect(lookOf(undefined, AbortSignal.abort())).rejects.toThrow(/abort/);
+    }
   });
 
   it("comes to the same whatever tiles each part has", async () => {
