@@ -82,6 +82,19 @@ describe("parts of a plan", () => {
 
   it("of fits come to the same in files", async () => {
     await expectSameFits(join(folder, "fits"));
+    const { code, stdout } = await runCli(["status", join(folder, "fits/kmeans.zarr"), "--json"]);
+    expect(code).toBe(0);
+    // of turns the last alone
+    const names = [
+      "begin",
+      "rows/seed",
+      "rows/iterate/1",
+      "merge/iterate/1",
+      "rows/assign",
+      "finish",
+    ];
+    const { stages } = JSON.parse(stdout) as { stages: { stage: string }[] };
+    expect(stages.map(({ stage }) => stage)).toEqual(names);
   });
 
   it("come to the same in a bucket, and are refused in one that replaces what is there", async () => {
