@@ -4,7 +4,9 @@
  * @module
  */
 
+import { StoreError } from "../errors.ts";
 import { decodeSealed, encodeSealed } from "../parts/sealed.ts";
+import type { LanesResult } from "./lane_parts.ts";
 import type { StoredChunks } from "./output.ts";
 
 /** What comes before the arrays of a result. */
@@ -17,6 +19,8 @@ export interface ResultHead {
   isMixed: boolean;
   /** That had a part in what is held. */
   adapters: readonly string[];
+  /** Of a part that advanced lanes, or put them right. */
+  lanes?: LanesResult;
 }
 
 export const EMPTY: ResultHead = {
@@ -49,4 +53,14 @@ export function splitResult(bytes: Uint8Array): { head: ResultHead; body: Uint8A
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const head = decodeSealed<ResultHead>(bytes.subarray(4, 4 + length), "of a part");
   return { head, body: bytes.subarray(4 + length) };
+}
+
+/** What helps where a file is not what its part stored. */
+export function lost(problem: Error & { path?: string }, marker: string): StoreError {
+  return new StoreError(
+    `Cannot finish parts: ${problem.message}, though ${marker} says that it is done; remove that marker, and its ` +
+      "part is run again",
+    problem.path ?? marker,
+    problem,
+  );
 }

@@ -8,6 +8,8 @@
 
 import type { PartLoop, PartStage } from "../parts/part_plan.ts";
 import type { AnyTask } from "./identify.ts";
+import type { LanesStage } from "./lane_parts.ts";
+import { goesInLanes, isOfLanes, laneStages } from "./lane_parts.ts";
 import type { Pass } from "./pass.ts";
 import { fileRowsOf, isTotal, sectionRowsOf } from "./sections.ts";
 import type { HeldSpecs } from "./task.ts";
@@ -30,10 +32,11 @@ export interface PassLoop extends PartLoop {
   stages: readonly PassStage[];
 }
 
-export type FoundStage = PassStage | PassLoop;
+export type FoundStage = PassStage | PassLoop | LanesStage;
 
 /** The stages between the first and the last. @throws {RangeError} If there are more parts than sections or files. */
 export function cutTask<Result>(task: AnyTask<Result>, parts: number): FoundStage[] {
+  if (goesInLanes(task)) return laneStages(task, parts);
   const all = sharedPasses(task);
   const passes = all.filter((pass) => !pass.fillsDevice);
   const units = passes.map((pass) => unitsOf(task, pass));
@@ -68,9 +71,11 @@ const stageName = (does: string, pass: string) => `${does}/${loopOf(pass)}`;
 /** The loop of a pass. */
 export const loopOf = (pass: string): string => pass.replaceAll(" ", "-");
 
-/** All stages, those of loops among them. */
+/** All stages of rows, those of loops among them. */
 export function passStages(stages: readonly FoundStage[]): PassStage[] {
-  return stages.flatMap((stage) => "loop" in stage ? stage.stages : [stage]);
+  return stages.flatMap((stage) =>
+    "loop" in stage ? stage.stages : isOfLanes(stage) ? [] : [stage]
+  );
 }
 
 /** Rows of a part: whole units, as many as others have or one more. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { OutputConflictError, StoreError } from "../errors.ts";
+import { OutputConflictError } from "../errors.ts";
 import { createOnce, markerKey } from "../parts/markers.ts";
 import { readStages, STAGES_KEY } from "../parts/part_plan.ts";
 import { encodeSealed } from "../parts/sealed.ts";
@@ -21,7 +21,7 @@ import { MemoryOutput } from "./memory_output.ts";
 import type { Output, OutputSpec, StoredChunks } from "./output.ts";
 import { PartOutput } from "./part_output.ts";
 import type { ResultHead } from "./part_results.ts";
-import { EMPTY, joinResult, splitResult } from "./part_results.ts";
+import { EMPTY, joinResult, lost, splitResult } from "./part_results.ts";
 import type { FoundStage, PassStage } from "./part_stages.ts";
 import { cutTask, loopOf, rowsOfPart, unneeded } from "./part_stages.ts";
 import type { Pass, Sums } from "./pass.ts";
@@ -221,7 +221,7 @@ function outputOf<Result>(
   const { pass: { writes = [] } } = layoutAt(task, 1, stage);
   const streamed = task.output.streamed.filter(({ name }) => writes.includes(name));
   const spec = { ...task.output, streamed, whole: [] };
-  if (writes.length > 0) return { spec, output: new PartOutput(spec, rows) };
+  if (writes.length > 0) return { spec, output: new PartOutput(spec, { rows }) };
   return { spec, output: new MemoryOutput({ ...spec, place: undefined }) };
 }
 
@@ -465,7 +465,7 @@ function addSections(
 }
 
 /** Makes sure that a part reads what the first one saw. Files that were changed are looked at anew. */
-async function recognize<Result>(
+export async function recognize<Result>(
   { plan: { made: { task } }, options: { signal } }: PartRun<Result>,
   found: FoundStages,
 ): Promise<void> {
@@ -486,14 +486,5 @@ async function checkHash<Result>(
     `Cannot run a part of "${task.name}": what it reads, or how, is not what it was when ${place} was begun; ` +
       `remove ${place} and ${place}.journal, and submit again`,
     place,
-  );
-}
-
-function lost(problem: Error & { path?: string }, marker: string): StoreError {
-  return new StoreError(
-    `Cannot finish parts: ${problem.message}, though ${marker} says that it is done; remove that marker, and its ` +
-      "part is run again",
-    problem.path ?? marker,
-    problem,
   );
 }

@@ -24,10 +24,13 @@ import type { Store } from "../store/store.ts";
 import { CHECKSUMS_KEY } from "../zarr/checksums.ts";
 import type { RunOptions } from "./choices.ts";
 import { stampOf } from "./input_stamp.ts";
+import type { LanesBefore, LanesStage } from "./lane_parts.ts";
+import { finishLanes, lanesFound, runLanes } from "./lane_parts.ts";
+import { splitResult } from "./part_results.ts";
 import type { PassStage } from "./part_stages.ts";
 import { passStages } from "./part_stages.ts";
 import type { Came, EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
-import { beginParts, finishParts, mergeParts, runAlone, runRows } from "./plan_parts.ts";
+import { beginParts, finishParts, mergeParts, recognize, runAlone, runRows } from "./plan_parts.ts";
 
 /** What a part is told beside its plan. */
 export interface PartOptions extends RunOptions {
@@ -48,11 +51,15 @@ export async function runPart<Result>(
   withPlan: (use: (plan: PartRun<Result>["plan"]) => Promise<Work>) => Promise<Work>,
   { onWarning, ...options }: PartOptions,
 ): Promise<Attempted> {
+  // what an attempt leaves that is not the one that counts is removed
+  let folder: string | undefined;
   const attempted = await attemptPart(
     store,
     named,
     (stored, stage) =>
-      withPlan(async (plan) => {
+      withPlan(async (given) => {
+        // an attempt before may have begun with choices that were open
+        const plan = await given.adopted();
         const { gpu: { adapter }, task } = plan.made;
         const who = { adapter: adapter.name, driver: adapter.driver ?? adapter.runtime };
         const run: PartRun<Result> = { plan, options };
@@ -65,6 +72,18 @@ export async function runPart<Result>(
           const path = store.place + STAGES_KEY;
           throw new StoreError(`Cannot run "${stage.name}": ${path} is missing; ${ANEW}`, path);
         }
+        const lanes = lanesFound(found);
+        const at = lanes.findIndex(({ name }) => name === stage.name);
+        if (at >= 0) {
+          folder = `/results/${stage.name}/${named.part}/${crypto.randomUUID()}`;
+          const { before } = await leftBefore({ store, stored }, lanes.slice(0, at), stage.name);
+          const of = { stage: lanes[at]!, part: named.part, store, folder, before };
+          const result = await unlessChanged(run, store, async () => {
+            await recognize(run, found);
+            return await runLanes(run, found, of);
+          });
+          return { ...who, result };
+        }
         const own = passStages(found.stages).find(({ name }) => name === stage.kind);
         if (own) {
           const result = await runOf(run, { store, stored, found, at: stage, stage: own }, {
@@ -76,7 +95,11 @@ export async function runPart<Result>(
         await finish(run, { store, stored, found }, onWarning);
         return { ...who, written: await writtenAt(task.output.place!) };
       }),
-  );
+  ).catch(async (error) => {
+    if (folder) await store.deleteAll(folder);
+    throw error;
+  });
+  if (folder && !attempted.isOwn) await store.deleteAll(folder);
   // nobody needs them any more, and who comes late finds the marker; whoever made it may have been killed then
   if (named.stage === FINISH && attempted.marker) await store.deleteAll("/results");
   if (attempted.isOwn) await tidy(store, named.stage);
@@ -191,19 +214,10 @@ async function finish<Result>(
   // one that was stopped and goes on must not undo what another has finished
   const unlock = await store.lock("/lock");
   try {
-    const action = `finish "${name}"`;
-    const before = await stagesBefore(store, stored.parts, found, FINISH);
-    const markersAt = (at: NamedStage) => markersOf(store, stored, at, action);
-    const [state] = await resultsOf(store, before.state ? await markersAt(before.state) : []);
-    const ended: EndedStage[] = [];
-    const adapters = new Set<string>();
-    for (const { at, stage, isMerged } of before.ended) {
-      const markers = await markersAt(at);
-      for (const adapter of adaptersOf(markers)) adapters.add(adapter);
-      ended.push({ stage, name: at.name, results: await resultsOf(store, markers), isMerged });
-    }
-    const { isMixed, adapters: others } = await finishParts(run, found, { state, ended });
-    for (const adapter of others) adapters.add(adapter);
+    const lanes = lanesFound(found);
+    const { isMixed, adapters } = lanes.length > 0
+      ? await finishOfLanes(run, { store, stored, found }, lanes)
+      : await finishOfRows(run, { store, stored, found });
     const names = [...adapters].join("; ");
     if (adapters.size > 1) {
       onWarning(
@@ -218,6 +232,54 @@ async function finish<Result>(
   } finally {
     await unlock();
   }
+}
+
+type PlanOf = Pick<PartOf, "store" | "stored" | "found">;
+
+async function finishOfRows<Result>(
+  run: PartRun<Result>,
+  { store, stored, found }: PlanOf,
+): Promise<{ isMixed: boolean; adapters: Set<string> }> {
+  const action = `finish "${run.plan.name}"`;
+  const before = await stagesBefore(store, stored.parts, found, FINISH);
+  const markersAt = (at: NamedStage) => markersOf(store, stored, at, action);
+  const [state] = await resultsOf(store, before.state ? await markersAt(before.state) : []);
+  const ended: EndedStage[] = [];
+  const adapters = new Set<string>();
+  for (const { at, stage, isMerged } of before.ended) {
+    const markers = await markersAt(at);
+    for (const adapter of adaptersOf(markers)) adapters.add(adapter);
+    ended.push({ stage, name: at.name, results: await resultsOf(store, markers), isMerged });
+  }
+  const { isMixed, adapters: others } = await finishParts(run, found, { state, ended });
+  return { isMixed, adapters: new Set([...adapters, ...others]) };
+}
+
+async function finishOfLanes<Result>(
+  run: PartRun<Result>,
+  { store, stored, found }: PlanOf,
+  stages: readonly LanesStage[],
+): Promise<{ isMixed: boolean; adapters: Set<string> }> {
+  // what was read may have changed since the first part
+  await recognize(run, { ...found, looks: [] });
+  const { before, adapters } = await leftBefore({ store, stored }, stages, FINISH);
+  return { ...await finishLanes(run, found, { store, before }), adapters };
+}
+
+/** What parts of stages of lanes left, and what they ran on. */
+async function leftBefore(
+  { store, stored }: Pick<PartOf, "store" | "stored">,
+  stages: readonly LanesStage[],
+  until: string,
+): Promise<{ before: LanesBefore[]; adapters: Set<string> }> {
+  const before: LanesBefore[] = [];
+  const adapters = new Set<string>();
+  for (const stage of stages) {
+    const markers = await markersOf(store, stored, stage, `run "${until}"`);
+    for (const adapter of adaptersOf(markers)) adapters.add(adapter);
+    before.push({ stage, parts: (await resultsOf(store, markers)).map(splitResult) });
+  }
+  return { before, adapters };
 }
 
 /** SHA-256 of the list of a result's files, which has a checksum of each. */
