@@ -171,8 +171,9 @@ export async function runLanes<Result>(
       only: done.map(({ name }) => name),
     });
     await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: before.length === 0 });
-  } finally {
-    await journal.close();
+  } catch (error) {
+    await store.deleteAll(folder);
+    throw error;
   }
   const kept = ofPass.filter(({ kind }) => kind !== "repair").map(({ name }) => name);
   const lanes: LanesResult = {

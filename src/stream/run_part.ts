@@ -51,7 +51,6 @@ export async function runPart<Result>(
   withPlan: (use: (plan: PartRun<Result>["plan"]) => Promise<Work>) => Promise<Work>,
   { onWarning, ...options }: PartOptions,
 ): Promise<Attempted> {
-  // what an attempt leaves that is not the one that counts is removed
   let folder: string | undefined;
   const attempted = await attemptPart(
     store,
@@ -95,10 +94,8 @@ export async function runPart<Result>(
         await finish(run, { store, stored, found }, onWarning);
         return { ...who, written: await writtenAt(task.output.place!) };
       }),
-  ).catch(async (error) => {
-    if (folder) await store.deleteAll(folder);
-    throw error;
-  });
+  );
+  // another attempt was first
   if (folder && !attempted.isOwn) await store.deleteAll(folder);
   // nobody needs them any more, and who comes late finds the marker; whoever made it may have been killed then
   if (named.stage === FINISH && attempted.marker) await store.deleteAll("/results");
@@ -210,7 +207,6 @@ async function finish<Result>(
   onWarning: (line: string) => void,
 ): Promise<void> {
   if (found.stages.length === 0) return;
-  const name = run.plan.name;
   // one that was stopped and goes on must not undo what another has finished
   const unlock = await store.lock("/lock");
   try {
