@@ -20,8 +20,6 @@ export interface PartCommands {
 
 /** Commands of a plan whose rows parts may share; what else it wants the plan itself says. */
 const OF_ROWS = ["decode", "kmeans", "pca", "predict", "transform"];
-/** Those of them that have plans which can be cut. */
-const CUT = ["kmeans", "pca", "predict", "transform"];
 /** Commands that start others, or only look. */
 const NOT_IN_PARTS = ["part", "submit", "status", "worker", "check", "completion", "info"];
 
@@ -77,8 +75,8 @@ export async function readPartCommands(
     const [name] = commands[0];
     if (!OF_ROWS.includes(name)) {
       throw refuse(
-        `"${name}" has no rows that parts share, as ${CUT.slice(0, -1).join(", ")} and ${
-          CUT.at(-1)
+        `"${name}" has no rows that parts share, as ${OF_ROWS.slice(0, -1).join(", ")} and ${
+          OF_ROWS.at(-1)
         } have`,
       );
     }

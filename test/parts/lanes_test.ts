@@ -127,6 +127,17 @@ describe("lanes that parts share", () => {
     expect(files).not.toEqual(wanted);
   });
 
+  it("that start right are not run again", async () => {
+    // from row to row almost all is forgotten
+    const decoder = sortedSpikes({ ...recording(5), states: continuous({ movementVar: 400 }) });
+    const choices = { burnInRows: 32 };
+    const { lanes, files } = await alone(choices, decoder);
+    expect(lanes.redoneRows).toBe(0);
+    const { place, parts } = await submit(3, choices, decoder);
+    await parts.runAll();
+    expect(await filesAt(place)).toEqual(files);
+  });
+
   const variants: Record<string, Choices> = {
     "shards": { chunkRows: 8, shardChunks: 4, causal: true, predictive: true },
     "compressed files, and summaries": {
