@@ -109,7 +109,7 @@ export function laneStages<Result>(task: AnyTask<Result>, parts: number): LanesS
   ]);
 }
 
-/** Runs a part; what it gives is for {@link leftBy}. */
+/** Runs a part; what it gives is a result for the parts after it and {@link finishLanes}. */
 export async function runLanes<Result>(
   { plan, options }: PartRun<Result>,
   { hash, adapter }: FoundStages,
