@@ -1,6 +1,5 @@
 /**
- * Lanes in parts: some parts advance a pass over lanes of their own, then one part puts right those that started
- * wrong, and so for the next pass. What they need of each other are states, as a run alone keeps them.
+ * Runs parts of a plan in lanes, and its end. What parts need of each other are states, as a run alone keeps them.
  *
  * @module
  */
@@ -8,19 +7,18 @@
 import { StoreError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { markerKey } from "../parts/markers.ts";
-import type { PartStage } from "../parts/part_plan.ts";
 import { FolderStore } from "../store/folder_store.ts";
 import { openJournal } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import type { Checkpoint } from "./checkpoints.ts";
 import { heldState } from "./checkpoints.ts";
-import type { AnyTask } from "./identify.ts";
-import type { LaneRange, LaneReport, Stage } from "./lanes.ts";
+import type { LanesResult, LanesStage } from "./lane_stages.ts";
+import { lanesOfPart } from "./lane_stages.ts";
+import type { LaneReport, Stage } from "./lanes.ts";
 import { endOf, lanesSeen, stagesOf } from "./lanes.ts";
 import { NOTHING } from "./keeping.ts";
 import type { Output, StoredChunks } from "./output.ts";
-import type { Left } from "./part_journal.ts";
 import { PartJournal } from "./part_journal.ts";
 import { PartOutput } from "./part_output.ts";
 import type { ResultHead } from "./part_results.ts";
@@ -31,20 +29,6 @@ import { mergeSection, withParts } from "./sections.ts";
 import { StoredOutput } from "./stored_output.ts";
 import type { Held, HeldSpecs } from "./task.ts";
 import { bytesOf, createHeld, heldBytes, keptNames } from "./task.ts";
-
-/** A stage of parts that advance lanes of a pass, or of the one that puts them right. */
-export interface LanesStage extends PartStage {
-  pass: string;
-  does: "lanes" | "repair";
-}
-
-/** What a part of it left, beside its chunks and sums. */
-export interface LanesResult extends Left {
-  /** Of a repair. */
-  report: LaneReport;
-  /** Files that take the place of those that are stored, by their keys, with the CRC-32C of each; in `<folder>/files`. */
-  files: Record<string, number>;
-}
 
 /** What a part came to. */
 interface LanesPart {
@@ -61,53 +45,6 @@ export interface LanesBefore {
 
 const FILES = "/files";
 let unnamedJournals = 0;
-
-/** Whether a stage is one of lanes. */
-export function isOfLanes(stage: object): stage is LanesStage {
-  return "does" in stage && (stage.does === "lanes" || stage.does === "repair");
-}
-
-/** Stages of lanes of a plan. */
-export function lanesFound({ stages }: FoundStages): LanesStage[] {
-  return stages.filter(isOfLanes);
-}
-
-/** Whether all passes of a task go from row to row. */
-export function goesInLanes<Result>(task: AnyTask<Result>): boolean {
-  return task.layout(1).passes.every(({ carry }) => carry);
-}
-
-/**
- * The stages of a task in lanes, in their order.
- *
- * @throws {RangeError} If it has one lane or fewer than parts, or they cannot be other runs'.
- */
-export function laneStages<Result>(task: AnyTask<Result>, parts: number): LanesStage[] {
-  const { lanes, passes, shared } = task.layout(1);
-  const { companion, passRow } = task.output;
-  const refuse = (why: string) => new RangeError(`Cannot run "${task.name}" in parts: ${why}`);
-  if (!lanes || lanes.count === 1) {
-    throw refuse(
-      `it has one lane, in which each row waits for the one before, wanted several, as --lanes 8 makes them; list ` +
-        "several commands to have each run as a part",
-    );
-  }
-  const isOwn = keptNames(task.held).some((name) => !lanes.sums?.includes(name));
-  if (isOwn || companion || passRow || shared.some(({ kept }) => kept)) {
-    throw refuse("lanes are to each other what no part knows, wanted lanes that add to sums alone");
-  }
-  const { count, rows } = lanes;
-  if (parts > count) {
-    throw new RangeError(
-      `Cannot run "${task.name}" in ${parts} parts: it has ${count} lanes of ${rows} rows, which no part can cut, ` +
-        `wanted at most ${count} parts, or more lanes`,
-    );
-  }
-  return passes.flatMap(({ name }): LanesStage[] => [
-    { name: `lanes/${name}`, parts, pass: name, does: "lanes" },
-    { name: `repair/${name}`, parts: 1, pass: name, does: "repair" },
-  ]);
-}
 
 /** Runs a part; what it gives is a result for the parts after it and {@link finishLanes}. */
 export async function runLanes<Result>(
@@ -265,12 +202,6 @@ function lineBefore(
   // reports of passes before are their own parts'
   if (last.kind === "repair") return [{ ...line, lanes: { largestDistance: 0, redoneRows: 0 } }];
   return [{ ...line, chunks: chunksOf(before.at(-1)!.parts.map(({ head }) => head)) }];
-}
-
-/** Lanes of a part: as many as others have, or one more. */
-function lanesOfPart({ parts }: LanesStage, part: number, { count }: { count: number }): LaneRange {
-  const cut = (i: number) => Math.floor(i * count / parts);
-  return { first: cut(part), end: cut(part + 1) };
 }
 
 /** Puts files of repairs in the place of those that are stored. Done twice, it does the same. */

@@ -6,7 +6,7 @@
 
 import { StoreError } from "../errors.ts";
 import { decodeSealed, encodeSealed } from "../parts/sealed.ts";
-import type { LanesResult } from "./lane_parts.ts";
+import type { LanesResult } from "./lane_stages.ts";
 import type { StoredChunks } from "./output.ts";
 
 /** What comes before the arrays of a result. */

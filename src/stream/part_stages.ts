@@ -8,8 +8,8 @@
 
 import type { PartLoop, PartStage } from "../parts/part_plan.ts";
 import type { AnyTask } from "./identify.ts";
-import type { LanesStage } from "./lane_parts.ts";
-import { goesInLanes, isOfLanes, laneStages } from "./lane_parts.ts";
+import type { LanesStage } from "./lane_stages.ts";
+import { goesInLanes, isOfLanes, laneStages } from "./lane_stages.ts";
 import type { Pass } from "./pass.ts";
 import { fileRowsOf, isTotal, sectionRowsOf } from "./sections.ts";
 import type { HeldSpecs } from "./task.ts";

@@ -87,7 +87,7 @@ beforeAll(async () => {
   }
   const { attributes } = JSON.parse(alone["lanes.zarr"]!["/zarr.json"]!);
   // of one lane, until it met what it had left
-  expect(attributes.lanes.redone_rows).toBe(1024);
+  expect(JSON.parse(attributes.lanes).redone_rows).toBe(1024);
 });
 
 /** A recording in which nothing fires before one of eight lanes: it starts wrong. Gives a decode of it. */
