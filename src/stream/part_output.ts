@@ -127,12 +127,12 @@ export class PartOutput implements Output {
     this.#opened = undefined;
   }
 
-  /** Shards are made at once: until then their bytes are here. */
+  /** Shards are made at once: until then their bytes are here, then in one piece, beside what may be there. */
   get #shardBytes(): number {
     const { lanes = 1, again } = this.#options;
-    if (again) return 0;
+    if (again || lanes === 0) return 0;
     const { streamed, zarrFormat } = this.#spec;
-    return lanes * streamed.reduce((sum, spec) => {
+    return (lanes + 2) * streamed.reduce((sum, spec) => {
       const { shardChunks, chunkShape: [rows], shape: [all, ...columns] } = spec;
       if (shardChunks === undefined) return sum;
       const shape = [Math.min(all!, shardChunks * rows!), ...columns];
