@@ -316,7 +316,7 @@ describe("sluice submit", () => {
     );
     for (const words of [["em"], ["cpa", "predict", "model.zarr", "--reconstruct"]]) {
       expect(await refusal({ commands: [[...words, "--out", "a"]] })).toMatch(
-        /no rows that parts share, as kmeans, pca, predict and transform have/,
+        /no rows that parts share, as decode, kmeans, pca, predict and transform have/,
       );
     }
     const two = { commands: [kmeans("a"), kmeans("b")], place: "c" };
