@@ -20,8 +20,6 @@ export interface PartCommands {
 
 /** Commands of a plan whose rows parts may share; what else it wants the plan itself says. */
 const OF_ROWS = ["decode", "kmeans", "pca", "predict", "transform"];
-/** Those of them that have plans which can be cut. */
-const CUT = ["predict", "transform"];
 /** Commands that start others, or only look. */
 const NOT_IN_PARTS = ["part", "submit", "status", "worker", "check", "completion", "info"];
 
@@ -76,7 +74,11 @@ export async function readPartCommands(
   if (commands.length === 1) {
     const [name] = commands[0];
     if (!OF_ROWS.includes(name)) {
-      throw refuse(`"${name}" has no rows that parts share, as ${CUT.join(" and ")} have`);
+      throw refuse(
+        `"${name}" has no rows that parts share, as ${OF_ROWS.slice(0, -1).join(", ")} and ${
+          OF_ROWS.at(-1)
+        } have`,
+      );
     }
     if (place !== undefined && wholePlace(place) !== wholes[0]) {
       throw refuse(`its place is ${place} and its command writes to ${outs[0]}`);

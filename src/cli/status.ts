@@ -8,6 +8,7 @@ import { formatTable, printableJson } from "../math/format.ts";
 import { adaptersOf } from "../parts/attempt.ts";
 import type { Marker } from "../parts/markers.ts";
 import { findNextStage, missingParts, readMarker, stagesSoFar } from "../parts/markers.ts";
+import type { NamedStage } from "../parts/part_plan.ts";
 import { openParts, readPartPlan } from "../parts/part_plan.ts";
 import type { CommandContext } from "./usage.ts";
 import { CommandLine, common, UsageError } from "./usage.ts";
@@ -35,7 +36,13 @@ export async function status({ args }: CommandContext): Promise<number> {
     const next = await findNextStage(store, plan);
     const stages: { stage: string; parts: number; missing: number[] }[] = [];
     const markers: Marker[] = [];
-    for (const { name, parts } of await stagesSoFar(store, plan)) {
+    // of a loop the last turn tells all
+    const latest = new Map<string, NamedStage>();
+    for (const stage of await stagesSoFar(store, plan)) {
+      latest.set(stage.kind, stage);
+      if (!next.done && stage.name === next.stage) break;
+    }
+    for (const { name, parts } of latest.values()) {
       const missing = await missingParts(store, { name, parts });
       stages.push({ stage: name, parts, missing });
       for (let part = 0; part < parts; part++) {
@@ -44,8 +51,6 @@ export async function status({ args }: CommandContext): Promise<number> {
           : await readMarker(store, stored, name, part);
         if (marker) markers.push(marker);
       }
-      // of a loop nobody knows how often it comes
-      if (!next.done && name === next.stage) break;
     }
     const adapters = adaptersOf(markers.filter(({ adapter }) => adapter !== ""));
     if (line.read(common).json) {

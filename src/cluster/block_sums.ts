@@ -30,6 +30,11 @@ export class BlockSums {
     return sums.sumBytes(this.#sums, this.#books);
   }
 
+  /** Rows of a block. */
+  get blockRows(): number {
+    return sums.sumBlockRows(this.#shape.codes);
+  }
+
   /** A block goes on from tile to tile, so its sums are shared by all slots. */
   shared(): SharedBuffer {
     return { name: "sums", bytes: this.#bytes, kind: "storage", scratch: true };
@@ -66,8 +71,8 @@ export class BlockSums {
     take: (book: number, sums: Float32Array) => void,
   ): void {
     const { features, codes } = this.#sums;
+    const { blockRows } = this;
     const length = codes * features;
-    const blockRows = sums.sumBlockRows(codes);
     const ring = sums.sumRing(this.#sums);
     const all = new Float32Array(downloads.block_sums!);
     for (let block = Math.floor(tile.start / blockRows); block * blockRows < tile.end; block++) {

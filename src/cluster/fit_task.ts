@@ -136,11 +136,13 @@ export class FitTask<Result> implements Task<FitHeld, Result> {
     }
     if (!init) {
       shared.push(seedBuffer(features));
-      passes.push(seedPass(shape, tileRows, {
+      const seed = seedPass(shape, tileRows, {
         sweeps: inits * k,
         seeding: () => this.#seeding!,
         onSeeded: () => this.#startRuns(),
-      }));
+      });
+      // a centre is drawn from the distances of all rows
+      passes.push({ ...seed, alone: true });
     }
     if (maxIterations > 0 || inits > 1) {
       const runs = () => this.#runs;

@@ -12,7 +12,7 @@ import * as assignment from "./assignment.ts";
 import { BlockSums } from "./block_sums.ts";
 import type { Codes } from "./codes.ts";
 import { decisionBytes } from "./near_ties.ts";
-import { Tally, tallyHeld } from "./tally.ts";
+import { Tally, tallyHeld, tallySums } from "./tally.ts";
 
 export interface LloydOptions {
   maxIterations: number;
@@ -109,9 +109,14 @@ export class Lloyd {
     return this.moving || Number.isNaN(this.inertia);
   }
 
+  /** Begins to take the rows of a sweep. */
+  beginSweep(): void {
+    this.#tally = new Tally(this.#points, this.codes, this.#held);
+  }
+
   /** Takes the rows and sums of the sweep that is under way. */
   get tally(): Tally {
-    return this.#tally ??= new Tally(this.#points, this.codes, this.#held);
+    return this.#tally!;
   }
 
   /** Moves the centres to the means of their rows, after a sweep. */
@@ -120,7 +125,6 @@ export class Lloyd {
     const { centers, coarse, facts } = this.#held;
     const { tally } = this;
     const { inertia } = tally;
-    this.#tally = undefined;
     if (!this.moving) {
       facts[INERTIA] = inertia;
       return;
@@ -170,7 +174,11 @@ export function iteratePass(
         return most > 1 ? books() > 0 : runs()[0]!.moving;
       },
     },
-    tables: () => assignment.codebookTables(shape, active().map(({ codes }) => codes)),
+    sums: { ...tallySums(most), blockRows: sums.blockRows },
+    tables: () => {
+      for (const run of active()) run.beginSweep();
+      return assignment.codebookTables(shape, active().map(({ codes }) => codes));
+    },
     slotBuffers: [
       ...assignment.uploadedPoints(shape, tileRows),
       ...assignment.assignmentBuffers(shape, tileRows, most),

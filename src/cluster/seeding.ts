@@ -29,7 +29,7 @@ export function seedingHeld({ rows, features }: Points, codes: number, isGiven: 
   const trials = isGiven ? 0 : seedTrials(codes);
   return {
     /** `[rows]`: least squared distance of every row to a centre of the run. */
-    least: { dtype: "float32", length: isGiven ? 0 : rows },
+    least: { dtype: "float32", length: isGiven ? 0 : rows, until: "seed" },
     /** `[trials, features]`: those that the next sweep measures come first. */
     candidates: { dtype: "float64", length: trials * features },
     /** The run, centres found of it, and how many candidates there are. */

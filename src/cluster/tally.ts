@@ -5,7 +5,7 @@
  */
 
 import type { Points } from "../feed/points.ts";
-import type { Tile } from "../stream/pass.ts";
+import type { HeldArray, Sums, Tile } from "../stream/pass.ts";
 import type { Held } from "../stream/task.ts";
 import type { Codes } from "./codes.ts";
 import { NearTies, ROUNDING } from "./near_ties.ts";
@@ -38,12 +38,43 @@ export function tallyHeld(books: number, codes: number, features: number) {
     counts: scratch(codes),
     /** `[books, codes]`: sums of squared distances, in the device's coordinates. */
     squared: scratch(codes),
-    /** `[books, codes, 3]`: rows farthest from their codes, the farthest first. */
+    /** `[books, codes, 3]`: rows farthest from their codes, the farthest first; then places at distance 0. */
     farRows: scratch(FAR_ROW * codes),
   };
 }
 
 export type TallyHeld = Held<ReturnType<typeof tallyHeld>>;
+const TALLIED = ["sums", "corrections", "counts", "squared", "farRows"] as const;
+
+/** What rows add to, of all books. */
+export function tallySums(books: number): Sums {
+  const farthest: NonNullable<Sums["merge"]>[string] = (total, section) => {
+    const length = total.length / books;
+    for (let book = 0, at = 0; book < books; book++) {
+      const own = total.subarray(at, at += length);
+      for (let place = 0; FAR_ROW * place < length; place++) {
+        considerFar(own, farRowAt(section.subarray(at - length, at), place));
+      }
+    }
+  };
+  return { held: TALLIED, merge: { farRows: farthest } };
+}
+
+function farRowAt(farRows: HeldArray, place: number): FarRow {
+  const [row, distance, code] = farRows.subarray(FAR_ROW * place);
+  return [row!, distance!, code!];
+}
+
+/** Puts a row among the farthest, behind those before it that are as far. */
+function considerFar(farRows: HeldArray, candidate: FarRow): void {
+  const [, distance] = candidate;
+  const distanceAt = (place: number) => farRows[FAR_ROW * place + 1]!;
+  let place = farRows.length / FAR_ROW;
+  while (place > 0 && distanceAt(place - 1) < distance) place--;
+  if (FAR_ROW * place === farRows.length) return;
+  farRows.copyWithin(FAR_ROW * (place + 1), FAR_ROW * place, farRows.length - FAR_ROW);
+  farRows.set(candidate, FAR_ROW * place);
+}
 
 /** What the rows of one sweep are to some codes: counts, and sums of differences from them. */
 export class Tally {
@@ -52,14 +83,13 @@ export class Tally {
   readonly #held: TallyHeld;
   readonly #points: Points;
   readonly #nearTies: NearTies;
-  #farCount = 0;
 
   constructor(points: Points, codes: Codes, held: TallyHeld) {
     this.codes = codes;
     this.#points = points;
     this.#nearTies = new NearTies(points, codes);
     this.#held = held;
-    for (const name of ["sums", "corrections", "counts", "squared"] as const) held[name].fill(0);
+    for (const name of TALLIED) held[name].fill(0);
   }
 
   /** `[codes]` */
@@ -94,7 +124,7 @@ export class Tally {
       }
       counts[code]!++;
       squared[code]! += distance;
-      this.#considerFar([tile.start + row, distance, code]);
+      considerFar(this.#held.farRows, [tile.start + row, distance, code]);
     }
   }
 
@@ -105,26 +135,10 @@ export class Tally {
     }
   }
 
-  #considerFar(candidate: FarRow): void {
-    const { farRows } = this.#held;
-    const [, distance] = candidate;
-    const distanceAt = (place: number) => farRows[FAR_ROW * place + 1]!;
-    const isFull = this.#farCount === this.counts.length;
-    if (isFull && distance <= distanceAt(this.#farCount - 1)) return;
-    let place = this.#farCount;
-    while (place > 0 && distanceAt(place - 1) < distance) place--;
-    if (!isFull) this.#farCount++;
-    farRows.copyWithin(FAR_ROW * (place + 1), FAR_ROW * place, FAR_ROW * (this.#farCount - 1));
-    farRows.set(candidate, FAR_ROW * place);
-  }
-
   /** The rows farthest from their codes, so many at most. */
   #farthest(most: number): FarRow[] {
     const { farRows } = this.#held;
-    return Array.from({ length: Math.min(most, this.#farCount) }, (_, place) => {
-      const [row, distance, code] = farRows.subarray(FAR_ROW * place);
-      return [row!, distance!, code!];
-    });
+    return Array.from({ length: most }, (_, place) => farRowAt(farRows, place));
   }
 
   /** Takes the sums of a block of rows, `[codes, features]`, blocks in ascending order. */

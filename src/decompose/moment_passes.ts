@@ -6,8 +6,8 @@
 
 import * as kernel from "../kernels/second_moments.ts";
 import type { KernelStep, Pass, SharedBuffer, Tile } from "../stream/pass.ts";
-import type { PcaSums } from "./pca_sums.ts";
-import { EXACT_PARTS } from "./pca_sums.ts";
+import type { FrameLook, PcaSums } from "./pca_sums.ts";
+import { EXACT_PARTS, keepLargest } from "./pca_sums.ts";
 import { RunEnds } from "./run_ends.ts";
 
 /** The passes and their buffers, for tiles of a number of rows. */
@@ -28,6 +28,11 @@ export function momentPasses(sums: PcaSums, tileRows: number, mostSquares: numbe
         ...momentsPass(sums, shape, mostSquares),
         name: "moments",
         cost: features * width,
+        sums: {
+          held: ["squares", "sums", "largest"],
+          blockRows,
+          merge: { largest: keepLargest },
+        },
         tables: () => ({ grains: kernel.momentGrains(sums.largest, shape) }),
       },
       ...(ends ? [endsPass(sums, ends, mostSquares)] : []),
@@ -36,6 +41,7 @@ export function momentPasses(sums: PcaSums, tileRows: number, mostSquares: numbe
         name: "exact moments",
         // nobody knows beforehand whether they are needed
         cost: 0,
+        sums: { held: ["squares"], blockRows },
         needed: () => sums.isExact || sums.isCoarse,
         sweeps: { most: EXACT_PARTS.length, again: () => sums.nextPart() },
         tables: () => {
@@ -75,8 +81,9 @@ function momentsPass(
   const length = kernel.momentElements(features, lags);
   const mostFrames = source.mostFrames(tileRows);
   const flat = source.width > 1;
-  /** Of frames, of which so many are the first of a row. */
-  const looking = (starts: number) => (frame: Float64Array) => sums.look(frame, starts-- > 0);
+  /** At frames, of which so many are the first of a row. */
+  const looking = ({ take }: FrameLook, starts: number) => (frame: Float64Array) =>
+    take(frame, starts-- > 0);
   return {
     direction: "forward",
     resumesAt: (row) => row % blockRows === 0,
@@ -96,8 +103,10 @@ function momentsPass(
       },
     ],
     hostBytes: { read: source.readBytes(mostFrames) },
+    besideBytes: sums.seenBytes(tileRows),
     read: async ({ start, end }, { signal }) => {
       const tile = source.tile(start, end);
+      const look = sums.lookAtRows(start);
       const rows = new Float32Array(tile.frames * stride);
       await source.read(
         tile.pieces,
@@ -107,12 +116,13 @@ function momentsPass(
             values,
             into: rows,
             at,
-            look: looking(frames - source.width + 1),
+            look: looking(look, frames - source.width + 1),
           }),
       );
-      return { rows, ...(flat && { starts: source.starts(tile, end - start) }) };
+      return { rows, ...(flat && { starts: source.starts(tile, end - start) }), ...look.seen() };
     },
-    write: (tile, downloads) => {
+    write: (tile, downloads, { beside }) => {
+      sums.takeSeen(beside as ReturnType<FrameLook["seen"]>);
       const all = new Float32Array(downloads.block_moments!);
       const first = Math.floor(tile.start / blockRows);
       for (let block = first; block * blockRows < tile.end; block++) {
@@ -130,6 +140,7 @@ function endsPass(sums: PcaSums, ends: RunEnds, mostSquares: number): Pass {
   return {
     name: "ends of segments",
     direction: "forward",
+    alone: true,
     cost: ends.features / 2,
     rows: ends.rows,
     sweeps: {

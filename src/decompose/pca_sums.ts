@@ -7,6 +7,7 @@
 import type { RowFrames } from "../feed/row_frames.ts";
 import type { Part } from "../kernels/second_moments.ts";
 import { momentBlockRows, PART } from "../kernels/second_moments.ts";
+import type { HeldArray } from "../stream/pass.ts";
 import type { Held, HeldSpec } from "../stream/task.ts";
 import { endsFaint } from "./basis.ts";
 import { fixSigns, Moments, squaresLength } from "./moments.ts";
@@ -27,14 +28,27 @@ export interface PcaHeld extends Record<string, HeldSpec> {
 export function pcaHeld({ width, frames: { features } }: RowFrames): PcaHeld {
   return {
     squares: { dtype: "float64", length: squaresLength(features, width) },
-    sums: { dtype: "float64", length: width * features, changedByRead: true },
-    largest: { dtype: "float64", length: features, changedByRead: true },
+    sums: { dtype: "float64", length: width * features },
+    largest: { dtype: "float64", length: features },
     progress: { dtype: "int32", length: 2 },
   };
 }
 
 /** Exact sums, part by part. */
 export const EXACT_PARTS: readonly Part[] = [PART.coarse, PART.middle, PART.last];
+
+/** What is seen of frames while they are read. */
+export interface FrameLook {
+  /** Weighs a frame, and takes it into account. */
+  take(frame: Float64Array, isStart: boolean): void;
+  /** `[blocks, features]`: sums of the first frames of rows, of blocks that ended; and the largest magnitudes. */
+  seen(): { sums: Float64Array; largest: Float64Array };
+}
+
+/** Puts largest magnitudes together. */
+export function keepLargest(all: HeldArray, own: HeldArray): void {
+  for (let d = 0; d < all.length; d++) all[d] = Math.max(all[d]!, own[d]!);
+}
 
 export class PcaSums {
   readonly source: RowFrames;
@@ -46,6 +60,8 @@ export class PcaSums {
   moments!: Moments;
   #held!: Held<PcaHeld>;
   #numbers: PcaNumbers | undefined;
+  /** Sums of the block that is being read. */
+  #block: Float64Array = new Float64Array(0);
 
   constructor(source: RowFrames, components: number) {
     this.source = source;
@@ -91,16 +107,43 @@ export class PcaSums {
     return next !== undefined;
   }
 
-  /** Weighs a frame, and takes it into account as one of all. */
-  look(frame: Float64Array, isStart: boolean): void {
-    this.#weigh(frame);
-    if (this.part !== PART.whole) return;
+  /** Looks at frames of rows from `start` on: reading runs ahead of what counts. */
+  lookAtRows(start: number): FrameLook {
+    // whoever begins or goes on does so with a block
+    if (start % this.blockRows === 0) this.#block = new Float64Array(this.#held.largest.length);
+    const blocks: Float64Array[] = [];
+    const largest = new Float64Array(this.#held.largest.length);
+    let row = start;
+    return {
+      take: (frame, isStart) => {
+        this.#weigh(frame);
+        if (this.part !== PART.whole) return;
+        for (let d = 0; d < frame.length; d++) {
+          if (isStart) this.#block[d]! += frame[d]!;
+          largest[d] = Math.max(largest[d]!, Math.abs(frame[d]!));
+        }
+        if (!isStart || (++row % this.blockRows !== 0 && row !== this.source.rows.rows)) return;
+        blocks.push(this.#block);
+        this.#block = new Float64Array(frame.length);
+      },
+      seen: () => {
+        const sums = new Float64Array(blocks.length * largest.length);
+        blocks.forEach((block, i) => sums.set(block, i * block.length));
+        return { sums, largest };
+      },
+    };
+  }
+
+  /** Host bytes of what {@link lookAtRows} saw of so many rows, at most. */
+  seenBytes(rows: number): number {
+    return 8 * this.source.frames.features * (2 + Math.ceil(rows / this.blockRows));
+  }
+
+  /** Takes what was seen of the frames of rows into account. */
+  takeSeen({ sums: seen, largest: own }: { sums: Float64Array; largest: Float64Array }): void {
     const { sums, largest } = this.#held;
-    for (let d = 0; d < frame.length; d++) {
-      if (isStart) sums[d]! += frame[d]!;
-      const magnitude = Math.abs(frame[d]!);
-      if (magnitude > largest[d]!) largest[d] = magnitude;
-    }
+    for (let i = 0; i < seen.length; i++) sums[i % own.length]! += seen[i]!;
+    keepLargest(largest, own);
   }
 
   /** Weighs a frame where a run of rows begins or ends, and takes it into account as such. */

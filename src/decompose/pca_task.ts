@@ -98,10 +98,8 @@ export class PcaTask<Result> implements Task<PcaHeld, Result> {
     return this.#options.result(stored, measured);
   }
 
-  async #look(
-    { digest, signal }: Parameters<Feed["look"]>[0],
-  ): Promise<{ digest: string | undefined }> {
-    const looked = await this.#source.look({ digest, signal });
+  async #look(options: Parameters<Feed["look"]>[0]): ReturnType<Feed["look"]> {
+    const looked = await this.#source.look(options);
     const { scores, whiten } = this.#options;
     checkDeviation(this.#source.rows.action, looked.deviation, scores && !whiten);
     this.#sums.weights = looked.variance.map(weightOf);

@@ -8,6 +8,7 @@
 import type { ChunkedArray } from "../array/array.ts";
 import type { ContextRun } from "../array/contexts.ts";
 import { ContextView } from "../array/contexts.ts";
+import { lookOrKnow } from "./known_look.ts";
 import type { LookOptions } from "./points.ts";
 import { Points } from "./points.ts";
 import { digestOf } from "../math/digest.ts";
@@ -53,17 +54,24 @@ export class RowFrames {
   /**
    * Looks at every frame once, for the coordinates.
    *
+   * @param options.known What an earlier look gave as `told`.
    * @returns The digest of all that rows are made of, if that is asked for; the mean of every feature of a
    * frame and its variance, in the device's coordinates; the root of that of all of them together, in the array's units.
    */
-  async look(
-    options: LookOptions,
-  ): Promise<{ digest: string; variance: Float64Array; deviation: number; mean: Float64Array }> {
-    const { digest, variance, mean } = await this.frames.look(options);
+  async look(options: LookOptions & { known?: unknown }): Promise<
+    {
+      digest: string;
+      variance: Float64Array;
+      deviation: number;
+      mean: Float64Array;
+      told: unknown;
+    }
+  > {
+    const { digest, variance, mean, told } = await lookOrKnow(this.frames, options);
     const deviation = Math.sqrt(variance.reduce((sum, own) => sum + own, 0)) / this.frames.scale;
-    if (digest === undefined) return { digest: "", variance, deviation, mean };
+    if (digest === undefined) return { digest: "", variance, deviation, mean, told };
     const cut = JSON.stringify([this.width, this.width > 1 && this.runs]);
-    return { digest: await digestOf([digest, cut]), variance, deviation, mean };
+    return { digest: await digestOf([digest, cut]), variance, deviation, mean, told };
   }
 
   /** The frames of rows [start, end). */

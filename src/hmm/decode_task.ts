@@ -218,7 +218,7 @@ export class DecodeTask implements Task<FilterHeld, DecodeResult> {
       shared,
       passes: [this.#passes.filterPass(tileRows), this.#passes.smoothPass(tileRows)],
       tables: [{ what: encoding ? "spikes and tables" : "tables", bytes: tables }],
-      ...layoutLanes(lanes),
+      ...layoutLanes(lanes, { sums: Object.keys(this.held) }),
       alignRows: this.#chunkRows,
       notes: [
         `transition by ${operator.reason}`,

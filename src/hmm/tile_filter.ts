@@ -229,11 +229,15 @@ export function filterBuffers(
   ];
 }
 
-/** Lanes as a layout tells of them, where there are several. */
-export function layoutLanes(lanes: LaneCuts): { lanes?: Lanes } {
+/**
+ * Lanes as a layout tells of them, where there are several.
+ *
+ * @param others What some tasks say of them besides.
+ */
+export function layoutLanes(lanes: LaneCuts, others: Pick<Lanes, "sums"> = {}): { lanes?: Lanes } {
   if (lanes.count === 1) return {};
   const distance = (a: Uint8Array, b: Uint8Array) => hilbertDistance(asWide(a), asWide(b));
-  return { lanes: { ...lanes, distance } };
+  return { lanes: { ...lanes, distance, ...others } };
 }
 
 function asWide({ buffer, byteOffset, byteLength }: Uint8Array): Uint32Array {

@@ -12,10 +12,10 @@ import { VERSION } from "../version.ts";
 import type { Marker } from "./markers.ts";
 import {
   createOnce,
+  findNextStage,
   markerKey,
   missingParts,
   readMarker,
-  stagesSoFar,
   stoppedAfter,
 } from "./markers.ts";
 import type { NamedStage, PartPlan, StoredPlan } from "./part_plan.ts";
@@ -132,13 +132,15 @@ export async function markersOf(
   return markers;
 }
 
-/** Results of a stage, in the order of parts, each as its marker says. */
-export async function resultsOf(store: Store, markers: readonly Marker[]): Promise<Uint8Array[]> {
-  const results: Uint8Array[] = [];
+/** Results of a stage, in the order of parts, each as its marker says, and read when it is its turn. */
+export async function* resultsInOrder(
+  store: Store,
+  markers: readonly Marker[],
+): AsyncGenerator<Uint8Array> {
   for (const { stage, part, result: key, written } of markers) {
     const bytes = await store.get(key) as Uint8Array<ArrayBuffer> | undefined;
     if (bytes && await digestOf(["", await sha256(bytes)]) === written) {
-      results.push(bytes);
+      yield bytes;
       continue;
     }
     throw new StoreError(
@@ -148,6 +150,12 @@ export async function resultsOf(store: Store, markers: readonly Marker[]): Promi
       store.place + key,
     );
   }
+}
+
+/** All of {@link resultsInOrder}. */
+export async function resultsOf(store: Store, markers: readonly Marker[]): Promise<Uint8Array[]> {
+  const results: Uint8Array[] = [];
+  for await (const result of resultsInOrder(store, markers)) results.push(result);
   return results;
 }
 
@@ -161,13 +169,8 @@ async function checkBefore(
   plan: PartPlan,
   { stage, part }: { stage: string; part: number },
 ): Promise<void> {
-  for (const before of await stagesSoFar(store, plan)) {
-    if (before.name === stage) return;
-    const missing = await missingParts(store, before);
-    if (missing.length > 0) {
-      throw notAllThere(`run part ${part} of "${stage}"`, before.name, missing);
-    }
-  }
+  const next = await findNextStage(store, plan, stage);
+  if (!next.done) throw notAllThere(`run part ${part} of "${stage}"`, next.stage, next.missing);
 }
 
 function notAllThere(action: string, stage: string, missing: readonly number[]): PartsError {

@@ -4,24 +4,14 @@
  * @module
  */
 
-import { crc32c } from "../math/crc32c.ts";
 import type { Appender, Store } from "../store/store.ts";
 import { StoreView } from "../store/store_view.ts";
 import { createOnce } from "./markers.ts";
 
-/** Checksums of a value that another attempt had written, other than this one's: of all bytes, and but the last four, its seal. */
-export interface OtherValue {
-  whole: number;
-  body: number;
-  /** What the last four bytes are, which have the checksum of those before in formats that do so. */
-  seal: number;
-  bytes: number;
-}
-
 export class CreateOnlyStore extends StoreView {
   readonly #stored: Store;
-  /** What is there under a key in place of what this attempt made. */
-  readonly others = new Map<string, OtherValue>();
+  /** Keys that have something else than what this attempt made. */
+  readonly others = new Set<string>();
 
   constructor(store: Store) {
     super(store);
@@ -35,26 +25,38 @@ export class CreateOnlyStore extends StoreView {
     if (there.byteLength === bytes.byteLength && there.every((byte, i) => byte === bytes[i])) {
       return;
     }
-    this.others.set(key, {
-      whole: crc32c(there),
-      body: crc32c(there.subarray(0, -4)),
-      seal: sealOf(there),
-      bytes: there.byteLength,
-    });
+    this.others.add(key);
   }
 
+  /** Bytes stay in memory until all of them can be stored at once. */
   override append(key: string): Promise<Appender> {
-    return Promise.reject(
-      new TypeError(`Cannot run in parts: ${key} is a shard that grows, wanted chunks in files`),
-    );
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    return Promise.resolve({
+      get size() {
+        return size;
+      },
+      append: (bytes) => {
+        pieces.push(bytes.slice());
+        size += bytes.byteLength;
+        return Promise.resolve();
+      },
+      sync: () => Promise.resolve(),
+      finish: async () => {
+        const all = new Uint8Array(size);
+        let at = 0;
+        for (const piece of pieces.splice(0)) {
+          all.set(piece, at);
+          at += piece.byteLength;
+        }
+        await this.set(key, all);
+      },
+      close: () => Promise.resolve(void pieces.splice(0)),
+    });
   }
 
   /** Nothing that another attempt may have written is removed. */
   override delete(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function sealOf({ buffer, byteOffset, byteLength }: Uint8Array): number {
-  return byteLength < 4 ? NaN : new DataView(buffer, byteOffset).getUint32(byteLength - 4, true);
 }

@@ -6,8 +6,8 @@
 
 import { StoreError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { decodeSealed } from "./sealed.ts";
-import type { NextStage, PartPlan, PartStage, StoredPlan } from "./part_plan.ts";
+import { decodeSealed, encodeSealed } from "./sealed.ts";
+import type { NamedStage, NextStage, PartPlan, StoredPlan } from "./part_plan.ts";
 import { stagesInOrder } from "./part_plan.ts";
 
 /** What a marker says of the part that it is of. */
@@ -78,6 +78,28 @@ export async function createOnce(store: Store, key: string, bytes: Uint8Array): 
   );
 }
 
+/**
+ * Ends a loop after a turn, or lets it go on after that.
+ *
+ * @param turn -1 before the first.
+ * @throws {StoreError} If another attempt found otherwise.
+ */
+export async function stopLoop(
+  store: Store,
+  loop: string,
+  turn: number,
+  isLast: boolean,
+): Promise<void> {
+  if (isLast && await createOnce(store, stopKey(loop), encodeSealed({ turn }))) return;
+  const stopped = await stoppedAfter(store, loop);
+  if (isLast ? stopped === turn : stopped === undefined || stopped > turn) return;
+  throw new StoreError(
+    `Cannot go on after turn ${turn} of "${loop}": another attempt ended it after turn ${stopped}, wanted the same; run all parts ` +
+      "by one runtime, and submit again from the beginning",
+    store.place + stopKey(loop),
+  );
+}
+
 /** The last turn of a loop that was stopped. */
 export async function stoppedAfter(store: Store, loop: string): Promise<number | undefined> {
   const key = stopKey(loop);
@@ -90,14 +112,21 @@ export async function missingParts(
   store: Store,
   { name, parts }: { name: string; parts: number },
 ): Promise<number[]> {
-  const there = new Set(
-    (await store.list(`/done/${name}`)).map((key) => Number(key.slice(key.lastIndexOf("/") + 1))),
-  );
-  return Array.from({ length: parts }, (_, part) => part).filter((part) => !there.has(part));
+  return missingOf(await store.list(`/done/${name}`), { name, parts });
+}
+
+/** Parts of a stage that none of these keys is the marker of, ascending. */
+function missingOf(
+  keys: readonly string[],
+  { name, parts }: { name: string; parts: number },
+): number[] {
+  const there = new Set(keys);
+  return Array.from({ length: parts }, (_, part) => part)
+    .filter((part) => !there.has(markerKey(name, part)));
 }
 
 /** All stages in their order, of loops that were stopped none after their last turn. */
-export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterable<PartStage>> {
+export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterable<NamedStage>> {
   const stops = new Map<string, number | undefined>();
   for (const stage of plan.stages) {
     if ("loop" in stage) stops.set(stage.loop, await stoppedAfter(store, stage.loop));
@@ -105,13 +134,28 @@ export async function stagesSoFar(store: Store, plan: PartPlan): Promise<Iterabl
   return stagesInOrder(plan, (loop) => stops.get(loop));
 }
 
-/** The first stage that is not done. */
-export async function findNextStage(store: Store, plan: PartPlan): Promise<NextStage> {
+/**
+ * The first stage that is not done.
+ *
+ * @param before A stage before which it is looked for; all of them when not given.
+ */
+export async function findNextStage(
+  store: Store,
+  plan: PartPlan,
+  before?: string,
+): Promise<NextStage> {
+  // once: of loops there are many stages
+  const done = new Map<string, string[]>();
+  for (const key of await store.list("/done")) {
+    const stage = key.slice("/done/".length, key.lastIndexOf("/"));
+    if (!done.has(stage)) done.set(stage, []);
+    done.get(stage)!.push(key);
+  }
   for (const stage of await stagesSoFar(store, plan)) {
-    const missing = await missingParts(store, stage);
-    if (missing.length > 0) {
-      return { done: false, stage: stage.name, parts: stage.parts, missing };
-    }
+    const { name, parts } = stage;
+    if (name === before) break;
+    const missing = missingOf(done.get(name) ?? [], stage);
+    if (missing.length > 0) return { done: false, stage: name, parts, missing };
   }
   return { done: true };
 }

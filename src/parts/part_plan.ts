@@ -23,11 +23,19 @@ export interface PartStage {
   parts: number;
 }
 
+/** A stage by its name, and its turn where it is of a loop. */
+export interface NamedStage extends PartStage {
+  /** Without the turn. */
+  kind: string;
+  loop?: string;
+  turn: number;
+}
+
 /** Stages that come again: `iterate/sums` is `iterate/sums/7` in turn 7, counted from 0. */
 export interface PartLoop {
   loop: string;
   stages: readonly PartStage[];
-  /** Turns at most; a stop marker ends it sooner. */
+  /** Turns at most; a stop marker ends it sooner, or has none begin where it names turn -1. */
   most: number;
 }
 
@@ -79,25 +87,20 @@ export type NextStage =
 export function* stagesInOrder(
   plan: PartPlan,
   stoppedAfter: (loop: string) => number | undefined,
-): Generator<PartStage> {
+): Generator<NamedStage> {
   for (const stage of plan.stages) {
     if (!("loop" in stage)) {
-      yield stage;
+      yield { ...stage, kind: stage.name, turn: 0 };
       continue;
     }
-    const last = Math.min(stage.most - 1, stoppedAfter(stage.loop) ?? Infinity);
+    const { loop } = stage;
+    const last = Math.min(stage.most - 1, stoppedAfter(loop) ?? Infinity);
     for (let turn = 0; turn <= last; turn++) {
-      for (const { name, parts } of stage.stages) yield { name: `${name}/${turn}`, parts };
+      for (const { name, parts } of stage.stages) {
+        yield { name: `${name}/${turn}`, kind: name, parts, loop, turn };
+      }
     }
   }
-}
-
-/** A stage by its name, and its turn where it is of a loop. */
-export interface NamedStage extends PartStage {
-  /** Without the turn. */
-  kind: string;
-  loop?: string;
-  turn: number;
 }
 
 /** @throws {RangeError} If the plan has no stage of that name. */
@@ -185,7 +188,7 @@ export async function readPartPlan(store: Store): Promise<StoredPlan & { parts: 
 }
 
 /** What the first part found; `undefined` before it. */
-export async function readStages<Found extends { stages: readonly PartStage[] }>(
+export async function readStages<Found extends { stages: readonly (PartStage | PartLoop)[] }>(
   store: Store,
 ): Promise<Found | undefined> {
   const bytes = await store.get(STAGES_KEY);

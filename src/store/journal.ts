@@ -27,7 +27,7 @@ const isOwn = (key: string) =>
   /^\/(log\/steps|state\/.+\/\d{12}|lock(\.taking)?)$/.test(key) || isOfParts(key);
 /** Whether a key is of a plan in parts: markers, what they name, and what the first part found. */
 const isOfParts = (key: string) =>
-  /^\/(stages|(done|stop)\/.+|results\/.+\/[0-9a-f-]{36})(\.[0-9a-f-]{36})?$/.test(key);
+  /^\/(stages|(done|stop)\/.+|results\/.+\/[0-9a-f-]{36}(\/.+)?)(\.[0-9a-f-]{36})?$/.test(key);
 
 /** What {@link Journal.claim} tells of the run that began a journal. */
 export interface Claim {
@@ -150,13 +150,15 @@ export class Journal {
   /**
    * Stores the state a stage has at a row, in parts that may change as soon as this has been called. One that
    * was there is replaced; at any moment one of them is whole.
+   *
+   * @returns Its CRC-32C.
    */
-  saveState(stage: string, row: number, parts: readonly ArrayBufferView[]): Promise<void> {
+  saveState(stage: string, row: number, parts: readonly ArrayBufferView[]): Promise<number> {
     return this.#seal(stateKey(stage, row), parts);
   }
 
   /** Stores parts, one after the other, with their checksum. */
-  async #seal(key: string, parts: readonly ArrayBufferView[]): Promise<void> {
+  async #seal(key: string, parts: readonly ArrayBufferView[]): Promise<number> {
     const length = bytesOf(parts);
     const bytes = new Uint8Array(Journal.stateBytes(length));
     let at = 0;
@@ -164,8 +166,10 @@ export class Journal {
       bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
       at += byteLength;
     }
-    new DataView(bytes.buffer).setUint32(length, crc32c(bytes.subarray(0, length)), true);
+    const checksum = crc32c(bytes.subarray(0, length));
+    new DataView(bytes.buffer).setUint32(length, checksum, true);
     await this.#store.set(key, bytes, { transfer: true });
+    return checksum;
   }
 
   /** The state a stage had at a row; `undefined` if it is missing or damaged. */

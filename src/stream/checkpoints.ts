@@ -231,6 +231,6 @@ export function restoreHeld(specs: HeldSpecs, held: Held, { held: bytes }: State
 }
 
 /** Folder of a stage's states. */
-function keyOf({ name }: Stage, sweep: number): string {
+export function keyOf({ name }: Stage, sweep: number): string {
   return sweep === 0 ? name : `${name} ${sweep}`;
 }

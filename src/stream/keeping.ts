@@ -32,6 +32,8 @@ export interface RunParts<Specs extends HeldSpecs = HeldSpecs> {
   checkpoints: Checkpoints;
   /** Gets what each section of rows came to, in place of the sum of all. */
   onSection?: OnSection | undefined;
+  /** Names of the stages that the run does, where others are another run's. */
+  only?: readonly string[] | undefined;
 }
 
 /** A stage, and the row of every lane up to which it is stored; neither while nothing is. */

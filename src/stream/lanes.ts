@@ -19,6 +19,16 @@ export interface Lanes {
   tolerance: number;
   /** How far two states of a lane are apart. It must not grow from row to row. */
   distance(a: Uint8Array, b: Uint8Array): number;
+  /** Held arrays to which rows of every lane add, from zero: so that some lanes can be another run's. */
+  sums?: readonly string[];
+  /** Those that a run advances by itself; all of them when not given. */
+  own?: LaneRange;
+}
+
+/** Lanes [first, end). */
+export interface LaneRange {
+  first: number;
+  end: number;
 }
 
 /** What came of the guesses. */
@@ -94,6 +104,32 @@ export function burnInOf(
   return stagesOf(layout).find((stage) =>
     stage.kind === "burn-in" && stage.pass.name === pass.name
   );
+}
+
+/** The lanes that a run advances. */
+export function ownLanes({ lanes }: { lanes?: Lanes }): LaneRange {
+  return lanes?.own ?? { first: 0, end: lanes?.count ?? 1 };
+}
+
+/** Those, and the one behind them, through which burn-ins backward come. */
+export function lanesSeen(layout: { lanes?: Lanes }): LaneRange {
+  const { first, end } = ownLanes(layout);
+  return { first, end: Math.min(end + 1, layout.lanes?.count ?? 1) };
+}
+
+/** As tiles say it. */
+export function lanesOfTile({ first, end }: LaneRange): { firstLane: number; lanes: number } {
+  return { firstLane: first, lanes: end - first };
+}
+
+/** What a run that advances some lanes needs of all lanes' carries. */
+export function carriesOf(
+  carries: Uint8Array,
+  { lanes }: { lanes?: Lanes },
+  { carry }: Pass,
+  { first, end }: LaneRange,
+): Uint8Array {
+  return lanes?.own ? carries.subarray(first * carry!.bytes, end * carry!.bytes) : carries;
 }
 
 /** The part of all lanes' carries that is a lane's. */

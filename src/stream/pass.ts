@@ -117,12 +117,15 @@ export interface NamedKernel {
   paramsBytes: number;
 }
 
+/** An array that goes from tile to tile on the host. */
+export type HeldArray = Float32Array | Float64Array | Int32Array | Uint32Array;
+
 /** Which sweep a tile is of, and what goes from tile to tile. */
 export interface Turn {
   /** Of this pass, from 0. */
   sweep: number;
   /** The task's held arrays, by name. */
-  held: Record<string, Float32Array | Float64Array | Int32Array | Uint32Array>;
+  held: Record<string, HeldArray>;
   signal: AbortSignal;
 }
 
@@ -134,12 +137,22 @@ export interface WriteTurn extends Turn {
   store(name: string, start: number, values: NumericArray): Promise<void>;
 }
 
+/**
+ * Held arrays to which a pass adds what rows are: a run adds up every section of the rows by itself, from zero, and
+ * sections in their order, so that some of them can be another run's.
+ */
+export interface Sums {
+  held: readonly string[];
+  /** Rows that sections have a multiple of, as what the device adds up; 1 when not given. */
+  blockRows?: number;
+  /** How a section is put to those before it, of arrays that are no sums. All 0 is what no rows are. */
+  merge?: Readonly<Record<string, (total: HeldArray, section: HeldArray) => void>>;
+}
+
 /** Sections that rows are added up by. */
-export interface Sections {
+export interface Sections extends Sums {
   /** Rows of each but the last. */
   rows: number;
-  /** Names of held arrays. */
-  held: readonly string[];
 }
 
 /** One sweep over all tiles, or several, forward or backward. */
@@ -152,15 +165,9 @@ export interface Pass {
   rows?: number;
   /** First row of this pass, where a run does some of its rows alone; 0 when not given. */
   from?: number;
-  /**
-   * Held arrays to which it adds what rows are, and which start from zero: a run adds up every section of the rows
-   * by itself, and sections in their order, so that some of them can be another run's.
-   */
-  sums?: {
-    held: readonly string[];
-    /** Rows that sections have a multiple of, as what the device adds up; 1 when not given. */
-    blockRows?: number;
-  };
+  sums?: Sums;
+  /** Whether one part runs all of it, where parts share the rows of other passes. */
+  alone?: boolean;
   /** Where {@link sums} are cut: made by the run. */
   sections?: Sections;
   /**

@@ -106,10 +106,9 @@ export class Plan<Result> {
     const signal = options.signal ?? new AbortController().signal;
     signal.throwIfAborted();
     const began = performance.now();
-    const task = await this.#adopted();
-    if (task !== this.#task) {
-      return await new Plan(this.#gpu, task, this.#choices).run(options);
-    }
+    const adopted = await this.adopted();
+    if (adopted !== this) return await adopted.run(options);
+    const task = this.#task;
     const output = createOutput(task.output);
     const { place } = task.output;
     await refuseOverlap(place, task.feeds);
@@ -181,12 +180,13 @@ export class Plan<Result> {
     }
   }
 
-  /** The task with the choices that an output was begun with, where they were not the caller's. */
-  async #adopted(): Promise<AnyTask<Result>> {
+  /** The plan with the choices that its output was begun with, where they were not the caller's. */
+  async adopted(): Promise<Plan<Result>> {
     const { place, overwrite } = this.#task.output;
-    if (place === undefined || overwrite || !this.#task.adopt) return this.#task;
+    if (place === undefined || overwrite || !this.#task.adopt) return this;
     const attributes = await storedAttributes(place);
-    return attributes && this.#task.adopt(attributes) || this.#task;
+    const task = attributes && this.#task.adopt(attributes);
+    return task ? new Plan(this.#gpu, task, this.#choices) : this;
   }
 }
 

@@ -1,42 +1,38 @@
 /**
  * A plan in parts: the task that a run alone has, over some rows of a pass, and then the end of it. What a part
- * comes to is bytes that name what it stored and the sums of its sections.
+ * comes to is bytes that name what it stored, and the sums of its sections; a merge comes to all that is held.
  *
  * @module
  */
 
-import { OutputConflictError, StoreError } from "../errors.ts";
+import { OutputConflictError } from "../errors.ts";
 import { createOnce, markerKey } from "../parts/markers.ts";
-import type { PartStage } from "../parts/part_plan.ts";
 import { readStages, STAGES_KEY } from "../parts/part_plan.ts";
-import { decodeSealed, encodeSealed } from "../parts/sealed.ts";
+import { encodeSealed } from "../parts/sealed.ts";
 import { openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
-import { heldState } from "./checkpoints.ts";
+import { heldState, keyOf } from "./checkpoints.ts";
 import type { RunOptions } from "./choices.ts";
 import type { AnyTask, Identified } from "./identify.ts";
 import { identify } from "./identify.ts";
 import { stampOf } from "./input_stamp.ts";
-import { endOf, stagesOf } from "./lanes.ts";
-import type { StoredChunks } from "./output.ts";
+import { endOf, stagesOf, startOf } from "./lanes.ts";
+import { MemoryOutput } from "./memory_output.ts";
+import type { Output, OutputSpec, StoredChunks } from "./output.ts";
 import { PartOutput } from "./part_output.ts";
-import type { Pass } from "./pass.ts";
+import type { ResultHead } from "./part_results.ts";
+import { EMPTY, joinResult, lost, splitResult } from "./part_results.ts";
+import type { FoundStage, PassStage } from "./part_stages.ts";
+import { cutTask, loopOf, rowsOfPart, unneeded } from "./part_stages.ts";
+import type { Pass, Sums } from "./pass.ts";
 import { Plan } from "./plan.ts";
 import { refuseOverlap } from "./places.ts";
 import { TaskRun } from "./run.ts";
-import { addTo, fileRowsOf, sectionRowsOf, withParts } from "./sections.ts";
+import type { OnSection } from "./sections.ts";
+import { isTotal, mergeSection, withParts } from "./sections.ts";
 import { StoredOutput } from "./stored_output.ts";
-import type { Held, HeldSpecs } from "./task.ts";
-import { bytesOf, createHeld } from "./task.ts";
-
-/** A stage of parts that share the rows of a pass. */
-export interface RowsStage extends PartStage {
-  pass: string;
-  /** Rows of the pass. */
-  rows: number;
-  /** Rows of a section, or of a file where nothing is summed: no part cuts one. */
-  unit: number;
-}
+import type { Held, HeldSpecs, TaskLayout } from "./task.ts";
+import { bytesOf, createHeld, keptNames } from "./task.ts";
 
 /** What the first part of a plan found. */
 export interface FoundStages {
@@ -48,14 +44,14 @@ export interface FoundStages {
   looks: unknown[];
   /** Of the files that were looked at, where they have one. */
   stamp?: string | undefined;
-  stages: readonly RowsStage[];
+  stages: readonly FoundStage[];
 }
 
-/** What comes before a result's sums: of bytes that {@link runRows} gave. */
-interface ResultHead {
-  chunks: StoredChunks;
-  sections: number;
-  isMixed: boolean;
+/** What a part came to. */
+export interface Came {
+  result: Uint8Array<ArrayBuffer>;
+  /** Loops that end, with their last turn: -1 of those that do not begin. */
+  stops: Map<string, number>;
 }
 
 let unnamedJournals = 0;
@@ -65,6 +61,14 @@ const memoryJournal = () => openJournal(`memory:journals of parts/${unnamedJourn
 export interface PartRun<Result> {
   plan: Plan<Result>;
   options: RunOptions & { signal: AbortSignal };
+}
+
+/** A stage of a pass, in a turn. */
+export interface PassTurn {
+  stage: PassStage;
+  turn: number;
+  /** What the stages before came to; `undefined` where nothing was held by them. */
+  state: Uint8Array | undefined;
 }
 
 /**
@@ -89,7 +93,7 @@ export async function beginParts<Result>(
     );
   }
   await refuseOverlap(place, task.feeds);
-  const passes = rowPasses(task);
+  const cut = cutTask(task, parts);
   const stamp = await stampOf(task.feeds);
   const identified = await identify(task, signal);
   const output = new StoredOutput(task.output, place);
@@ -104,7 +108,7 @@ export async function beginParts<Result>(
         place,
       );
     }
-    const stages = kind === "finished" ? [] : passes.map((pass) => cutPass(task, pass, parts));
+    const stages = kind === "finished" ? [] : cut;
     await createOnce(store, STAGES_KEY, encodeSealed({ hash, adapter, looks, stamp, stages }));
   }
   const found = (await readStages<FoundStages>(store))!;
@@ -113,200 +117,361 @@ export async function beginParts<Result>(
   return found;
 }
 
-/** Runs rows of a pass: what it gives is for {@link finishParts}. */
+/** Runs rows of a pass. */
 export async function runRows<Result>(
-  { plan, options }: PartRun<Result>,
+  run: PartRun<Result>,
   found: FoundStages,
-  stage: RowsStage,
+  { stage, turn, state }: PassTurn,
   part: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { gpu, task, choices } = plan.made;
-  const { signal } = options;
-  // files that were changed, and perhaps changed back, are looked at anew
-  const isKnown = found.stamp === undefined || await stampOf(task.feeds) === found.stamp;
-  await checkHash(task, found, await identify(task, signal, isKnown ? found.looks : []));
+): Promise<Came> {
+  const { task } = run.plan.made;
+  await recognize(run, found);
   const { from, to } = rowsOfPart(stage, part);
+  const isCut = stage.unit < stage.rows;
+  const watch = new Watch(task, stage);
   const sections: Uint8Array[] = [];
   let names: readonly string[] = [];
-  const some = withParts(task, {
+  const add = (sums: Held) => names.forEach((name) => sections.push(bytesOf(sums[name]!).slice()));
+  const passOf = ({ sums, needed: _, ...pass }: Pass): Pass => {
+    names = sums?.held ?? [];
+    return {
+      ...pass,
+      from,
+      rows: to,
+      tables: () => {
+        const tables = pass.tables?.() ?? {};
+        watch.begin(names);
+        return tables;
+      },
+      ...(pass.sweeps && { sweeps: { most: turn + 1, again: () => false } }),
+      ...(isCut && sums && { sections: { ...sums, rows: stage.unit } }),
+    };
+  };
+  const { output, spec } = outputOf(task, stage, [from, to]);
+  await runSome(run, found, {
+    output,
+    task: withParts(task, {
+      output: spec,
+      layout: (tileRows) => {
+        const { before, pass, ...layout } = layoutAt(task, tileRows, stage);
+        const passes = [...before.map((pass) => ({ ...pass, from, rows: to })), passOf(pass)];
+        return { ...layout, passes };
+      },
+      begin: async (held, beginning) => {
+        watch.held = held;
+        await task.begin?.(held, beginning);
+      },
+      finish: () => ({}),
+    }),
+    onSection: add,
+    ...(state && { from: { held: heldOf(task, state), pass: stage.pass, sweep: turn } }),
+  });
+  watch.end();
+  if (!isCut) add(watch.held);
+  const count = names.length === 0 ? 0 : sections.length / names.length;
+  const result = joinResult({ ...EMPTY, ...storedBy(output), sections: count }, sections);
+  return { result, stops: new Map() };
+}
+
+/** Runs all of a pass that one part has alone. */
+export async function runAlone<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { stage, state }: PassTurn,
+  adapter: string,
+): Promise<Came> {
+  const { task } = run.plan.made;
+  await recognize(run, found);
+  const { output, spec } = outputOf(task, stage, [0, stage.rows]);
+  let came!: Came;
+  const own = withParts(task, {
+    output: spec,
+    layout: (tileRows) => {
+      const { before, pass: { needed: _, ...pass }, ...layout } = layoutAt(task, tileRows, stage);
+      return { ...layout, passes: [...before, pass] };
+    },
+    finish: (held) => {
+      came = cameTo(task, held, { stage, state, goesOn: false, adapters: [adapter] });
+      return {};
+    },
+  });
+  const from = state && { held: heldOf(task, state), pass: stage.pass };
+  await runSome(run, found, { output, task: own, ...(from && { from }) });
+  return came;
+}
+
+/** A pass, and those before it of which the device has to have what they leave there. */
+function layoutAt<Result>(
+  task: AnyTask<Result>,
+  tileRows: number,
+  stage: PassStage,
+): Omit<TaskLayout, "passes"> & { before: Pass[]; pass: Pass } {
+  const { passes, ...layout } = task.layout(tileRows);
+  const index = passes.findIndex(({ name }) => name === stage.pass);
+  const before = passes.slice(0, index).filter(({ fillsDevice }) => fillsDevice);
+  return { ...layout, before, pass: passes[index]! };
+}
+
+/** Where rows of a pass go. */
+function outputOf<Result>(
+  task: AnyTask<Result>,
+  stage: PassStage,
+  rows: readonly [from: number, to: number],
+): { output: MemoryOutput | PartOutput; spec: OutputSpec } {
+  const { pass: { writes = [] } } = layoutAt(task, 1, stage);
+  const streamed = task.output.streamed.filter(({ name }) => writes.includes(name));
+  const spec = { ...task.output, streamed, whole: [] };
+  if (writes.length > 0) return { spec, output: new PartOutput(spec, { rows }) };
+  return { spec, output: new MemoryOutput({ ...spec, place: undefined }) };
+}
+
+function storedBy(output: MemoryOutput | PartOutput): Pick<ResultHead, "chunks" | "isMixed"> {
+  if (output instanceof MemoryOutput) return EMPTY;
+  const { chunks, isMixed } = output;
+  return { chunks, isMixed };
+}
+
+/** Looks whether a part changes nothing but sums: others would not see it. */
+class Watch {
+  readonly #task: AnyTask<unknown>;
+  readonly #stage: PassStage;
+  #before: [name: string, bytes: Uint8Array][] = [];
+  held!: Held;
+
+  // deno-lint-ignore no-explicit-any
+  constructor(task: AnyTask<any>, stage: PassStage) {
+    this.#task = task;
+    this.#stage = stage;
+  }
+
+  begin(sums: readonly string[]): void {
+    this.#before = handedOn(this.#task, this.#stage, true)
+      .filter((name) => !sums.includes(name))
+      .map((name) => [name, bytesOf(this.held[name]!).slice()]);
+  }
+
+  /** @throws {Error} If it does. */
+  end(): void {
+    for (const [name, before] of this.#before) {
+      const after = bytesOf(this.held[name]!);
+      if (before.every((byte, i) => byte === after[i])) continue;
+      throw new Error(
+        `Cannot run a part of "${this.#task.name}": pass "${this.#stage.pass}" changes "${name}", wanted a pass that ` +
+          "changes what it sums alone",
+      );
+    }
+  }
+}
+
+/**
+ * Puts together what the parts of a pass summed, in the order of sections, and lets the task decide what comes next.
+ *
+ * @param results Of all parts, in order.
+ */
+export async function mergeParts<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { stage, turn, state }: PassTurn,
+  { results, adapters }: { results: AsyncIterable<Uint8Array>; adapters: readonly string[] },
+): Promise<Came> {
+  const { plan: { made: { task }, tileRows }, options: { signal } } = run;
+  await recognize(run, found);
+  const held: Held = state ? heldOf(task, state) : createHeld(task.held);
+  await task.begin?.(held, { restored: state !== undefined, signal });
+  const { pass: { tables, sums, sweeps } } = layoutAt(task, tileRows, stage);
+  // what begins a sweep of a run alone
+  tables?.();
+  for await (const result of results) addSections(sums!, held, splitResult(result), stage);
+  const goesOn = await sweeps?.again({ sweep: turn, held, signal }) === true &&
+    turn + 1 < sweeps!.most;
+  const came = cameTo(task, held, { stage, state, goesOn, adapters });
+  if (sweeps && !goesOn) came.stops.set(loopOf(stage.pass), turn);
+  return came;
+}
+
+/** What is held after a pass, or within its loop, and the loops behind it that are not needed. */
+function cameTo<Result>(
+  task: AnyTask<Result>,
+  held: Held,
+  { stage, state, goesOn, adapters }: {
+    stage: PassStage;
+    state: Uint8Array | undefined;
+    goesOn: boolean;
+    adapters: readonly string[];
+  },
+): Came {
+  const { passes } = task.layout(1);
+  const behind = passes.slice(1 + passes.findIndex(({ name }) => name === stage.pass));
+  const stops = goesOn ? [] : unneeded(behind).map(({ name }) => [loopOf(name), -1] as const);
+  const known = state ? splitResult(state).head.adapters : [];
+  const all = [...new Set([...known, ...adapters])].sort();
+  const names = handedOn(task, stage, goesOn);
+  const result = joinResult(
+    { ...EMPTY, held: names, adapters: all },
+    names.map((name) => bytesOf(held[name]!)),
+  );
+  return { result, stops: new Map(stops) };
+}
+
+/** A stage whose results the end needs. */
+export interface EndedStage {
+  stage: PassStage;
+  /** With its turn. */
+  name: string;
+  /** Of its parts, in order. */
+  results: readonly Uint8Array[];
+  /** Whether what it summed is in what is held. */
+  isMerged: boolean;
+}
+
+/**
+ * Ends a plan of which all rows are there.
+ *
+ * @param state What the stages before came to.
+ * @returns Whether attempts on several adapters wrote files of one part; and adapters that had a part in the state.
+ */
+export async function finishParts<Result>(
+  run: PartRun<Result>,
+  found: FoundStages,
+  { state, ended }: { state: Uint8Array | undefined; ended: readonly EndedStage[] },
+): Promise<{ isMixed: boolean; adapters: readonly string[] }> {
+  const { task } = run.plan.made;
+  // what was read may have changed since the first part
+  await checkHash(task, found, await identify(task, run.options.signal));
+  const held: Held = state ? heldOf(task, state) : createHeld(task.held);
+  const chunks: StoredChunks = {};
+  let isMixed = false;
+  const layout = task.layout(run.plan.tileRows);
+  const output = new StoredOutput(task.output, task.output.place!);
+  for (const { stage, name, results, isMerged } of ended) {
+    const { sums } = layout.passes.find(({ name }) => name === stage.pass)!;
+    for (const [part, result] of results.entries()) {
+      const own = splitResult(result);
+      const problem = await output.verify(own.head.chunks);
+      if (problem) throw lost(problem, markerKey(name, part));
+      isMixed ||= own.head.isMixed;
+      for (const [array, some] of Object.entries(own.head.chunks)) {
+        (chunks[array] ??= []).push(...some);
+      }
+      if (sums && !isMerged) addSections(sums, held, own, stage);
+    }
+  }
+  const whole = withParts(task, {
     layout: (tileRows) => {
       const layout = task.layout(tileRows);
-      const passes = layout.passes.filter(({ name }) => name === stage.pass).map((pass): Pass => {
-        const { sums, ...others } = pass;
-        names = sums?.held ?? [];
-        const own = { ...others, from, rows: to };
-        return sums ? { ...own, sections: { rows: stage.unit, held: names } } : own;
-      });
-      return { ...layout, passes };
+      return { ...layout, passes: layout.passes.filter(({ fillsDevice }) => !fillsDevice) };
     },
-    finish: () => ({}),
   });
-  const output = new PartOutput(task.output, [from, to]);
-  const own = new Plan(gpu, some, choices);
+  await runSome(run, found, { output, task: whole, from: { held, chunks } });
+  return { isMixed, adapters: state ? splitResult(state).head.adapters : [] };
+}
+
+/** Runs a task from its beginning, or from what others left: at a sweep of a pass, or at the end of all. */
+async function runSome<Result>(
+  { plan, options }: PartRun<Result>,
+  { hash, adapter }: FoundStages,
+  { task, output, onSection, from }: {
+    task: AnyTask<Result>;
+    output: Output;
+    onSection?: OnSection;
+    from?: { held: Held; pass?: string; sweep?: number; chunks?: StoredChunks };
+  },
+): Promise<void> {
+  const { gpu, choices } = plan.made;
+  const own = new Plan(gpu, task, choices);
   const journal = await memoryJournal();
   try {
+    if (from) {
+      const stages = stagesOf(task.layout(own.tileRows));
+      const { held, pass, sweep = 0, chunks } = from;
+      const stage = pass === undefined ? stages.at(-1)! : stages.find(({ name }) => name === pass)!;
+      const row = pass === undefined ? endOf(stage) : startOf(stage);
+      const nothing = new Uint8Array(0);
+      await journal.begin({ hash });
+      const state = [
+        heldState(own.made.task.held, { ...createHeld(own.made.task.held), ...held }),
+        nothing,
+        nothing,
+      ];
+      await journal.saveState(keyOf(stage, sweep), row - stage.low, state);
+      await journal.append({
+        pass: stage.name,
+        sweep,
+        row,
+        storedTo: row,
+        ...(chunks && { chunks }),
+      });
+    }
     const run = new TaskRun({
       gpu,
       task: own.made.task,
       output,
       journal,
-      signal,
+      signal: options.signal,
       options,
       began: performance.now(),
       position: {},
-      onSection: (sums) => names.forEach((name) => sections.push(bytesOf(sums[name]!).slice())),
+      ...(onSection && { onSection }),
     });
     const { tileRows, slots } = own;
-    const { hash, adapter } = found;
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: true });
+    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: !from });
   } finally {
     await journal.clear();
     await journal.close();
   }
-  const head: ResultHead = {
-    chunks: output.chunks,
-    sections: names.length === 0 ? 0 : sections.length / names.length,
-    isMixed: output.isMixed,
-  };
-  return joinResult(head, sections);
 }
 
-/**
- * Ends a plan of which all rows are there: sums are added in the order of their sections.
- *
- * @param results Of every stage, by its parts, in order.
- * @returns Whether attempts on several adapters wrote files of one part.
- */
-export async function finishParts<Result>(
-  { plan, options }: PartRun<Result>,
-  found: FoundStages,
-  results: readonly (readonly Uint8Array[])[],
-): Promise<{ isMixed: boolean }> {
-  const { gpu, task } = plan.made;
-  const { signal } = options;
-  // what was read may have changed since the first part
-  await checkHash(task, found, await identify(task, signal));
+/** Held arrays that later stages need, once a pass is done, or while it goes on. */
+function handedOn(task: AnyTask<unknown>, { pass }: PassStage, goesOn: boolean): string[] {
+  const names = task.layout(1).passes.map(({ name }) => name);
+  const next = names.indexOf(pass) + (goesOn ? 0 : 1);
+  const specs = task.held as HeldSpecs;
+  return keptNames(specs).filter((name) => {
+    const { until } = specs[name]!;
+    return !isTotal(name) && (until === undefined || names.indexOf(until) >= next);
+  });
+}
+
+/** What a stage left. */
+// deno-lint-ignore no-explicit-any
+function heldOf(task: AnyTask<any>, state: Uint8Array): Held {
   const held: Held = createHeld(task.held);
-  const chunks: StoredChunks = {};
-  let isMixed = false;
-  const layout = task.layout(plan.tileRows);
-  const output = new StoredOutput(task.output, task.output.place!);
-  for (const [i, stage] of found.stages.entries()) {
-    const { sums } = layout.passes.find(({ name }) => name === stage.pass)!;
-    const names = sums?.held ?? [];
-    const isOne = stage.unit >= stage.rows;
-    for (const [part, result] of results[i]!.entries()) {
-      const { head, body } = splitResult(result);
-      const problem = await output.verify(head.chunks);
-      if (problem) throw lost(problem, markerKey(stage.name, part));
-      isMixed ||= head.isMixed;
-      for (const [name, own] of Object.entries(head.chunks)) (chunks[name] ??= []).push(...own);
-      let at = 0;
-      for (let section = 0; section < head.sections; section++) {
-        for (const name of names) {
-          const bytes = bytesOf(held[name]!);
-          const own = held[name]!.slice();
-          bytesOf(own).set(body.subarray(at, at += bytes.byteLength));
-          if (isOne) held[name]!.set(own);
-          else addTo(held[name]!, own);
-        }
-      }
+  const { head, body } = splitResult(state);
+  let at = 0;
+  for (const name of head.held) {
+    const own = bytesOf(held[name]!);
+    own.set(body.subarray(at, at += own.byteLength));
+  }
+  return held;
+}
+
+/** Puts the sections of a part to those before. */
+function addSections(
+  sums: Sums,
+  held: Held,
+  { head, body }: { head: ResultHead; body: Uint8Array },
+  { unit, rows }: PassStage,
+): void {
+  let at = 0;
+  for (let section = 0; section < head.sections; section++) {
+    for (const name of sums.held) {
+      const own = held[name]!.slice();
+      bytesOf(own).set(body.subarray(at, at += own.byteLength));
+      // one alone has what was before in it
+      if (unit >= rows) held[name]!.set(own);
+      else mergeSection(sums, name, held[name]!, own);
     }
   }
-  const journal = await memoryJournal();
-  try {
-    const last = stagesOf(layout).at(-1)!;
-    const row = endOf(last);
-    await journal.begin({ hash: found.hash });
-    const nothing = new Uint8Array(0);
-    await journal.saveState(last.name, row - last.low, [
-      heldState(task.held, held),
-      nothing,
-      nothing,
-    ]);
-    await journal.append({ pass: last.name, sweep: 0, row, storedTo: row, chunks });
-    const { tileRows, slots } = plan;
-    const run = new TaskRun({
-      gpu,
-      task,
-      output,
-      journal,
-      signal,
-      options,
-      began: performance.now(),
-      position: {},
-    });
-    const { hash, adapter } = found;
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: false });
-  } finally {
-    await journal.clear();
-    await journal.close();
-  }
-  return { isMixed };
 }
 
-/** Passes of which parts may share the rows, in the order of a run. @throws {RangeError} If there are others. */
-function rowPasses<Result>(task: AnyTask<Result>): Pass[] {
-  const layout = task.layout(1);
-  const { streamed, passRow, companion } = task.output;
-  const { passes } = layout;
-  const kept = Object.keys(task.held);
-  const summed = passes.flatMap(({ sums }) => sums?.held ?? []);
-  const why = layout.lanes && layout.lanes.count > 1
-    ? "it has lanes"
-    : companion || passRow
-    ? "rows of what it stores are not those of its passes"
-    : task.adopt
-    ? "an earlier run's choices may be taken over"
-    : Object.values(task.held as HeldSpecs).some(({ changedByRead }) => changedByRead)
-    ? "reading a row changes what others are"
-    : layout.shared.some(({ kept }) => kept)
-    ? "the device keeps what rows leave there"
-    : passes.map(whyNotByRows).find((why) => why !== undefined) ??
-      (streamed.some(({ shardChunks }) => shardChunks !== undefined)
-        ? "it stores shards, which one run alone can write"
-        : kept.find((name) =>
-          !summed.some((sum) => name === sum || name.startsWith(`${sum} of `))
-        ) &&
-          "rows are to each other what no part knows");
-  // only where no pass has to wait for others they know beforehand
-  if (!why) return passes.filter(({ needed }) => needed?.() !== false);
-  throw new RangeError(
-    `Cannot run "${task.name}" in parts: ${why}, wanted rows that depend on no others; list several commands ` +
-      "to have each run as a part",
-  );
-}
-
-function whyNotByRows(pass: Pass): string | undefined {
-  const { name, direction, carry, startsFrom, sweeps, fillsDevice, writes = [] } = pass;
-  if (carry || startsFrom || direction === "backward") return `pass "${name}" goes from row to row`;
-  if (sweeps) return `pass "${name}" comes to all rows again and again`;
-  if (fillsDevice || writes.length === 0) return `pass "${name}" stores no rows`;
-}
-
-/** @throws {RangeError} If there are fewer files or sections than parts. */
-function cutPass<Result>(task: AnyTask<Result>, pass: Pass, parts: number): RowsStage {
-  const { output } = task;
-  const rows = pass.rows ?? task.layout(1).rows;
-  const unit = pass.sums ? sectionRowsOf(pass, output, rows) : fileRowsOf(pass, output, rows);
-  const units = Math.max(1, Math.ceil(rows / unit));
-  if (parts > units) {
-    throw new RangeError(
-      `Cannot run "${task.name}" in ${parts} parts: its ${rows} rows are ${units} times ${unit}, which no part ` +
-        `can cut, wanted at most ${units} parts`,
-    );
-  }
-  return { name: `rows/${pass.name}`, parts, pass: pass.name, rows, unit };
-}
-
-/** Rows of a part: whole units, as many as others have or one more. */
-function rowsOfPart(
-  { rows, unit, parts }: RowsStage,
-  part: number,
-): { from: number; to: number } {
-  const units = Math.ceil(rows / unit);
-  const cut = (i: number) => Math.min(rows, unit * Math.floor(i * units / parts));
-  return { from: cut(part), to: cut(part + 1) };
+/** Makes sure that a part reads what the first one saw. Files that were changed are looked at anew. */
+export async function recognize<Result>(
+  { plan: { made: { task } }, options: { signal } }: PartRun<Result>,
+  found: FoundStages,
+): Promise<void> {
+  // perhaps changed back
+  const isKnown = found.stamp === undefined || await stampOf(task.feeds) === found.stamp;
+  await checkHash(task, found, await identify(task, signal, isKnown ? found.looks : []));
 }
 
 /** @throws {OutputConflictError} If what is read or asked is not what it was. */
@@ -322,34 +487,4 @@ async function checkHash<Result>(
       `remove ${place} and ${place}.journal, and submit again`,
     place,
   );
-}
-
-function lost(problem: Error & { path?: string }, marker: string): StoreError {
-  return new StoreError(
-    `Cannot finish parts: ${problem.message}, though ${marker} says that it is done; remove that marker, and its ` +
-      "part is run again",
-    problem.path ?? marker,
-    problem,
-  );
-}
-
-/** Length of the head, the head, and the bytes of all sums, one after the other. */
-function joinResult(head: ResultHead, sums: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const text = encodeSealed(head);
-  const all = new Uint8Array(
-    4 + text.byteLength + sums.reduce((bytes, own) => bytes + own.byteLength, 0),
-  );
-  new DataView(all.buffer).setUint32(0, text.byteLength, true);
-  let at = 4;
-  for (const own of [text, ...sums]) {
-    all.set(own, at);
-    at += own.byteLength;
-  }
-  return all;
-}
-
-function splitResult(bytes: Uint8Array): { head: ResultHead; body: Uint8Array } {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const head = decodeSealed<ResultHead>(bytes.subarray(4, 4 + length), "of a part");
-  return { head, body: bytes.subarray(4 + length) };
 }

@@ -42,6 +42,7 @@ export interface Attempt<Specs extends HeldSpecs, Result> {
   position: Position;
   /** As in {@link RunParts}. */
   onSection?: OnSection;
+  only?: readonly string[];
 }
 
 /** One attempt at running a task. */
@@ -105,6 +106,7 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
         held,
         checkpoints,
         onSection: this.#attempt.onSection,
+        only: this.#attempt.only,
       };
       const keeping = new Keeping(parts, (position) => this.position = position, found);
       const running = new StageRun(parts, keeping, this.#tileRows);
@@ -236,7 +238,7 @@ export class TaskRun<Specs extends HeldSpecs, Result> {
 }
 
 /** The chunks that lines told of, by array. */
-function chunksOf(lines: readonly Checkpoint[]): StoredChunks {
+export function chunksOf(lines: readonly Pick<Checkpoint, "chunks">[]): StoredChunks {
   const all: StoredChunks = {};
   for (const { chunks = {} } of lines) {
     for (const [name, own] of Object.entries(chunks)) (all[name] ??= []).push(...own);

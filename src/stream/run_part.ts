@@ -7,16 +7,32 @@
 import { OutputConflictError, StoreError } from "../errors.ts";
 import { sha256 } from "../math/digest.ts";
 import type { Attempted, Work } from "../parts/attempt.ts";
-import { adaptersOf, attemptPart, markersOf, resultsOf } from "../parts/attempt.ts";
-import type { StoredPlan } from "../parts/part_plan.ts";
-import { ANEW, BEGIN, FINISH, readStages, STAGES_KEY } from "../parts/part_plan.ts";
+import { adaptersOf, attemptPart, markersOf, resultsInOrder, resultsOf } from "../parts/attempt.ts";
+import { stagesSoFar, stopLoop } from "../parts/markers.ts";
+import type { NamedStage, PartPlan, StoredPlan } from "../parts/part_plan.ts";
+import {
+  ANEW,
+  BEGIN,
+  FINISH,
+  readPartPlan,
+  readStages,
+  stageAt,
+  STAGES_KEY,
+} from "../parts/part_plan.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { CHECKSUMS_KEY } from "../zarr/checksums.ts";
 import type { RunOptions } from "./choices.ts";
 import { stampOf } from "./input_stamp.ts";
-import type { FoundStages, PartRun } from "./plan_parts.ts";
-import { beginParts, finishParts, runRows } from "./plan_parts.ts";
+import type { LanesBefore } from "./lane_parts.ts";
+import { finishLanes, runLanes } from "./lane_parts.ts";
+import type { LanesStage } from "./lane_stages.ts";
+import { lanesFound } from "./lane_stages.ts";
+import { splitResult } from "./part_results.ts";
+import type { PassStage } from "./part_stages.ts";
+import { passStages } from "./part_stages.ts";
+import type { Came, EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
+import { beginParts, finishParts, mergeParts, recognize, runAlone, runRows } from "./plan_parts.ts";
 
 /** What a part is told beside its plan. */
 export interface PartOptions extends RunOptions {
@@ -37,11 +53,14 @@ export async function runPart<Result>(
   withPlan: (use: (plan: PartRun<Result>["plan"]) => Promise<Work>) => Promise<Work>,
   { onWarning, ...options }: PartOptions,
 ): Promise<Attempted> {
+  let folder: string | undefined;
   const attempted = await attemptPart(
     store,
     named,
     (stored, stage) =>
-      withPlan(async (plan) => {
+      withPlan(async (given) => {
+        // an attempt before may have begun with choices that were open
+        const plan = await given.adopted();
         const { gpu: { adapter }, task } = plan.made;
         const who = { adapter: adapter.name, driver: adapter.driver ?? adapter.runtime };
         const run: PartRun<Result> = { plan, options };
@@ -54,22 +73,110 @@ export async function runPart<Result>(
           const path = store.place + STAGES_KEY;
           throw new StoreError(`Cannot run "${stage.name}": ${path} is missing; ${ANEW}`, path);
         }
-        const rows = found.stages.find(({ name }) => name === stage.name);
-        if (rows) {
-          const result = await unlessChanged(
-            run,
-            store,
-            () => runRows(run, found, rows, named.part),
-          );
+        const lanes = lanesFound(found);
+        const at = lanes.findIndex(({ name }) => name === stage.name);
+        if (at >= 0) {
+          folder = `/results/${stage.name}/${named.part}/${crypto.randomUUID()}`;
+          const { before } = await leftBefore({ store, stored }, lanes.slice(0, at), stage.name);
+          const of = { stage: lanes[at]!, part: named.part, store, folder, before };
+          const result = await unlessChanged(run, store, async () => {
+            await recognize(run, found);
+            return await runLanes(run, found, of);
+          });
+          return { ...who, result };
+        }
+        const own = passStages(found.stages).find(({ name }) => name === stage.kind);
+        if (own) {
+          const result = await runOf(run, { store, stored, found, at: stage, stage: own }, {
+            part: named.part,
+            adapter: `${who.adapter}, ${who.driver}`,
+          });
           return { ...who, result };
         }
         await finish(run, { store, stored, found }, onWarning);
         return { ...who, written: await writtenAt(task.output.place!) };
       }),
   );
+  // another attempt was first
+  if (folder && !attempted.isOwn) await store.deleteAll(folder);
   // nobody needs them any more, and who comes late finds the marker; whoever made it may have been killed then
   if (named.stage === FINISH && attempted.marker) await store.deleteAll("/results");
+  if (attempted.isOwn) await tidy(store, named.stage);
   return attempted;
+}
+
+/** A part among all. */
+interface PartOf {
+  store: Store;
+  stored: StoredPlan & { parts: PartPlan };
+  found: FoundStages;
+  at: NamedStage;
+  stage: PassStage;
+}
+
+async function runOf<Result>(
+  run: PartRun<Result>,
+  { store, stored, found, at, stage }: PartOf,
+  { part, adapter }: { part: number; adapter: string },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const before = await stagesBefore(store, stored.parts, found, at.name);
+  const markersAt = (stage: NamedStage) => markersOf(store, stored, stage, `run "${at.name}"`);
+  const [state] = before.state ? await resultsOf(store, await markersAt(before.state)) : [];
+  const turn = { stage, turn: at.turn, state };
+  const work = async (): Promise<Came> => {
+    if (stage.does === "rows") return await runRows(run, found, turn, part);
+    if (stage.does === "alone") return await runAlone(run, found, turn, adapter);
+    const markers = await markersAt(before.last!);
+    const results = resultsInOrder(store, markers);
+    return await mergeParts(run, found, turn, { results, adapters: adaptersOf(markers) });
+  };
+  const { result, stops } = await unlessChanged(run, store, work);
+  const own = at.loop !== undefined && stage.does !== "rows" ? [[at.loop, at.turn] as const] : [];
+  for (const [loop, turn] of new Map([...own, ...stops])) {
+    await stopLoop(store, loop, turn, stops.get(loop) === turn);
+  }
+  return result;
+}
+
+/** What comes before a stage: the last that held anything, the last of all, and those whose results the end needs. */
+async function stagesBefore(
+  store: Store,
+  plan: PartPlan,
+  found: FoundStages,
+  until: string,
+): Promise<{
+  state?: NamedStage;
+  last?: NamedStage;
+  ended: { at: NamedStage; stage: PassStage; isMerged: boolean }[];
+}> {
+  const stages = passStages(found.stages);
+  const before: Awaited<ReturnType<typeof stagesBefore>> = { ended: [] };
+  for (const at of await stagesSoFar(store, plan)) {
+    if (at.name === until) break;
+    const stage = stages.find(({ name }) => name === at.kind);
+    if (!stage) continue;
+    before.last = at;
+    if (stage.does !== "rows") before.state = at;
+    const isMerged = stages.some(({ does, pass }) => does === "merge" && pass === stage.pass);
+    if (stage.writes || (stage.does === "rows" && !isMerged)) {
+      before.ended.push({ at, stage, isMerged: isMerged || stage.does !== "rows" });
+    }
+  }
+  return before;
+}
+
+/** Removes what a stage that put something together had that from. */
+async function tidy(store: Store, name: string): Promise<void> {
+  const { parts } = await readPartPlan(store);
+  const found = await readStages<FoundStages>(store);
+  if (!found) return;
+  const doesOf = (kind: string) => passStages(found.stages).find(({ name }) => name === kind);
+  const { kind } = stageAt(parts, name);
+  if ((doesOf(kind)?.does ?? "rows") === "rows") return;
+  const { state, last } = await stagesBefore(store, parts, found, name);
+  for (const at of [state, last]) {
+    if (at && !doesOf(at.kind)!.writes) await store.deleteAll(`/results/${at.name}`);
+  }
 }
 
 /**
@@ -98,22 +205,17 @@ async function unlessChanged<Result, Value>(
 
 async function finish<Result>(
   run: PartRun<Result>,
-  { store, stored, found }: { store: Store; stored: StoredPlan; found: FoundStages },
+  { store, stored, found }: Pick<PartOf, "store" | "stored" | "found">,
   onWarning: (line: string) => void,
 ): Promise<void> {
   if (found.stages.length === 0) return;
-  const name = run.plan.name;
   // one that was stopped and goes on must not undo what another has finished
   const unlock = await store.lock("/lock");
   try {
-    const results: Uint8Array[][] = [];
-    const adapters = new Set<string>();
-    for (const stage of found.stages) {
-      const markers = await markersOf(store, stored, stage, `finish "${name}"`);
-      for (const adapter of adaptersOf(markers)) adapters.add(adapter);
-      results.push(await resultsOf(store, markers));
-    }
-    const { isMixed } = await finishParts(run, found, results);
+    const lanes = lanesFound(found);
+    const { isMixed, adapters } = lanes.length > 0
+      ? await finishOfLanes(run, { store, stored, found }, lanes)
+      : await finishOfRows(run, { store, stored, found });
     const names = [...adapters].join("; ");
     if (adapters.size > 1) {
       onWarning(
@@ -128,6 +230,54 @@ async function finish<Result>(
   } finally {
     await unlock();
   }
+}
+
+type PlanOf = Pick<PartOf, "store" | "stored" | "found">;
+
+async function finishOfRows<Result>(
+  run: PartRun<Result>,
+  { store, stored, found }: PlanOf,
+): Promise<{ isMixed: boolean; adapters: Set<string> }> {
+  const action = `finish "${run.plan.name}"`;
+  const before = await stagesBefore(store, stored.parts, found, FINISH);
+  const markersAt = (at: NamedStage) => markersOf(store, stored, at, action);
+  const [state] = await resultsOf(store, before.state ? await markersAt(before.state) : []);
+  const ended: EndedStage[] = [];
+  const adapters = new Set<string>();
+  for (const { at, stage, isMerged } of before.ended) {
+    const markers = await markersAt(at);
+    for (const adapter of adaptersOf(markers)) adapters.add(adapter);
+    ended.push({ stage, name: at.name, results: await resultsOf(store, markers), isMerged });
+  }
+  const { isMixed, adapters: others } = await finishParts(run, found, { state, ended });
+  return { isMixed, adapters: new Set([...adapters, ...others]) };
+}
+
+async function finishOfLanes<Result>(
+  run: PartRun<Result>,
+  { store, stored, found }: PlanOf,
+  stages: readonly LanesStage[],
+): Promise<{ isMixed: boolean; adapters: Set<string> }> {
+  // what was read may have changed since the first part
+  await recognize(run, { ...found, looks: [] });
+  const { before, adapters } = await leftBefore({ store, stored }, stages, FINISH);
+  return { ...await finishLanes(run, found, { store, before }), adapters };
+}
+
+/** What parts of stages of lanes left, and what they ran on. */
+async function leftBefore(
+  { store, stored }: Pick<PartOf, "store" | "stored">,
+  stages: readonly LanesStage[],
+  until: string,
+): Promise<{ before: LanesBefore[]; adapters: Set<string> }> {
+  const before: LanesBefore[] = [];
+  const adapters = new Set<string>();
+  for (const stage of stages) {
+    const markers = await markersOf(store, stored, stage, `run "${until}"`);
+    for (const adapter of adaptersOf(markers)) adapters.add(adapter);
+    before.push({ stage, parts: (await resultsOf(store, markers)).map(splitResult) });
+  }
+  return { before, adapters };
 }
 
 /** SHA-256 of the list of a result's files, which has a checksum of each. */

@@ -8,7 +8,7 @@
 
 import type { OutputSpec } from "./output.ts";
 import type { Stage } from "./lanes.ts";
-import type { Pass, Tile } from "./pass.ts";
+import type { Pass, Sums, Tile } from "./pass.ts";
 import type { Held, HeldSpecs, Task } from "./task.ts";
 
 /** Sections are no shorter, but where there are fewer rows. */
@@ -65,7 +65,7 @@ export function sectioned<Specs extends HeldSpecs, Result>(
       const layout = task.layout(tileRows);
       const passes = layout.passes.map((pass) =>
         cut.some(({ name }) => name === pass.name)
-          ? { ...pass, sections: { rows: cuts.get(pass.name)!.rows, held: pass.sums!.held } }
+          ? { ...pass, sections: { ...pass.sums!, rows: cuts.get(pass.name)!.rows } }
           : pass
       );
       return { ...layout, passes };
@@ -93,6 +93,19 @@ export function withParts<Specs extends HeldSpecs, Result>(
   };
 }
 
+/** Begins a sweep: what is there counts before its first section, and each begins with nothing. */
+export function beginSections(
+  { sections }: Pass,
+  held: Held,
+  onSection: OnSection | undefined,
+): void {
+  for (const name of sections?.held ?? []) {
+    const own = held[name]!;
+    if (!onSection) held[totalOf(name)]!.set(own);
+    own.fill(0);
+  }
+}
+
 /** Where a tile ends a section: its sums go to the total, and after the last one the total is the sum. */
 export function endSection(
   { pass: { sections }, high }: Stage,
@@ -106,7 +119,7 @@ export function endSection(
   for (const [name, own] of Object.entries(sums)) {
     if (!onSection) {
       const total = held[totalOf(name)]!;
-      addTo(total, own);
+      mergeSection(sections, name, total, own);
       if (end === high) own.set(total);
       if (end === high) total.fill(0);
     }
@@ -114,14 +127,22 @@ export function endSection(
   }
 }
 
-/** Adds what a section came to. */
-export function addTo(total: Held[string], section: Held[string]): void {
+/** Adds what a section came to, or what else makes one of two. */
+export function mergeSection(
+  { merge = {} }: Sums,
+  name: string,
+  total: Held[string],
+  section: Held[string],
+): void {
+  if (merge[name]) return merge[name](total, section);
   for (let i = 0; i < total.length; i++) total[i]! += section[i]!;
 }
 
-function totalOf(name: string): string {
-  return `${name} of sections before`;
-}
+const TOTAL = " of sections before";
+const totalOf = (name: string) => name + TOTAL;
+
+/** Whether a held array is of a run alone: parts have no sections before theirs. */
+export const isTotal = (name: string) => name.endsWith(TOTAL);
 
 function commonMultiple(a: number, b: number): number {
   let [large, small] = [a, b];

@@ -14,11 +14,20 @@ import { NOTHING, startsOthers } from "./keeping.ts";
 import type { LaneRepair } from "./lane_repair.ts";
 import { repairLanes } from "./lane_repair.ts";
 import type { LaneReport, Stage } from "./lanes.ts";
-import { boundaryOf, burnInOf, endOf, startOf } from "./lanes.ts";
+import {
+  boundaryOf,
+  burnInOf,
+  carriesOf,
+  endOf,
+  lanesOfTile,
+  lanesSeen,
+  ownLanes,
+  startOf,
+} from "./lanes.ts";
 import type { Pass, Tile, Turn, WriteTurn } from "./pass.ts";
 import { tilesBetween } from "./pass.ts";
 import { ProgressMeter } from "./progress.ts";
-import { endSection } from "./sections.ts";
+import { beginSections, endSection } from "./sections.ts";
 import type { StageSeconds, SweepHooks } from "./schedule.ts";
 import { runPass } from "./schedule.ts";
 import type { Pace } from "./submitter.ts";
@@ -47,7 +56,7 @@ export class StageRun<Specs extends HeldSpecs> {
     options: RunOptions,
     began: number,
   ): Promise<Record<string, StageSeconds>> {
-    const { task, layout, account } = this.#parts;
+    const { task, layout, account, only } = this.#parts;
     this.#progress = new ProgressMeter(task.name, layout, account, options, began);
     this.reports = lines.flatMap(({ lanes }) => lanes ? [lanes] : []);
     const repairs = lines.flatMap(({ pass, repair }) => repair ? [{ pass, ...repair }] : []);
@@ -56,6 +65,7 @@ export class StageRun<Specs extends HeldSpecs> {
       const { row, sweep = 0 }: Partial<Start> = i === from.index ? from : {};
       const begun = row !== undefined || sweep > 0;
       const done = i < from.index;
+      if (only && !only.includes(stage.name)) continue;
       if (done ? !stage.pass.fillsDevice : !begun && stage.pass.needed?.() === false) continue;
       this.#progress.startStage(stage, row, sweep / (stage.pass.sweeps?.most ?? 1));
       seconds[stage.name] = stage.kind === "repair"
@@ -97,19 +107,19 @@ export class StageRun<Specs extends HeldSpecs> {
   ): Promise<StageSeconds> {
     const bounds = await this.#carries.boundsOf(stage, row ?? startOf(stage));
     for (const stretch of bounds.missing) await this.fillCarries(stage, stretch);
-    const tiles = tilesBetween(bounds.rows, {
-      firstLane: 0,
-      lanes: this.#parts.layout.lanes?.count ?? 1,
-    });
-    const carry = tiles.length === 0 || !stage.pass.carry
+    const own = ownLanes(this.#parts.layout);
+    const tiles = tilesBetween(bounds.rows, lanesOfTile(own));
+    const carries = tiles.length === 0 || !stage.pass.carry
       ? undefined
       : row !== undefined
       ? (await this.#parts.checkpoints.load(stage, sweep, row))!.carry
       : stage.kind === "burn-in"
       ? this.#carries.initial(stage.pass)
       : await this.#carries.starts(stage.pass);
+    const carry = carries && carriesOf(carries, this.#parts.layout, stage.pass, own);
     const { sweeps, tables } = stage.pass;
     if (tables) await this.#fillTables(tables());
+    if (row === undefined) beginSections(stage.pass, this.#parts.held, this.#parts.onSection);
     return await this.sweep(stage.pass, tiles, carry, {
       sweep,
       writes: stage.kind === "sweep",
@@ -157,13 +167,14 @@ export class StageRun<Specs extends HeldSpecs> {
     const source = this.#parts.stages.find((other) => other.name === name)!;
     // what it had at its last cut is known
     const isForward = source.pass.direction === "forward";
-    const tiles = tilesBetween(isForward ? cuts.slice(0, -1) : cuts.slice(1), {
-      firstLane: 0,
-      lanes: this.#parts.layout.lanes?.count ?? 1,
-    });
+    const { layout } = this.#parts;
+    const seen = lanesSeen(layout);
+    const bounds = isForward ? cuts.slice(0, -1) : cuts.slice(1);
+    const tiles = tilesBetween(bounds, lanesOfTile(seen));
     const end = await this.#parts.checkpoints.load(source, 0, endOf(source));
     const from = isForward ? cuts[0]! : cuts.at(-1)!;
-    await this.sweep(source.pass, tiles, await this.#carries.at(source.pass, from), {
+    const carries = await this.#carries.at(source.pass, from);
+    await this.sweep(source.pass, tiles, carriesOf(carries, layout, source.pass, seen), {
       writes: false,
       onTile: async (tile, carry) => {
         const held = end?.held ?? heldState(this.#parts.task.held, this.#parts.held);

@@ -13,6 +13,7 @@ import type { NumericArray } from "../types.ts";
 import { fullAttributes } from "../zarr/attributes.ts";
 import type { FileSums } from "../zarr/checksums.ts";
 import { readChecksums } from "../zarr/checksums.ts";
+import type { WriterCommit } from "../zarr/chunk_writer.ts";
 import { ChunkWriter } from "../zarr/chunk_writer.ts";
 import {
   metadataSums,
@@ -152,18 +153,9 @@ export class StoredOutput implements Output {
     await this.#arrays!.write(name, start, values, signal);
   }
 
-  async commit({ start, end, again }: Tile, forward: boolean) {
-    const { lanes, passRow = (row: number) => row } = this.#spec;
-    let storedTo = forward ? end : start;
-    const { chunks, openRows, replacing } = await this.#arrays!.commit();
-    for (const [from, to] of openRows) {
-      storedTo = forward
-        ? Math.min(storedTo, lanes ? from % lanes.rows : passRow(from))
-        : Math.max(storedTo, lanes ? (to - 1) % lanes.rows + 1 : to);
-    }
-    // of rows that come again the log tells of files that replaced others alone
-    if (again) storedTo = replacing ? (forward ? start : end) : (forward ? end : start);
-    return { storedTo, chunks };
+  async commit(tile: Tile, forward: boolean) {
+    const { chunks, ...open } = await this.#arrays!.commit();
+    return { storedTo: storedTo(this.#spec, tile, forward, open), chunks };
   }
 
   async settle() {
@@ -215,6 +207,24 @@ export class StoredOutput implements Output {
     const who = { plan_hash: this.#hash, adapter: this.#adapter };
     return groupOf(this.#spec, who, { complete, ...facts });
   }
+}
+
+/** Up to where, counted in a lane, the rows of a tile are stored. */
+export function storedTo(
+  { lanes, passRow = (row) => row }: OutputSpec,
+  { start, end, again }: Tile,
+  forward: boolean,
+  { openRows, replacing }: Pick<WriterCommit, "openRows" | "replacing">,
+): number {
+  // of rows that come again the log tells of files that replaced others alone
+  if (again) return replacing ? (forward ? start : end) : (forward ? end : start);
+  let row = forward ? end : start;
+  for (const [from, to] of openRows) {
+    row = forward
+      ? Math.min(row, lanes ? from % lanes.rows : passRow(from))
+      : Math.max(row, lanes ? (to - 1) % lanes.rows + 1 : to);
+  }
+  return row;
 }
 
 /**

@@ -29,6 +29,8 @@ export interface HeldSpec<Type extends keyof typeof HELD_TYPES = keyof typeof HE
   role?: "kept" | "scratch";
   /** Whether {@link Pass.read} changes it, which runs ahead of what is written. */
   changedByRead?: boolean;
+  /** The last pass that needs it: parts after that are not handed it. */
+  until?: string;
 }
 
 export type HeldSpecs = Record<string, HeldSpec>;

@@ -80,6 +80,39 @@ interface ChunkFile {
   full: boolean;
 }
 
+/** Chunks of a file that is whole, as a commit tells of them; `undefined` where the file is damaged. */
+export function chunksIn(
+  bytes: Uint8Array,
+  { spec, format, chunks }: { spec: ZarrArraySpec; format: ZarrFormat; chunks: readonly number[] },
+): StoredChunk[] | undefined {
+  const { shardChunks } = spec;
+  const tail = (own: Uint8Array) =>
+    new DataView(own.buffer, own.byteOffset, own.byteLength).getUint32(
+      own.byteLength - CRC_BYTES,
+      true,
+    );
+  const bodySum = (own: Uint8Array) => crc32c(own.subarray(0, -CRC_BYTES));
+  const isSealed = (own: Uint8Array) => own.byteLength >= CRC_BYTES && bodySum(own) === tail(own);
+  const sealed = hasChecksums(spec, format);
+  if (shardChunks === undefined) {
+    if (sealed && !isSealed(bytes)) return undefined;
+    const checksum = sealed ? bodySum(bytes) : crc32c(bytes);
+    return chunks.map((chunk) => [chunk, 0, bytes.byteLength, checksum]);
+  }
+  const index = bytes.slice(-indexBytes(spec));
+  if (index.byteLength !== indexBytes(spec) || !isSealed(index)) return undefined;
+  const table = new BigUint64Array(index.buffer, 0, 2 * shardChunks);
+  const found: StoredChunk[] = [];
+  for (const chunk of chunks) {
+    const at = chunk % shardChunks;
+    const [offset, length] = [Number(table[2 * at]), Number(table[2 * at + 1])];
+    const own = bytes.subarray(offset, offset + length);
+    if (!isSealed(own)) return undefined;
+    found.push([chunk, offset, length, bodySum(own)]);
+  }
+  return found;
+}
+
 /** Why a file is not what an earlier commit told of its chunks; `undefined` if it is. */
 export async function verifyChunkFile(
   store: Store,

@@ -160,6 +160,7 @@ describe("a run of Lloyd's algorithm", () => {
   async function sweep(run: Lloyd, values: number[], ids: number[]): Promise<void> {
     const centers = [...run.codes.centers];
     const { tile, nearness, ids: own } = column(values, centers, ids);
+    run.beginSweep();
     await run.tally.takeRows(tile, own, nearness, signal);
     run.tally.takeSums(sumsOf(values, [...run.codes.coarse], ids));
     await run.update(signal);

@@ -8,6 +8,7 @@ import { cliCommand } from "../support/cli_process.ts";
 import { runCli } from "../support/cli.ts";
 import type { TestRedis, TestSlurm, TestWorkers } from "../support/engines.ts";
 import { seeded } from "../support/random.ts";
+import { smallRecording } from "../support/recordings.ts";
 import { runtime } from "../support/runtime.ts";
 
 const ROWS = 600_000;
@@ -37,6 +38,9 @@ const filesOf = (name: string) =>
 /** Rows that parts share, and commands that are parts. */
 const CONFIGS: Record<string, { outs: string[]; parts: string[] }> = {
   scores: { outs: ["scores.zarr"], parts: ["--parts", "3"] },
+  centres: { outs: ["centres.zarr"], parts: ["--parts", "3"] },
+  components: { outs: ["components.zarr"], parts: ["--parts", "3"] },
+  lanes: { outs: ["lanes.zarr"], parts: ["--parts", "3"] },
   recordings: {
     outs: Array.from({ length: RECORDINGS }, (_, i) => `r${i}.zarr`),
     parts: [],
@@ -55,13 +59,20 @@ beforeAll(async () => {
     );
   write("fit", 2000);
   write("rows", ROWS);
+  // more than a section for each part
+  write("points", 13_000);
   for (let i = 0; i < RECORDINGS; i++) write(`r${i}`, 500 + i);
   await cli("pca", "--input", "fit.npy", "--components", "4", "--out", "fit.zarr");
   const transform = (
     input: string,
     out: string,
   ) => ["transform", "fit.zarr", "--input", input, "--out", out];
+  const kmeans = "kmeans --k 5 --n-init 1 --max-iter 8 --tolerance 0 --input points.npy".split(" ");
+  const pca = "pca --components 2 --input points.npy".split(" ");
   const commands = {
+    centres: [[...kmeans, "--out", "centres.zarr"]],
+    components: [[...pca, "--out", "components.zarr"]],
+    lanes: [[...writeRecording(), "--out", "lanes.zarr"]],
     scores: [transform("rows.npy", "scores.zarr")],
     recordings: CONFIGS.recordings!.outs.map((out, i) => transform(`r${i}.npy`, out)),
   };
@@ -74,7 +85,28 @@ beforeAll(async () => {
       alone[out] = filesOf(out);
     }
   }
+  const { attributes } = JSON.parse(alone["lanes.zarr"]!["/zarr.json"]!);
+  // of one lane, until it met what it had left
+  expect(JSON.parse(attributes.lanes).redone_rows).toBe(1024);
 });
+
+/** A recording in which nothing fires before one of eight lanes: it starts wrong. Gives a decode of it. */
+function writeRecording(): string[] {
+  const { position, spikes } = smallRecording({ seconds: 184.3 });
+  const isHeard = (_: unknown, i: number) => spikes.times[i]! < 109 || spikes.times[i]! > 117;
+  const arrays = {
+    "position-times": position.times,
+    position: position.values,
+    "spike-times": spikes.times.filter(isHeard),
+    "spike-units": Int32Array.from(spikes.units.filter(isHeard)),
+  };
+  const flags = Object.entries(arrays).flatMap(([name, values]) => {
+    writeFileSync(join(folder, `${name}.npy`), encodeNpy(values, [values.length]));
+    return [`--${name}`, `${name}.npy`];
+  });
+  const model = "--bin-size 4 --position-std 3 --movement-var 1 --step 0.02 --lanes 8";
+  return ["decode", ...flags, ...model.split(" "), "--burn-in-rows", "384"];
+}
 
 afterAll(() => {
   if (support) rmSync(folder, { recursive: true, force: true });
@@ -82,17 +114,20 @@ afterAll(() => {
 
 /** Has an engine make all anew, and compares. */
 async function expectSame(on: string, ...options: string[]): Promise<void> {
-  for (const [name, { outs, parts }] of Object.entries(CONFIGS)) {
-    for (const file of readdirSync(folder)) {
-      const isOf = outs.some((out) => file === out || file.startsWith(`${out}.`));
-      if (isOf || file.startsWith(`${name}.journal`)) {
-        rmSync(join(folder, file), { recursive: true });
-      }
+  for (const name of Object.keys(CONFIGS)) await expectSameOf(name, on, ...options);
+}
+
+async function expectSameOf(name: string, on: string, ...options: string[]): Promise<void> {
+  const { outs, parts } = CONFIGS[name]!;
+  for (const file of readdirSync(folder)) {
+    const isOf = outs.some((out) => file === out || file.startsWith(`${out}.`));
+    if (isOf || file.startsWith(`${name}.journal`)) {
+      rmSync(join(folder, file), { recursive: true });
     }
-    await cli("submit", `${name}.json`, ...parts, "--on", on, ...options);
-    await support!.untilDone(join(folder, outs.length > 1 ? name : outs[0]!));
-    for (const out of outs) expect([out, filesOf(out)]).toEqual([out, alone[out]]);
   }
+  await cli("submit", `${name}.json`, ...parts, "--on", on, ...options);
+  await support!.untilDone(join(folder, outs.length > 1 ? name : outs[0]!));
+  for (const out of outs) expect([out, filesOf(out)]).toEqual([out, alone[out]]);
 }
 
 describe("results by way of Slurm", () => {
@@ -135,6 +170,13 @@ describe("results by way of BullMQ", () => {
   it("are those of one process, byte by byte, by a warm worker", async () => {
     await workers.want(runtime as "node" | "deno");
     await expectSame("bullmq", "--queue", redis.url);
+  });
+});
+
+describe("results by way of processes here", () => {
+  it("are those of one process, byte by byte, of lanes", async (context) => {
+    if (!support) return context.skip(noPrograms);
+    await expectSameOf("lanes", "local", "--workers", "2");
   });
 });
 

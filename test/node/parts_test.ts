@@ -18,6 +18,8 @@ import { submitPlan } from "../../src/parts/submit_plan.ts";
 import { openStore } from "../../src/store/open_store.ts";
 import { StoreView } from "../../src/store/store_view.ts";
 import { runCli } from "../support/cli.ts";
+import type { FitAt } from "../support/fits.ts";
+import { kmeansAt, pcaAt } from "../support/fits.ts";
 import { useGpu } from "../support/gpu.ts";
 import type { SharedOptions } from "../support/parts.ts";
 import { filesAt, PartsAt, sharedPlan } from "../support/parts.ts";
@@ -45,6 +47,23 @@ async function expectSame(place: string): Promise<void> {
   expect(await filesAt(place)).toEqual(alone);
 }
 
+/** Fits in parts, the last first, and compares with one alone. */
+async function expectSameFits(folder: string): Promise<void> {
+  const fits: Record<string, FitAt> = {
+    kmeans: kmeansAt(gpu(), { k: 3, inits: 1, maxIterations: 2, tolerance: 0 }),
+    pca: pcaAt(gpu(), 4),
+  };
+  for (const [name, fit] of Object.entries(fits)) {
+    const alone = `memory:parts_test/alone ${name} of ${folder}`;
+    await fit(alone).run();
+    const place = `${folder}/${name}.zarr`;
+    const parts = await PartsAt.submit(place, 3, () => fit(place));
+    await parts.runAll();
+    expect(await filesAt(place)).toEqual(await filesAt(alone));
+    expect(await parts.store.list("/results")).toEqual([]);
+  }
+}
+
 describe("parts of a plan", () => {
   it("come to the same in files, and leave nothing but plan and markers beside them", async () => {
     const place = join(folder, "files.zarr");
@@ -61,6 +80,23 @@ describe("parts of a plan", () => {
     expect(left.filter((name) => /partial|results|lock/.test(name))).toEqual([]);
   });
 
+  it("of fits come to the same in files", async () => {
+    await expectSameFits(join(folder, "fits"));
+    const { code, stdout } = await runCli(["status", join(folder, "fits/kmeans.zarr"), "--json"]);
+    expect(code).toBe(0);
+    // of turns the last alone
+    const names = [
+      "begin",
+      "rows/seed",
+      "rows/iterate/1",
+      "merge/iterate/1",
+      "rows/assign",
+      "finish",
+    ];
+    const { stages } = JSON.parse(stdout) as { stages: { stage: string }[] };
+    expect(stages.map(({ stage }) => stage)).toEqual(names);
+  });
+
   it("come to the same in a bucket, and are refused in one that replaces what is there", async () => {
     const [server, careless] = [await startS3Server(), await startS3Server()];
     const { endpoint, region, keys } = server.settings;
@@ -70,6 +106,7 @@ describe("parts of a plan", () => {
     vi.stubEnv("AWS_SECRET_ACCESS_KEY", keys!.secretAccessKey);
     try {
       await expectSame("s3://bucket/parts/x.zarr");
+      await expectSameFits("s3://bucket/fits");
       careless.heedsConditions = false;
       vi.stubEnv("AWS_ENDPOINT_URL", careless.settings.endpoint!);
       await expect(openParts("s3://bucket/x.zarr", "write")).rejects.toThrow(
@@ -222,19 +259,17 @@ describe("sluice part", () => {
   it("ends commands before their work where rows cannot be shared, and says why", async () => {
     const input = join(folder, "c.npy");
     await writeFile(input, encodeNpy(points(60), [60, 2]));
-    for (const [name, option] of [["kmeans", "k"], ["pca", "components"]]) {
-      const out = join(folder, `${name}.zarr`);
-      const store = await openParts(out, "write");
-      const commands = [[name!, `--${option}`, "2", "--input", input, "--out", out]];
-      await submitPlan(store, { commands, folder: process.cwd(), count: 2 });
-      await store.close();
-      const { code, stderr } = await runCli(["part", out, "begin"]);
-      expect(stderr).toMatch(
-        new RegExp(`Cannot run "${name}.*" in parts: .* wanted rows that depend on no others`),
-      );
-      expect(code).toBe(2);
-      await expect(readFile(join(out, "zarr.json"))).rejects.toThrow();
-    }
+    const out = join(folder, "batches.zarr");
+    const store = await openParts(out, "write");
+    const pca = ["pca", "--incremental", "--components", "2", "--input", input, "--out", out];
+    await submitPlan(store, { commands: [pca], folder: process.cwd(), count: 2 });
+    await store.close();
+    const { code, stderr } = await runCli(["part", out, "begin"]);
+    expect(stderr).toMatch(
+      /Cannot run "incremental pca" in parts: pass "batches" goes on from the rows before, wanted rows that/,
+    );
+    expect(code).toBe(2);
+    await expect(readFile(join(out, "zarr.json"))).rejects.toThrow();
   });
 
   it("refuses a plan that was copied from beside another result", async () => {
@@ -281,7 +316,7 @@ describe("sluice submit", () => {
     );
     for (const words of [["em"], ["cpa", "predict", "model.zarr", "--reconstruct"]]) {
       expect(await refusal({ commands: [[...words, "--out", "a"]] })).toMatch(
-        /no rows that parts share, as predict and transform have/,
+        /no rows that parts share, as decode, kmeans, pca, predict and transform have/,
       );
     }
     const two = { commands: [kmeans("a"), kmeans("b")], place: "c" };

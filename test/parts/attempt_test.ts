@@ -7,6 +7,7 @@ import {
   markerKey,
   stagesSoFar,
   stopKey,
+  stopLoop,
 } from "../../src/parts/markers.ts";
 import type { PartPlan, StoredPlan } from "../../src/parts/part_plan.ts";
 import {
@@ -83,6 +84,19 @@ describe("attempts at parts of a loop", () => {
     expect(names).toEqual([
       ...["first", "it/sums/0", "it/merge/0", "it/sums/1", "it/merge/1", "last"],
     ]);
+  });
+
+  it("are of loops that end once: an attempt that finds otherwise is refused", async () => {
+    const { store } = await planned();
+    await stopLoop(store, "it", 0, false);
+    await stopLoop(store, "it", 1, true);
+    await stopLoop(store, "it", 1, true);
+    await stopLoop(store, "it", 0, false);
+    for (const [turn, isLast] of [[1, false], [2, false], [0, true], [2, true]] as const) {
+      await expect(stopLoop(store, "it", turn, isLast), `${turn}`).rejects.toThrow(
+        `Cannot go on after turn ${turn} of "it": another attempt ended it after turn 1`,
+      );
+    }
   });
 
   it("are of turns that there may be, and of parts that there are", async () => {

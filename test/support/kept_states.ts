@@ -48,8 +48,9 @@ export async function onStates<Value>(
   const save = Journal.prototype.saveState;
   let count = 0;
   Journal.prototype.saveState = async function (stage, row, parts) {
-    await save.call(this, stage, row, parts);
+    const checksum = await save.call(this, stage, row, parts);
     onState({ stage, row }, ++count);
+    return checksum;
   };
   try {
     return await run();

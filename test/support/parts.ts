@@ -117,11 +117,20 @@ export class PartsAt {
     return await findNextStage(this.store, (await readPartPlan(this.store)).parts);
   }
 
-  /** Everything that is missing, the last part of each stage first. */
-  async runAll(): Promise<void> {
+  /**
+   * Everything that is missing, the last part of each stage first.
+   *
+   * @param until A stage before which that ends.
+   * @returns Names of the stages.
+   */
+  async runAll(until?: string): Promise<string[]> {
+    const stages: string[] = [];
     for (let next = await this.next(); !next.done; next = await this.next()) {
+      if (next.stage === until) break;
+      stages.push(next.stage);
       for (const part of [...next.missing].reverse()) await this.run(next.stage, part);
     }
+    return stages;
   }
 }
 

@@ -14,7 +14,7 @@ export const quick = inject("tier") === "quick";
 export const LEFT_OUT = "left to npm run test:all";
 
 /** How many cases of a sweep to try: few, or as many as show all. */
-export const cases = (few: number, all: number): number => quick ? few : all;
+export const cases = <Value>(few: Value, all: Value): Value => quick ? few : all;
 
 /** What devices, stores and plans do is tried everywhere; analyses are made of them. */
 const ANALYSES =
