@@ -444,8 +444,10 @@ export class FrameReader {
 
   #watch(row: number, values: FrameValues): void {
     const { width } = this.#table;
-    const Words = values instanceof Uint16Array ? Int16Array : Int32Array;
-    const words = new Words(values.buffer, values.byteOffset, values.length);
+    const { buffer, byteOffset, length } = values;
+    const words = values instanceof Uint16Array
+      ? new Int16Array(buffer, byteOffset, length)
+      : new Int32Array(buffer, byteOffset, length);
     for (let i = 0; i < values.length / width; i++) {
       const mark = markOf(words, i * width, (i + 1) * width);
       const before = this.#marks![row + i]!;
