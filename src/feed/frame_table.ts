@@ -284,7 +284,7 @@ export async function fingerprint(frames: ChunkedArray, signal: AbortSignal): Pr
   const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
   for (const row of probes) {
     const values = toNumbers(await frames.read(row, row + 1, { signal }));
-    checkLength(values, elementCount(inner), `frame ${row}`);
+    checkLength(values, elementCount(inner), `values of frame ${row}`);
     checksum = crc32c(new Uint8Array(Float64Array.from(values).buffer), checksum);
   }
   return checksum;
