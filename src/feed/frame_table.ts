@@ -249,17 +249,26 @@ export function narrow(
   return bits;
 }
 
-/** A checksum of words, not 0. Four at a time: each of them waits for the one four before alone. */
-function markOf(words: Uint16Array | Uint32Array, from: number, to: number): number {
+/**
+ * Takes two more words into a checksum. A product carries what changes up, a turn brings it down again: signs that
+ * change, the highest bits, would undo each other.
+ */
+function takeUp(mark: number, first: number, second: number): number {
+  const product = Math.imul(mark ^ first, 0x85ebca6b);
+  return ((product << 15 | product >>> 17) + second) | 0;
+}
+
+/** A checksum of words, not 0, which any one of them changes. Four at a time, that do not wait for each other. */
+function markOf(words: Int16Array | Int32Array, from: number, to: number): number {
   let [a, b, c, d] = [1, 2, 3, 4];
   let i = from;
-  for (; i + 3 < to; i += 4) {
-    a = (Math.imul(a ^ words[i]!, 0x85ebca6b) + 1) | 0;
-    b = (Math.imul(b ^ words[i + 1]!, 0x85ebca6b) + 1) | 0;
-    c = (Math.imul(c ^ words[i + 2]!, 0x85ebca6b) + 1) | 0;
-    d = (Math.imul(d ^ words[i + 3]!, 0x85ebca6b) + 1) | 0;
+  for (; i + 7 < to; i += 8) {
+    a = takeUp(a, words[i]!, words[i + 1]!);
+    b = takeUp(b, words[i + 2]!, words[i + 3]!);
+    c = takeUp(c, words[i + 4]!, words[i + 5]!);
+    d = takeUp(d, words[i + 6]!, words[i + 7]!);
   }
-  for (; i < to; i++) a = (Math.imul(a ^ words[i]!, 0x85ebca6b) + 1) | 0;
+  for (; i < to; i++) a = takeUp(a, words[i]!, 1);
   // turned apart, so that equal changes of two of them do not cancel
   const mark = a ^ (b << 8 | b >>> 24) ^ (c << 16 | c >>> 16) ^ (d << 24 | d >>> 8);
   return mark >>> 0 || 1;
@@ -275,7 +284,7 @@ export async function fingerprint(frames: ChunkedArray, signal: AbortSignal): Pr
   const probes = [0, Math.floor(rows / 3), Math.floor(2 * rows / 3), rows - 1];
   for (const row of probes) {
     const values = toNumbers(await frames.read(row, row + 1, { signal }));
-    checkLength(values, elementCount(inner), `frame ${row}`);
+    checkLength(values, elementCount(inner), `values of frame ${row}`);
     checksum = crc32c(new Uint8Array(Float64Array.from(values).buffer), checksum);
   }
   return checksum;
@@ -317,6 +326,19 @@ class Arena {
   };
 }
 
+/** Where what is read belongs in a pool, [rows, width]: a read of rows, not of chunks, has one run. */
+function placeOf({ runs: [run] }: Read, pool: FrameValues, width: number): FrameValues {
+  const { at, rows } = run!;
+  return pool.subarray(at * width, (at + rows) * width);
+}
+
+/** The place itself where it is as large as what is wanted, and other memory for what has to be put in order. */
+function allocateIn(place: FrameValues, arena: Arena) {
+  const { buffer, byteOffset, byteLength } = place;
+  return (bytes: number): Uint8Array =>
+    bytes === byteLength ? new Uint8Array(buffer, byteOffset, bytes) : arena.allocate(bytes);
+}
+
 /** Reads rows of a table, a few at once, and notices when they are not what they were. */
 export class FrameReader {
   readonly #table: FrameTable;
@@ -347,9 +369,11 @@ export class FrameReader {
    * Rows of runs, in order, as they come: each with the row of the pool it begins at. Reads are begun a
    * group at a time, while the group before is used: stores have a way for many small ones together.
    *
+   * @param pool Where rows are wanted. Those that are held as they are stored may be read into their place, and
+   * come as a part of it.
    * @throws {ChunkError} If rows cannot be read, or are not what they were when read before.
    */
-  async *stream(runs: readonly Run[]): AsyncGenerator<FrameRows> {
+  async *stream(runs: readonly Run[], pool?: FrameValues): AsyncGenerator<FrameRows> {
     const { width, array } = this.#table;
     const groups = groupReads(this.#table, readsOf(this.#table, runs));
     // of the group that is used, and of the one that is read meanwhile
@@ -359,9 +383,11 @@ export class FrameReader {
       const group: Read[] = groups.next().value ?? [];
       const arena = arenas[number++ % 2]!;
       arena.clear();
-      const { allocate } = arena;
-      const options = { signal: this.#signal, ...!array.wholeChunks && { allocate } };
-      const begun = group.map(({ start, end }) => this.#read(start, end, options));
+      const begun = group.map((read) => {
+        const allocate = pool ? allocateIn(placeOf(read, pool, width), arena) : arena.allocate;
+        const options = { signal: this.#signal, ...!array.wholeChunks && { allocate } };
+        return this.#read(read.start, read.end, options);
+      });
       // whoever takes it sees the failure
       for (const values of begun) values.catch(() => {});
       return { group, begun };
@@ -393,9 +419,9 @@ export class FrameReader {
   /** Puts runs into `pool`, [rows, width]. */
   async fill(runs: readonly Run[], pool: FrameValues): Promise<void> {
     const { width } = this.#table;
-    for await (const { at, rows, values } of this.stream(runs)) {
+    for await (const { at, rows, values } of this.stream(runs, pool)) {
       checkLength(values, rows * width, "frames that were read");
-      pool.set(values, at * width);
+      if (values.buffer !== pool.buffer) pool.set(values, at * width);
     }
   }
 
@@ -418,9 +444,10 @@ export class FrameReader {
 
   #watch(row: number, values: FrameValues): void {
     const { width } = this.#table;
+    const { buffer, byteOffset, length } = values;
     const words = values instanceof Uint16Array
-      ? values
-      : new Uint32Array(values.buffer, values.byteOffset, values.length);
+      ? new Int16Array(buffer, byteOffset, length)
+      : new Int32Array(buffer, byteOffset, length);
     for (let i = 0; i < values.length / width; i++) {
       const mark = markOf(words, i * width, (i + 1) * width);
       const before = this.#marks![row + i]!;

@@ -149,7 +149,7 @@ export function prioritized(
     *steps(windows, epoch) {
       checkCount(priorities.length, windows, "priorities");
       const upTo = new Float64Array(windows);
-      let sum = 0;
+      let [sum, last] = [0, 0];
       for (let window = 0; window < windows; window++) {
         if (window % STEP === 0) yield;
         const priority = priorities[window]!;
@@ -158,7 +158,8 @@ export function prioritized(
             `Cannot sample by priority: window ${window} has ${priority}, wanted 0 or more`,
           );
         }
-        upTo[window] = sum += priority;
+        upTo[window] = sum + priority;
+        if (upTo[window]! > sum) [sum, last] = [upTo[window]!, window];
       }
       if (!(sum > 0 && sum < Infinity)) {
         throw new RangeError(
@@ -171,19 +172,14 @@ export function prioritized(
       for (let i = 0; i < count; i++) {
         if (i % STEP === 0) yield;
         if (i % 4 === 0) words = philox([i / 4, epoch, 1, STREAMS.sampler], [seed, 0x5a3b]);
+        const point = sum * ((i + words[i % 4]! / 2 ** 32) / count);
         // rounding may bring a part's end to the sum itself
-        const point = Math.min(sum * ((i + words[i % 4]! / 2 ** 32) / count), previousTo(sum));
-        for (; upTo[window]! <= point; window++) if (window % STEP === 0) yield;
+        for (; window < last && upTo[window]! <= point; window++) if (window % STEP === 0) yield;
         drawn[i] = window;
       }
       return drawn;
     },
   });
-}
-
-/** A number just below a positive one. */
-function previousTo(value: number): number {
-  return value * (1 - 2 ** -53);
 }
 
 export const balanceOptions = declare("balance classes", {

@@ -17,8 +17,10 @@ import { elementCount } from "../zarr/data_types.ts";
 import type { BatchEpochs, EpochPart } from "./batch_epochs.ts";
 import type { BatchCursor } from "./batch_options.ts";
 import type { Choice, Wish } from "./choose.ts";
+import { DeviceSide } from "./device_side.ts";
 import type { GatherSide } from "./gather_side.ts";
-import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
+import { HostSide } from "./host_side.ts";
+import { UploadSide } from "./upload_side.ts";
 import type { Companions, OpenCompanions } from "./companions.ts";
 import type { BatchStats, WindowBatch } from "./window_batch.ts";
 

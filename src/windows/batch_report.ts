@@ -15,7 +15,7 @@ import type { MemoryBytes } from "../types.ts";
 import type { Making } from "./batch_loops.ts";
 import type { FramesIn, Wish } from "./choose.ts";
 import { eagerBytes, paged, totalOf } from "./choose.ts";
-import { beginningBytes } from "./gather_side.ts";
+import { beginningBytes } from "./whole_table.ts";
 import { measureMixing } from "./mixing.ts";
 
 /** The cost of an epoch is counted for windows of so many frames at most, and scaled up beyond. */

@@ -18,8 +18,10 @@ import {
   rowBytes,
 } from "../feed/frame_table.ts";
 import { wholeWords } from "./frame_staging.ts";
+import { DeviceSide } from "./device_side.ts";
 import type { SideBytes, SidePlan } from "./gather_side.ts";
-import { DeviceSide, HostSide, UploadSide } from "./gather_side.ts";
+import { HostSide } from "./host_side.ts";
+import { UploadSide } from "./upload_side.ts";
 import { machineMemoryBytes } from "./machine_memory.ts";
 import { batchRows, cuttingBytes } from "../feed/rounds.ts";
 

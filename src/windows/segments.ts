@@ -90,7 +90,7 @@ function segmentsByIds(ids: ArrayLike<number | bigint | string>, frames: number)
   const seen = new Set<number | string>();
   for (let frame = 0; frame < frames; frame++) {
     const given = ids[frame]!;
-    const id = typeof given === "bigint" ? Number(given) : given;
+    const id = typeof given === "bigint" ? idOf(given) : given;
     const last = segments.at(-1);
     if (last && id === last.id) last.end = frame + 1;
     else {
@@ -105,6 +105,12 @@ function segmentsByIds(ids: ArrayLike<number | bigint | string>, frames: number)
     }
   }
   return segments;
+}
+
+/** A number where that is exact: ids that are made by a hash have 64 bits. */
+function idOf(given: bigint): number | string {
+  const id = Number(given);
+  return Number.isSafeInteger(id) ? id : String(given);
 }
 
 /**

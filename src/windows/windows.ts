@@ -300,6 +300,9 @@ export class Windows extends WindowView {
    */
   select(wanted: WantedSegments): Windows {
     const taken = chooseSegments(wanted, this.segments);
+    if (!taken.includes(true)) {
+      throw new RangeError("Cannot choose segments: none is named, wanted at least one");
+    }
     return this.#part(this.segments.filter((_, number) => taken[number]));
   }
 

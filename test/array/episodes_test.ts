@@ -3,6 +3,7 @@ import type { ChunkedArray } from "../../src/chunked_array.ts";
 import { readAll } from "../../src/array/array.ts";
 import type { Episodes } from "../../src/array/episodes/episodes.ts";
 import { openEpisodes } from "../../src/array/episodes/episodes.ts";
+import { episodesByFile } from "../../src/array/episodes/lerobot.ts";
 import { encodeBfloat16 } from "../../src/math/bfloat16.ts";
 import { encodeFloat16 } from "../../src/math/half.ts";
 import { openStore } from "../../src/store/open_store.ts";
@@ -149,6 +150,19 @@ describe("episodes of LeRobot", () => {
     );
     await expect(openEpisodes(`memory:episodes-${places++}`)).rejects.toThrow(
       /no meta\/info.json.*no embeddings.bin/,
+    );
+  });
+});
+
+describe("episodes of files", () => {
+  const listed = (files: string) =>
+    [...files].map((file, index) => ({ index, length: 2, tasks: [], file }));
+
+  it("are refused where others lie between two of a file, whose rows would be taken for theirs", () => {
+    const files = episodesByFile("place", listed("aab"));
+    expect([...files].map(([file, own]) => [file, own.length])).toEqual([["a", 2], ["b", 1]]);
+    expect(() => episodesByFile("place", listed("aba"))).toThrow(
+      'Cannot open "place": "a" has episode 0, then 2, wanted episodes in order',
     );
   });
 });

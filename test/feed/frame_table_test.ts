@@ -4,10 +4,12 @@ import type { ChunkedArray } from "../../src/chunked_array.ts";
 import type { FrameTable } from "../../src/feed/frame_table.ts";
 import {
   bytesOfRead,
+  createFrames,
   fingerprint as fingerprintOf,
   FrameReader,
   readsOf,
 } from "../../src/feed/frame_table.ts";
+import { decodeFloat16 } from "../../src/math/half.ts";
 
 /** Rows of two elements, each row its number and a half. */
 function tableOf(rows: number, change?: (values: Float32Array) => void): FrameTable {
@@ -42,37 +44,45 @@ describe("frames", () => {
     expect([...pool]).toEqual([9, 9.5, 0, 0, 1, 1.5, 2, 2.5]);
   });
 
-  it("are read into the same memory again, and not before they were used", async () => {
-    const rows = 5000;
+  it("are read where they belong, or into the same memory again, and not before that was used", async () => {
+    const rows = 1000;
     const plain = tableOf(rows);
-    const seen = new Set<ArrayBufferLike>();
-    const array: ChunkedArray = {
-      ...plain.array,
-      async read(start, end, options) {
-        const bytes = options!.allocate!(8 * (end - start));
-        seen.add(bytes.buffer);
-        // later reads come first
-        await new Promise((resolve) => setTimeout(resolve, start % 2 === 0 ? 2 : 0));
-        const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-        values.set(await plain.array.read(start, end) as Float32Array);
-        return values;
-      },
-    };
-    const { values: _, ...hidden } = array;
-    const table = { ...plain, array: hidden };
-    const reader = new FrameReader(table, signal, { readsAgain: true });
-    // apart from each other: a read each, 64 of them in a group
-    const runs = Array.from({ length: 500 }, (_, i) => ({ row: 9 * i, rows: 3, at: 3 * i }));
-    for (let time = 0; time < 2; time++) {
-      const pool = new Float32Array(3000);
-      await reader.fill(runs, pool);
-      pool.forEach((value, i) => {
-        const row = 9 * Math.floor(i / 6) + Math.floor(i % 6 / 2);
-        if (value !== row + i % 2 / 2) throw new Error(`element ${i} is ${value}`);
+    for (const held of ["float32", "float16"] as const) {
+      const seen = new Set<ArrayBufferLike>();
+      const array: ChunkedArray = {
+        ...plain.array,
+        async read(start, end, options) {
+          const bytes = options!.allocate!(8 * (end - start));
+          seen.add(bytes.buffer);
+          // later reads come first
+          await new Promise((resolve) => setTimeout(resolve, start % 2 === 0 ? 2 : 0));
+          const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+          values.set(await plain.array.read(start, end) as Float32Array);
+          return values;
+        },
+      };
+      const { values: _, ...hidden } = array;
+      const reader = new FrameReader({ ...plain, held, array: hidden }, signal, {
+        readsAgain: true,
       });
+      // apart from each other: a read each, 64 of them in a group; the last come first in the pool
+      const runs = Array.from(
+        { length: 200 },
+        (_, i) => ({ row: 5 * i, rows: 3, at: 597 - 3 * i }),
+      );
+      const pools = [0, 1].map(() => createFrames(held, 1200));
+      for (const pool of pools) {
+        await reader.fill(runs, pool);
+        (pool instanceof Float32Array ? pool : decodeFloat16(pool)).forEach((value, i) => {
+          const row = 5 * (199 - Math.floor(i / 6)) + Math.floor(i % 6 / 2);
+          if (value !== row + i % 2 / 2) throw new Error(`element ${i} is ${value}`);
+        });
+      }
+      expect(reader.reads).toBe(400);
+      // halves are made of what lies elsewhere
+      const isInPlace = pools.every(({ buffer }) => seen.has(buffer));
+      expect([seen.size, isInPlace]).toEqual([2, held === "float32"]);
     }
-    expect(reader.reads).toBe(1000);
-    expect(seen.size).toBe(2);
   });
 
   it("that changed since they were read before are noticed", async () => {
@@ -88,6 +98,20 @@ describe("frames", () => {
     await expect(reader.fill(all, pool)).rejects.toThrow(/frame 9 changed/);
     // and not by a reader that has not seen them
     await new FrameReader(table, signal, { readsAgain: true }).fill(all, pool);
+  });
+
+  it("that all change their sign are noticed, however they are held", async () => {
+    for (const held of ["float32", "float16", "bfloat16"] as const) {
+      const values = Float32Array.from({ length: 64 }, (_, i) => i % 13 + 1);
+      const array = fromTypedArray(values, [4, 16]);
+      const table = { ...tableOf(4), array, width: 16, held };
+      const reader = new FrameReader(table, signal, { readsAgain: true });
+      const pool = createFrames(held, 64);
+      const all = [{ row: 0, rows: 4, at: 0 }];
+      await reader.fill(all, pool);
+      for (let i = 32; i < 48; i++) values[i]! *= -1;
+      await expect(reader.fill(all, pool), held).rejects.toThrow(/frame 2 changed/);
+    }
   });
 
   it("of whole chunks are read a chunk at a time, once for all runs in it", () => {

@@ -118,6 +118,12 @@ describe("prioritized", () => {
     expect(() => prioritized([1]).draw(2, 0)).toThrow(/got 1 priorities, there are 2 windows/);
     expect(() => prioritized([1], { count: 0 })).toThrow(/count is 0/);
   });
+
+  it("draws what there is of the smallest priorities, which nothing lies below", () => {
+    for (const tiny of [5e-324, 1e-310]) {
+      expect([...prioritized([0, tiny, 0], { count: 9 }).draw(3, 0)]).toEqual(Array(9).fill(1));
+    }
+  });
 });
 
 describe("weights that change", () => {

@@ -13,7 +13,7 @@ import { framesOf, hidden, keepDevice, keepHost, someFrames } from "../support/w
 
 const gpu = useGpu({ budget: "4 MiB" });
 
-const [FRAMES, FEATURES] = [60, 7];
+const [FRAMES, FEATURES] = [60, 11];
 
 /** Frames of which one element is another from the second epoch on. */
 function changing(

@@ -122,6 +122,13 @@ describe("segments", () => {
     expect(of(ids as never)).toEqual([{ ...wanted[0], id: 8 }, { ...wanted[1], id: 5 }]);
     const some = windows(counting(7), { size: 2, segments: [[1, 3], [4, 6]] });
     expect([...some.starts()]).toEqual([1, 4]);
+    // numbers that f64 does not tell apart
+    const [one, other] = [2n ** 53n, 2n ** 53n + 1n];
+    expect(of({ ids: BigInt64Array.of(one, one, one, other, other, other, other) } as never))
+      .toEqual([
+        { ...wanted[0], id: String(one) },
+        { ...wanted[1], id: String(other) },
+      ]);
     const named = windows(counting(7), { size: 2, segments: ids });
     expect(named.select([5]).segments).toEqual([{ ...wanted[1], id: 5 }]);
     expect(named.split([8])[1].segments[0]!.id).toBe(5);

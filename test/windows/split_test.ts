@@ -90,7 +90,11 @@ describe("windows of episodes", () => {
     expect(() => view.select([4])).toThrow("Cannot choose segment 4: there are 4, numbered from 0");
     expect(() => view.select([1, 1])).toThrow(/segment 1 twice/);
     expect(() => view.select([true])).toThrow(/got 1 of true or false, there are 4 segments/);
-    expect(() => view.select([])).toThrow(/Cannot make windows/);
+    for (const none of [[], [false, false, false, false]]) {
+      expect(() => view.select(none)).toThrow(
+        "Cannot choose segments: none is named, wanted at least one",
+      );
+    }
     expect(() => view.split([1])).toThrow(/the first part would have none/);
     expect(() => view.split([0, 2, 3])).toThrow(/the second part would have none/);
   });

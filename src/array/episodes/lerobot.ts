@@ -206,19 +206,43 @@ function partsOf({ splits, path }: Info, episodes: readonly Episode[]): Record<s
   );
 }
 
+/**
+ * Files in the order of episodes, each with those that lie in it.
+ *
+ * @throws {ChunkError} If other episodes lie between two of a file: its rows would be those of others.
+ */
+export function episodesByFile(
+  place: string,
+  episodes: readonly Episode[],
+): ReadonlyMap<string, readonly Episode[]> {
+  const files = new Map<string, Episode[]>();
+  for (const episode of episodes) {
+    const { file, index } = episode;
+    const own = files.get(file);
+    if (!own) files.set(file, [episode]);
+    else if (own.at(-1)!.index === index - 1) own.push(episode);
+    else {
+      throw new ChunkError(
+        `Cannot open "${place}": "${file}" has episode ${
+          own.at(-1)!.index
+        }, then ${index}, wanted episodes ` +
+          "in order of their numbers from file to file",
+        place,
+      );
+    }
+  }
+  return files;
+}
+
 /** Files of frames, of which each is looked at once: whether it has the frames it should. */
 class FrameFiles {
   readonly #store: Store;
-  readonly #files = new Map<string, Episode[]>();
+  readonly #files: ReadonlyMap<string, readonly Episode[]>;
   readonly #checked = new Map<string, Promise<void>>();
 
   constructor(store: Store, episodes: readonly Episode[]) {
     this.#store = store;
-    for (const episode of episodes) {
-      const own = this.#files.get(episode.file);
-      if (own) own.push(episode);
-      else this.#files.set(episode.file, [episode]);
-    }
+    this.#files = episodesByFile(store.place, episodes);
   }
 
   async array(

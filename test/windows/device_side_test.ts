@@ -3,8 +3,9 @@ import { encodeFloat16 } from "../../src/math/half.ts";
 import type { FrameTable, FrameType } from "../../src/feed/frame_table.ts";
 import { FrameReader } from "../../src/feed/frame_table.ts";
 import { wholeWords } from "../../src/windows/frame_staging.ts";
+import { DeviceSide } from "../../src/windows/device_side.ts";
 import type { SidePlan } from "../../src/windows/gather_side.ts";
-import { DeviceSide } from "../../src/windows/gather_side.ts";
+
 import { gatherWindows, widen } from "../reference/gather_windows.ts";
 import { useGpu } from "../support/gpu.ts";
 import { framesOf, readBack, someFrames } from "../support/window_frames.ts";
