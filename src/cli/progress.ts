@@ -36,9 +36,11 @@ export class ProgressPrinter {
     const { pass, passIndex, passCount, fraction, peakBytes, etaSeconds } = progress;
     this.print([
       `${pass} (${passIndex + 1}/${passCount}) ${String(percentOf(fraction)).padStart(3)} %`,
-      // unknown until a tile of the pass is done
-      ...progress.rowsPerSecond > 0 ? [`${Math.round(progress.rowsPerSecond)} rows/s`] : [],
-      ...etaSeconds === undefined ? [] : [`${formatSeconds(etaSeconds)} left`],
+      // unknown until a tile of the pass is done; where a row is an epoch it may be none
+      ...Math.round(progress.rowsPerSecond) > 0
+        ? [`${Math.round(progress.rowsPerSecond)} rows/s`]
+        : [],
+      ...etaSeconds === undefined || fraction === 1 ? [] : [`${formatSeconds(etaSeconds)} left`],
       `GPU ${formatBytes(peakBytes.gpu)}`,
       `host ${formatBytes(peakBytes.host)}`,
       `${formatBytes(progress.bytesWritten)} written`,

@@ -118,7 +118,9 @@ export class ProgressMeter {
 export function describeProgress(
   { plan, pass, passIndex, passCount, fraction, etaSeconds, elapsedSeconds, ...more }: Progress,
 ): Description {
-  const left = etaSeconds === undefined ? "" : `, ${formatSeconds(etaSeconds)} left`;
+  const left = etaSeconds === undefined || fraction === 1
+    ? ""
+    : `, ${formatSeconds(etaSeconds)} left`;
   return {
     title: `${plan}: ${pass} (${passIndex + 1}/${passCount}) ${
       (100 * fraction).toFixed(0)
