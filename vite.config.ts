@@ -84,6 +84,8 @@ export default defineConfig(async (): Promise<ViteUserConfig> => ({
       formats: ["es"],
     },
     rollupOptions: {
+      // how long plugins take is nobody's concern
+      checks: { pluginTimings: false },
       external: [
         /^node:/,
         "webgpu",

@@ -17,7 +17,6 @@ import { displayedArray } from "../display.ts";
 import type { ChunkedArray, ReadOptions } from "../chunked_array.ts";
 import { checkRows, closingWith } from "../chunked_array.ts";
 import { checkedArrayStore } from "../zarr/checksums.ts";
-import { openZarrArray } from "../zarr/zarr_array.ts";
 
 export type { ChunkedArray, ReadOptions };
 
@@ -219,6 +218,7 @@ async function openStoredArray(
 ): Promise<ChunkedArray> {
   const { folder, key } = splitPlace(place.replace(/\/+$/, ""));
   const name = key.slice(1);
+  const { openZarrArray } = await import("../zarr/zarr_array.ts");
   // nothing is above that could be named
   if (["", ".", ".."].includes(name)) return await openZarrArray(store);
   const group = await openStore(folder, reading);

@@ -16,7 +16,7 @@ import { bytes } from "../options.ts";
 import { formatTable } from "../math/format.ts";
 import { openGpu } from "./open_gpu.ts";
 import type { CommandContext } from "./usage.ts";
-import { ProgressPrinter } from "./progress.ts";
+import { percentOf, ProgressPrinter } from "./progress.ts";
 import { CommandLine, common, configHelpOf, gpuChoices, helpOf, UsageError } from "./usage.ts";
 
 const hostBudget = {
@@ -80,7 +80,7 @@ export async function condition({ args, signal }: CommandContext): Promise<void>
 }
 
 function describeProgress({ pass, fraction }: { pass: string; fraction: number }): string {
-  return `${pass} ${(100 * fraction).toFixed(0).padStart(3)} %`;
+  return `${pass} ${String(percentOf(fraction)).padStart(3)} %`;
 }
 
 async function readConfig(file: string): Promise<ConditionConfig> {

@@ -128,7 +128,7 @@ function scoreSections({ sums, table, evaluation }: ReportParts): Section[] {
         ]),
       },
     },
-    {
+    ...overCells.length === 0 ? [] : [{
       heading: "Against baselines, over the cells of each condition",
       text: [
         "Differences, and 95 % around them, by leaving out parts of the condition's cells.",
@@ -153,7 +153,7 @@ function scoreSections({ sums, table, evaluation }: ReportParts): Section[] {
           { text: own.beats ? "beats it" : "does not", passed: own.beats },
         ]),
       },
-    },
+    }],
     {
       heading: "All scores",
       folded: `${predicted.length} rows`,

@@ -8,7 +8,7 @@ import type { ExportOptions, ExportResult } from "../io/netcdf_export.ts";
 import { exportNetcdf, exportOptions } from "../io/netcdf_export.ts";
 import { formatBytes, formatSeconds } from "../math/format.ts";
 import type { CommandContext } from "./usage.ts";
-import { ProgressPrinter } from "./progress.ts";
+import { percentOf, ProgressPrinter } from "./progress.ts";
 import { peakResidentBytes } from "./resident.ts";
 import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
 
@@ -35,7 +35,7 @@ export async function exportStore({ args, signal }: CommandContext): Promise<voi
     signal,
     onProgress: ({ variable, variableIndex, variableCount, ...progress }) => {
       const { fraction, bytesWritten, elapsedSeconds } = progress;
-      const percent = (100 * fraction).toFixed(0).padStart(3);
+      const percent = String(percentOf(fraction)).padStart(3);
       printer.print([
         `${variable} (${variableIndex + 1}/${variableCount}) ${percent} %`,
         `${formatBytes(bytesWritten)} in ${formatSeconds(elapsedSeconds)}`,

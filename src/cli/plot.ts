@@ -12,7 +12,7 @@ import { formatBytes } from "../math/format.ts";
 import { flag, place, whole } from "../options.ts";
 import { plot } from "../plot/plot.ts";
 import { plotOptions } from "../plot/options.ts";
-import { ProgressPrinter } from "./progress.ts";
+import { percentOf, ProgressPrinter } from "./progress.ts";
 import { readNumbers } from "./recording.ts";
 import type { CommandContext } from "./usage.ts";
 import { CommandLine, common, helpOf, inputChoices, UsageError } from "./usage.ts";
@@ -102,7 +102,7 @@ export async function plotCommand({ args, signal }: CommandContext): Promise<voi
       ...(input && { input }),
       signal,
       onProgress(fraction) {
-        printer.print(`reading ${(100 * fraction).toFixed(0)} %`, { fraction });
+        printer.print(`reading ${percentOf(fraction)} %`, { fraction });
       },
     });
     const bytes = kind === "html"

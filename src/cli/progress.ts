@@ -35,10 +35,12 @@ export class ProgressPrinter {
   readonly show = (progress: Progress): void => {
     const { pass, passIndex, passCount, fraction, peakBytes, etaSeconds } = progress;
     this.print([
-      `${pass} (${passIndex + 1}/${passCount}) ${(100 * fraction).toFixed(0).padStart(3)} %`,
-      // unknown until a tile of the pass is done
-      ...progress.rowsPerSecond > 0 ? [`${Math.round(progress.rowsPerSecond)} rows/s`] : [],
-      ...etaSeconds === undefined ? [] : [`${formatSeconds(etaSeconds)} left`],
+      `${pass} (${passIndex + 1}/${passCount}) ${String(percentOf(fraction)).padStart(3)} %`,
+      // unknown until a tile of the pass is done; where a row is an epoch it may be none
+      ...Math.round(progress.rowsPerSecond) > 0
+        ? [`${Math.round(progress.rowsPerSecond)} rows/s`]
+        : [],
+      ...etaSeconds === undefined || fraction === 1 ? [] : [`${formatSeconds(etaSeconds)} left`],
       `GPU ${formatBytes(peakBytes.gpu)}`,
       `host ${formatBytes(peakBytes.host)}`,
       `${formatBytes(progress.bytesWritten)} written`,
@@ -58,7 +60,7 @@ export class ProgressPrinter {
       this.#drawn = true;
       return;
     }
-    const percent = Math.floor(100 * fraction + 1e-9);
+    const percent = percentOf(fraction);
     if (pass === this.#lastPass && percent <= this.#lastPercent) return;
     this.#lastPass = pass;
     this.#lastPercent = percent;
@@ -70,6 +72,11 @@ export class ProgressPrinter {
     if (this.#drawn) process.stderr.write("\n");
     this.#drawn = false;
   }
+}
+
+/** Whole percents that are done. */
+export function percentOf(fraction: number): number {
+  return Math.floor(100 * fraction + 1e-9);
 }
 
 /** Of the terminal as it is now: it may have been made narrower. */

@@ -18,7 +18,6 @@ import type { DecodedRecording } from "./recorded_rows.ts";
 import type { ModelChoices, RowSpikes } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import { refuseGroups } from "./states.ts";
-import { storeEncoding } from "./stored_encoding.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import { binSpikes } from "./time_grid.ts";
 
@@ -80,6 +79,7 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
   async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
     const { grid, encoding, unitIds } = this;
     const options = saveEncodingOptions.check(given);
+    const { storeEncoding } = await import("./stored_encoding.ts");
     await storeEncoding(place, { model: "clusterless", grid, encoding, unitIds }, options);
   }
 

@@ -25,7 +25,7 @@ import type { PosteriorType } from "./posterior_types.ts";
 import { PACKING_OF } from "./posterior_types.ts";
 import type { Grid } from "./grid.ts";
 import type { RowOutputChoices } from "./row_outputs.ts";
-import { positionNames } from "./row_outputs.ts";
+import { FORMAT, FORMAT_VERSION, positionNames } from "./row_outputs.ts";
 import type { StateModel } from "./states.ts";
 import type { StoredGridFacts } from "./stored_grid.ts";
 import { storedGrid } from "./stored_grid.ts";
@@ -118,10 +118,6 @@ export interface DecodeLanes {
   /** Rows that were run again, since a lane had started wrong. */
   redoneRows: number;
 }
-
-/** Version of the layout written here; a reader refuses a newer one. */
-export const FORMAT = "sluice.decode";
-export const FORMAT_VERSION = 2;
 
 /** What a store's attributes say of its decode, as far as readers need it. */
 interface StoredParameters extends RowOutputChoices {

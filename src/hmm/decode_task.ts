@@ -15,14 +15,13 @@ import { binCoordinates, rowCoordinates } from "./coordinates.ts";
 import type { DecodeOptions } from "./decode_options.ts";
 import { DecodePasses } from "./decode_passes.ts";
 import type { DecodeResult } from "./decode_result.ts";
-import { FORMAT_VERSION, openResult } from "./decode_result.ts";
 import type { Grid } from "./grid.ts";
 import { gridArrays, gridFacts } from "./grid.ts";
 import type { LaneCuts } from "./lane_cuts.ts";
 import { largestDivisor } from "./lane_cuts.ts";
 import type { Observation } from "./observation/observation.ts";
 import { elementBytesOf } from "./posterior_types.ts";
-import { RowOutputs } from "./row_outputs.ts";
+import { FORMAT_VERSION, RowOutputs } from "./row_outputs.ts";
 import { StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import type { FilterHeld } from "./tile_filter.ts";
@@ -252,6 +251,7 @@ export class DecodeTask implements Task<FilterHeld, DecodeResult> {
   }
 
   async result({ place }: Stored, measured: Measured): Promise<DecodeResult> {
+    const { openResult } = await import("./decode_result.ts");
     return { ...(await openResult(place!)), ...measured };
   }
 }

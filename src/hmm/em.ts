@@ -24,7 +24,6 @@ import type { SeriesBytes } from "../stream/series_memory.ts";
 import type { SeriesPlaceSpec } from "../stream/series_place.ts";
 import { decodeOutput, emChoices } from "./decode_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
-import { openResult } from "./decode_result.ts";
 import type { Operator } from "./decode_task.ts";
 import { withoutMatrices } from "./decode_task.ts";
 import type { FoundParameters, Iteration } from "./em_parameters.ts";
@@ -180,6 +179,7 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
       outcomes.at(-1)!.logLikelihood,
       rowSeconds(this.#parts.time),
     );
+    const { openResult } = await import("./decode_result.ts");
     return {
       whole: { ...found, decode: await openResult(childPlace(this.#options.out, "decode.zarr")) },
       files: { [PARAMETERS_KEY]: parametersText(found) },

@@ -92,6 +92,7 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
     this.warnings = [
       ...recording.warnings,
       ...encodingWarnings(recording, encoding),
+      ...binWarnings(grid),
       ...walkWarnings(grid, states),
     ];
   }
@@ -230,6 +231,24 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
       ),
     };
   }
+}
+
+/** Fewer bins tell no place from another. */
+const FEWEST_BINS = 4;
+
+/** What is odd about bins is mostly their unit: a recording in metres, with bins as of one in centimetres. */
+function binWarnings({ environments, ...own }: Grid): string[] {
+  const small = (environments?.map(({ grid }) => grid) ?? [own])
+    .filter(({ interiorIndex }) => interiorIndex.length < FEWEST_BINS);
+  return small.slice(0, 1).map(({ interiorIndex, binSize, edges }) =>
+    `the grid has ${interiorIndex.length} bin${
+      interiorIndex.length === 1 ? "" : "s"
+    } of ${binSize}, from ` +
+    `${
+      edges.map((along) => `${along[0]} to ${along.at(-1)}`).join(" and from ")
+    }: hardly a place ` +
+    "is told from another; is the bin size in the unit of the position?"
+  );
 }
 
 function encodingWarnings({ spikes }: RecordedSpikes, encoding: EncodingFacts): string[] {

@@ -23,6 +23,10 @@ import { ENCODING_OF, PACKING_OF, POSTERIOR_TYPES, STORED_TYPE } from "./posteri
 import type { StateBins } from "./state_bins.ts";
 import { tableBuffer } from "./transition/recursion.ts";
 
+/** What a stored decode is, and the version of its layout: a reader refuses a newer one. */
+export const FORMAT = "sluice.decode";
+export const FORMAT_VERSION = 2;
+
 /**
  * Numbers that summarise a row: `map`, the likeliest bin, its probability and position; `mean`,
  * mean and variance of position; `entropy`, nats; `hpd`, probability at the edge of the

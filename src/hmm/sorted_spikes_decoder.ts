@@ -16,7 +16,6 @@ import { RecordingDecoder } from "./recording_decoder.ts";
 import type { Encoding } from "./sorted_spikes.ts";
 import { encodeSortedSpikes, rateTable } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
-import { storeEncoding } from "./stored_encoding.ts";
 import type { TimeGrid } from "./time_grid.ts";
 import { binSpikes, rowSeconds } from "./time_grid.ts";
 
@@ -71,6 +70,7 @@ export class SortedSpikesDecoder extends RecordingDecoder<Encoding> {
   async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
     const { grid, encoding, unitIds } = this;
     const options = saveEncodingOptions.check(given);
+    const { storeEncoding } = await import("./stored_encoding.ts");
     await storeEncoding(place, { model: "sortedSpikes", grid, encoding, unitIds }, options);
   }
 

@@ -12,10 +12,9 @@ import { Journal } from "../store/journal.ts";
 import type { MemoryBytes } from "../types.ts";
 import { MEETING_ROWS, stagesOf } from "./lanes.ts";
 import type { Pass, SharedBuffer } from "./pass.ts";
-import { namedSteps } from "./pass.ts";
+import { CARRY_STAGING, namedSteps, tilesAlive } from "./pass.ts";
 import type { Output } from "./output.ts";
 import type { Slot, Workspace } from "./schedule.ts";
-import { CARRY_STAGING, tilesAlive } from "./schedule.ts";
 import type { HeldSpecs, Task, TaskLayout } from "./task.ts";
 import { heldBytes } from "./task.ts";
 

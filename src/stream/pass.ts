@@ -274,3 +274,11 @@ export function namedSteps({ steps }: Pass): { step: Step; kernels: NamedKernel[
       : [named(step, PARAMS_BYTES)],
   }));
 }
+
+/** The download of a slot that brings back the carry. */
+export const CARRY_STAGING = "carry";
+
+/**
+ * Tiles that were begun to be read and are not written yet, at most: in uploads, at work, and in downloads.
+ */
+export const tilesAlive = (slots: number): number => 2 * slots + 1;

@@ -16,7 +16,6 @@ import { VERSION } from "../version.ts";
 import { plainAttributes } from "../zarr/attributes.ts";
 import type { FileSums } from "../zarr/checksums.ts";
 import { checkedStore, CHECKSUMS_KEY } from "../zarr/checksums.ts";
-import { firstHole } from "../zarr/check.ts";
 import {
   knownArrays,
   metadataSums,
@@ -106,6 +105,7 @@ export async function lookAtPlace(
     if (overwrite) return { kind: "nothing", replaces: found };
     if (found === hash) {
       if (attributes.complete === false) return { kind: "unfinished" };
+      const { firstHole } = await import("../zarr/check.ts");
       const hole = await firstHole(store);
       if (hole) {
         throw new ChunkError(

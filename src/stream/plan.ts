@@ -5,12 +5,10 @@
  */
 
 import type { Shown } from "../display.ts";
-import { displayed, displayedResult } from "../display.ts";
-import { BudgetError, DeviceLostError, OutputConflictError } from "../errors.ts";
+import { displayed } from "../display.ts";
+import { BudgetError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatBytes } from "../math/format.ts";
-import { openJournal } from "../store/journal.ts";
-import { unlessAborted } from "../turns.ts";
 import type { MemoryBytes } from "../types.ts";
 import type { PlanChoices, RunOptions } from "./choices.ts";
 import { runOptions } from "./choices.ts";
@@ -18,25 +16,17 @@ import { grainOf, largestBuffer, largestTileBuffer, projectBytes } from "./buffe
 import type { PlanTable } from "./explain.ts";
 import { explainPlan, tablePlan } from "./explain.ts";
 import type { AnyTask } from "./identify.ts";
-import { identify } from "./identify.ts";
 import { laneRows } from "./lanes.ts";
-import { openStored, refuseOverlap, storedAttributes } from "./places.ts";
 import { MemoryOutput } from "./memory_output.ts";
-import type { Output, OutputSpec, Stored } from "./output.ts";
-import type { Position } from "./keeping.ts";
-import { TaskRun } from "./run.ts";
+import type { Output, OutputSpec } from "./output.ts";
 import { StoredOutput } from "./stored_output.ts";
 import { sectioned } from "./sections.ts";
-import type { Measured } from "./task.ts";
-import { unmeasured } from "./task.ts";
 
 // A tile larger than this gains nothing: the device is busy, and cancelling wants small steps.
 const MAX_TILE_ROWS = 4096;
 // Drivers clear buffers when they are first used. In software that takes a second for some hundred MiB,
 // which no cancel interrupts and nothing is gained by.
 const MAX_SOFTWARE_TILE_BYTES = 32 * 2 ** 20;
-/** Journals of plans that have no output place. */
-let unnamedJournals = 0;
 
 /** A task with its memory, ready to be looked at and run. */
 export interface Plan<Result> {
@@ -103,90 +93,16 @@ export class Plan<Result> {
    */
   async run(options: RunOptions = {}): Promise<Shown<Result>> {
     runOptions.check(options);
-    const signal = options.signal ?? new AbortController().signal;
-    signal.throwIfAborted();
+    options.signal?.throwIfAborted();
     const began = performance.now();
-    const adopted = await this.adopted();
-    if (adopted !== this) return await adopted.run(options);
-    const task = this.#task;
-    const output = createOutput(task.output);
-    const { place } = task.output;
-    await refuseOverlap(place, task.feeds);
-    const { claim, hashFor, adapter } = await identify(task, signal);
-    const journal = await openJournal(
-      place ?? `memory:journals of plans without a place/${unnamedJournals++}`,
-    );
-    const look = async () => {
-      const found = await output.check(claim.hash, await journal.claim(), hashFor);
-      if (found.replaces !== undefined) claim.replaces = found.replaces;
-      return found.kind;
-    };
-    const found = async () =>
-      await resultOf(task, await openStored(place!, task.output), unmeasured());
-    try {
-      // a run that was killed when all but the journal was done left that
-      if (await look() === "finished" && await journal.isEmpty()) return await found();
-      this.#gpu.throwIfFailed();
-      const unlock = await journal.lock();
-      try {
-        // another run may have been at work until now
-        const kind = await look();
-        if (kind === "finished") {
-          await journal.clear();
-          return await found();
-        }
-        if (await journal.isInParts()) throw inParts(place!);
-        let fresh = kind === "nothing" || (await journal.claim())?.hash !== claim.hash;
-        let position: Position = {};
-        for (let losses = 0;; losses++) {
-          const run = new TaskRun({
-            gpu: this.#gpu,
-            task,
-            output,
-            journal,
-            signal,
-            options,
-            began,
-            position,
-          });
-          const { tileRows, slots } = this;
-          try {
-            const { stored, measured } = await run.run({ tileRows, slots, claim, adapter, fresh });
-            await journal.clear();
-            return await resultOf(task, stored, measured);
-          } catch (error) {
-            if (signal.aborted) throw signal.reason;
-            const loss = await this.#gpu.loss();
-            if (!loss) throw error;
-            position = run.position;
-            const { pass, row } = position;
-            const where = pass === undefined
-              ? "nothing is stored yet"
-              : `pass "${pass}" is stored up to row ${row}: run the same plan again to go on there`;
-            if (losses > 0) {
-              throw new DeviceLostError(`${loss.message}, and it was lost before: ${where}`, {
-                ...(pass !== undefined && { pass, row }),
-              });
-            }
-            await unlessAborted(signal, this.#gpu.reopen());
-            fresh = fresh && pass === undefined;
-          }
-        }
-      } finally {
-        await unlock();
-      }
-    } finally {
-      await journal.close();
+    const { adopted, runTask } = await import("./attempts.ts");
+    const task = await adopted(this.#task);
+    if (task !== this.#task) {
+      return await new Plan(this.#gpu, task, this.#choices).run(options);
     }
-  }
-
-  /** The plan with the choices that its output was begun with, where they were not the caller's. */
-  async adopted(): Promise<Plan<Result>> {
-    const { place, overwrite } = this.#task.output;
-    if (place === undefined || overwrite || !this.#task.adopt) return this;
-    const attributes = await storedAttributes(place);
-    const task = attributes && this.#task.adopt(attributes);
-    return task ? new Plan(this.#gpu, task, this.#choices) : this;
+    const { tileRows, slots } = this;
+    const output = createOutput(task.output);
+    return await runTask({ gpu: this.#gpu, task, output, tileRows, slots, options, began });
   }
 }
 
@@ -195,26 +111,6 @@ displayed(Plan.prototype as Plan<unknown>, (plan) => {
   const sizes = `GPU ${formatBytes(gpu)}, host ${formatBytes(host)}, disk ${formatBytes(disk)}`;
   return { title: `plan "${name}": ${sizes}`, text: plan.explain() };
 });
-
-/** What callers get. */
-async function resultOf<Result>(
-  task: AnyTask<Result>,
-  stored: Stored,
-  measured: Measured,
-): Promise<Shown<Result>> {
-  if (task.result) return displayedResult<Result>(task.name, await task.result(stored, measured));
-  const arrays: Record<string, unknown> = {};
-  for (const { name } of task.output.whole) arrays[name] = await stored.read(name);
-  return displayedResult<Result>(task.name, { ...arrays, ...measured } as Result);
-}
-
-function inParts(place: string): OutputConflictError {
-  return new OutputConflictError(
-    `Cannot write to ${place}: it is being made in parts, of which sluice status ${place} tells; submit ` +
-      `them again to go on, or remove ${place}.journal`,
-    place,
-  );
-}
 
 /** The output of one run, in a store or in memory. */
 function createOutput(spec: OutputSpec): Output {

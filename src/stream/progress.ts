@@ -31,6 +31,8 @@ export class ProgressMeter {
   #lastReport = 0;
   /** Share of the plan that was done when this run began. */
   #fractionBefore: number | undefined;
+  /** When it was: compiling kernels and looking at what is read tell nothing of what is to come. */
+  #gainsFrom = 0;
 
   constructor(
     name: string,
@@ -80,7 +82,10 @@ export class ProgressMeter {
     const done = total(this.#stages.slice(0, index)) +
       costOf(this.#stage) * (this.#rowsBefore + computed) / laneTotal;
     const fraction = done / total(this.#stages);
-    this.#fractionBefore ??= fraction;
+    if (this.#fractionBefore === undefined) {
+      this.#fractionBefore = fraction;
+      this.#gainsFrom = now;
+    }
     if (!this.#options.onProgress || (!always && now - this.#lastReport < REPORT_EVERY_MS)) return;
     this.#lastReport = now;
     const elapsedSeconds = (now - this.#began) / 1000;
@@ -100,7 +105,9 @@ export class ProgressMeter {
       bytesWritten: this.#account.peak.disk,
       rowsPerSecond: inAll(computed) * 1000 / Math.max(1, now - this.#stageBegan),
       elapsedSeconds,
-      etaSeconds: gained > 0.01 ? elapsedSeconds * (1 - fraction) / gained : undefined,
+      etaSeconds: gained > 0.01
+        ? (now - this.#gainsFrom) / 1000 * (1 - fraction) / gained
+        : undefined,
       peakBytes: { ...this.#account.peak },
     };
     this.#options.onProgress(displayedProgress(progress));
@@ -111,7 +118,9 @@ export class ProgressMeter {
 export function describeProgress(
   { plan, pass, passIndex, passCount, fraction, etaSeconds, elapsedSeconds, ...more }: Progress,
 ): Description {
-  const left = etaSeconds === undefined ? "" : `, ${formatSeconds(etaSeconds)} left`;
+  const left = etaSeconds === undefined || fraction === 1
+    ? ""
+    : `, ${formatSeconds(etaSeconds)} left`;
   return {
     title: `${plan}: ${pass} (${passIndex + 1}/${passCount}) ${
       (100 * fraction).toFixed(0)

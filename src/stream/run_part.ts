@@ -22,6 +22,7 @@ import {
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import { CHECKSUMS_KEY } from "../zarr/checksums.ts";
+import { adopted } from "./attempts.ts";
 import type { RunOptions } from "./choices.ts";
 import { stampOf } from "./input_stamp.ts";
 import type { LanesBefore } from "./lane_parts.ts";
@@ -31,6 +32,7 @@ import { lanesFound } from "./lane_stages.ts";
 import { splitResult } from "./part_results.ts";
 import type { PassStage } from "./part_stages.ts";
 import { passStages } from "./part_stages.ts";
+import { Plan } from "./plan.ts";
 import type { Came, EndedStage, FoundStages, PartRun } from "./plan_parts.ts";
 import { beginParts, finishParts, mergeParts, recognize, runAlone, runRows } from "./plan_parts.ts";
 
@@ -60,8 +62,10 @@ export async function runPart<Result>(
     (stored, stage) =>
       withPlan(async (given) => {
         // an attempt before may have begun with choices that were open
-        const plan = await given.adopted();
-        const { gpu: { adapter }, task } = plan.made;
+        const { gpu, choices, ...made } = given.made;
+        const task = await adopted(made.task);
+        const plan = new Plan(gpu, task, choices);
+        const { adapter } = gpu;
         const who = { adapter: adapter.name, driver: adapter.driver ?? adapter.runtime };
         const run: PartRun<Result> = { plan, options };
         if (stage.name === BEGIN) {

@@ -19,7 +19,7 @@ import { MapMode } from "../gpu/usage.ts";
 import { unlessAborted } from "../turns.ts";
 import { Channel } from "./channel.ts";
 import type { CopyStep, KernelStep, LoopStep, Pass, SlotBuffer, Tile } from "./pass.ts";
-import { namedSteps, tileSize, turnsOf, workOf } from "./pass.ts";
+import { CARRY_STAGING, namedSteps, tileSize, turnsOf, workOf } from "./pass.ts";
 import type { Pace } from "./submitter.ts";
 import { Submitter } from "./submitter.ts";
 
@@ -97,14 +97,6 @@ export interface Keeper {
   keep(encoder: GPUCommandEncoder): boolean;
   read(): Promise<Uint8Array>;
 }
-
-/** The download of a slot that brings back the carry. */
-export const CARRY_STAGING = "carry";
-
-/**
- * Tiles that were begun to be read and are not written yet, at most: in uploads, at work, and in downloads.
- */
-export const tilesAlive = (slots: number): number => 2 * slots + 1;
 
 interface TileRead {
   tile: Tile;

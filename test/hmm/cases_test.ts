@@ -326,6 +326,16 @@ describe("a walk that cannot leave its bin", () => {
   });
 });
 
+describe("bins that are as wide as the place", () => {
+  it("are a warning, in the plan as well", () => {
+    const decoder = decoderOf(line(), { binSize: 1e4, states: continuous({ movementVar: 1e8 }) });
+    expect(decoder.grid.interiorIndex.length).toBe(1);
+    const message = /the grid has 1 bin of 10000, from \S+ to \S+: hardly a place/;
+    expect(decoder.warnings).toEqual([expect.stringMatching(message)]);
+    expect(smooth(decoder).explain()).toMatch(/^warning: the grid has 1 bin/m);
+  });
+});
+
 describe("rows without evidence", () => {
   shared("pause", async (input) => {
     const decoder = decoderOf(input);

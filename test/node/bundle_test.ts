@@ -179,9 +179,9 @@ describe("modules for bundlers", () => {
     };
     console.log(`kB gzipped: ${JSON.stringify(sizes)}`);
     expect(warnings.filter((message) => /node:|externalized/.test(message))).toEqual([]);
-    expect(sizes.gpu).toBeLessThan(20);
-    expect(sizes.kmeans).toBeLessThan(80);
-    expect(sizes.decode).toBeLessThan(114);
-    expect(sizes.decoder).toBeLessThan(126);
+    expect(sizes.gpu).toBeLessThan(11);
+    expect(sizes.kmeans).toBeLessThan(51);
+    expect(sizes.decode).toBeLessThan(99);
+    expect(sizes.decoder).toBeLessThan(112);
   });
 });

@@ -26,6 +26,12 @@ const config = {
   // the site may lie in a folder of another
   base: process.env.SLUICE_DOCS_BASE ?? "/",
   markdown: { math: false },
+  // on a telephone a column of code left a word a line to the one beside it
+  head: [[
+    "style",
+    {},
+    "@media (max-width: 640px) { .vp-doc td { min-width: 9rem } .vp-doc td code { overflow-wrap: anywhere } }",
+  ]],
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
