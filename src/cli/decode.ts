@@ -29,21 +29,9 @@ import {
   stateModel,
 } from "../hmm/decoder.ts";
 import { clockOptions } from "../hmm/clocks.ts";
-import {
-  clusterlessOptions,
-  decodeOptions,
-  decodeOutput,
-  emOptions,
-  encodingOptions,
-  fieldOptions,
-  logLikelihoodDecodeOptions,
-  logLikelihoodEmOptions,
-  logLikelihoodSampleOptions,
-  logLikelihoodViterbiOptions,
-  sampleOptions,
-  timeOptions,
-  viterbiOptions,
-} from "../hmm/decode_options.ts";
+import { decodeOptions, decodeOutput, logLikelihoodDecodeOptions, logLikelihoodSampleOptions, logLikelihoodViterbiOptions, sampleOptions, timeOptions, viterbiOptions } from "../hmm/decode_options.ts";
+import { emOptions, logLikelihoodEmOptions } from "../hmm/em_options.ts";
+import { clusterlessOptions, encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
 import { oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds, jsonNumber, printable } from "../math/format.ts";
 import type { RunOptions } from "../stream/choices.ts";

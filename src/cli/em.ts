@@ -5,7 +5,8 @@
  */
 
 import { gpuOptions } from "../gpu/device.ts";
-import { decodeOutput, emChoices } from "../hmm/decode_options.ts";
+import { decodeOutput } from "../hmm/decode_options.ts";
+import { emChoices } from "../hmm/em_options.ts";
 import { modelSections, runModel } from "./decode.ts";
 import type { CommandContext } from "./usage.ts";
 import { CommandLine, helpOf } from "./usage.ts";

@@ -5,7 +5,8 @@
  */
 
 import { clockOptions } from "../hmm/clocks.ts";
-import { decodeOutput, encodingOptions, saveEncodingOptions } from "../hmm/decode_options.ts";
+import { decodeOutput } from "../hmm/decode_options.ts";
+import { encodingOptions, saveEncodingOptions } from "../hmm/encoding_options.ts";
 import { formatCount } from "../math/format.ts";
 import { kindOptions, readModel, recordingOptions, trackOptions } from "./decode.ts";
 import type { CommandContext } from "./usage.ts";

@@ -6,21 +6,19 @@
 
 import type { MarkEncoding } from "./clusterless_encoding.ts";
 import { encodeMarks } from "./clusterless_encoding.ts";
-import type { ClusterlessOptions, SaveEncodingOptions } from "./decode_options.ts";
-import { clusterlessOptions, saveEncodingOptions } from "./decode_options.ts";
+import type { ClusterlessOptions, SaveEncodingOptions } from "./encoding_options.ts";
+import { clusterlessOptions, saveEncodingOptions } from "./encoding_options.ts";
 import type { Grid } from "./grid.ts";
 import { gridOf } from "./recording_grid.ts";
-import { clusterlessObservation, markedLogRows } from "./observation/clusterless.ts";
-import { localMarkedRows } from "./observation/local.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
+import { markedRows } from "./observation/encoded_rows.ts";
 import type { MarkInput, RecordedSpikes } from "./recording.ts";
 import { validateRecording } from "./recording.ts";
 import type { DecodedRecording } from "./recorded_rows.ts";
-import type { ModelChoices, RowSpikes } from "./recording_decoder.ts";
+import type { ModelChoices } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import { refuseGroups } from "./states.ts";
 import { storeEncoding } from "./stored_encoding.ts";
-import type { TimeGrid } from "./time_grid.ts";
-import { binSpikes } from "./time_grid.ts";
 
 /**
  * Builds a decoder for spikes with features: kernel density over features and places of the encoded spikes of the
@@ -83,24 +81,8 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
     await storeEncoding(place, { model: "clusterless", grid, encoding, unitIds }, options);
   }
 
-  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
-    const { times, units: electrodes } = this.recording.spikes;
-    const spikes = binSpikes({ times, units: Uint32Array.from(times.keys()) }, time, missing);
-    const features = this.#features;
-    return {
-      spikes,
-      observationOf: (lanes, recursion) =>
-        clusterlessObservation(this.encoding, {
-          ...{ spikes, electrodes, features, time, lanes, recursion },
-        }),
-      logRows: () =>
-        markedLogRows(this.encoding, { grid: this.grid, spikes, electrodes, features, time }),
-      localRows: (path) =>
-        localMarkedRows(this.encoding, {
-          ...{ spikes, time, path, electrodes, features },
-          spikeTimes: times,
-        }),
-    };
+  protected rowsOf(rows: RowsToDecode): EncodedRows {
+    return markedRows([this], { ...this.recording.spikes, features: this.#features }, rows);
   }
 }
 

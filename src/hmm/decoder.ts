@@ -16,20 +16,21 @@ export type { PositionPosterior } from "./analysis/position_rows.ts";
 export type { TimeRescaling, TimeRescalingOptions } from "./analysis/time_rescaling.ts";
 export { timeRescaling } from "./analysis/time_rescaling.ts";
 export type {
-  ClusterlessOptions,
   DecodeOptions,
-  EmOptions,
-  EncodedOptions,
-  EnvironmentsOptions,
   LogLikelihoodDecodeOptions,
-  LogLikelihoodEmOptions,
-  LogLikelihoodOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
   SampleOptions,
-  SortedSpikesOptions,
   ViterbiOptions,
 } from "./decode_options.ts";
+export type { EmOptions, LogLikelihoodEmOptions } from "./em_options.ts";
+export type {
+  ClusterlessOptions,
+  EncodedOptions,
+  EnvironmentsOptions,
+  LogLikelihoodOptions,
+  SortedSpikesOptions,
+} from "./encoding_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
 export type { EmPlan, EmResult } from "./em.ts";
@@ -47,7 +48,8 @@ export type { MarkInput } from "./recording.ts";
 export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
 export type { ContinuousTransition, StateModel } from "./states.ts";
-export { environments, EnvironmentsDecoder } from "./environments.ts";
+export { environments } from "./environments.ts";
+export { EnvironmentsDecoder } from "./environments_decoder.ts";
 export { contFrag, continuous, multiEnvironment, nonLocal, noSpikeContFrag } from "./presets.ts";
 export { stateModel } from "./states.ts";
 export type { ViterbiResult } from "./viterbi_task.ts";

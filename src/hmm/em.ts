@@ -22,7 +22,8 @@ import type {
 import { Series } from "../stream/series.ts";
 import type { SeriesBytes } from "../stream/series_memory.ts";
 import type { SeriesPlaceSpec } from "../stream/series_place.ts";
-import { decodeOutput, emChoices } from "./decode_options.ts";
+import { decodeOutput } from "./decode_options.ts";
+import { emChoices } from "./em_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { openResult } from "./decode_result.ts";
 import type { Operator } from "./decode_task.ts";

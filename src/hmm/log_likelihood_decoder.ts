@@ -8,18 +8,18 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
 import type {
   LogLikelihoodDecodeOptions,
-  LogLikelihoodEmOptions,
-  LogLikelihoodOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
 } from "./decode_options.ts";
+import type { LogLikelihoodEmOptions } from "./em_options.ts";
+import type { LogLikelihoodOptions } from "./encoding_options.ts";
 import {
   logLikelihoodDecodeOptions,
-  logLikelihoodEmOptions,
-  logLikelihoodOptions,
   logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
 } from "./decode_options.ts";
+import { logLikelihoodEmOptions } from "./em_options.ts";
+import { logLikelihoodOptions } from "./encoding_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";

@@ -5,8 +5,9 @@
  */
 
 import { checkedFeatures, ClusterlessDecoder } from "./clusterless_decoder.ts";
-import type { EncodedOptions } from "./decode_options.ts";
-import { encodedOptions } from "./decode_options.ts";
+import type { EncodedOptions } from "./encoding_options.ts";
+import { encodedOptions } from "./encoding_options.ts";
+import { EnvironmentsDecoder } from "./environments_decoder.ts";
 import { checkIntervals, trackingIntervals } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import type { SpikeInput } from "./recording.ts";
@@ -27,7 +28,7 @@ export class StoredEncoding {
     this.#world = world;
   }
 
-  /** Whether spikes are sorted, or have features. */
+  /** Whether spikes are sorted, or have features; `environments` where there are several, of either. */
   get model(): EncodedWorld["model"] {
     return this.#world.model;
   }
@@ -48,18 +49,20 @@ export class StoredEncoding {
   /**
    * A decoder of other spikes, or of the same ones in other states.
    *
-   * @throws {TypeError | RangeError} If spikes are not of the kind that was encoded, a unit was not encoded, or
-   * features and dimensions are not as many.
+   * @throws {TypeError | RangeError} If spikes are not of the kind that was encoded, a unit was not encoded,
+   * features and dimensions are not as many, or states expect an environment or a group that was not encoded.
    */
-  decoder(given: EncodedOptions): SortedSpikesDecoder | ClusterlessDecoder {
+  decoder(given: EncodedOptions): SortedSpikesDecoder | ClusterlessDecoder | EnvironmentsDecoder {
     const { spikes, position, intervals, ...options } = encodedOptions.check(given);
-    if (options.states) refuseGroups(options.states);
-    const { grid, unitIds } = this.#world;
+    const world = this.#world;
+    const { grid, unitIds } = world;
+    if (world.model !== "environments" && options.states) refuseGroups(options.states);
     const refuse = (is: string, wanted: string): never => {
       throw new RangeError(`Cannot use the spikes: ${is}, wanted ${wanted}`);
     };
     const marks = "features" in spikes ? spikes : undefined;
-    if ((marks === undefined) !== (this.model === "sortedSpikes")) {
+    const kind = world.model === "environments" ? world.encoding.model : world.model;
+    if ((marks === undefined) !== (kind === "sortedSpikes")) {
       refuse(
         marks ? "they have features" : "they have no features",
         marks ? "units, as those that were encoded" : "features, as those that were encoded",
@@ -76,7 +79,8 @@ export class StoredEncoding {
     const recorded = position
       ? validateRecording(position, flat, options)
       : validateSpikes(flat, options);
-    const wanted = grid.track ? 2 : grid.dimensions;
+    const grids = grid.environments?.map((own) => own.grid) ?? [grid];
+    const wanted = Math.max(...grids.map(({ track, dimensions }) => track ? 2 : dimensions));
     if ("dimensions" in recorded && recorded.dimensions !== wanted) {
       throw new RangeError(
         `Cannot use the position: it has ${recorded.dimensions} dimensions, wanted ${wanted}, ` +
@@ -84,26 +88,44 @@ export class StoredEncoding {
       );
     }
     const recording = numberedAs(recorded, unitIds);
-    const world = this.#world;
     const tracked = trackedOf(recorded, intervals);
     if (world.model === "sortedSpikes") {
       return new SortedSpikesDecoder(recording, grid, { ...world.encoding, ...tracked }, options);
     }
-    const { features, featureCount } = checkedFeatures(marks!, recording);
-    if (featureCount !== world.encoding.featureCount) {
+    const features = marks && checkedFeatures(marks, recording);
+    const featureCount = featuresOf(world);
+    if (features && features.featureCount !== featureCount) {
       refuse(
-        `they have ${featureCount} features`,
-        `${world.encoding.featureCount}, as those that were encoded`,
+        `they have ${features.featureCount} features`,
+        `${featureCount}, as those that were encoded`,
       );
     }
-    return new ClusterlessDecoder(
+    if (world.model === "clusterless") {
+      const encoding = { ...world.encoding, ...tracked };
+      return new ClusterlessDecoder(recording, grid, encoding, options, features!.features);
+    }
+    const { states } = options;
+    if (!states) {
+      throw new TypeError(
+        "Cannot make a decoder: states are missing, wanted some that say their environments",
+      );
+    }
+    return new EnvironmentsDecoder(
       recording,
       grid,
       { ...world.encoding, ...tracked },
-      options,
-      features,
+      { ...options, states },
+      features?.features,
     );
   }
+}
+
+/** Of a spike, of those that have some. */
+function featuresOf({ model, encoding }: EncodedWorld): number | undefined {
+  if (model === "clusterless") return encoding.featureCount;
+  return model === "environments" && encoding.model === "clusterless"
+    ? encoding.parts[0]!.encoding.featureCount
+    : undefined;
 }
 
 /** Where the animal is tracked in what is decoded: another stretch, perhaps, than the one that was encoded. */

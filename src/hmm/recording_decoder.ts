@@ -7,24 +7,19 @@
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
 import { AnimalPath } from "./animal_path.ts";
-import type {
-  DecodeOptions,
-  EmOptions,
-  SampleOptions,
-  SortedSpikesOptions,
-  ViterbiOptions,
-} from "./decode_options.ts";
-import { decodeOptions, emOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
+import type { DecodeOptions, SampleOptions, ViterbiOptions } from "./decode_options.ts";
+import type { EmOptions } from "./em_options.ts";
+import type { SortedSpikesOptions } from "./encoding_options.ts";
+import { decodeOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
+import { emOptions } from "./em_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
 import type { LaneCuts, LaneOptions } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
-import type { SharedCells } from "./observation/by_state.ts";
-import { byState, stateLogRows } from "./observation/by_state.ts";
+import { byState, differInParts, stateLogRows } from "./observation/by_state.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
 import { expectationsOf } from "./observation/expectations.ts";
-import type { LogRows } from "./observation/log_likelihoods.ts";
-import type { Observation } from "./observation/observation.ts";
 import type { SmoothParts } from "./plan_decode.ts";
 import { planPath, planSamples, planSmooth } from "./plan_decode.ts";
 import type { DecodedRecording, RowChoices } from "./recorded_rows.ts";
@@ -37,7 +32,6 @@ import { checkInitial, StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import { continuous } from "./presets.ts";
 import { looksAtAnimal, walkWarnings } from "./states.ts";
-import type { SpikeBins, TimeGrid } from "./time_grid.ts";
 import { rowSeconds, unevenWarnings } from "./time_grid.ts";
 import type { ViterbiResult } from "./viterbi_task.ts";
 
@@ -48,19 +42,6 @@ export type ModelChoices = Pick<SortedSpikesOptions, "states" | "initialProbs">;
 type EncodingFacts = Pick<Training, "exposureSeconds" | "intervals" | "mergedStamps"> & {
   encodingSpikes: number;
 };
-
-/** What was recorded, by the rows of a decode. */
-export interface RowSpikes {
-  spikes: SpikeBins;
-  /** [states] which kind of likelihood each has, where they differ in more than where the animal is. */
-  kindOf?: readonly number[];
-  /** What all states expect that have the grid's bins. */
-  observationOf(lanes: LaneCuts, recursion: SharedCells): Observation;
-  /** The same on the host, f64. */
-  logRows(): LogRows;
-  /** [rows] log-likelihoods of what is represented being where the animal is. */
-  localRows(path: AnimalPath): Float64Array;
-}
 
 /** A decoder ready to plan. */
 export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
@@ -97,7 +78,12 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   }
 
   /** Spikes by rows. */
-  protected abstract spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes;
+  protected abstract rowsOf(rows: RowsToDecode): EncodedRows;
+
+  /** [states] which part of the encoding each expects; the only one by default. */
+  protected partOf(): readonly number[] {
+    return this.states.names.map(() => 0);
+  }
 
   /**
    * Plans filter and smoother over a time grid. Nothing is read, allocated or written yet.
@@ -146,11 +132,13 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   viterbi(gpu: Gpu, given: ViterbiOptions = {}): Plan<ViterbiResult> {
     const options = viterbiOptions.check(given);
     const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
-    const shared = recorded.logRows();
+    const areAlike = expected.kinds.length === 1 && differInParts(expected);
     return planPath(gpu, {
       ...{ grid: this.grid, model: this.states, time, missing, warnings },
-      rows: expected ? stateLogRows(shared, expected, bins) : shared,
-      perState: expected !== undefined || recorded.kindOf !== undefined,
+      rows: areAlike
+        ? recorded.logRows(expected.kinds[0]!.part)
+        : stateLogRows(recorded.logRows, expected, bins),
+      perState: !areAlike,
       initialProbs: this.initialProbs,
       ...this.positions,
     }, options);
@@ -159,23 +147,22 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   /** Rows, what was recorded in them, and what states expect. */
   #rows(options: RowChoices) {
     const { recording, states } = this;
-    const path = looksAtAnimal(states) ? this.#path() : undefined;
+    const pathOn = looksAtAnimal(states) ? this.#paths() : undefined;
     const time = recordedGrid(recording, states, options);
     const { intervals } = this.encoding;
     const missing = missingOf(time, { recording, states, intervals }, options);
-    const recorded = this.spikesOf(time, missing);
+    const recorded = this.rowsOf({ time, missing });
     const bins = new StateBins(this.grid, this.states);
     const expected = expectationsOf(this.states, bins, {
       ...recorded,
-      ...{ time, units: this.unitIds.length },
-      ...(path && { path }),
+      ...{ time, units: this.unitIds.length, partOf: this.partOf(), pathOn },
     });
     const warnings = [...this.warnings, ...unevenWarnings(time)];
     return { time, missing, recorded, expected, bins, warnings };
   }
 
-  /** Where the animal is. */
-  #path(): AnimalPath {
+  /** Where the animal is, in the coordinates of a grid. */
+  #paths(): (grid: Grid) => AnimalPath {
     const { position, dimensions } = this.recording;
     if (!position || !dimensions) {
       throw new RangeError(
@@ -184,11 +171,11 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
       );
     }
     const { times, values } = mergeStamps(position, dimensions);
-    return new AnimalPath(times, values, this.grid);
+    return (grid) => new AnimalPath(times, values, grid);
   }
 
   #smoothParts(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): SmoothParts {
-    const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
+    const { time, missing, recorded, expected, warnings } = this.#rows(options);
     const lanes = cutLanes(time.rows, rowSeconds(time), options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
@@ -197,16 +184,13 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
     return {
       ...{ grid: this.grid, model: this.states, time, lanes, missing },
       initialProbs: this.initialProbs,
-      ...(recorded.kindOf && { likelihoodOf: recorded.kindOf }),
-      ...(expected && { likelihoodOf: expected.kindOf }),
+      likelihoodOf: expected.kindOf,
       observationOf: (recursion) =>
-        expected
-          ? byState(
-            (cells) => recorded.observationOf(lanes, cells),
-            expected,
-            { bins, lanes, recursion, rows: time.rows },
-          )
-          : recorded.observationOf(lanes, recursion),
+        byState(
+          (cells) => recorded.observationOf(lanes, cells),
+          expected,
+          { lanes, recursion, rows: time.rows },
+        ),
       encoding: {
         exposureSeconds: this.encoding.exposureSeconds,
         ...(unitIds.some((id, unit) => id !== unit) && { unitIds }),

@@ -98,6 +98,8 @@ export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes"
   positionStd: number;
   /** Intervals [start, stop] to encode, seconds; everything by default. */
   train?: readonly Interval[];
+  /** When the animal was in the environment that is encoded, seconds: samples outside are no places of it. */
+  within?: readonly Interval[];
   /** Stretches in which the animal was tracked, seconds; by default what gaps leave. */
   intervals?: readonly Interval[];
   /** Slower samples are left out, position units per second; see {@link smoothedSpeed}. */
@@ -139,6 +141,8 @@ export interface Sampled {
   /** [samples] how much each was chosen, 0 to 1, and seconds that it stands for as far as it was. */
   weights: Float64Array;
   seconds: Float64Array;
+  /** [samples] whether each was in the environment that is encoded. */
+  isInside: readonly boolean[];
   /** [encoding spikes] sample before each, and which share of the way to the next. */
   events: { samples: Uint32Array; shares: Float64Array };
 }
@@ -183,11 +187,11 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
     ...(options.intervals && { intervals: options.intervals }),
   });
   const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
-  const isTrained = (time: number) =>
-    !train || train.some(([from, to]) => time >= from && time <= to);
+  const isIn = (list: readonly Interval[] | undefined, time: number) =>
+    !list || list.some(([from, to]) => time >= from && time <= to);
   const weights = known.map((isKnown, sample) => {
     const isFast = speed === undefined || speed[sample]! > minSpeed!;
-    return isKnown && isFast && isTrained(times[sample]!) ? 1 : 0;
+    return isKnown && isFast && isIn(train, times[sample]!) ? 1 : 0;
   });
   const density = new DensityMap(grid, positionStd);
   let exposureSeconds = 0;
@@ -238,14 +242,15 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
     ));
     spikeWeights.push(weight);
   }
-  const ofKnown = (valueOf: (sample: number) => number) =>
-    Float64Array.from(Array.from(times.keys()).filter((sample) => known[sample]), valueOf);
+  const knownOnes = Array.from(times.keys()).filter((sample) => known[sample]);
+  const ofKnown = (valueOf: (sample: number) => number) => Float64Array.from(knownOnes, valueOf);
   return {
     ...{ density, timeSpent, exposureSeconds, encodingSamples },
     sampled: {
       places: Float64Array.from(knownPlaces),
       weights: ofKnown((sample) => weights[sample]!),
       seconds: ofKnown((sample) => weights[sample]! * exposure.seconds[sample]!),
+      isInside: knownOnes.map((sample) => isIn(options.within, times[sample]!)),
       events: {
         samples: Uint32Array.from(events, ({ sample }) => rank[sample]!),
         shares: Float64Array.from(events, ({ share }) => share),

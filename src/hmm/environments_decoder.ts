@@ -1,0 +1,129 @@
+/**
+ * The decoder of several environments, or of several groups of samples.
+ *
+ * @module
+ */
+
+import type { MarkEncoding } from "./clusterless_encoding.ts";
+import type { SaveEncodingOptions } from "./encoding_options.ts";
+import { saveEncodingOptions } from "./encoding_options.ts";
+import type { Grid } from "./grid.ts";
+import { gridOfEnvironment } from "./grid.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
+import { markedRows, sortedRows } from "./observation/encoded_rows.ts";
+import type { DecodedRecording } from "./recorded_rows.ts";
+import type { ModelChoices } from "./recording_decoder.ts";
+import { RecordingDecoder } from "./recording_decoder.ts";
+import type { Encoding, Training } from "./sorted_spikes.ts";
+import type { StateModel } from "./states.ts";
+import { storeEncoding } from "./stored_encoding.ts";
+
+/** What spikes tell of one environment, by the samples of one group. */
+export interface EncodedPart<Own = Encoding | MarkEncoding> {
+  environment: string;
+  /** Missing where all samples count. */
+  group?: string;
+  encoding: Own;
+}
+
+/** What spikes tell of each, and what all of that is made of. */
+export type EncodedParts =
+  & ({ model: "sortedSpikes"; parts: readonly EncodedPart<Encoding>[] } | {
+    model: "clusterless";
+    parts: readonly EncodedPart<MarkEncoding>[];
+  })
+  & Pick<Training, "exposureSeconds" | "intervals" | "mergedStamps">
+  & { encodingSpikes: number };
+
+/** Encodings of parts together: exposure and spikes are sums. */
+export function together(
+  own:
+    | { model: "sortedSpikes"; parts: readonly EncodedPart<Encoding>[] }
+    | { model: "clusterless"; parts: readonly EncodedPart<MarkEncoding>[] },
+): EncodedParts {
+  const encodings = own.parts.map(({ encoding }): Encoding | MarkEncoding => encoding);
+  return {
+    ...own,
+    exposureSeconds: encodings.reduce((sum, { exposureSeconds }) => sum + exposureSeconds, 0),
+    encodingSpikes: encodings.reduce((sum, { encodingSpikes }) => sum + encodingSpikes, 0),
+    intervals: encodings[0]!.intervals,
+    mergedStamps: encodings[0]!.mergedStamps,
+  };
+}
+
+/** A decoder of spikes in several environments, ready to plan. Made by `environments()`. */
+export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
+  readonly #partOf: readonly number[];
+  /** [spikes, features] f64 in order of time, where spikes have some. */
+  readonly #features: Float64Array | undefined;
+
+  /** @throws {RangeError} If a state expects what was not encoded, or none has bins. */
+  constructor(
+    recording: DecodedRecording,
+    grid: Grid,
+    encoding: EncodedParts,
+    model: ModelChoices & { states: StateModel },
+    features: Float64Array | undefined,
+  ) {
+    super(recording, grid, encoding, model);
+    this.#partOf = partsOf(encoding.parts, model.states);
+    this.#features = features;
+  }
+
+  /**
+   * Stores what was learnt of every environment and group, from which `openEncoding()` makes decoders of other spikes.
+   *
+   * @throws {OutputConflictError} If the place holds something else.
+   */
+  async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
+    const { grid, encoding, unitIds } = this;
+    const options = saveEncodingOptions.check(given);
+    await storeEncoding(place, { model: "environments", grid, encoding, unitIds }, options);
+  }
+
+  protected override partOf(): readonly number[] {
+    return this.#partOf;
+  }
+
+  protected rowsOf(rows: RowsToDecode): EncodedRows {
+    const { encoding, recording: { spikes } } = this;
+    const onGrid = <Own>({ environment, encoding }: EncodedPart<Own>) => ({
+      grid: gridOfEnvironment(this.grid, environment),
+      encoding,
+    });
+    return encoding.model === "sortedSpikes"
+      ? sortedRows(encoding.parts.map(onGrid), spikes, rows)
+      : markedRows(encoding.parts.map(onGrid), { ...spikes, features: this.#features! }, rows);
+  }
+}
+
+/** [states] which part each expects; -1 for one in which cells are silent. */
+function partsOf(
+  parts: readonly EncodedPart[],
+  { names, environments, encodingGroups, noSpike, oneBin }: StateModel,
+): number[] {
+  if (!environments) {
+    throw new RangeError(
+      "Cannot make a decoder: states do not say in which environment they are, wanted environments of them",
+    );
+  }
+  if (names.every((_, state) => oneBin?.[state])) {
+    throw new RangeError(
+      "Cannot make a decoder: all states have one bin, wanted one over the bins of an environment",
+    );
+  }
+  const called = (environment: string, group: string | undefined) =>
+    `environment "${environment}"${group === undefined ? "" : ` by group "${group}"`}`;
+  return names.map((name, state) => {
+    if (noSpike?.[state]) return -1;
+    const [environment, group] = [environments[state]!, encodingGroups?.[state]];
+    const part = parts.findIndex((own) => own.environment === environment && own.group === group);
+    if (part >= 0) return part;
+    throw new RangeError(
+      `Cannot make a decoder: state "${name}" expects ${
+        called(environment, group)
+      }, which was not encoded, wanted ` +
+        `one of ${parts.map((own) => called(own.environment, own.group)).join(", ")}`,
+    );
+  });
+}
