@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MarkEncoding } from "./clusterless_encoding.ts";
+import type { MarkEncoding, MarkOptions } from "./clusterless_encoding.ts";
 import { encodeMarks } from "./clusterless_encoding.ts";
 import type { ClusterlessOptions, SaveEncodingOptions } from "./encoding_options.ts";
 import { clusterlessOptions, saveEncodingOptions } from "./encoding_options.ts";
@@ -15,8 +15,9 @@ import { markedRows } from "./observation/encoded_rows.ts";
 import type { MarkInput, RecordedSpikes } from "./recording.ts";
 import { validateRecording } from "./recording.ts";
 import type { DecodedRecording } from "./recorded_rows.ts";
-import type { ModelChoices } from "./recording_decoder.ts";
+import type { EncodeAgain, ModelChoices } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
+import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
 import { storeEncoding } from "./stored_encoding.ts";
 
@@ -36,7 +37,7 @@ export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
   const recording = validateRecording(options.position, { times, units: electrodes }, options);
   const { features, featureCount } = checkedFeatures(options.spikes, recording);
   const grid = gridOf(recording, options);
-  const encoding = encodeMarks({
+  const training: MarkOptions = {
     ...recording,
     ...{ grid, features, featureCount },
     positionStd: options.positionStd,
@@ -44,14 +45,13 @@ export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
     ...(options.train && { train: options.train }),
     ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
-  });
-  return new ClusterlessDecoder(
-    recording,
-    grid,
-    encoding,
-    options,
-    features,
-  );
+  };
+  const decoderOf = (own: MarkOptions): ClusterlessDecoder =>
+    new ClusterlessDecoder(recording, grid, encodeMarks(own), options, features, (weightAt) => {
+      const weighed = { ...training, weightAt };
+      return isEnough(weighed) ? decoderOf(weighed) : undefined;
+    });
+  return decoderOf(training);
 }
 
 /** A decoder of spikes with features, ready to plan. Made by {@link clusterless}. */
@@ -65,8 +65,9 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
     encoding: MarkEncoding,
     model: ModelChoices,
     features: Float64Array,
+    again?: EncodeAgain,
   ) {
-    super(recording, grid, encoding, model);
+    super(recording, grid, encoding, model, again);
     this.#features = features;
   }
 

@@ -49,7 +49,7 @@ function blockSize(electrodes: number, entry: number): number {
 }
 
 /** What is encoded of spikes with features. */
-interface MarkOptions extends EncodingOptions {
+export interface MarkOptions extends EncodingOptions {
   /** [spikes, features] in the order of the spikes. */
   features: Float64Array;
   featureCount: number;

@@ -59,10 +59,23 @@ export const emChoices = {
   }),
 };
 
+/** Of recordings, whose spikes are encoded. */
+export const encodingChoice = {
+  /**
+   * Whether spikes are encoded anew after every step, from samples of the position as far as a local state was likely
+   * there. Default false.
+   */
+  fitEncoding: flag({
+    default: false,
+    says: "encode anew after every step, from samples as far as a local state was likely",
+  }),
+};
+
 export const emOptions = declare("fit parameters", {
   ...timeOptions,
   ...decodeOutput,
   ...emChoices,
+  ...encodingChoice,
 });
 
 /** Options of `SortedSpikesDecoder.em()` and `ClusterlessDecoder.em()`. */

@@ -10,7 +10,7 @@ import { encodeMarks, meansOf } from "./clusterless_encoding.ts";
 import type { EnvironmentsOptions } from "./encoding_options.ts";
 import { environmentOptions, environmentsOptions, groupOptions } from "./encoding_options.ts";
 import type { EncodedPart } from "./environments_decoder.ts";
-import { EnvironmentsDecoder, together } from "./environments_decoder.ts";
+import { checkStates, EnvironmentsDecoder, together } from "./environments_decoder.ts";
 import type { Environment, Grid } from "./grid.ts";
 import { encodePlaceFields } from "./place_fields.ts";
 import type { Recording } from "./recording.ts";
@@ -46,6 +46,7 @@ interface TrainedPart {
 export function environments(given: EnvironmentsOptions): EnvironmentsDecoder {
   const options = environmentsOptions.check(given);
   const { states, spikes: told } = options;
+  checkStates(states);
   checkKind(options);
   const marks = "features" in told ? told : undefined;
   const spikes = "features" in told ? { times: told.times, units: told.electrodes } : told;
@@ -133,11 +134,8 @@ function refuse(is: string, wanted: string): never {
   throw new RangeError(`Cannot make a decoder: ${is}, wanted ${wanted}`);
 }
 
-/** @throws {RangeError} If a choice is for spikes of the other kind, or states are in no environment. */
-function checkKind({ spikes, states, waveformStd, ...fields }: EnvironmentsOptions): void {
-  if (!states.environments) {
-    refuse("states do not say in which environment they are", "environments of them");
-  }
+/** @throws {RangeError} If a choice is for spikes of the other kind. */
+function checkKind({ spikes, waveformStd, ...fields }: EnvironmentsOptions): void {
   if (!("features" in spikes)) {
     if (waveformStd !== undefined) {
       refuse("waveformStd is for features, and spikes have none", "none");

@@ -62,11 +62,12 @@ export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
     recording: DecodedRecording,
     grid: Grid,
     encoding: EncodedParts,
-    model: ModelChoices & { states: StateModel },
+    model: ModelChoices,
     features: Float64Array | undefined,
   ) {
     super(recording, grid, encoding, model);
-    this.#partOf = partsOf(encoding.parts, model.states);
+    checkStates(this.states);
+    this.#partOf = partsOf(encoding.parts, this.states);
     this.#features = features;
   }
 
@@ -97,11 +98,8 @@ export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
   }
 }
 
-/** [states] which part each expects; -1 for one in which cells are silent. */
-function partsOf(
-  parts: readonly EncodedPart[],
-  { names, environments, encodingGroups, noSpike, oneBin }: StateModel,
-): number[] {
+/** @throws {RangeError} If states are in no environment, or none has bins of one. */
+export function checkStates({ names, environments, oneBin }: StateModel): void {
   if (!environments) {
     throw new RangeError(
       "Cannot make a decoder: states do not say in which environment they are, wanted environments of them",
@@ -112,11 +110,18 @@ function partsOf(
       "Cannot make a decoder: all states have one bin, wanted one over the bins of an environment",
     );
   }
+}
+
+/** [states] which part each expects; -1 for one in which cells are silent. */
+function partsOf(
+  parts: readonly EncodedPart[],
+  { names, environments, encodingGroups, noSpike }: StateModel,
+): number[] {
   const called = (environment: string, group: string | undefined) =>
     `environment "${environment}"${group === undefined ? "" : ` by group "${group}"`}`;
   return names.map((name, state) => {
     if (noSpike?.[state]) return -1;
-    const [environment, group] = [environments[state]!, encodingGroups?.[state]];
+    const [environment, group] = [environments![state]!, encodingGroups?.[state]];
     const part = parts.findIndex((own) => own.environment === environment && own.group === group);
     if (part >= 0) return part;
     throw new RangeError(

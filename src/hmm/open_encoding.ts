@@ -104,19 +104,8 @@ export class StoredEncoding {
       const encoding = { ...world.encoding, ...tracked };
       return new ClusterlessDecoder(recording, grid, encoding, options, features!.features);
     }
-    const { states } = options;
-    if (!states) {
-      throw new TypeError(
-        "Cannot make a decoder: states are missing, wanted some that say their environments",
-      );
-    }
-    return new EnvironmentsDecoder(
-      recording,
-      grid,
-      { ...world.encoding, ...tracked },
-      { ...options, states },
-      features?.features,
-    );
+    const encoding = { ...world.encoding, ...tracked };
+    return new EnvironmentsDecoder(recording, grid, encoding, options, features?.features);
   }
 }
 

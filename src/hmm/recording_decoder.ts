@@ -6,13 +6,14 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
+import type { SaveEncodingOptions, SortedSpikesOptions } from "./encoding_options.ts";
 import { AnimalPath } from "./animal_path.ts";
 import type { DecodeOptions, SampleOptions, ViterbiOptions } from "./decode_options.ts";
 import type { EmOptions } from "./em_options.ts";
-import type { SortedSpikesOptions } from "./encoding_options.ts";
 import { decodeOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
 import { emOptions } from "./em_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
+import type { Refit } from "./em.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
 import type { LaneCuts, LaneOptions } from "./lane_cuts.ts";
@@ -32,7 +33,7 @@ import { checkInitial, StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import { continuous } from "./presets.ts";
 import { looksAtAnimal, walkWarnings } from "./states.ts";
-import { rowSeconds, unevenWarnings } from "./time_grid.ts";
+import { betweenRows, rowSeconds, unevenWarnings } from "./time_grid.ts";
 import type { ViterbiResult } from "./viterbi_task.ts";
 
 /** What a decode and a path are told of their model. */
@@ -42,6 +43,14 @@ export type ModelChoices = Pick<SortedSpikesOptions, "states" | "initialProbs">;
 type EncodingFacts = Pick<Training, "exposureSeconds" | "intervals" | "mergedStamps"> & {
   encodingSpikes: number;
 };
+
+/**
+ * A decoder of the same recording, encoded from samples by how much each counts, 0 to 1; `undefined` where that is too
+ * little for an encoding.
+ */
+export type EncodeAgain = (
+  weightAt: (time: number) => number,
+) => RecordingDecoder<EncodingFacts> | undefined;
 
 /** A decoder ready to plan. */
 export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
@@ -55,14 +64,20 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   protected readonly recording: DecodedRecording;
   /** [state bins] p(state bin before the first row); those of a state are alike when not given. */
   protected readonly initialProbs: Float64Array | undefined;
+  readonly #again: EncodeAgain | undefined;
 
-  /** @param initialProbs [state bins], where they are given. */
+  /**
+   * @param initialProbs [state bins], where they are given.
+   * @param again Where what was encoded is at hand.
+   */
   constructor(
     recording: DecodedRecording,
     grid: Grid,
     encoding: Encoding,
     { states = continuous(), initialProbs }: ModelChoices,
+    again?: EncodeAgain,
   ) {
+    this.#again = again;
     this.recording = recording;
     this.grid = grid;
     this.encoding = encoding;
@@ -76,6 +91,9 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
       ...walkWarnings(grid, states),
     ];
   }
+
+  /** Stores what was learnt of spikes. */
+  abstract saveEncoding(place: string, options?: SaveEncodingOptions): Promise<void>;
 
   /** Spikes by rows. */
   protected abstract rowsOf(rows: RowsToDecode): EncodedRows;
@@ -99,14 +117,46 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
 
   /**
    * Plans a search for the discrete transitions, and for the probabilities of the first row, that make the recording
-   * likeliest, by EM, and a decode with them.
+   * likeliest, by EM, and a decode with them. With `fitEncoding` spikes are encoded anew after every step, from samples
+   * of the position as far as a local state was likely.
    *
    * @throws {BudgetError} If no tile fits the budget.
-   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model.
+   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model; with
+   * `fitEncoding` if no state is local, the encoding was stored, or there are several environments.
    */
   em(gpu: Gpu, given: EmOptions): EmPlan {
     const options = emOptions.check(given);
-    return new EmPlan(gpu, this.#smoothParts(gpu, options), options);
+    const refit = options.fitEncoding ? this.#refit(gpu, options) : undefined;
+    return new EmPlan(gpu, this.#smoothParts(gpu, options), options, refit);
+  }
+
+  #refit(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): Refit {
+    const again = this.#again;
+    const refuse = (is: string, wanted: string): never => {
+      throw new RangeError(
+        `Cannot fit parameters: fitEncoding is true, and ${is}, wanted ${wanted}`,
+      );
+    };
+    if (!again) {
+      return refuse(
+        "the encoding was stored, or is of several environments",
+        "a decoder of sortedSpikes() or clusterless(), or fitEncoding false",
+      );
+    }
+    if (!this.states.local?.includes(true)) {
+      refuse("no state is local", "one, whose samples are encoded");
+    }
+    const time = recordedGrid(this.recording, this.states, options);
+    return {
+      save: (place) => this.saveEncoding(place, { overwrite: true }),
+      encode(local) {
+        const found = again((at) => betweenRows(time, local, at));
+        return found && {
+          parts: found.#smoothParts(gpu, options),
+          save: (place) => found.saveEncoding(place, { overwrite: true }),
+        };
+      },
+    };
   }
 
   /**

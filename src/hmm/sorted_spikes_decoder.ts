@@ -9,10 +9,12 @@ import { saveEncodingOptions, sortedSpikesOptions } from "./encoding_options.ts"
 import { gridOf } from "./recording_grid.ts";
 import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
 import { sortedRows } from "./observation/encoded_rows.ts";
+import type { GlmOptions } from "./glm_encoding.ts";
 import { encodePlaceFields } from "./place_fields.ts";
 import { validateRecording } from "./recording.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import type { Encoding } from "./sorted_spikes.ts";
+import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
 import { storeEncoding } from "./stored_encoding.ts";
 
@@ -38,9 +40,15 @@ export function sortedSpikes(given: SortedSpikesOptions): SortedSpikesDecoder {
     ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
   };
-  const { encoding, warnings } = encodePlaceFields(training, options);
-  const told = { ...recording, warnings: [...recording.warnings, ...warnings] };
-  return new SortedSpikesDecoder(told, grid, encoding, options);
+  const decoderOf = (own: GlmOptions): SortedSpikesDecoder => {
+    const { encoding, warnings } = encodePlaceFields(own, options);
+    const told = { ...recording, warnings: [...recording.warnings, ...warnings] };
+    return new SortedSpikesDecoder(told, grid, encoding, options, (weightAt) => {
+      const weighed = { ...training, weightAt };
+      return isEnough(weighed) ? decoderOf(weighed) : undefined;
+    });
+  };
+  return decoderOf(training);
 }
 
 /** A decoder of sorted spikes, ready to plan. Made by {@link sortedSpikes}. */
