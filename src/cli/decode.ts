@@ -39,7 +39,7 @@ import {
   timeOptions,
   viterbiOptions,
 } from "../hmm/decode_options.ts";
-import { emOptions, logLikelihoodEmOptions } from "../hmm/em_options.ts";
+import { emOptions, encodingChoice, logLikelihoodEmOptions } from "../hmm/em_options.ts";
 import { clusterlessOptions, encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
 import { oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds, jsonNumber, printable } from "../math/format.ts";
@@ -410,7 +410,7 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
         ...clockOptions,
         ...{ ...otherEncoding, trackGraph: trackOptions.trackGraph },
         ...encodingPlaces,
-        ...kindOptions,
+        ...{ ...kindOptions, ...encodingChoice },
       },
       timeGrid,
     }),

@@ -226,29 +226,27 @@ describe("sluice decode", () => {
       return JSON.parse(stdout);
     };
     await writeFile(own, JSON.stringify({ states }));
-    {
-      const given = ["--marks", marks];
-      const observations = { environments, waveformStd: 5 };
-      await writeFile(model, JSON.stringify({ states, observations }));
-      const told = [...given, "--model", model];
-      const whole = await run("decode", ...told, ...rows, "--out", fresh());
-      const encoding = fresh();
-      expect(await run("encode", ...told, "--out", encoding)).toMatchObject({
-        ...{ units: 6, spikes: whole.encoding.spikes },
-        environments: [{ name: "a" }, { name: "b", shape: [2] }],
-      });
-      const by = [...given, "--encoding", encoding, ...rows, "--out", fresh()];
-      const again = await run("decode", ...by, "--model", own);
-      expect(again.marginalLogLikelihood).toBe(whole.marginalLogLikelihood);
-      const twice = await runCli(["decode", ...inputs, ...by, "--model", model]);
-      expect(JSON.parse(twice.stdout).error.message)
-        .toBe("Cannot run: --encoding has it all, wanted no observations of --model beside it");
-      const none = await runCli(["decode", ...inputs, ...by]);
-      expect(JSON.parse(none.stdout).error.message).toMatch(
-        /states do not say in which environment/,
-      );
-    }
-    // one place, by a document or by flags
+    const given = ["--marks", marks];
+    const observations = { environments, waveformStd: 5 };
+    await writeFile(model, JSON.stringify({ states, observations }));
+    const told = [...given, "--model", model];
+    const whole = await run("decode", ...told, ...rows, "--out", fresh());
+    const encoding = fresh();
+    expect(await run("encode", ...told, "--out", encoding)).toMatchObject({
+      ...{ units: 6, spikes: whole.encoding.spikes },
+      environments: [{ name: "a" }, { name: "b", shape: [2] }],
+    });
+    const by = [...given, "--encoding", encoding, ...rows, "--out", fresh()];
+    const again = await run("decode", ...by, "--model", own);
+    expect(again.marginalLogLikelihood).toBe(whole.marginalLogLikelihood);
+    const twice = await runCli(["decode", ...inputs, ...by, "--model", model]);
+    expect(JSON.parse(twice.stdout).error.message)
+      .toBe("Cannot run: --encoding has it all, wanted no observations of --model beside it");
+    const none = await runCli(["decode", ...inputs, ...by]);
+    expect(JSON.parse(none.stdout).error.message).toMatch(
+      /states do not say in which environment/,
+    );
+    // of one place, by a document or by flags
     await writeFile(
       model,
       JSON.stringify({
@@ -259,19 +257,9 @@ describe("sluice decode", () => {
     const out = fresh();
     await run("encode", "--model", model, "--out", out);
     await run("encode", "--bin-size", "6", "--out", out);
-    const twice = await runCli([
-      "encode",
-      ...inputs,
-      "--model",
-      model,
-      "--bin-size",
-      "6",
-      "--out",
-      out,
-    ]);
-    expect(JSON.parse(twice.stdout).error.message).toMatch(
-      /--model says it already, wanted no --bin-size/,
-    );
+    const doubled = ["encode", ...inputs, "--model", model, "--bin-size", "6", "--out", out];
+    expect(JSON.parse((await runCli(doubled)).stdout).error.message)
+      .toMatch(/--model says it already, wanted no --bin-size/);
   });
 
   it("decodes log-likelihoods by a matrix, without a recording", async () => {

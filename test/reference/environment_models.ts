@@ -15,6 +15,8 @@ export interface EnvironmentWorld {
   /** [samples] seconds, and positions. */
   times: readonly number[];
   positions: readonly Place[];
+  /** [samples] How much each counts, 0 to 1; all fully by default. */
+  weights?: readonly number[];
   /** Of units, or of electrodes with features. */
   spikes: readonly { time: number; unit: number; features: readonly number[] }[];
   units: number;
@@ -72,10 +74,10 @@ class Part {
     this.#world = world;
     this.#place = world.environments[environment]!;
     this.#step = times[1]! - times[0]!;
-    this.#weights = times.map((time) =>
+    this.#weights = times.map((time, i) =>
       within(this.#place.intervals, time) &&
         (group === undefined || within(world.groups[group]!, time))
-        ? 1
+        ? world.weights?.[i] ?? 1
         : 0
     );
     this.#places = positions.map((position) => this.#place.placeOf(position));
