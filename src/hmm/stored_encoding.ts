@@ -10,10 +10,10 @@ import { openStore } from "../store/open_store.ts";
 import { variable } from "../stream/output.ts";
 import { openStored, storedAttributes, storeResult } from "../stream/places.ts";
 import type { NumericArray } from "../types.ts";
+import type { EncodedParts } from "./encoded_parts.ts";
+import { together } from "./encoded_parts.ts";
 import type { EncodingFacts, EncodingOfKind, Fields, GridFacts } from "./encoding_fields.ts";
 import { encodingFields, factsOf, gridFields, readFields, readGrid } from "./encoding_fields.ts";
-import type { EncodedParts } from "./environments_decoder.ts";
-import { together } from "./environments_decoder.ts";
 import type { Environment, Grid } from "./grid.ts";
 import { gridFacts, gridOfEnvironment } from "./grid.ts";
 
