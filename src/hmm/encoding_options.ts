@@ -239,7 +239,7 @@ export const environmentsOptions = declare("make a decoder", {
   waveformStd: number({
     above: 0,
     otherwise: "24",
-    says: "standard deviation of the kernel over features, in their unit",
+    says: "of spikes with features: standard deviation of the kernel over these, in their unit",
   }),
 });
 

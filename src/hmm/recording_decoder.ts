@@ -197,7 +197,7 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   /** Rows, what was recorded in them, and what states expect. */
   #rows(options: RowChoices) {
     const { recording, states } = this;
-    const pathOn = looksAtAnimal(states) ? this.#paths() : undefined;
+    const pathOn = looksAtAnimal(states) ? pathsOf(recording) : undefined;
     const time = recordedGrid(recording, states, options);
     const { intervals } = this.encoding;
     const missing = missingOf(time, { recording, states, intervals }, options);
@@ -209,19 +209,6 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
     });
     const warnings = [...this.warnings, ...unevenWarnings(time)];
     return { time, missing, recorded, expected, bins, warnings };
-  }
-
-  /** Where the animal is, in the coordinates of a grid. */
-  #paths(): (grid: Grid) => AnimalPath {
-    const { position, dimensions } = this.recording;
-    if (!position || !dimensions) {
-      throw new RangeError(
-        "Cannot plan a decode: states are compared with where the animal is, and there is no position, " +
-          "wanted one",
-      );
-    }
-    const { times, values } = mergeStamps(position, dimensions);
-    return (grid) => new AnimalPath(times, values, grid);
   }
 
   #smoothParts(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): SmoothParts {
@@ -264,6 +251,18 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
       ),
     };
   }
+}
+
+/** Where the animal is, in the coordinates of a grid. */
+function pathsOf({ position, dimensions }: DecodedRecording): (grid: Grid) => AnimalPath {
+  if (!position || !dimensions) {
+    throw new RangeError(
+      "Cannot plan a decode: states are compared with where the animal is, and there is no position, " +
+        "wanted one",
+    );
+  }
+  const { times, values } = mergeStamps(position, dimensions);
+  return (grid) => new AnimalPath(times, values, grid);
 }
 
 function encodingWarnings({ spikes }: RecordedSpikes, encoding: EncodingFacts): string[] {
