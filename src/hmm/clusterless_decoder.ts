@@ -19,7 +19,6 @@ import type { EncodeAgain, ModelChoices } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
-import { storeEncoding } from "./stored_encoding.ts";
 
 /**
  * Builds a decoder for spikes with features: kernel density over features and places of the encoded spikes of the
@@ -79,6 +78,8 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
   async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
     const { grid, encoding, unitIds } = this;
     const options = saveEncodingOptions.check(given);
+    // pages that only decode do not load it
+    const { storeEncoding } = await import("./stored_encoding.ts");
     await storeEncoding(place, { model: "clusterless", grid, encoding, unitIds }, options);
   }
 

@@ -15,7 +15,6 @@ import type { DecodedRecording } from "./recorded_rows.ts";
 import type { ModelChoices } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import type { StateModel } from "./states.ts";
-import { storeEncoding } from "./stored_encoding.ts";
 
 /** A decoder of spikes in several environments, ready to plan. Made by `environments()`. */
 export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
@@ -45,6 +44,8 @@ export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
   async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
     const { grid, encoding, unitIds } = this;
     const options = saveEncodingOptions.check(given);
+    // pages that only decode do not load it
+    const { storeEncoding } = await import("./stored_encoding.ts");
     await storeEncoding(place, { model: "environments", grid, encoding, unitIds }, options);
   }
 

@@ -17,7 +17,6 @@ import { mergeStamps } from "./sorted_spikes.ts";
 import { SortedSpikesDecoder } from "./sorted_spikes_decoder.ts";
 import { refuseGroups } from "./states.ts";
 import type { EncodedWorld } from "./stored_encoding.ts";
-import { readEncoding } from "./stored_encoding.ts";
 import type { Interval } from "./time_grid.ts";
 
 /** An encoding that was stored. All of it is in memory. */
@@ -145,5 +144,7 @@ function trackedOf(
  * @throws {ChunkError} If there is none, or a newer version wrote it.
  */
 export async function openEncoding(place: string): Promise<StoredEncoding> {
+  // pages that only decode do not load it
+  const { readEncoding } = await import("./stored_encoding.ts");
   return new StoredEncoding(await readEncoding(place));
 }

@@ -16,7 +16,6 @@ import { RecordingDecoder } from "./recording_decoder.ts";
 import type { Encoding } from "./sorted_spikes.ts";
 import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
-import { storeEncoding } from "./stored_encoding.ts";
 
 /**
  * Builds a decoder for sorted spikes: place fields by kernel density or fitted, Poisson spikes, a hidden Markov
@@ -61,6 +60,8 @@ export class SortedSpikesDecoder extends RecordingDecoder<Encoding> {
   async saveEncoding(place: string, given: SaveEncodingOptions = {}): Promise<void> {
     const { grid, encoding, unitIds } = this;
     const options = saveEncodingOptions.check(given);
+    // pages that only decode do not load it
+    const { storeEncoding } = await import("./stored_encoding.ts");
     await storeEncoding(place, { model: "sortedSpikes", grid, encoding, unitIds }, options);
   }
 
