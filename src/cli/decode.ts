@@ -40,7 +40,8 @@ import {
   viterbiOptions,
 } from "../hmm/decode_options.ts";
 import { emOptions, encodingChoice, logLikelihoodEmOptions } from "../hmm/em_options.ts";
-import { clusterlessOptions, encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
+import { encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
+import { clusterlessOptions } from "../hmm/decoder_options.ts";
 import { oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds, jsonNumber, printable } from "../math/format.ts";
 import type { RunOptions } from "../stream/choices.ts";

@@ -16,12 +16,8 @@ import {
   openParameters,
   stateModel,
 } from "../hmm/decoder.ts";
-import {
-  clusterlessOptions,
-  encodingOptions,
-  environmentsOptions,
-  fieldOptions,
-} from "../hmm/encoding_options.ts";
+import { encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
+import { clusterlessOptions, environmentsOptions } from "../hmm/decoder_options.ts";
 import { continuousOptions, nonLocalOptions } from "../hmm/presets.ts";
 import type { ContinuousTransition } from "../hmm/states.ts";
 import type { Is, Option, OptionsOf } from "../options.ts";

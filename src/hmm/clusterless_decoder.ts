@@ -6,8 +6,10 @@
 
 import type { MarkEncoding, MarkOptions } from "./clusterless_encoding.ts";
 import { encodeMarks } from "./clusterless_encoding.ts";
-import type { ClusterlessOptions, SaveEncodingOptions } from "./encoding_options.ts";
-import { clusterlessOptions, saveEncodingOptions } from "./encoding_options.ts";
+import type { SaveEncodingOptions } from "./encoding_options.ts";
+import type { ClusterlessOptions } from "./decoder_options.ts";
+import { saveEncodingOptions } from "./encoding_options.ts";
+import { clusterlessOptions } from "./decoder_options.ts";
 import type { Grid } from "./grid.ts";
 import { gridOf } from "./recording_grid.ts";
 import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";

@@ -24,13 +24,13 @@ export type {
   ViterbiOptions,
 } from "./decode_options.ts";
 export type { EmOptions, LogLikelihoodEmOptions } from "./em_options.ts";
+export type { SortedSpikesOptions } from "./encoding_options.ts";
 export type {
   ClusterlessOptions,
   EncodedOptions,
   EnvironmentsOptions,
   LogLikelihoodOptions,
-  SortedSpikesOptions,
-} from "./encoding_options.ts";
+} from "./decoder_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
 export type { EmPlan, EmResult } from "./em.ts";

@@ -7,8 +7,8 @@
 
 import { checkedFeatures } from "./clusterless_decoder.ts";
 import { encodeMarks, meansOf } from "./clusterless_encoding.ts";
-import type { EnvironmentsOptions } from "./encoding_options.ts";
-import { environmentOptions, environmentsOptions, groupOptions } from "./encoding_options.ts";
+import type { EnvironmentsOptions } from "./decoder_options.ts";
+import { environmentOptions, environmentsOptions, groupOptions } from "./decoder_options.ts";
 import type { EncodedPart } from "./encoded_parts.ts";
 import { together } from "./encoded_parts.ts";
 import { checkStates, EnvironmentsDecoder } from "./environments_decoder.ts";

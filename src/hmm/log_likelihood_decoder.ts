@@ -12,14 +12,14 @@ import type {
   LogLikelihoodViterbiOptions,
 } from "./decode_options.ts";
 import type { LogLikelihoodEmOptions } from "./em_options.ts";
-import type { LogLikelihoodOptions } from "./encoding_options.ts";
+import type { LogLikelihoodOptions } from "./decoder_options.ts";
 import {
   logLikelihoodDecodeOptions,
   logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
 } from "./decode_options.ts";
 import { logLikelihoodEmOptions } from "./em_options.ts";
-import { logLikelihoodOptions } from "./encoding_options.ts";
+import { logLikelihoodOptions } from "./decoder_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";

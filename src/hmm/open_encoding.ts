@@ -5,8 +5,8 @@
  */
 
 import { checkedFeatures, ClusterlessDecoder } from "./clusterless_decoder.ts";
-import type { EncodedOptions } from "./encoding_options.ts";
-import { encodedOptions } from "./encoding_options.ts";
+import type { EncodedOptions } from "./decoder_options.ts";
+import { encodedOptions } from "./decoder_options.ts";
 import { EnvironmentsDecoder } from "./environments_decoder.ts";
 import { checkIntervals, trackingIntervals } from "./exposure.ts";
 import type { Grid } from "./grid.ts";

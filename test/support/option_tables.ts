@@ -68,9 +68,24 @@ import {
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
-import { decodeOptions, logLikelihoodDecodeOptions, logLikelihoodSampleOptions, logLikelihoodViterbiOptions, sampleOptions, viterbiOptions } from "../../src/hmm/decode_options.ts";
+import {
+  decodeOptions,
+  logLikelihoodDecodeOptions,
+  logLikelihoodSampleOptions,
+  logLikelihoodViterbiOptions,
+  sampleOptions,
+  viterbiOptions,
+} from "../../src/hmm/decode_options.ts";
 import { emOptions, logLikelihoodEmOptions } from "../../src/hmm/em_options.ts";
-import { clusterlessOptions, encodedOptions, environmentOptions, environmentsOptions, groupOptions, logLikelihoodOptions, saveEncodingOptions, sortedSpikesOptions } from "../../src/hmm/encoding_options.ts";
+import { saveEncodingOptions, sortedSpikesOptions } from "../../src/hmm/encoding_options.ts";
+import {
+  clusterlessOptions,
+  encodedOptions,
+  environmentOptions,
+  environmentsOptions,
+  groupOptions,
+  logLikelihoodOptions,
+} from "../../src/hmm/decoder_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import {
   aheadBehindOptions,
