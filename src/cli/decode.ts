@@ -32,14 +32,17 @@ import { clockOptions } from "../hmm/clocks.ts";
 import {
   decodeOptions,
   decodeOutput,
-  logLikelihoodDecodeOptions,
-  logLikelihoodSampleOptions,
-  logLikelihoodViterbiOptions,
   sampleOptions,
   timeOptions,
   viterbiOptions,
 } from "../hmm/decode_options.ts";
-import { emOptions, encodingChoice, logLikelihoodEmOptions } from "../hmm/em_options.ts";
+import {
+  logLikelihoodDecodeOptions,
+  logLikelihoodSampleOptions,
+  logLikelihoodViterbiOptions,
+} from "../hmm/log_likelihood_options.ts";
+import { emOptions, encodingChoice } from "../hmm/em_options.ts";
+import { logLikelihoodEmOptions } from "../hmm/log_likelihood_options.ts";
 import { encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
 import { clusterlessOptions } from "../hmm/decoder_options.ts";
 import { oneOf, place } from "../options.ts";

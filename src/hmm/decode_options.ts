@@ -32,12 +32,12 @@ const TIME_GRIDS: readonly TimeGridKind[] = ["edges", "timestamps"];
 const OPERATORS: readonly ("auto" | OperatorKind)[] = ["auto", "convolution", "sparse", "dense"];
 const ZARR_FORMATS: readonly ZarrFormat[] = [3, 2];
 
-const speedOfRows = {
+export const speedOfRows = {
   rate: number({ above: 0, takes: "HZ", otherwise: "500", says: "rows a second" }),
   step: number({ above: 0, takes: "S", says: "seconds a row, instead" }),
 };
 
-const timeEdges = numbers({
+export const timeEdges = numbers({
   flag: false,
   otherwise: "those of time",
   says: "edges of rows, seconds, one more than rows",
@@ -217,27 +217,6 @@ export const decodeOptions = declare("plan a decode", { ...timeOptions, ...decod
 /** Options of `SortedSpikesDecoder.smooth()`. */
 export type DecodeOptions = OptionsOf<typeof decodeOptions>;
 
-export const logLikelihoodDecodeOptions = declare("plan a decode", {
-  /** When rows are: bins of 1 / `rate` seconds from `start` on. `rate` in Hz, or `step`, seconds. */
-  time: record({
-    ...speedOfRows,
-    start: number({ takes: "S", otherwise: "0", says: "where rows begin, seconds" }),
-  }, { says: "when rows are" }),
-  /** [rows + 1] Edges of rows of your own, seconds, instead of `time`. Rows have to be of one length, within 0.1 %. */
-  timeEdges,
-  /** Rows that carry no evidence: those that own any time of these [start, stop) stretches, seconds. */
-  missing: list(interval({}), {
-    default: [],
-    takes: "A:B[,C:D]",
-    says: "rows that touch these stretches carry no evidence, seconds",
-  }),
-  isMissing: timeOptions.isMissing,
-  ...decodeOutput,
-});
-
-/** Options of `LogLikelihoodDecoder.smooth()`. */
-export type LogLikelihoodDecodeOptions = OptionsOf<typeof logLikelihoodDecodeOptions>;
-
 /** Where a path goes. */
 export const pathOutput = {
   /** Where the zarr store goes: a path, `file:`, `opfs:` or `memory:` place. Returned alone when not given. */
@@ -266,21 +245,3 @@ export const viterbiOptions = declare("plan a path", { ...timeOptions, ...pathOu
 
 /** Options of `SortedSpikesDecoder.viterbi()`. */
 export type ViterbiOptions = OptionsOf<typeof viterbiOptions>;
-
-const { time, missing, isMissing, timeEdges: edges } = logLikelihoodDecodeOptions.options;
-
-/** Rows of log-likelihoods of the caller's own. */
-export const ownRows = { time, timeEdges: edges, missing, isMissing };
-
-export const logLikelihoodViterbiOptions = declare("plan a path", { ...ownRows, ...pathOutput });
-
-export const logLikelihoodSampleOptions = declare("plan samples", {
-  ...ownRows,
-  ...sampleChoices,
-});
-
-/** Options of `LogLikelihoodDecoder.samples()`. */
-export type LogLikelihoodSampleOptions = OptionsOf<typeof logLikelihoodSampleOptions>;
-
-/** Options of `LogLikelihoodDecoder.viterbi()`. */
-export type LogLikelihoodViterbiOptions = OptionsOf<typeof logLikelihoodViterbiOptions>;

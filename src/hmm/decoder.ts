@@ -15,15 +15,14 @@ export { mostLikelySequence } from "./analysis/most_likely_sequence.ts";
 export type { PositionPosterior } from "./analysis/position_rows.ts";
 export type { TimeRescaling, TimeRescalingOptions } from "./analysis/time_rescaling.ts";
 export { timeRescaling } from "./analysis/time_rescaling.ts";
+export type { DecodeOptions, SampleOptions, ViterbiOptions } from "./decode_options.ts";
 export type {
-  DecodeOptions,
   LogLikelihoodDecodeOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
-  SampleOptions,
-  ViterbiOptions,
-} from "./decode_options.ts";
-export type { EmOptions, LogLikelihoodEmOptions } from "./em_options.ts";
+} from "./log_likelihood_options.ts";
+export type { EmOptions } from "./em_options.ts";
+export type { LogLikelihoodEmOptions } from "./log_likelihood_options.ts";
 export type { SortedSpikesOptions } from "./encoding_options.ts";
 export type {
   ClusterlessOptions,

@@ -6,7 +6,7 @@
 
 import type { OptionsOf } from "../options.ts";
 import { declare, flag, list, number, text, whole } from "../options.ts";
-import { decodeOutput, ownRows, timeOptions } from "./decode_options.ts";
+import { decodeOutput, timeOptions } from "./decode_options.ts";
 
 /** What is fitted, from what is believed beforehand, and when that is enough. */
 export const emChoices = {
@@ -80,12 +80,3 @@ export const emOptions = declare("fit parameters", {
 
 /** Options of `SortedSpikesDecoder.em()` and `ClusterlessDecoder.em()`. */
 export type EmOptions = OptionsOf<typeof emOptions>;
-
-export const logLikelihoodEmOptions = declare("fit parameters", {
-  ...ownRows,
-  ...decodeOutput,
-  ...emChoices,
-});
-
-/** Options of `LogLikelihoodDecoder.em()`. */
-export type LogLikelihoodEmOptions = OptionsOf<typeof logLikelihoodEmOptions>;

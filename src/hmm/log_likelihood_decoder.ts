@@ -10,15 +10,15 @@ import type {
   LogLikelihoodDecodeOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
-} from "./decode_options.ts";
-import type { LogLikelihoodEmOptions } from "./em_options.ts";
+} from "./log_likelihood_options.ts";
+import type { LogLikelihoodEmOptions } from "./log_likelihood_options.ts";
 import type { LogLikelihoodOptions } from "./decoder_options.ts";
 import {
   logLikelihoodDecodeOptions,
   logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
-} from "./decode_options.ts";
-import { logLikelihoodEmOptions } from "./em_options.ts";
+} from "./log_likelihood_options.ts";
+import { logLikelihoodEmOptions } from "./log_likelihood_options.ts";
 import { logLikelihoodOptions } from "./decoder_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { EmPlan } from "./em.ts";

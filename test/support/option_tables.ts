@@ -68,15 +68,14 @@ import {
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
+import { decodeOptions, sampleOptions, viterbiOptions } from "../../src/hmm/decode_options.ts";
 import {
-  decodeOptions,
   logLikelihoodDecodeOptions,
   logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
-  sampleOptions,
-  viterbiOptions,
-} from "../../src/hmm/decode_options.ts";
-import { emOptions, logLikelihoodEmOptions } from "../../src/hmm/em_options.ts";
+} from "../../src/hmm/log_likelihood_options.ts";
+import { emOptions } from "../../src/hmm/em_options.ts";
+import { logLikelihoodEmOptions } from "../../src/hmm/log_likelihood_options.ts";
 import { saveEncodingOptions, sortedSpikesOptions } from "../../src/hmm/encoding_options.ts";
 import {
   clusterlessOptions,
