@@ -16,7 +16,7 @@ import type { DecodeResult } from "./decode_result.ts";
 import type { Refit } from "./em.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
-import type { LaneCuts, LaneOptions } from "./lane_cuts.ts";
+import type { LaneOptions } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
 import { byState, differInParts, stateLogRows } from "./observation/by_state.ts";
 import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";

@@ -58,7 +58,7 @@ export function byState(
   expected: StateExpectations,
   { rows: recorded, lanes, recursion }: ByStateParts,
 ): Observation {
-  const { kindOf, kinds, biases, own, missing } = expected;
+  const { kinds, biases, own, missing } = expected;
   const { cells, kindCells, toCells } = recursion;
   const kindRanges = rangesOf(kindCells);
   if (differInParts(expected)) {

@@ -122,7 +122,7 @@ export function clusterlessObservation(
   { spikes, electrodes, features, time, lanes, cells: partCells }: ClusterlessParts,
 ): Observation {
   const { featureCount, waveformStd, featureMeans } = parts[0]!;
-  const { cells, toCells, ranges } = partCells;
+  const { cells, ranges } = partCells;
   const seconds = rowSeconds(time);
   const tiles = new SpikeTiles(spikes, time, lanes);
   const scale = 1 / (Math.SQRT2 * waveformStd);
