@@ -28,7 +28,7 @@ export const markIntensityBench: Bench = {
         buffers: {
           params: marks.markIntensityParams(0, spikes!, {
             ...{ isFirst: true, isLast: true },
-            ...{ floor: -100, constant: 0 },
+            ...{ floor: -100, constant: 0, firstCell: 0, endCell: cells },
           }),
           electrodes: new Uint32Array(spikes!),
           features: own,

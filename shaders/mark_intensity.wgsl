@@ -11,7 +11,7 @@
 // up, and the last one brings in time, constant and floor.
 //
 // params           spikes [first_spike, end_spike) of the tile; floor and constant, natural logarithms; whether
-//                  this is the first block, and the last
+//                  this is the first block, and the last; cells [first_cell, end_cell), which the block is for
 // electrodes       [spikes] u32, electrode of each spike of the tile
 // features         [spikes, FEATURES] f32
 // electrode_starts [electrodes + 1] u32, first encoding spike of each electrode in the block
@@ -39,6 +39,8 @@ struct Params {
   constant: f32,
   is_first: u32,
   is_last: u32,
+  first_cell: u32,
+  end_cell: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -82,12 +84,12 @@ fn mark_intensity(
   let electrode = electrodes[spike];
   let first = electrode_starts[electrode];
   let end = electrode_starts[electrode + 1u];
-  let cell = group.x * WORKGROUP + thread;
+  let cell = params.first_cell + group.x * WORKGROUP + thread;
   // threads past the last cell still load marks
-  let own = 3u * min(cell, CELLS - 1u);
+  let own = 3u * min(cell, params.end_cell - 1u);
   let x = places[own];
   let y = places[own + 1u];
-  let at = spike * CELLS + min(cell, CELLS - 1u);
+  let at = spike * CELLS + min(cell, params.end_cell - 1u);
   var largest = vec4f(LEAST);
   var sum = vec4f();
   if (params.is_first == 0u) {
@@ -114,7 +116,7 @@ fn mark_intensity(
       largest = next;
     }
   }
-  if (cell >= CELLS) {
+  if (cell >= params.end_cell) {
     return;
   }
   let log_sum = select(vec4f(LEAST), largest + log(max(sum, vec4f(1e-30))), sum > vec4f());

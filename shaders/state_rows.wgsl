@@ -1,14 +1,14 @@
 // Likelihoods of rows for states that differ in what they expect, one workgroup a row.
 //
-//   kind of state    likelihood of a bin, as its base has it, times 2^bias
+//   bin of a grid    its likelihood, times 2^bias where there is one
 //   state of one bin its own likelihood
 //
 // params           rows [first_row, end_row) of the tile
-// kinds            [KINDS] vec2<u32>: base, and bias or NO_BIAS
-// spatial          [rows, BASES, GRID_CELLS] vec4<u32> of wide.wgsl, relative to 2^row_maximum
-// bias             [rows, BIASES, GRID_CELLS] vec4<f32>, to base 2; at most -16384 where a bin is ruled out
+// sources          [PLACED] vec2<u32>: where a cell of bins lies in a row of spatial, and in one of bias or NO_BIAS
+// spatial          [rows, SPATIAL] vec4<u32> of wide.wgsl, relative to 2^row_maximum
+// bias             [rows, BIASES] vec4<f32>, to base 2; at most -16384 where a bin is ruled out
 // own              [rows, ONES] vec2<i32>, to base 2: whole part and 2^-24, counted as row_maximum is
-// likelihood       [rows, CELLS] vec4<u32> of wide.wgsl, written: KINDS * GRID_CELLS, then states of one bin
+// likelihood       [rows, CELLS] vec4<u32> of wide.wgsl, written: PLACED cells of bins, then states of one bin
 // row_maximum      [rows] vec2<i32>, read and written: whole part and 2^-24, to base 2
 //
 // Of the new maximum only the whole part changes: likelihoods keep their digits, and the largest lies between 1/8
@@ -17,10 +17,9 @@
 // f64 twin: test/reference/state_rows.ts.
 
 override WORKGROUP: u32;
-override KINDS: u32;
-override BASES: u32;
+override PLACED: u32;
+override SPATIAL: u32;
 override BIASES: u32;
-override GRID_CELLS: u32;
 override ONES: u32;
 override CELLS: u32;
 
@@ -33,7 +32,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> kinds: array<vec2u>;
+@group(0) @binding(1) var<storage, read> sources: array<vec2u>;
 @group(0) @binding(2) var<storage, read> spatial: array<vec4u>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> own: array<vec2i>;
@@ -68,16 +67,15 @@ fn ones_of(row: u32, first: u32) -> WideParts {
 }
 
 fn parts_at(row: u32, cell: u32) -> WideParts {
-  if (cell >= KINDS * GRID_CELLS) {
-    return ones_of(row, 4u * (cell - KINDS * GRID_CELLS));
+  if (cell >= PLACED) {
+    return ones_of(row, 4u * (cell - PLACED));
   }
-  let kind = kinds[cell / GRID_CELLS];
-  let place = cell % GRID_CELLS;
-  let base = wide_parts(spatial[(row * BASES + kind.x) * GRID_CELLS + place]);
-  if (kind.y == NO_BIAS) {
+  let source = sources[cell];
+  let base = wide_parts(spatial[row * SPATIAL + source.x]);
+  if (source.y == NO_BIAS) {
     return base;
   }
-  return biased(base, bias[(row * BIASES + kind.y) * GRID_CELLS + place]);
+  return biased(base, bias[row * BIASES + source.y]);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -30,20 +30,21 @@ import {
 } from "../hmm/decoder.ts";
 import { clockOptions } from "../hmm/clocks.ts";
 import {
-  clusterlessOptions,
   decodeOptions,
   decodeOutput,
-  emOptions,
-  encodingOptions,
-  fieldOptions,
-  logLikelihoodDecodeOptions,
-  logLikelihoodEmOptions,
-  logLikelihoodSampleOptions,
-  logLikelihoodViterbiOptions,
   sampleOptions,
   timeOptions,
   viterbiOptions,
 } from "../hmm/decode_options.ts";
+import {
+  logLikelihoodDecodeOptions,
+  logLikelihoodSampleOptions,
+  logLikelihoodViterbiOptions,
+} from "../hmm/log_likelihood_options.ts";
+import { emOptions, encodingChoice } from "../hmm/em_options.ts";
+import { logLikelihoodEmOptions } from "../hmm/log_likelihood_options.ts";
+import { encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
+import { clusterlessOptions } from "../hmm/decoder_options.ts";
 import { oneOf, place } from "../options.ts";
 import { formatBytes, formatSeconds, jsonNumber, printable } from "../math/format.ts";
 import type { RunOptions } from "../stream/choices.ts";
@@ -291,10 +292,11 @@ export async function readModel(
   const { intervals: ofPosition, ...learnt } = encodingOptions;
   const reading = inputChoices(line, signal);
   const { observations, ...model } = await readStates(line, reading);
-  const stray = line.given({ ...learnt, ...trackOptions, ...kindOptions })[0] ??
-    flagsTold(observations)[0];
+  const stray =
+    line.given({ ...learnt, ...trackOptions, ...kindOptions }).map((name) => `--${name}`)[0] ??
+      (observations && "observations of --model");
   if (stored !== undefined && stray !== undefined) {
-    throw new UsageError(`Cannot run: --encoding has it all, wanted no --${stray} beside it`);
+    throw new UsageError(`Cannot run: --encoding has it all, wanted no ${stray} beside it`);
   }
   const { units, marks, ...places } = line.read(recordingOptions);
   const { waveformStd, environments: several, groups, ...told } = observations ?? {};
@@ -357,16 +359,12 @@ export async function readModel(
   }
   const own = { ...shared, ...encoding, position: position! };
   if (several) {
-    if (marked) {
-      throw new UsageError(
-        "Cannot run: --model has environments, which are for sorted spikes, wanted none beside --marks",
-      );
-    }
     // what is for a single one is refused by its name
     return environments({
       ...own,
       ...line.read(fieldOptions),
-      ...{ spikes, environments: several, ...(groups && { groups }) },
+      ...{ spikes: marked ?? spikes, environments: several, ...(groups && { groups }) },
+      ...(std !== undefined && { waveformStd: std }),
     } as EnvironmentsOptions);
   }
   return marked
@@ -416,7 +414,7 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
         ...clockOptions,
         ...{ ...otherEncoding, trackGraph: trackOptions.trackGraph },
         ...encodingPlaces,
-        ...kindOptions,
+        ...{ ...kindOptions, ...encodingChoice },
       },
       timeGrid,
     }),

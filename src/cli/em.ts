@@ -5,14 +5,15 @@
  */
 
 import { gpuOptions } from "../gpu/device.ts";
-import { decodeOutput, emChoices } from "../hmm/decode_options.ts";
+import { decodeOutput } from "../hmm/decode_options.ts";
+import { emChoices, encodingChoice } from "../hmm/em_options.ts";
 import { modelSections, runModel } from "./decode.ts";
 import type { CommandContext } from "./usage.ts";
 import { CommandLine, helpOf } from "./usage.ts";
 
 export const emSections = {
   ...modelSections,
-  "What is fitted": emChoices,
+  "What is fitted": { ...emChoices, ...encodingChoice },
   "Output and memory": { ...decodeOutput, budget: gpuOptions.options.budget },
 };
 
@@ -23,7 +24,8 @@ export const emHelp =
 
 Fits how discrete states follow one another, and where the first row was, by expectation maximisation, out of core,
 and decodes with what it found. Inputs and model are those of sluice decode. The output is a folder with
-parameters.json, which sluice decode and viterbi take as --parameters PLACE, and decode.zarr, which xarray opens.
+parameters.json, which sluice decode and viterbi take as --parameters PLACE, and decode.zarr, which xarray opens; with
+--fit-encoding also encoding.zarr, which they take as --encoding.
 
 ${helpOf(emSections)}`;
 

@@ -5,17 +5,19 @@
  */
 
 import { clockOptions } from "../hmm/clocks.ts";
-import { decodeOutput, encodingOptions, saveEncodingOptions } from "../hmm/decode_options.ts";
+import { decodeOutput } from "../hmm/decode_options.ts";
+import { encodingOptions, saveEncodingOptions } from "../hmm/encoding_options.ts";
 import { formatCount } from "../math/format.ts";
 import { kindOptions, readModel, recordingOptions, trackOptions } from "./decode.ts";
+import { modelFile } from "./states.ts";
 import type { CommandContext } from "./usage.ts";
-import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
+import { CommandLine, common, helpOf } from "./usage.ts";
 
 const output = { out: decodeOutput.out, ...saveEncodingOptions.options };
 
 export const encodeSections = {
   Inputs: { ...recordingOptions, ...clockOptions },
-  Encoding: { ...encodingOptions, ...trackOptions, ...kindOptions },
+  Encoding: { ...modelFile, ...encodingOptions, ...trackOptions, ...kindOptions },
   Output: output,
 };
 
@@ -26,7 +28,8 @@ export const encodeHelp =
 
 Learns what spikes tell of positions, and stores it: place fields of sorted units, or with --marks kernels over
 features. sluice decode, viterbi and em take it as --encoding PLACE, for other spikes, intervals and states, as often
-as they like. Inputs are those of sluice decode.
+as they like. Inputs are those of sluice decode. With --model, a file says how spikes are encoded, and of several
+environments and groups the states that expect them.
 
 ${helpOf(encodeSections)}`;
 
@@ -35,15 +38,15 @@ export async function encode({ args, signal }: CommandContext): Promise<void> {
   const { json, quiet = false } = line.read(common);
   const { out, overwrite } = line.read(output);
   const model = await readModel(line, signal, quiet);
-  if (!("saveEncoding" in model)) {
-    throw new UsageError("Cannot store the encoding: it is of several environments, wanted one");
-  }
   await model.saveEncoding(out, { ...(overwrite !== undefined && { overwrite }) });
   const { encoding, grid, unitIds, warnings } = model;
+  const grids = grid.environments ?? [{ grid }];
   const facts = {
     units: unitIds.length,
-    bins: grid.interiorIndex.length,
-    gridShape: grid.shape,
+    bins: grids.reduce((sum, { grid }) => sum + grid.interiorIndex.length, 0),
+    ...(grid.environments
+      ? { environments: grid.environments.map(({ name, grid: { shape } }) => ({ name, shape })) }
+      : { gridShape: grid.shape }),
     exposureSeconds: encoding.exposureSeconds,
     spikes: encoding.encodingSpikes,
     warnings,

@@ -16,12 +16,8 @@ import {
   openParameters,
   stateModel,
 } from "../hmm/decoder.ts";
-import {
-  clusterlessOptions,
-  encodingOptions,
-  environmentsOptions,
-  fieldOptions,
-} from "../hmm/decode_options.ts";
+import { encodingOptions, fieldOptions } from "../hmm/encoding_options.ts";
+import { clusterlessOptions, environmentsOptions } from "../hmm/decoder_options.ts";
 import { continuousOptions, nonLocalOptions } from "../hmm/presets.ts";
 import type { ContinuousTransition } from "../hmm/states.ts";
 import type { Is, Option, OptionsOf } from "../options.ts";
@@ -45,14 +41,19 @@ const presetOptions = declare("decode", {
 /** Options of presets; what one does not have, it refuses. */
 const ofPresets = { ...continuousOptions.options, localStd: nonLocalOptions.options.localStd };
 
-const others = {
-  parameters: place({
-    says: "what sluice em wrote: its states and their probabilities, instead of --states",
-  }),
+/** A document. */
+export const modelFile = {
   model: place({
     takes: "JSON",
     says: "a file that has the whole model: states, and observations such as binSize",
   }),
+};
+
+const others = {
+  parameters: place({
+    says: "what sluice em wrote: its states and their probabilities, instead of --states",
+  }),
+  ...modelFile,
 };
 
 export const statesOptions = { ...presetOptions.options, ...ofPresets, ...others };

@@ -4,22 +4,23 @@
  * @module
  */
 
-import type { MarkEncoding } from "./clusterless_encoding.ts";
+import type { MarkEncoding, MarkOptions } from "./clusterless_encoding.ts";
 import { encodeMarks } from "./clusterless_encoding.ts";
-import type { ClusterlessOptions, SaveEncodingOptions } from "./decode_options.ts";
-import { clusterlessOptions, saveEncodingOptions } from "./decode_options.ts";
+import type { SaveEncodingOptions } from "./encoding_options.ts";
+import type { ClusterlessOptions } from "./decoder_options.ts";
+import { saveEncodingOptions } from "./encoding_options.ts";
+import { clusterlessOptions } from "./decoder_options.ts";
 import type { Grid } from "./grid.ts";
 import { gridOf } from "./recording_grid.ts";
-import { clusterlessObservation, markedLogRows } from "./observation/clusterless.ts";
-import { localMarkedRows } from "./observation/local.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
+import { markedRows } from "./observation/encoded_rows.ts";
 import type { MarkInput, RecordedSpikes } from "./recording.ts";
 import { validateRecording } from "./recording.ts";
 import type { DecodedRecording } from "./recorded_rows.ts";
-import type { ModelChoices, RowSpikes } from "./recording_decoder.ts";
+import type { EncodeAgain, ModelChoices } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
+import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
-import type { TimeGrid } from "./time_grid.ts";
-import { binSpikes } from "./time_grid.ts";
 
 /**
  * Builds a decoder for spikes with features: kernel density over features and places of the encoded spikes of the
@@ -37,7 +38,7 @@ export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
   const recording = validateRecording(options.position, { times, units: electrodes }, options);
   const { features, featureCount } = checkedFeatures(options.spikes, recording);
   const grid = gridOf(recording, options);
-  const encoding = encodeMarks({
+  const training: MarkOptions = {
     ...recording,
     ...{ grid, features, featureCount },
     positionStd: options.positionStd,
@@ -45,14 +46,13 @@ export function clusterless(given: ClusterlessOptions): ClusterlessDecoder {
     ...(options.train && { train: options.train }),
     ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
-  });
-  return new ClusterlessDecoder(
-    recording,
-    grid,
-    encoding,
-    options,
-    features,
-  );
+  };
+  const decoderOf = (own: MarkOptions): ClusterlessDecoder =>
+    new ClusterlessDecoder(recording, grid, encodeMarks(own), options, features, (weightAt) => {
+      const weighed = { ...training, weightAt };
+      return isEnough(weighed) ? decoderOf(weighed) : undefined;
+    });
+  return decoderOf(training);
 }
 
 /** A decoder of spikes with features, ready to plan. Made by {@link clusterless}. */
@@ -66,8 +66,9 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
     encoding: MarkEncoding,
     model: ModelChoices,
     features: Float64Array,
+    again?: EncodeAgain,
   ) {
-    super(recording, grid, encoding, model);
+    super(recording, grid, encoding, model, again);
     this.#features = features;
   }
 
@@ -83,24 +84,8 @@ export class ClusterlessDecoder extends RecordingDecoder<MarkEncoding> {
     await storeEncoding(place, { model: "clusterless", grid, encoding, unitIds }, options);
   }
 
-  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
-    const { times, units: electrodes } = this.recording.spikes;
-    const spikes = binSpikes({ times, units: Uint32Array.from(times.keys()) }, time, missing);
-    const features = this.#features;
-    return {
-      spikes,
-      observationOf: (lanes, recursion) =>
-        clusterlessObservation(this.encoding, {
-          ...{ spikes, electrodes, features, time, lanes, recursion },
-        }),
-      logRows: () =>
-        markedLogRows(this.encoding, { grid: this.grid, spikes, electrodes, features, time }),
-      localRows: (path) =>
-        localMarkedRows(this.encoding, {
-          ...{ spikes, time, path, electrodes, features },
-          spikeTimes: times,
-        }),
-    };
+  protected rowsOf(rows: RowsToDecode): EncodedRows {
+    return markedRows([this], { ...this.recording.spikes, features: this.#features }, rows);
   }
 }
 

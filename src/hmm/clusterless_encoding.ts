@@ -48,10 +48,32 @@ function blockSize(electrodes: number, entry: number): number {
   return Math.max(1, Math.min(MOST_BLOCK_SPIKES, fitting));
 }
 
-/** @param options `features` [spikes, features] in the order of the spikes. */
-export function encodeMarks(
-  options: EncodingOptions & { features: Float64Array; featureCount: number; waveformStd: number },
-): MarkEncoding {
+/** What is encoded of spikes with features. */
+export interface MarkOptions extends EncodingOptions {
+  /** [spikes, features] in the order of the spikes. */
+  features: Float64Array;
+  featureCount: number;
+  waveformStd: number;
+  /** What features are taken relative to; default: the means of those that are encoded. */
+  featureMeans?: Float64Array;
+}
+
+/** [features] means of spikes, of all or of some. */
+export function meansOf(
+  features: Float64Array,
+  featureCount: number,
+  some: Iterable<number> = Array(features.length / featureCount).keys(),
+): Float64Array {
+  const sums = new Float64Array(featureCount);
+  let count = 0;
+  for (const spike of some) {
+    count++;
+    for (let f = 0; f < featureCount; f++) sums[f]! += features[featureCount * spike + f]!;
+  }
+  return count === 0 ? sums : sums.map((sum) => sum / count);
+}
+
+export function encodeMarks(options: MarkOptions): MarkEncoding {
   const { unitCount, grid, positionStd, features, featureCount, waveformStd } = options;
   const { dimensions } = grid;
   const { density, timeSpent, ...training } = trainOn(options);
@@ -63,11 +85,7 @@ export function encodeMarks(
   const markScale = 1 / (Math.SQRT2 * waveformStd);
   const middle = grid.edges.map((edges) => (edges[0]! + edges.at(-1)!) / 2);
   const entry = markEntry(featureCount);
-  const featureMeans = Float64Array.from({ length: featureCount }, (_, feature) => {
-    let sum = 0;
-    for (const spike of spikes) sum += features[featureCount * spike + feature]!;
-    return spikes.length > 0 ? sum / spikes.length : 0;
-  });
+  const { featureMeans = meansOf(features, featureCount, spikes) } = options;
   const own: number[][] = Array.from({ length: unitCount }, () => []);
   order.forEach((i) => own[unitOf(i)]!.push(i));
   let total = 0;

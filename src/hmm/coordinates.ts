@@ -9,6 +9,7 @@ import type { NumericArray } from "../types.ts";
 import type { ZarrArraySpec } from "../zarr/metadata.ts";
 import { positionNames } from "./row_outputs.ts";
 import type { Grid } from "./grid.ts";
+import { dimensionsOf } from "./grid.ts";
 import type { StateBins } from "./state_bins.ts";
 import { binCenter } from "./state_bins.ts";
 import type { TimeGrid } from "./time_grid.ts";
@@ -89,7 +90,7 @@ export function binCoordinates(bins: StateBins): Coordinate[] {
       "int32",
       Int32Array.from(bins.map(own, (state) => state)),
     ),
-    ...positionNames(grid.dimensions).map((name, dimension) =>
+    ...positionNames(dimensionsOf(grid)).map((name, dimension) =>
       coordinate(
         prefix + name,
         dim,

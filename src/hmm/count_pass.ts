@@ -32,6 +32,8 @@ export type CountHeld = FilterHeld & {
   transitions: { dtype: "float64"; length: number };
   /** [state bins] */
   first: { dtype: "float64"; length: number };
+  /** [rows] of local states together, where that is asked for. */
+  local: { dtype: "float64"; length: number };
 };
 
 /** Blocks of a lane: one that is run again meets what it left between two. */
@@ -39,7 +41,8 @@ function blocksOf({ count, rows }: LaneCuts): number {
   return count === 1 ? 1 : Math.ceil(rows / MEETING_ROWS);
 }
 
-export function countHeld(lanes: LaneCuts, bins: StateBins): CountHeld {
+/** @param localRows Rows of which local states are asked for. */
+export function countHeld(lanes: LaneCuts, bins: StateBins, localRows: number): CountHeld {
   return {
     logLikelihoods: { dtype: "float64", length: lanes.count },
     impossibleRows: { dtype: "float64", length: 1 },
@@ -48,11 +51,14 @@ export function countHeld(lanes: LaneCuts, bins: StateBins): CountHeld {
       length: lanes.count * blocksOf(lanes) * bins.names.length ** 2,
     },
     first: { dtype: "float64", length: bins.count },
+    local: { dtype: "float64", length: localRows },
   };
 }
 
 interface CountParts extends FilterParts {
   bins: StateBins;
+  /** States whose probability is taken of every row, if that is asked for. */
+  local: readonly number[];
   held(): Held<CountHeld>;
 }
 
@@ -81,7 +87,10 @@ export class CountPass {
       ...smoothing,
       slotBuffers: [
         ...slotBuffers,
-        scratch("smooth_sums", 4 * states * rows),
+        {
+          ...scratch("smooth_sums", 4 * states * rows),
+          ...(this.#parts.local.length > 0 && { role: "download" as const }),
+        },
         scratch("filtered_before", rowBytes * rows),
         scratch("ratio_rows", rowBytes * count * (tileRows + 1)),
         scratch("smoothed_next", rowBytes * count),
@@ -105,6 +114,7 @@ export class CountPass {
           this.#filter.count(tile, this.#filter.sums(tile, downloads, beside).normalisers);
         }
         this.#take(tile, new Float32Array(downloads.expected!));
+        this.#takeLocal(tile, downloads.smooth_sums);
         if (tile.start === 0 && tile.firstLane === 0) {
           const row = new Uint32Array(downloads.first_row!);
           const { packTable } = this.#parts.recursion;
@@ -163,6 +173,18 @@ export class CountPass {
       for (let pair = 0; pair < pairs; pair++) {
         transitions[at + pair]! += expected[i * pairs + pair]!;
       }
+    });
+  }
+
+  #takeLocal(tile: Tile, sums: ArrayBuffer | undefined): void {
+    const { local, states } = this.#parts;
+    if (local.length === 0) return;
+    const shares = new Float32Array(sums!);
+    this.#filter.forEachRow(tile, (row, i) => {
+      this.#parts.held().local[row] = local.reduce(
+        (sum, state) => sum + shares[i * states + state]!,
+        0,
+      );
     });
   }
 }

@@ -66,7 +66,10 @@ export interface DecodeResult extends StoredProbabilities {
   timeBinEnd: ChunkedArray<Float64Array>;
   /** What else is stored for every row, by its name in the store: `acausal_entropy`, ... */
   summaries: Record<string, ChunkedArray>;
-  /** Centre of every state bin along each dimension, `[state_bins]` f64, position units; NaN for a bin that is nowhere. */
+  /**
+   * Centre of every state bin along each dimension, `[state_bins]` f64, position units; NaN for a bin that is nowhere,
+   * and along dimensions that an environment does not have.
+   */
   binCenters: Float64Array[];
   /**
    * Bins of the box along each dimension: the full axis is `[states, ...gridShape]` in C order, where no
@@ -122,7 +125,7 @@ export interface DecodeLanes {
 /** What a store's attributes say of its decode, as far as readers need it. */
 interface StoredParameters extends RowOutputChoices {
   time: { rows: number };
-  grid: StoredGridFacts & { environments?: object[] };
+  grid: StoredGridFacts & { environments?: StoredGridFacts[] };
   states: Pick<StateModel, "environments"> & { names: string[]; oneBin?: boolean[] };
   chunk_rows: number;
   shard_chunks: number;
@@ -192,8 +195,10 @@ async function openFrom(
       summaries[name] = await open(name);
     }
   }
+  const { environments: laid = [] } = parameters.grid;
+  const dimensions = Math.max(...[parameters.grid, ...laid].map(({ shape }) => shape.length));
   const binCenters = await Promise.all(
-    positionNames(parameters.grid.shape.length === 1 ? 1 : 2).map(async (name) => {
+    positionNames(dimensions === 1 ? 1 : 2).map(async (name) => {
       const centers = await open(name);
       const values = await readAll(centers);
       await centers.close();

@@ -15,21 +15,21 @@ export { mostLikelySequence } from "./analysis/most_likely_sequence.ts";
 export type { PositionPosterior } from "./analysis/position_rows.ts";
 export type { TimeRescaling, TimeRescalingOptions } from "./analysis/time_rescaling.ts";
 export { timeRescaling } from "./analysis/time_rescaling.ts";
+export type { DecodeOptions, SampleOptions, ViterbiOptions } from "./decode_options.ts";
 export type {
-  ClusterlessOptions,
-  DecodeOptions,
-  EmOptions,
-  EncodedOptions,
-  EnvironmentsOptions,
   LogLikelihoodDecodeOptions,
-  LogLikelihoodEmOptions,
-  LogLikelihoodOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
-  SampleOptions,
-  SortedSpikesOptions,
-  ViterbiOptions,
-} from "./decode_options.ts";
+} from "./log_likelihood_options.ts";
+export type { EmOptions } from "./em_options.ts";
+export type { LogLikelihoodEmOptions } from "./log_likelihood_options.ts";
+export type { SortedSpikesOptions } from "./encoding_options.ts";
+export type {
+  ClusterlessOptions,
+  EncodedOptions,
+  EnvironmentsOptions,
+  LogLikelihoodOptions,
+} from "./decoder_options.ts";
 export type { DecodeLanes, DecodeResult } from "./decode_result.ts";
 export { posteriorMean } from "./decode_result.ts";
 export type { EmPlan, EmResult } from "./em.ts";
@@ -47,7 +47,8 @@ export type { MarkInput } from "./recording.ts";
 export type { PositionInput, SpikeInput } from "./recording.ts";
 export { fromUint16, toUint16 } from "../math/quantize.ts";
 export type { ContinuousTransition, StateModel } from "./states.ts";
-export { environments, EnvironmentsDecoder } from "./environments.ts";
+export { environments } from "./environments.ts";
+export { EnvironmentsDecoder } from "./environments_decoder.ts";
 export { contFrag, continuous, multiEnvironment, nonLocal, noSpikeContFrag } from "./presets.ts";
 export { stateModel } from "./states.ts";
 export type { ViterbiResult } from "./viterbi_task.ts";

@@ -22,7 +22,8 @@ import type {
 import { Series } from "../stream/series.ts";
 import type { SeriesBytes } from "../stream/series_memory.ts";
 import type { SeriesPlaceSpec } from "../stream/series_place.ts";
-import { decodeOutput, emChoices } from "./decode_options.ts";
+import { decodeOutput } from "./decode_options.ts";
+import { emChoices } from "./em_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import type { Operator } from "./decode_task.ts";
 import { withoutMatrices } from "./decode_task.ts";
@@ -30,6 +31,7 @@ import type { FoundParameters, Iteration } from "./em_parameters.ts";
 import { EmParameters } from "./em_parameters.ts";
 import { normalised } from "./em_update.ts";
 import type { Expectation, ExpectationTask } from "./expectation_task.ts";
+import { readLocal } from "./expectation_task.ts";
 import type { SmoothParts } from "./plan_decode.ts";
 import { cheapest, planExpectation, planSmooth } from "./plan_decode.ts";
 import { StateBins } from "./state_bins.ts";
@@ -45,7 +47,29 @@ type Choices = CheckedOf<typeof emChoices & typeof decodeOutput>;
 export interface EmResult extends FoundParameters {
   /** The decode with these parameters, to be closed. */
   decode: DecodeResult;
+  /** Place of the encoding that it was made with, where that was fitted. */
+  encoding?: string;
 }
+
+/** An encoding to fit. */
+export interface Refit extends Pick<Encoded, "save"> {
+  /**
+   * Encodes anew.
+   *
+   * @param local [rows] how likely local states were.
+   * @returns `undefined` where that is too little to go by.
+   */
+  encode(local: Float64Array): Encoded | undefined;
+}
+
+/** What a decode works on by an encoding, and how that is stored. */
+interface Encoded {
+  parts: SmoothParts;
+  save(place: string): Promise<void>;
+}
+
+/** Where an encoding is stored that was fitted. */
+const ENCODING_KEY = "/encoding.zarr";
 
 /** What a part leaves. */
 type Outcome = Iteration | { kind: "decode"; logLikelihood: number };
@@ -55,8 +79,9 @@ export class EmPlan {
   readonly #series: Series<Outcome, EmResult>;
   readonly #overwrite: boolean;
 
-  constructor(gpu: Gpu, parts: SmoothParts, options: Choices) {
-    this.#series = new Series(gpu, new EmSeries(gpu, parts, options));
+  /** @param refit Where the encoding is fitted, too. */
+  constructor(gpu: Gpu, parts: SmoothParts, options: Choices, refit?: Refit) {
+    this.#series = new Series(gpu, new EmSeries(gpu, parts, options, refit));
     this.#overwrite = options.overwrite;
   }
 
@@ -89,6 +114,7 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
   readonly #gpu: Gpu;
   readonly #parts: SmoothParts;
   readonly #options: Choices;
+  readonly #refit: Refit | undefined;
   readonly #parameters: EmParameters;
   readonly #counts: TransitionCounts;
   readonly #operator: Operator;
@@ -99,7 +125,8 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
     decode: Plan<DecodeResult>;
   };
 
-  constructor(gpu: Gpu, parts: SmoothParts, options: Choices) {
+  constructor(gpu: Gpu, parts: SmoothParts, options: Choices, refit: Refit | undefined) {
+    this.#refit = refit;
     this.#gpu = gpu;
     this.#parts = parts;
     this.#options = options;
@@ -133,8 +160,12 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
         operator: this.#operator.kind,
         ...{ time: timeFacts(time), lanes: { ...lanes } },
         ...storedOf({ ...emChoices, ...decodeOutput }, options),
+        ...(refit && { fitEncoding: true }),
       },
-      folders: ["/iterations", "/steps", "/decode.zarr", "/decode.zarr.journal"],
+      folders: [
+        ...["/iterations", "/steps", "/decode.zarr", "/decode.zarr.journal"],
+        ...(refit ? [ENCODING_KEY] : []),
+      ],
       isOwn: () => true,
       files: ["/decode.json", PARAMETERS_KEY],
     };
@@ -180,8 +211,13 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
       rowSeconds(this.#parts.time),
     );
     const { openResult } = await import("./decode_result.ts");
+    const { out } = this.#options;
+    const decode = await openResult(childPlace(out, "decode.zarr"));
     return {
-      whole: { ...found, decode: await openResult(childPlace(this.#options.out, "decode.zarr")) },
+      whole: {
+        ...{ ...found, decode },
+        ...(this.#refit && { encoding: childPlace(out, ENCODING_KEY.slice(1)) }),
+      },
       files: { [PARAMETERS_KEY]: parametersText(found) },
     };
   }
@@ -200,8 +236,9 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
       needed: (before) => !this.#parameters.haveConverged(iterationsOf(before)),
       run: async ({ before, run }) => {
         const { model, initialProbs } = this.#parameters.after(iterationsOf(before));
+        const { parts } = await this.#encoded(index);
         const { plan } = this.#expectation(
-          { ...this.#parts, model, initialProbs },
+          { ...parts, model, initialProbs },
           index + 1,
           { tileRows: expectation.tileRows, slots: expectation.slots },
         );
@@ -220,8 +257,10 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
       memory: () => ({ held: [], work: [{ name: decode.name, projected: decode.projected }] }),
       run: async ({ before, run }) => {
         const { model, initialProbs } = this.#parameters.after(iterationsOf(before));
+        const { parts, save } = await this.#encoded(iterationsOf(before).length);
+        if (this.#refit) await save(childPlace(this.#options.out, ENCODING_KEY.slice(1)));
         const plan = this.#decode(
-          { ...this.#parts, model, initialProbs },
+          { ...parts, model, initialProbs },
           { ...this.#options, tileRows: decode.tileRows, slots: decode.slots },
         );
         const result = await run(plan);
@@ -231,11 +270,25 @@ class EmSeries implements SeriesSpec<Outcome, EmResult> {
     };
   }
 
+  /** By the last of so many steps that tells enough to encode from; at first, as it was given. */
+  async #encoded(steps: number): Promise<Encoded> {
+    for (let step = steps; this.#refit && step > 0; step--) {
+      const found = this.#refit.encode(await readLocal(this.#stepPlace(step)));
+      if (found) return found;
+    }
+    return { parts: this.#parts, save: (place) => this.#refit!.save(place) };
+  }
+
+  #stepPlace(step: number): string {
+    return childPlace(this.#options.out, `steps/${String(step).padStart(3, "0")}`);
+  }
+
   #expectation(parts: SmoothParts, step: number, { tileRows, slots }: PlanChoices) {
     return planExpectation(this.#gpu, parts, {
       operator: this.#operator,
       counts: this.#counts,
-      place: childPlace(this.#options.out, `steps/${String(step).padStart(3, "0")}`),
+      place: this.#stepPlace(step),
+      tellLocal: this.#refit !== undefined,
       ...(tileRows !== undefined && { tileRows }),
       ...(slots !== undefined && { slots }),
     });

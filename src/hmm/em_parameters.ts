@@ -5,7 +5,7 @@
  */
 
 import type { CheckedOf } from "../options.ts";
-import type { emChoices } from "./decode_options.ts";
+import type { emChoices } from "./em_options.ts";
 import type { TransitionPrior } from "./em_update.ts";
 import { normalised, relativeChange, updateTransitions } from "./em_update.ts";
 import type { Expectation } from "./expectation_task.ts";

@@ -1,64 +1,60 @@
 /**
- * Decodes position from sorted spikes in several environments, or by several groups of samples: which of them is
- * represented is a discrete state, and where in it a bin.
+ * Decodes position in several environments, or by several groups of samples: which of them is represented is a discrete
+ * state, and where in it a bin.
  *
  * @module
  */
 
-import type { EnvironmentsOptions } from "./decode_options.ts";
-import { environmentOptions, environmentsOptions, groupOptions } from "./decode_options.ts";
+import { checkedFeatures } from "./clusterless_decoder.ts";
+import { encodeMarks, meansOf } from "./clusterless_encoding.ts";
+import type { EnvironmentsOptions } from "./decoder_options.ts";
+import { environmentOptions, environmentsOptions, groupOptions } from "./decoder_options.ts";
+import type { EncodedPart } from "./encoded_parts.ts";
+import { together } from "./encoded_parts.ts";
+import { checkStates, EnvironmentsDecoder } from "./environments_decoder.ts";
 import type { Environment, Grid } from "./grid.ts";
-import type { LogRows } from "./observation/log_likelihoods.ts";
-import { poissonObservation, poissonRows } from "./observation/poisson.ts";
+import { encodePlaceFields } from "./place_fields.ts";
 import type { Recording } from "./recording.ts";
 import { validateRecording } from "./recording.ts";
 import { gridOf } from "./recording_grid.ts";
-import type { RowSpikes } from "./recording_decoder.ts";
-import { RecordingDecoder } from "./recording_decoder.ts";
-import type { Encoding } from "./sorted_spikes.ts";
-import { encodeSortedSpikes, mergeStamps, rateTable } from "./sorted_spikes.ts";
-import { StateBins } from "./state_bins.ts";
+import { mergeStamps } from "./sorted_spikes.ts";
 import type { StateModel } from "./states.ts";
-import type { Interval, TimeGrid } from "./time_grid.ts";
-import { binSpikes, rowSeconds } from "./time_grid.ts";
+import { looksAtAnimal } from "./states.ts";
+import type { Interval } from "./time_grid.ts";
 
-/** What spikes tell of one environment, by the samples of one group. */
-export interface EncodedPart {
-  environment: string;
-  /** Missing where all samples count. */
+/** An environment and a group that a state expects, and when samples are of both. */
+interface TrainedPart {
+  environment: Environment;
   group?: string;
-  encoding: Encoding;
-}
-
-/** What spikes tell of each, and what all of that is made of. */
-export interface EncodedParts {
-  parts: readonly EncodedPart[];
-  /** Sums over parts. */
-  exposureSeconds: number;
-  encodingSpikes: number;
-  intervals: readonly Interval[];
-  mergedStamps: number;
+  /** When the animal was in the environment, and when of that it is trained on. */
+  within: readonly Interval[];
+  train: readonly Interval[];
 }
 
 /**
- * Builds a decoder for sorted spikes in several environments: each has bins and place fields of its own, from the
+ * Builds a decoder for spikes in several environments: each has bins and place fields of its own, from the
  * samples in its intervals. Encoding groups are intervals, too: states of different groups in one environment expect
- * the place fields that the samples of theirs leave.
+ * what the samples of theirs leave. Spikes are sorted, or have features; place fields are kernel densities or fitted.
  *
- * Source: `MultiEnvironmentSortedSpikesClassifier` of non_local_detector.
+ * States that are local, or lose something where the animal is, take all positions for places of their own
+ * environment, whenever they were, as in the original.
  *
- * @throws {TypeError | RangeError} As `sortedSpikes()` does, and if states are in environments or of groups that there are
- * not, look at where the animal is, or have one bin, or a sample is in two environments.
+ * Source: the multi-environment classifiers of non_local_detector.
+ *
+ * @throws {TypeError | RangeError} As `sortedSpikes()` and `clusterless()` do, and if states are in environments or of
+ * groups that there are not, or none has bins, or a sample is in two environments.
  */
 export function environments(given: EnvironmentsOptions): EnvironmentsDecoder {
   const options = environmentsOptions.check(given);
-  const { states } = options;
+  const { states, spikes: told } = options;
   checkStates(states);
-  const recording = validateRecording(options.position, options.spikes, options);
-  const told = named("environments", options.environments, environmentOptions);
-  checkApart(recording.position.times, told);
-  const groups = named("groups", options.groups ?? [], groupOptions);
-  const laid = told.map(({ intervals, name, ...choices }): Environment => {
+  checkKind(options);
+  const marks = "features" in told ? told : undefined;
+  const spikes = "features" in told ? { times: told.times, units: told.electrodes } : told;
+  const recording = validateRecording(options.position, spikes, options);
+  const places = named("environments", options.environments, environmentOptions);
+  checkApart(recording.position.times, places);
+  const laid = places.map(({ intervals, name, ...choices }): Environment => {
     const values = placesWithin(recording, intervals);
     return {
       name,
@@ -66,171 +62,125 @@ export function environments(given: EnvironmentsOptions): EnvironmentsDecoder {
     };
   });
   const grid: Grid = { ...laid[0]!.grid, environments: laid };
-  const parts: EncodedPart[] = [];
+  const trained = trainedParts(states, { ...options, places, laid });
+  const trainingOf = ({ environment, within, train }: TrainedPart) => ({
+    ...recording,
+    ...{ grid: environment.grid, positionStd: options.positionStd, within, train },
+    ...(options.intervals && { intervals: options.intervals }),
+    ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
+  });
+  const calledAs = <Own>({ environment, group }: TrainedPart, encoding: Own): EncodedPart<Own> => ({
+    ...{ environment: environment.name, encoding },
+    ...(group !== undefined && { group }),
+  });
+  const warnings = [...recording.warnings, ...animalWarnings(recording, states, places)];
+  const decoded = { ...recording, warnings };
+  if (marks) {
+    const { waveformStd = 24 } = options;
+    const own = checkedFeatures(marks, recording);
+    const featureMeans = meansOf(own.features, own.featureCount);
+    const parts = trained.map((part) =>
+      calledAs(part, encodeMarks({ ...trainingOf(part), ...own, waveformStd, featureMeans }))
+    );
+    const encoding = together({ model: "clusterless", parts });
+    return new EnvironmentsDecoder(decoded, grid, encoding, options, own.features);
+  }
+  const parts = trained.map((part) => {
+    const found = encodePlaceFields(trainingOf(part), options);
+    warnings.push(...found.warnings.map((own) => `in ${part.environment.name}, ${own}`));
+    return calledAs(part, found.encoding);
+  });
+  const encoding = together({ model: "sortedSpikes", parts });
+  return new EnvironmentsDecoder(decoded, grid, encoding, options, undefined);
+}
+
+/** What states expect, every part once. */
+function trainedParts(
+  states: StateModel,
+  { places, laid, groups: given, train: limits }:
+    & Pick<EnvironmentsOptions, "groups" | "train">
+    & { places: readonly NamedIntervals[]; laid: readonly Environment[] },
+): TrainedPart[] {
+  const groups = named("groups", given ?? [], groupOptions);
+  const parts: TrainedPart[] = [];
   states.names.forEach((state, i) => {
-    const environment = entry(told, "environment", states.environments?.[i], state);
+    const place = entry(places, "environment", states.environments?.[i], state);
     const group = states.encodingGroups &&
       entry(groups, "encoding group", states.encodingGroups[i], state);
-    if (partOf(parts, environment.name, group?.name) >= 0) return;
-    const lists = [environment.intervals, ...group ? [group.intervals] : []];
-    const train = [...lists, ...options.train ? [options.train] : []].reduce(common);
+    // a silent state expects nothing of either
+    if (states.noSpike?.[i]) return;
+    const isKnown = parts.some((part) =>
+      part.environment.name === place.name && part.group === group?.name
+    );
+    if (isKnown) return;
+    const lists = [place.intervals, ...group ? [group.intervals] : []];
+    const train = [...lists, ...limits ? [limits] : []].reduce(common);
     if (train.length === 0) {
       throw new RangeError(
-        `Cannot encode: intervals of environment "${environment.name}"${
+        `Cannot encode: intervals of environment "${place.name}"${
           group ? `, of group "${group.name}"` : ""
         } and of training have nothing in common, wanted some time`,
       );
     }
+    const environment = laid.find(({ name }) => name === place.name)!;
     parts.push({
-      environment: environment.name,
+      ...{ environment, within: place.intervals, train },
       ...(group && { group: group.name }),
-      encoding: encodeSortedSpikes({
-        ...recording,
-        grid: laid.find(({ name }) => name === environment.name)!.grid,
-        positionStd: options.positionStd,
-        train,
-        ...(options.intervals && { intervals: options.intervals }),
-        ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
-      }),
     });
   });
-  const encodings = parts.map(({ encoding }) => encoding);
-  const sum = (of: (encoding: Encoding) => number) =>
-    encodings.reduce((total, encoding) => total + of(encoding), 0);
-  return new EnvironmentsDecoder(recording, grid, {
-    parts,
-    exposureSeconds: sum((own) => own.exposureSeconds),
-    encodingSpikes: sum((own) => own.encodingSpikes),
-    intervals: encodings[0]!.intervals,
-    mergedStamps: encodings[0]!.mergedStamps,
-  }, options);
+  return parts;
 }
 
-/** A decoder of sorted spikes in several environments, ready to plan. Made by {@link environments}. */
-export class EnvironmentsDecoder extends RecordingDecoder<EncodedParts> {
-  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
-    const { parts } = this.encoding;
-    const { states } = this;
-    const spikes = binSpikes(this.recording.spikes, time, missing);
-    const tables = parts.map(({ encoding }) => rateTable(encoding, rowSeconds(time)));
-    const units = this.unitIds.length;
-    const widths = tables.map(({ length }) => length / units);
-    const bins = Math.max(...widths);
-    const kindOf = states.names.map((_, state) =>
-      partOf(parts, states.environments![state]!, states.encodingGroups?.[state])
-    );
-    return {
-      ...{ spikes, kindOf },
-      observationOf: (lanes, recursion) =>
-        poissonObservation(besideEachOther(tables, units, bins), {
-          ...{ spikes, time, lanes, recursion, bins },
-          kinds: parts.length,
-        }),
-      logRows: () =>
-        rowsByState(
-          tables.map((rates, kind) => poissonRows(rates, spikes, widths[kind]!)),
-          kindOf,
-          new StateBins(this.grid, states),
-        ),
-      localRows: () => {
-        throw new RangeError(
-          "Cannot plan a decode: a state is local, wanted none in environments()",
-        );
-      },
-    };
-  }
+function refuse(is: string, wanted: string): never {
+  throw new RangeError(`Cannot make a decoder: ${is}, wanted ${wanted}`);
 }
 
-/** Rates [units, parts, widest]: those of smaller parts are filled up with one of their own, which no bin reads. */
-function besideEachOther(
-  tables: readonly Float64Array[],
-  units: number,
-  widest: number,
-): Float64Array {
-  const rates = new Float64Array(units * tables.length * widest);
-  tables.forEach((own, part) => {
-    const width = own.length / units;
-    for (let unit = 0; unit < units; unit++) {
-      const first = (unit * tables.length + part) * widest;
-      rates.fill(own[unit * width]!, first, first + widest);
-      rates.set(own.subarray(unit * width, (unit + 1) * width), first);
+/** @throws {RangeError} If a choice is for spikes of the other kind. */
+function checkKind({ spikes, waveformStd, ...fields }: EnvironmentsOptions): void {
+  if (!("features" in spikes)) {
+    if (waveformStd !== undefined) {
+      refuse("waveformStd is for features, and spikes have none", "none");
     }
-  });
-  return rates;
-}
-
-/** Rows of all states' bins, of those of each part. */
-function rowsByState(
-  parts: readonly LogRows[],
-  kindOf: readonly number[],
-  bins: StateBins,
-): LogRows {
-  const columns = bins.count;
-  return {
-    columns,
-    inputs: [...parts.flatMap(({ inputs }) => inputs), Int32Array.from(kindOf)],
-    feeds: parts.flatMap(({ feeds }) => feeds),
-    hostBytes: parts.reduce((sum, { hostBytes }) => sum + hostBytes, 0),
-    readBytes: (rows) =>
-      parts.reduce(
-        (sum, part) => sum + part.readBytes(rows) + 8 * part.columns * rows,
-        8 * columns,
-      ),
-    async read(start, end, signal, onRow) {
-      const found: Float64Array[][] = [];
-      for (const part of parts) {
-        const own: Float64Array[] = [];
-        await part.read(start, end, signal, (values, row, at) => {
-          own[row - start] = Float64Array.from(
-            { length: part.columns },
-            (_, bin) => values[at + bin]!,
-          );
-        });
-        found.push(own);
-      }
-      for (let row = start; row < end; row++) {
-        const logs = new Float64Array(columns);
-        kindOf.forEach((kind, state) => logs.set(found[kind]![row - start]!, bins.starts[state]!));
-        onRow(logs, row, 0, logs.reduce((most, log) => Math.max(most, log), -Infinity));
-      }
-    },
-  };
-}
-
-function partOf(parts: readonly EncodedPart[], environment: string, group: string | undefined) {
-  return parts.findIndex((part) => part.environment === environment && part.group === group);
-}
-
-function checkStates(states: StateModel): void {
-  const refuse = (is: string, wanted: string): never => {
-    throw new RangeError(`Cannot make a decoder: ${is}, wanted ${wanted}`);
-  };
-  if (!states.environments) {
-    refuse("states do not say in which environment they are", "environments of them");
+    return;
   }
-  states.names.forEach((name, state) => {
-    if (states.oneBin?.[state] || states.local?.[state] || states.noSpike?.[state]) {
-      refuse(
-        `state "${name}" is local or has one bin`,
-        "states over the bins of environments: others are for a single one, without a name",
-      );
-    }
+  const { placeFields, knotSpacing, fieldPenalty } = fields;
+  const stray = knotSpacing !== undefined
+    ? "knotSpacing"
+    : fieldPenalty !== undefined
+    ? "fieldPenalty"
+    : placeFields === "glm" && "placeFields";
+  if (stray) refuse(`${stray} is for sorted spikes, and these have features`, "none of it");
+}
+
+/** Local states know nothing of intervals. */
+function animalWarnings(
+  { position: { times } }: Recording,
+  states: StateModel,
+  places: readonly NamedIntervals[],
+): string[] {
+  if (!looksAtAnimal(states)) return [];
+  return [...new Set(states.environments)].flatMap((name) => {
+    const { intervals } = places.find((own) => own.name === name)!;
+    const outside = times.reduce((sum, time) => sum + (isWithin(intervals, time) ? 0 : 1), 0);
+    return outside === 0 ? [] : [
+      `${outside} of ${times.length} samples of position were not in environment "${name}", and states that look at ` +
+      "the animal take them for places in it",
+    ];
   });
-  if ((states.nonLocalPenalty ?? 0) > 0) {
-    refuse("states have a nonLocalPenalty, which is for a single environment", "none");
-  }
+}
+
+interface NamedIntervals {
+  name: string;
+  intervals: readonly Interval[];
 }
 
 /** What has a name, checked. */
-function named<Entry extends { name: string; intervals: readonly Interval[] }>(
+function named<Entry extends NamedIntervals>(
   what: string,
   list: ArrayLike<unknown>,
   declared: { check(given: unknown): Entry },
 ): Entry[] {
   const entries = Array.from(list, (own) => declared.check(own));
-  const refuse = (is: string, wanted: string): never => {
-    throw new RangeError(`Cannot make a decoder: ${is}, wanted ${wanted}`);
-  };
   if (what === "environments" && entries.length === 0) {
     refuse("environments is empty", "at least one");
   }
@@ -248,19 +198,17 @@ function entry<Entry extends { name: string }>(
 ): Entry {
   const found = list.find(({ name }) => name === wanted);
   if (found) return found;
-  throw new RangeError(
-    `Cannot make a decoder: state "${state}" has ${what} "${wanted}", wanted ${
-      list.length > 0
-        ? `one of ${list.map(({ name }) => `"${name}"`).join(", ")}`
-        : "one that is told"
-    }`,
+  const names = list.map(({ name }) => `"${name}"`).join(", ");
+  return refuse(
+    `state "${state}" has ${what} "${wanted}"`,
+    list.length > 0 ? `one of ${names}` : "one that is told",
   );
 }
 
 /** A place in one would be a bin of the other: neither would say so. */
 function checkApart(
   times: Float64Array,
-  environments: readonly { name: string; intervals: readonly Interval[] }[],
+  environments: readonly NamedIntervals[],
 ): void {
   for (const time of times) {
     const [one, other] = environments.filter(({ intervals }) => isWithin(intervals, time));

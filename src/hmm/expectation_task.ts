@@ -9,6 +9,7 @@ import { jsonNumber } from "../math/format.ts";
 import { toWideRow } from "../math/wide.ts";
 import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
+import { openStored } from "../stream/places.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import type { CountHeld } from "./count_pass.ts";
 import { countHeld, CountPass } from "./count_pass.ts";
@@ -36,9 +37,17 @@ export interface Expectation {
 export interface ExpectationParts extends ModelParts {
   counts: TransitionCounts;
   place: string;
+  /** Whether it is told how likely local states are in every row. */
+  tellLocal: boolean;
 }
 
-const FORMAT_VERSION = 1;
+/** What tells results from others. */
+const FORMAT = { kind: "expectation", formatVersion: 1 } as const;
+
+/** [rows] How likely local states were, of a result that tells it. */
+export async function readLocal(place: string): Promise<Float64Array> {
+  return await (await openStored(place, FORMAT)).read("local") as Float64Array;
+}
 
 export class ExpectationTask implements Task<CountHeld, Expectation> {
   readonly name = "expectation";
@@ -65,7 +74,10 @@ export class ExpectationTask implements Task<CountHeld, Expectation> {
     this.#initial = toWideRow(
       recursion.toRow((state, bin) => initial[bins.starts[state]! + bin]!),
     );
-    this.held = countHeld(lanes, bins);
+    const local = parts.tellLocal
+      ? model.names.flatMap((_, state) => model.local?.[state] ? [state] : [])
+      : [];
+    this.held = countHeld(lanes, bins, parts.tellLocal ? time.rows : 0);
     const parameters = {
       states: withoutMatrices(model),
       operator: parts.operator.kind,
@@ -81,14 +93,14 @@ export class ExpectationTask implements Task<CountHeld, Expectation> {
       ],
     };
     this.output = {
-      kind: "expectation",
-      formatVersion: FORMAT_VERSION,
+      ...FORMAT,
       place: parts.place,
       adapter: parts.adapter,
       streamed: [],
       whole: [
         variable("transitions", "float64", [states, states], ["states", "next_states"]),
         variable("first", "float64", [bins.count], ["state_bins"]),
+        ...(parts.tellLocal ? [variable("local", "float64", [time.rows], ["time"])] : []),
       ],
       attributes: { parameters },
       longest: { log_likelihood: -Number.MAX_VALUE, impossible_rows: Number.MAX_VALUE },
@@ -99,7 +111,7 @@ export class ExpectationTask implements Task<CountHeld, Expectation> {
       held: () => this.#held,
     };
     this.#filter = new TileFilter(passes);
-    this.#count = new CountPass({ ...passes, bins, held: () => this.#held }, this.#filter);
+    this.#count = new CountPass({ ...passes, bins, local, held: () => this.#held }, this.#filter);
   }
 
   layout(tileRows: number): TaskLayout {
@@ -131,7 +143,10 @@ export class ExpectationTask implements Task<CountHeld, Expectation> {
     held.transitions.forEach((value, i) => transitions[i % pairs]! += value);
     const logLikelihood = held.logLikelihoods.reduce((sum, own) => sum + own, 0);
     return {
-      values: { transitions, first: held.first },
+      values: {
+        ...{ transitions, first: held.first },
+        ...(this.#parts.tellLocal && { local: held.local }),
+      },
       facts: {
         log_likelihood: jsonNumber(logLikelihood!),
         impossible_rows: held.impossibleRows[0],

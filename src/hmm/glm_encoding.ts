@@ -106,7 +106,7 @@ export function encodeByGlm(options: GlmOptions): Encoding & { warnings: string[
   const { unitCount, unitIds, grid, knotSpacing = KNOT_SPACING, penalty = PENALTY } = options;
   const training = trainOn(options);
   const { sampled, points } = training;
-  const knots = knotsOf(grid, sampled.places, knotSpacing);
+  const knots = knotsOf(grid, sampled, knotSpacing);
   const splines = new PlaceSplines(knots);
   const fit = new PoissonFit(splines, sampled, grid.dimensions, penalty);
   const coefficients = new Float64Array(unitCount * splines.size);
@@ -149,11 +149,12 @@ export function encodeByGlm(options: GlmOptions): Encoding & { warnings: string[
 }
 
 /** Knots along each dimension: the ends of the positions, and even ones of the grid's range between these. */
-function knotsOf(grid: Grid, places: Float64Array, spacing: number): Float64Array[] {
+function knotsOf(grid: Grid, { places, isInside }: Sampled, spacing: number): Float64Array[] {
   const { dimensions } = grid;
   const knots = grid.edges.map((edges, d) => {
     let [low, high] = [Infinity, -Infinity];
     for (let i = d; i < places.length; i += dimensions) {
+      if (!isInside[(i - d) / dimensions]) continue;
       low = Math.min(low, places[i]!);
       high = Math.max(high, places[i]!);
     }
@@ -192,13 +193,14 @@ class PoissonFit {
   constructor(splines: PlaceSplines, sampled: Sampled, dimensions: number, penalty: number) {
     this.#sampled = sampled;
     this.#size = splines.size;
-    const samples = sampled.seconds.length;
+    const inside = sampled.isInside.filter(Boolean).length;
     const mean = new Float64Array(splines.size);
-    for (let sample = 0; sample < samples; sample++) {
+    for (let sample = 0; sample < sampled.isInside.length; sample++) {
+      if (!sampled.isInside[sample]) continue;
       const { columns, values } = splines.at(
         sampled.places.subarray(sample * dimensions, (sample + 1) * dimensions),
       );
-      columns.forEach((column, i) => mean[column]! += values[i]! / samples);
+      columns.forEach((column, i) => mean[column]! += values[i]! / inside);
       if (sampled.weights[sample] === 0) continue;
       this.#rows.push({
         sample,

@@ -39,6 +39,11 @@ export interface Environment {
   grid: Grid;
 }
 
+/** Of positions: as many as those of the environment that has most. Bins of a track have one. */
+export function dimensionsOf({ dimensions, environments }: Grid): 1 | 2 {
+  return environments?.some((own) => own.grid.dimensions === 2) ? 2 : dimensions;
+}
+
 /** The grid of an environment, which has no name where it is the only one. */
 export function gridOfEnvironment(grid: Grid, name: string | undefined): Grid {
   if (name === undefined && !grid.environments) return grid;

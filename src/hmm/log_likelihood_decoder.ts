@@ -8,18 +8,18 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
 import type {
   LogLikelihoodDecodeOptions,
-  LogLikelihoodEmOptions,
-  LogLikelihoodOptions,
   LogLikelihoodSampleOptions,
   LogLikelihoodViterbiOptions,
-} from "./decode_options.ts";
+} from "./log_likelihood_options.ts";
+import type { LogLikelihoodEmOptions } from "./log_likelihood_options.ts";
+import type { LogLikelihoodOptions } from "./decoder_options.ts";
 import {
   logLikelihoodDecodeOptions,
-  logLikelihoodEmOptions,
-  logLikelihoodOptions,
   logLikelihoodSampleOptions,
   logLikelihoodViterbiOptions,
-} from "./decode_options.ts";
+} from "./log_likelihood_options.ts";
+import { logLikelihoodEmOptions } from "./log_likelihood_options.ts";
+import { logLikelihoodOptions } from "./decoder_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";

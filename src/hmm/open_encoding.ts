@@ -5,8 +5,9 @@
  */
 
 import { checkedFeatures, ClusterlessDecoder } from "./clusterless_decoder.ts";
-import type { EncodedOptions } from "./decode_options.ts";
-import { encodedOptions } from "./decode_options.ts";
+import type { EncodedOptions } from "./decoder_options.ts";
+import { encodedOptions } from "./decoder_options.ts";
+import { EnvironmentsDecoder } from "./environments_decoder.ts";
 import { checkIntervals, trackingIntervals } from "./exposure.ts";
 import type { Grid } from "./grid.ts";
 import type { SpikeInput } from "./recording.ts";
@@ -16,7 +17,6 @@ import { mergeStamps } from "./sorted_spikes.ts";
 import { SortedSpikesDecoder } from "./sorted_spikes_decoder.ts";
 import { refuseGroups } from "./states.ts";
 import type { EncodedWorld } from "./stored_encoding.ts";
-import { readEncoding } from "./stored_encoding.ts";
 import type { Interval } from "./time_grid.ts";
 
 /** An encoding that was stored. All of it is in memory. */
@@ -27,7 +27,7 @@ export class StoredEncoding {
     this.#world = world;
   }
 
-  /** Whether spikes are sorted, or have features. */
+  /** Whether spikes are sorted, or have features; `environments` where there are several, of either. */
   get model(): EncodedWorld["model"] {
     return this.#world.model;
   }
@@ -48,18 +48,20 @@ export class StoredEncoding {
   /**
    * A decoder of other spikes, or of the same ones in other states.
    *
-   * @throws {TypeError | RangeError} If spikes are not of the kind that was encoded, a unit was not encoded, or
-   * features and dimensions are not as many.
+   * @throws {TypeError | RangeError} If spikes are not of the kind that was encoded, a unit was not encoded,
+   * features and dimensions are not as many, or states expect an environment or a group that was not encoded.
    */
-  decoder(given: EncodedOptions): SortedSpikesDecoder | ClusterlessDecoder {
+  decoder(given: EncodedOptions): SortedSpikesDecoder | ClusterlessDecoder | EnvironmentsDecoder {
     const { spikes, position, intervals, ...options } = encodedOptions.check(given);
-    if (options.states) refuseGroups(options.states);
-    const { grid, unitIds } = this.#world;
+    const world = this.#world;
+    const { grid, unitIds } = world;
+    if (world.model !== "environments" && options.states) refuseGroups(options.states);
     const refuse = (is: string, wanted: string): never => {
       throw new RangeError(`Cannot use the spikes: ${is}, wanted ${wanted}`);
     };
     const marks = "features" in spikes ? spikes : undefined;
-    if ((marks === undefined) !== (this.model === "sortedSpikes")) {
+    const kind = world.model === "environments" ? world.encoding.model : world.model;
+    if ((marks === undefined) !== (kind === "sortedSpikes")) {
       refuse(
         marks ? "they have features" : "they have no features",
         marks ? "units, as those that were encoded" : "features, as those that were encoded",
@@ -76,7 +78,8 @@ export class StoredEncoding {
     const recorded = position
       ? validateRecording(position, flat, options)
       : validateSpikes(flat, options);
-    const wanted = grid.track ? 2 : grid.dimensions;
+    const grids = grid.environments?.map((own) => own.grid) ?? [grid];
+    const wanted = Math.max(...grids.map(({ track, dimensions }) => track ? 2 : dimensions));
     if ("dimensions" in recorded && recorded.dimensions !== wanted) {
       throw new RangeError(
         `Cannot use the position: it has ${recorded.dimensions} dimensions, wanted ${wanted}, ` +
@@ -84,26 +87,33 @@ export class StoredEncoding {
       );
     }
     const recording = numberedAs(recorded, unitIds);
-    const world = this.#world;
     const tracked = trackedOf(recorded, intervals);
     if (world.model === "sortedSpikes") {
       return new SortedSpikesDecoder(recording, grid, { ...world.encoding, ...tracked }, options);
     }
-    const { features, featureCount } = checkedFeatures(marks!, recording);
-    if (featureCount !== world.encoding.featureCount) {
+    const features = marks && checkedFeatures(marks, recording);
+    const featureCount = featuresOf(world);
+    if (features && features.featureCount !== featureCount) {
       refuse(
-        `they have ${featureCount} features`,
-        `${world.encoding.featureCount}, as those that were encoded`,
+        `they have ${features.featureCount} features`,
+        `${featureCount}, as those that were encoded`,
       );
     }
-    return new ClusterlessDecoder(
-      recording,
-      grid,
-      { ...world.encoding, ...tracked },
-      options,
-      features,
-    );
+    if (world.model === "clusterless") {
+      const encoding = { ...world.encoding, ...tracked };
+      return new ClusterlessDecoder(recording, grid, encoding, options, features!.features);
+    }
+    const encoding = { ...world.encoding, ...tracked };
+    return new EnvironmentsDecoder(recording, grid, encoding, options, features?.features);
   }
+}
+
+/** Of a spike, of those that have some. */
+function featuresOf({ model, encoding }: EncodedWorld): number | undefined {
+  if (model === "clusterless") return encoding.featureCount;
+  return model === "environments" && encoding.model === "clusterless"
+    ? encoding.parts[0]!.encoding.featureCount
+    : undefined;
 }
 
 /** Where the animal is tracked in what is decoded: another stretch, perhaps, than the one that was encoded. */
@@ -134,5 +144,7 @@ function trackedOf(
  * @throws {ChunkError} If there is none, or a newer version wrote it.
  */
 export async function openEncoding(place: string): Promise<StoredEncoding> {
+  // pages that only decode do not load it
+  const { readEncoding } = await import("./stored_encoding.ts");
   return new StoredEncoding(await readEncoding(place));
 }

@@ -94,8 +94,8 @@ export function planSmooth(
 export function planExpectation(
   gpu: Gpu,
   { observationOf, positions, likelihoodOf, ...parts }: SmoothParts,
-  { operator, counts, place, ...choices }:
-    & Pick<ExpectationParts, "counts" | "place">
+  { operator, counts, place, tellLocal, ...choices }:
+    & Pick<ExpectationParts, "counts" | "place" | "tellLocal">
     & { operator: Operator }
     & PlanChoices,
 ): { plan: Plan<Expectation>; task: ExpectationTask } {
@@ -103,7 +103,7 @@ export function planExpectation(
   const sources = { ...(positions && { positions }), ...(likelihoodOf && { likelihoodOf }) };
   const recursion = recursionOf(gpu, grid, model, operator.kind, sources);
   const task = new ExpectationTask({
-    ...{ ...parts, recursion, operator, counts, place },
+    ...{ ...parts, recursion, operator, counts, place, tellLocal },
     observation: observationOf(recursion),
     adapter: gpu.adapter.name,
   });

@@ -6,25 +6,21 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import type { Plan } from "../stream/plan.ts";
+import type { SaveEncodingOptions, SortedSpikesOptions } from "./encoding_options.ts";
 import { AnimalPath } from "./animal_path.ts";
-import type {
-  DecodeOptions,
-  EmOptions,
-  SampleOptions,
-  SortedSpikesOptions,
-  ViterbiOptions,
-} from "./decode_options.ts";
-import { decodeOptions, emOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
+import type { DecodeOptions, SampleOptions, ViterbiOptions } from "./decode_options.ts";
+import type { EmOptions } from "./em_options.ts";
+import { decodeOptions, sampleOptions, viterbiOptions } from "./decode_options.ts";
+import { emOptions } from "./em_options.ts";
 import type { DecodeResult } from "./decode_result.ts";
+import type { Refit } from "./em.ts";
 import { EmPlan } from "./em.ts";
 import type { Grid } from "./grid.ts";
-import type { LaneCuts, LaneOptions } from "./lane_cuts.ts";
+import type { LaneOptions } from "./lane_cuts.ts";
 import { cutLanes } from "./lane_cuts.ts";
-import type { SharedCells } from "./observation/by_state.ts";
-import { byState, stateLogRows } from "./observation/by_state.ts";
+import { byState, differInParts, stateLogRows } from "./observation/by_state.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
 import { expectationsOf } from "./observation/expectations.ts";
-import type { LogRows } from "./observation/log_likelihoods.ts";
-import type { Observation } from "./observation/observation.ts";
 import type { SmoothParts } from "./plan_decode.ts";
 import { planPath, planSamples, planSmooth } from "./plan_decode.ts";
 import type { DecodedRecording, RowChoices } from "./recorded_rows.ts";
@@ -37,8 +33,7 @@ import { checkInitial, StateBins } from "./state_bins.ts";
 import type { StateModel } from "./states.ts";
 import { continuous } from "./presets.ts";
 import { looksAtAnimal, walkWarnings } from "./states.ts";
-import type { SpikeBins, TimeGrid } from "./time_grid.ts";
-import { rowSeconds, unevenWarnings } from "./time_grid.ts";
+import { betweenRows, rowSeconds, unevenWarnings } from "./time_grid.ts";
 import type { ViterbiResult } from "./viterbi_task.ts";
 
 /** What a decode and a path are told of their model. */
@@ -49,18 +44,13 @@ type EncodingFacts = Pick<Training, "exposureSeconds" | "intervals" | "mergedSta
   encodingSpikes: number;
 };
 
-/** What was recorded, by the rows of a decode. */
-export interface RowSpikes {
-  spikes: SpikeBins;
-  /** [states] which kind of likelihood each has, where they differ in more than where the animal is. */
-  kindOf?: readonly number[];
-  /** What all states expect that have the grid's bins. */
-  observationOf(lanes: LaneCuts, recursion: SharedCells): Observation;
-  /** The same on the host, f64. */
-  logRows(): LogRows;
-  /** [rows] log-likelihoods of what is represented being where the animal is. */
-  localRows(path: AnimalPath): Float64Array;
-}
+/**
+ * A decoder of the same recording, encoded from samples by how much each counts, 0 to 1; `undefined` where that is too
+ * little for an encoding.
+ */
+export type EncodeAgain = (
+  weightAt: (time: number) => number,
+) => RecordingDecoder<EncodingFacts> | undefined;
 
 /** A decoder ready to plan. */
 export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
@@ -74,14 +64,20 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   protected readonly recording: DecodedRecording;
   /** [state bins] p(state bin before the first row); those of a state are alike when not given. */
   protected readonly initialProbs: Float64Array | undefined;
+  readonly #again: EncodeAgain | undefined;
 
-  /** @param initialProbs [state bins], where they are given. */
+  /**
+   * @param initialProbs [state bins], where they are given.
+   * @param again Where what was encoded is at hand.
+   */
   constructor(
     recording: DecodedRecording,
     grid: Grid,
     encoding: Encoding,
     { states = continuous(), initialProbs }: ModelChoices,
+    again?: EncodeAgain,
   ) {
+    this.#again = again;
     this.recording = recording;
     this.grid = grid;
     this.encoding = encoding;
@@ -97,8 +93,16 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
     ];
   }
 
+  /** Stores what was learnt of spikes. */
+  abstract saveEncoding(place: string, options?: SaveEncodingOptions): Promise<void>;
+
   /** Spikes by rows. */
-  protected abstract spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes;
+  protected abstract rowsOf(rows: RowsToDecode): EncodedRows;
+
+  /** [states] which part of the encoding each expects; the only one by default. */
+  protected partOf(): readonly number[] {
+    return this.states.names.map(() => 0);
+  }
 
   /**
    * Plans filter and smoother over a time grid. Nothing is read, allocated or written yet.
@@ -114,14 +118,46 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
 
   /**
    * Plans a search for the discrete transitions, and for the probabilities of the first row, that make the recording
-   * likeliest, by EM, and a decode with them.
+   * likeliest, by EM, and a decode with them. With `fitEncoding` spikes are encoded anew after every step, from samples
+   * of the position as far as a local state was likely.
    *
    * @throws {BudgetError} If no tile fits the budget.
-   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model.
+   * @throws {RangeError} As {@link smooth} does, or if a prior has another number of states than the model; with
+   * `fitEncoding` if no state is local, the encoding was stored, or there are several environments.
    */
   em(gpu: Gpu, given: EmOptions): EmPlan {
     const options = emOptions.check(given);
-    return new EmPlan(gpu, this.#smoothParts(gpu, options), options);
+    const refit = options.fitEncoding ? this.#refit(gpu, options) : undefined;
+    return new EmPlan(gpu, this.#smoothParts(gpu, options), options, refit);
+  }
+
+  #refit(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): Refit {
+    const again = this.#again;
+    const refuse = (is: string, wanted: string): never => {
+      throw new RangeError(
+        `Cannot fit parameters: fitEncoding is true, and ${is}, wanted ${wanted}`,
+      );
+    };
+    if (!again) {
+      return refuse(
+        "the encoding was stored, or is of several environments",
+        "a decoder of sortedSpikes() or clusterless(), or fitEncoding false",
+      );
+    }
+    if (!this.states.local?.includes(true)) {
+      refuse("no state is local", "one, whose samples are encoded");
+    }
+    const time = recordedGrid(this.recording, this.states, options);
+    return {
+      save: (place) => this.saveEncoding(place, { overwrite: true }),
+      encode(local) {
+        const found = again((at) => betweenRows(time, local, at));
+        return found && {
+          parts: found.#smoothParts(gpu, options),
+          save: (place) => found.saveEncoding(place, { overwrite: true }),
+        };
+      },
+    };
   }
 
   /**
@@ -147,11 +183,13 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   viterbi(gpu: Gpu, given: ViterbiOptions = {}): Plan<ViterbiResult> {
     const options = viterbiOptions.check(given);
     const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
-    const shared = recorded.logRows();
+    const areAlike = expected.kinds.length === 1 && differInParts(expected);
     return planPath(gpu, {
       ...{ grid: this.grid, model: this.states, time, missing, warnings },
-      rows: expected ? stateLogRows(shared, expected, bins) : shared,
-      perState: expected !== undefined || recorded.kindOf !== undefined,
+      rows: areAlike
+        ? recorded.logRows(expected.kinds[0]!.part)
+        : stateLogRows(recorded.logRows, expected, bins),
+      perState: !areAlike,
       initialProbs: this.initialProbs,
       ...this.positions,
     }, options);
@@ -160,36 +198,22 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
   /** Rows, what was recorded in them, and what states expect. */
   #rows(options: RowChoices) {
     const { recording, states } = this;
-    const path = looksAtAnimal(states) ? this.#path() : undefined;
+    const pathOn = looksAtAnimal(states) ? pathsOf(recording) : undefined;
     const time = recordedGrid(recording, states, options);
     const { intervals } = this.encoding;
     const missing = missingOf(time, { recording, states, intervals }, options);
-    const recorded = this.spikesOf(time, missing);
+    const recorded = this.rowsOf({ time, missing });
     const bins = new StateBins(this.grid, this.states);
     const expected = expectationsOf(this.states, bins, {
       ...recorded,
-      ...{ time, units: this.unitIds.length },
-      ...(path && { path }),
+      ...{ time, units: this.unitIds.length, partOf: this.partOf(), pathOn },
     });
     const warnings = [...this.warnings, ...unevenWarnings(time)];
     return { time, missing, recorded, expected, bins, warnings };
   }
 
-  /** Where the animal is. */
-  #path(): AnimalPath {
-    const { position, dimensions } = this.recording;
-    if (!position || !dimensions) {
-      throw new RangeError(
-        "Cannot plan a decode: states are compared with where the animal is, and there is no position, " +
-          "wanted one",
-      );
-    }
-    const { times, values } = mergeStamps(position, dimensions);
-    return new AnimalPath(times, values, this.grid);
-  }
-
   #smoothParts(gpu: Gpu, options: RowChoices & LaneOptions & { chunkRows?: number }): SmoothParts {
-    const { time, missing, recorded, expected, bins, warnings } = this.#rows(options);
+    const { time, missing, recorded, expected, warnings } = this.#rows(options);
     const lanes = cutLanes(time.rows, rowSeconds(time), options, {
       software: gpu.adapter.software,
       chunkRows: options.chunkRows,
@@ -198,16 +222,13 @@ export abstract class RecordingDecoder<Encoding extends EncodingFacts> {
     return {
       ...{ grid: this.grid, model: this.states, time, lanes, missing },
       initialProbs: this.initialProbs,
-      ...(recorded.kindOf && { likelihoodOf: recorded.kindOf }),
-      ...(expected && { likelihoodOf: expected.kindOf }),
+      likelihoodOf: expected.kindOf,
       observationOf: (recursion) =>
-        expected
-          ? byState(
-            (cells) => recorded.observationOf(lanes, cells),
-            expected,
-            { bins, lanes, recursion, rows: time.rows },
-          )
-          : recorded.observationOf(lanes, recursion),
+        byState(
+          (cells) => recorded.observationOf(lanes, cells),
+          expected,
+          { lanes, recursion, rows: time.rows },
+        ),
       encoding: {
         exposureSeconds: this.encoding.exposureSeconds,
         ...(unitIds.some((id, unit) => id !== unit) && { unitIds }),
@@ -249,6 +270,18 @@ function binWarnings({ environments, ...own }: Grid): string[] {
     }: hardly a place ` +
     "is told from another; is the bin size in the unit of the position?"
   );
+}
+
+/** Where the animal is, in the coordinates of a grid. */
+function pathsOf({ position, dimensions }: DecodedRecording): (grid: Grid) => AnimalPath {
+  if (!position || !dimensions) {
+    throw new RangeError(
+      "Cannot plan a decode: states are compared with where the animal is, and there is no position, " +
+        "wanted one",
+    );
+  }
+  const { times, values } = mergeStamps(position, dimensions);
+  return (grid) => new AnimalPath(times, values, grid);
 }
 
 function encodingWarnings({ spikes }: RecordedSpikes, encoding: EncodingFacts): string[] {

@@ -15,7 +15,7 @@ import { variable } from "../stream/output.ts";
 import type { Pass } from "../stream/pass.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
-import { gridArrays, gridFacts } from "./grid.ts";
+import { dimensionsOf, gridArrays, gridFacts } from "./grid.ts";
 import type { DecodeParts, ModelParts } from "./decode_task.ts";
 import { withoutMatrices, withoutPrior } from "./decode_task.ts";
 import { StateBins } from "./state_bins.ts";
@@ -199,7 +199,10 @@ export class SampleTask implements Task<FilterHeld, SampledPaths> {
     return {
       ...measured,
       stateBins,
-      binCenters: this.#bins.grid.edges.map((_, dimension) => this.#bins.centers(dimension)),
+      binCenters: Array.from(
+        { length: dimensionsOf(this.#bins.grid) },
+        (_, dimension) => this.#bins.centers(dimension),
+      ),
       marginalLogLikelihood: Number((attributes.marginal_log_likelihoods as unknown[])[0]),
       close: () => stateBins.close(),
     };

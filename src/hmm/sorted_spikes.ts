@@ -98,10 +98,14 @@ export interface EncodingOptions extends Pick<Recording, "dimensions" | "spikes"
   positionStd: number;
   /** Intervals [start, stop] to encode, seconds; everything by default. */
   train?: readonly Interval[];
+  /** When the animal was in the environment that is encoded, seconds: samples outside are no places of it. */
+  within?: readonly Interval[];
   /** Stretches in which the animal was tracked, seconds; by default what gaps leave. */
   intervals?: readonly Interval[];
   /** Slower samples are left out, position units per second; see {@link smoothedSpeed}. */
   minSpeed?: number;
+  /** How much a sample at a time counts that is not left out, 0 to 1; fully by default. */
+  weightAt?: (time: number) => number;
 }
 
 /** What an encoding is made of, which tells of places that are no bin's centre. */
@@ -139,6 +143,8 @@ export interface Sampled {
   /** [samples] how much each was chosen, 0 to 1, and seconds that it stands for as far as it was. */
   weights: Float64Array;
   seconds: Float64Array;
+  /** [samples] whether each was in the environment that is encoded. */
+  isInside: readonly boolean[];
   /** [encoding spikes] sample before each, and which share of the way to the next. */
   events: { samples: Uint32Array; shares: Float64Array };
 }
@@ -158,6 +164,34 @@ export interface Training {
   points: EncodedPoints;
 }
 
+/** Samples by their times, and how much each counts, 0 to 1. */
+function weighSamples(
+  { position, dimensions, train, minSpeed, weightAt }: Omit<EncodingOptions, "unitCount">,
+) {
+  const { times, values, merged } = mergeStamps(position, dimensions);
+  const known = knownSamples(values, dimensions);
+  const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
+  const weights = Float64Array.from(times, (time, sample) => {
+    const isFast = speed === undefined || speed[sample]! > minSpeed!;
+    if (!(known[sample] && isFast && isIn(train, time))) return 0;
+    return weightAt ? weightAt(time) : 1;
+  });
+  return { times, values, merged, known, weights };
+}
+
+function isIn(list: readonly Interval[] | undefined, time: number): boolean {
+  return !list || list.some(([from, to]) => time >= from && time <= to);
+}
+
+/**
+ * Whether samples count enough to be encoded: all of them as much as a whole one, which may be spread over many.
+ *
+ * Source: `min_encoding_local_mass` of non_local_detector.
+ */
+export function isEnough(options: Omit<EncodingOptions, "unitCount">): boolean {
+  return weighSamples(options).weights.reduce((sum, weight) => sum + weight, 0) >= 1;
+}
+
 /**
  * Chooses samples and spikes to encode from.
  *
@@ -169,25 +203,17 @@ export interface Training {
  * is left.
  */
 export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
-  const { dimensions, spikes, grid, positionStd, train, minSpeed } = options;
+  const { dimensions, spikes, grid, positionStd, minSpeed } = options;
   if (!(positionStd > 0 && Number.isFinite(positionStd))) {
     throw new RangeError(
       `Cannot encode: the kernel's standard deviation is ${positionStd}, wanted a positive number`,
     );
   }
-  const { times, values, merged } = mergeStamps(options.position, dimensions);
-  const known = knownSamples(values, dimensions);
+  const { times, values, merged, known, weights } = weighSamples(options);
   const exposure = trackExposure({
     times,
     known,
     ...(options.intervals && { intervals: options.intervals }),
-  });
-  const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
-  const isTrained = (time: number) =>
-    !train || train.some(([from, to]) => time >= from && time <= to);
-  const weights = known.map((isKnown, sample) => {
-    const isFast = speed === undefined || speed[sample]! > minSpeed!;
-    return isKnown && isFast && isTrained(times[sample]!) ? 1 : 0;
   });
   const density = new DensityMap(grid, positionStd);
   let exposureSeconds = 0;
@@ -238,14 +264,15 @@ export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
     ));
     spikeWeights.push(weight);
   }
-  const ofKnown = (valueOf: (sample: number) => number) =>
-    Float64Array.from(Array.from(times.keys()).filter((sample) => known[sample]), valueOf);
+  const knownOnes = Array.from(times.keys()).filter((sample) => known[sample]);
+  const ofKnown = (valueOf: (sample: number) => number) => Float64Array.from(knownOnes, valueOf);
   return {
     ...{ density, timeSpent, exposureSeconds, encodingSamples },
     sampled: {
       places: Float64Array.from(knownPlaces),
       weights: ofKnown((sample) => weights[sample]!),
       seconds: ofKnown((sample) => weights[sample]! * exposure.seconds[sample]!),
+      isInside: knownOnes.map((sample) => isIn(options.within, times[sample]!)),
       events: {
         samples: Uint32Array.from(events, ({ sample }) => rank[sample]!),
         shares: Float64Array.from(events, ({ share }) => share),

@@ -4,20 +4,18 @@
  * @module
  */
 
-import type { SaveEncodingOptions, SortedSpikesOptions } from "./decode_options.ts";
-import { saveEncodingOptions, sortedSpikesOptions } from "./decode_options.ts";
-import { encodeByGlm } from "./glm_encoding.ts";
+import type { SaveEncodingOptions, SortedSpikesOptions } from "./encoding_options.ts";
+import { saveEncodingOptions, sortedSpikesOptions } from "./encoding_options.ts";
 import { gridOf } from "./recording_grid.ts";
-import { localFittedRows, localSortedRows } from "./observation/local.ts";
-import { poissonObservation, poissonRows } from "./observation/poisson.ts";
+import type { EncodedRows, RowsToDecode } from "./observation/encoded_rows.ts";
+import { sortedRows } from "./observation/encoded_rows.ts";
+import type { GlmOptions } from "./glm_encoding.ts";
+import { encodePlaceFields } from "./place_fields.ts";
 import { validateRecording } from "./recording.ts";
-import type { RowSpikes } from "./recording_decoder.ts";
 import { RecordingDecoder } from "./recording_decoder.ts";
 import type { Encoding } from "./sorted_spikes.ts";
-import { encodeSortedSpikes, rateTable } from "./sorted_spikes.ts";
+import { isEnough } from "./sorted_spikes.ts";
 import { refuseGroups } from "./states.ts";
-import type { TimeGrid } from "./time_grid.ts";
-import { binSpikes, rowSeconds } from "./time_grid.ts";
 
 /**
  * Builds a decoder for sorted spikes: place fields by kernel density or fitted, Poisson spikes, a hidden Markov
@@ -41,23 +39,15 @@ export function sortedSpikes(given: SortedSpikesOptions): SortedSpikesDecoder {
     ...(options.intervals && { intervals: options.intervals }),
     ...(options.minSpeed !== undefined && { minSpeed: options.minSpeed }),
   };
-  const { placeFields, knotSpacing, fieldPenalty: penalty } = options;
-  if (placeFields === "kde") {
-    const stray = knotSpacing !== undefined ? "knotSpacing" : penalty && "fieldPenalty";
-    if (stray) {
-      throw new RangeError(
-        `Cannot make a decoder: ${stray} is for placeFields "glm", and they are "kde", wanted "glm" or none of it`,
-      );
-    }
-    return new SortedSpikesDecoder(recording, grid, encodeSortedSpikes(training), options);
-  }
-  const { warnings, ...encoding } = encodeByGlm({
-    ...training,
-    ...(knotSpacing !== undefined && { knotSpacing }),
-    ...(penalty !== undefined && { penalty }),
-  });
-  const told = { ...recording, warnings: [...recording.warnings, ...warnings] };
-  return new SortedSpikesDecoder(told, grid, encoding, options);
+  const decoderOf = (own: GlmOptions): SortedSpikesDecoder => {
+    const { encoding, warnings } = encodePlaceFields(own, options);
+    const told = { ...recording, warnings: [...recording.warnings, ...warnings] };
+    return new SortedSpikesDecoder(told, grid, encoding, options, (weightAt) => {
+      const weighed = { ...training, weightAt };
+      return isEnough(weighed) ? decoderOf(weighed) : undefined;
+    });
+  };
+  return decoderOf(training);
 }
 
 /** A decoder of sorted spikes, ready to plan. Made by {@link sortedSpikes}. */
@@ -74,19 +64,7 @@ export class SortedSpikesDecoder extends RecordingDecoder<Encoding> {
     await storeEncoding(place, { model: "sortedSpikes", grid, encoding, unitIds }, options);
   }
 
-  protected spikesOf(time: TimeGrid, missing: Uint8Array | undefined): RowSpikes {
-    const rates = rateTable(this.encoding, rowSeconds(time));
-    const spikes = binSpikes(this.recording.spikes, time, missing);
-    const bins = this.grid.interiorIndex.length;
-    return {
-      spikes,
-      observationOf: (lanes, recursion) =>
-        poissonObservation(rates, { spikes, time, lanes, recursion, bins }),
-      logRows: () => poissonRows(rates, spikes, bins),
-      localRows: (path) =>
-        this.encoding.glm
-          ? localFittedRows(this.encoding.glm, { spikes, time, path })
-          : localSortedRows(this.encoding, { spikes, time, path }),
-    };
+  protected rowsOf(rows: RowsToDecode): EncodedRows {
+    return sortedRows([this], this.recording.spikes, rows);
   }
 }

@@ -103,8 +103,9 @@ export class StateBins {
   }
 }
 
-/** Centre of a bin of the box along a dimension, position units. */
+/** Centre of a bin of the box along a dimension, position units; NaN along one that the grid does not have. */
 export function binCenter(grid: Grid, bin: number, dimension: number): number {
+  if (dimension >= grid.dimensions) return NaN;
   const columns = grid.shape[grid.dimensions - 1]!;
   const isLast = dimension === grid.dimensions - 1;
   return grid.centers[dimension]![isLast ? bin % columns : Math.floor(bin / columns)]!;

@@ -253,6 +253,25 @@ export function rowTime(grid: TimeGrid, row: number): number {
   return grid.kind === "timestamps" ? start : start + (edgeOf(grid, row + 1) - start) / 2;
 }
 
+/**
+ * A value for each row at any time: on a straight line between the times of rows, the outermost held to the ends of the
+ * grid, and 0 outside.
+ */
+export function betweenRows(grid: TimeGrid, values: ArrayLike<number>, time: number): number {
+  const [first, last] = gridRange(grid);
+  if (!(time >= first && time <= last)) return 0;
+  let [low, high] = [0, grid.rows - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (rowTime(grid, middle) <= time) low = middle;
+    else high = middle - 1;
+  }
+  if (low === grid.rows - 1) return values[low]!;
+  const [from, to] = [rowTime(grid, low), rowTime(grid, low + 1)];
+  const share = Math.max(0, (time - from) / (to - from));
+  return values[low]! + share * (values[low + 1]! - values[low]!);
+}
+
 /** First and last time of a grid. */
 export function gridRange(grid: TimeGrid): [start: number, stop: number] {
   return [grid.start, edgeOf(grid, grid.kind === "timestamps" ? grid.rows - 1 : grid.rows)];

@@ -23,6 +23,7 @@ import {
 } from "../kernels/viterbi_weigh.ts";
 import type { LoopKernel, LoopStep, Pass, SlotBuffer } from "../stream/pass.ts";
 import type { LogRows } from "./observation/log_likelihoods.ts";
+import { dimensionsOf } from "./grid.ts";
 import { positionNames } from "./row_outputs.ts";
 import type { StateBins } from "./state_bins.ts";
 import type { PathPart } from "./transition/path_transition.ts";
@@ -174,7 +175,7 @@ export class ViterbiPasses {
         const values = [
           own,
           own.map((bin) => bins.stateOf(bin)),
-          ...positionNames(bins.grid.dimensions).map((_, d) =>
+          ...positionNames(dimensionsOf(bins.grid)).map((_, d) =>
             Float64Array.from(own, (bin) => bins.centerOf(bin, d))
           ),
         ];

@@ -12,7 +12,7 @@ import type { Outcome, OutputSpec, Stored } from "../stream/output.ts";
 import { variable } from "../stream/output.ts";
 import type { Feed, Held, Identity, Measured, Task, TaskLayout } from "../stream/task.ts";
 import { binCoordinates, rowCoordinates } from "./coordinates.ts";
-import { gridArrays, gridFacts } from "./grid.ts";
+import { dimensionsOf, gridArrays, gridFacts } from "./grid.ts";
 import type { LogRows } from "./observation/log_likelihoods.ts";
 import { positionNames } from "./row_outputs.ts";
 import type { StateBins } from "./state_bins.ts";
@@ -116,7 +116,7 @@ export class ViterbiTask implements Task<ViterbiHeld, ViterbiResult> {
       streamed: [
         row("state_bin", "int32"),
         row("state_ind", "int32"),
-        ...positionNames(grid.dimensions).map((name) => row(name, "float64")),
+        ...positionNames(dimensionsOf(grid)).map((name) => row(name, "float64")),
       ],
       whole: [],
       coordinates: [...rowCoordinates(time, missing), ...binCoordinates(bins)],
@@ -177,7 +177,7 @@ export class ViterbiTask implements Task<ViterbiHeld, ViterbiResult> {
     const stateBins = ofType(await open(`${PREFIX}state_bin`), "int32");
     const states = ofType(await open(`${PREFIX}state_ind`), "int32");
     const positions = await Promise.all(
-      positionNames(grid.dimensions).map(async (name) =>
+      positionNames(dimensionsOf(grid)).map(async (name) =>
         ofType(await open(PREFIX + name), "float64")
       ),
     );

@@ -45,18 +45,23 @@ export interface MarkBlock {
   floor: number;
   /** Added to logarithms of sums. */
   constant: number;
+  /** Cells that it is for, the last one exclusive. */
+  firstCell: number;
+  endCell: number;
 }
 
 export function markIntensityParams(
   from: number,
   to: number,
-  { isFirst, isLast, floor, constant }: MarkBlock,
+  { isFirst, isLast, floor, constant, firstCell, endCell }: MarkBlock,
 ): Uint32Array<ArrayBuffer> {
-  const params = Uint32Array.of(from, to, 0, 0, isFirst ? 1 : 0, isLast ? 1 : 0, 0, 0);
+  const flags = [isFirst, isLast].map(Number);
+  const params = Uint32Array.of(from, to, 0, 0, ...flags, firstCell, endCell);
   new Float32Array(params.buffer).set([floor, constant], 2);
   return params;
 }
 
+/** @param cells That the block is for. */
 export function markIntensityWorkgroups(spikes: number, cells: number): number[] {
   return [Math.ceil(cells / WORKGROUP), ...foldWorkgroups(Math.max(1, spikes))];
 }

@@ -17,7 +17,7 @@ export const stateRows: KernelSpec = {
   code: [code, power, wide, largest].join("\n"),
   bindings: {
     params: "uniform",
-    kinds: "read",
+    sources: "read",
     spatial: "read",
     bias: "read",
     own: "read",
@@ -26,17 +26,17 @@ export const stateRows: KernelSpec = {
   },
 };
 
-/** What stands for the bias of a kind that has none, and for that of a bin that is ruled out. */
+/** What stands for the bias of a cell that has none, and for that of a bin that is ruled out. */
 export const NO_BIAS = 0xffffffff;
 export const RULED_OUT = -16384;
 
 /** How a row is made up; cells are of 4 bins. */
 export interface StateRowShape {
-  /** Of each kind: base, and bias or {@link NO_BIAS}. */
-  kinds: readonly (readonly [base: number, bias: number])[];
-  bases: number;
-  biases: number;
-  gridCells: number;
+  /** Of each cell of bins: where it lies in a row of `spatial`, and in one of `bias` or {@link NO_BIAS}. */
+  sources: readonly (readonly [spatial: number, bias: number])[];
+  /** Cells of a row of `spatial`, and of `bias`. */
+  spatialCells: number;
+  biasCells: number;
   /** States of one bin. */
   ones: number;
   /** Of a whole row of likelihoods. */
@@ -44,10 +44,10 @@ export interface StateRowShape {
 }
 
 export function stateRowsConstants(shape: StateRowShape): Record<string, number> {
-  const { kinds, bases, biases, gridCells, ones, cells } = shape;
+  const { sources, spatialCells, biasCells, ones, cells } = shape;
   return {
-    ...{ WORKGROUP: 64, KINDS: kinds.length, BASES: bases, BIASES: biases },
-    ...{ GRID_CELLS: gridCells, ONES: ones, CELLS: cells },
+    ...{ WORKGROUP: 64, PLACED: sources.length, SPATIAL: spatialCells, BIASES: biasCells },
+    ...{ ONES: ones, CELLS: cells },
   };
 }
 

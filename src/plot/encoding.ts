@@ -5,6 +5,7 @@
  */
 
 import type { Grid } from "../hmm/grid.ts";
+import { gridOfEnvironment } from "../hmm/grid.ts";
 import type { StoredEncoding } from "../hmm/open_encoding.ts";
 import type { Encoding } from "../hmm/sorted_spikes.ts";
 import { formatCount } from "../math/format.ts";
@@ -38,22 +39,33 @@ export function encodingPage(
   { model, grid, unitIds, encoding }: StoredEncoding,
   { unit }: PlotOptions,
 ): Page {
-  const { encodingSpikes, encodingSamples, exposureSeconds } = encoding;
-  const fields = "rates" in encoding ? fieldsOf(grid, unitIds, encoding) : [];
+  const { encodingSpikes, exposureSeconds } = encoding;
+  const parts = "parts" in encoding ? encoding.parts : [{ encoding }];
+  const samples = parts.reduce((sum, { encoding }) => sum + encoding.encodingSamples, 0);
+  const grids = grid.environments?.map((own) => own.grid) ?? [grid];
+  const bins = grids.reduce((sum, { interiorIndex }) => sum + interiorIndex.length, 0);
+  const isSorted = ("parts" in encoding ? encoding.model : model) === "sortedSpikes";
   return {
     title: "An encoding",
     sections: [
-      ...fields.length > 0
-        ? [{ heading: "Place fields", ...fieldSection(grid, fields, unit) }]
-        : [],
+      ...parts.flatMap((part) => {
+        if (!("rates" in part.encoding)) return [];
+        const [where, by] = "environment" in part ? [part.environment, part.group] : [];
+        const own = gridOfEnvironment(grid, where);
+        const heading = `Place fields${where === undefined ? "" : ` in ${where}`}${
+          by === undefined ? "" : ` by ${by}`
+        }`;
+        const fields = fieldsOf(own, unitIds, part.encoding);
+        return fields.length === 0 ? [] : [{ heading, ...fieldSection(own, fields, unit) }];
+      }),
       {
         heading: "What spikes tell of positions was learned from",
         facts: [
           ["result", place],
-          [model === "sortedSpikes" ? "units" : "electrodes", formatCount(unitIds.length)],
-          ["bins of the interior", formatCount(grid.interiorIndex.length)],
+          [isSorted ? "units" : "electrodes", formatCount(unitIds.length)],
+          ["bins of the interior", formatCount(bins)],
           ["spikes", formatCount(encodingSpikes)],
-          ["samples of position", formatCount(encodingSamples)],
+          ["samples of position", formatCount(samples)],
           ["seconds of position", formatNumber(exposureSeconds, 8)],
         ],
       },

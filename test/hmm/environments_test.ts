@@ -281,10 +281,26 @@ describe("decoder.environments()", () => {
     expect(refused({}, { groups: undefined }))
       .toThrow(/state "out" has encoding group "first", wanted one that is told/);
     expect(refused({ environments: undefined })).toThrow(/do not say in which environment/);
-    expect(refused({ nonLocalPenalty: 3 })).toThrow(/nonLocalPenalty, which is for a single/);
-    expect(refused({ oneBin: [true, false, false] })).toThrow(
-      /state "out" is local or has one bin/,
+    expect(refused({ oneBin: [true, true, true], noSpike: [true, true, true] }))
+      .toThrow(/all states have one bin, wanted one over the bins of an environment/);
+    const unheard = decoder.environments({
+      ...options,
+      states: decoder.stateModel({
+        ...states,
+        oneBin: [true, false, false],
+        transitions: states.transitions.map((row) => row.map(() => uniform)),
+      }),
+    });
+    expect(() => unheard.smooth(gpu(), { time, out: place() }))
+      .toThrow(/state "out" has one bin, wanted it to be local or noSpike/);
+    expect(refused({}, { waveformStd: 5 })).toThrow(
+      /waveformStd is for features, and spikes have none/,
     );
+    const { times, units: electrodes } = recording.spikes;
+    const marks = { spikes: { times, electrodes, features: times } };
+    expect(refused({}, { ...marks, placeFields: "glm" }))
+      .toThrow(/placeFields is for sorted spikes, and these have features/);
+    expect(refused({}, { knotSpacing: 5 })).toThrow(/knotSpacing is for placeFields "glm"/);
     expect(refused({}, { train: [[20, 30]] }))
       .toThrow(/intervals of environment "left", of group "first" and of training have nothing/);
     expect(refused({}, { environments: [options.environments[0], options.environments[0]] }))
@@ -313,6 +329,53 @@ describe("decoder.environments()", () => {
       .toThrow(/one is in environment "left", wanted none/);
     expect(() => decoder.sortedSpikes({ ...recording, grid: model.grid }))
       .toThrow(/it is that of several environments/);
+  });
+
+  it("stores what it learnt, and knows which environments and groups that was", async () => {
+    const model = decoder.environments(options);
+    const out = place();
+    await model.saveEncoding(out);
+    const stored = await decoder.openEncoding(out);
+    expect(stored.model).toBe("environments");
+    expect(stored.grid).toEqual(model.grid);
+    const { spikes } = options;
+    expect(() => stored.decoder({ spikes })).toThrow(/states do not say in which environment/);
+    const told = { ...states, encodingGroups: ["first", "second", "second"] };
+    expect(() => stored.decoder({ spikes, states: told })).toThrow(
+      /state "right" expects environment "right" by group "second", which was not encoded, wanted one of .*"left" by/,
+    );
+    // other states over the same parts, without where the animal was
+    const { encodingGroups: _, ...without } = states;
+    expect(() => stored.decoder({ spikes, states: without })).toThrow(
+      /expects environment "left",/,
+    );
+    const fewer = decoder.stateModel({
+      names: ["back", "right"],
+      ...{ environments: ["left", "right"], encodingGroups: ["second", "first"] },
+      ...{ initial: [0.5, 0.5], discreteTransition: [[0.9, 0.1], [0.1, 0.9]] },
+      transitions: [[walk, uniform], [uniform, walk]],
+    });
+    const found = [
+      stored.decoder({ spikes, states: fewer }),
+      decoder.environments({ ...options, states: fewer }),
+    ];
+    const evidence = await Promise.all(found.map(async (own) => {
+      const result = await own.smooth(gpu(), { time, out: place(), posterior: false }).run();
+      await result.close();
+      return result.marginalLogLikelihood;
+    }));
+    expect(evidence[0]).toBe(evidence[1]);
+    const html = (await plot(out)).toHTML();
+    expect(html).toContain("Place fields in left by first");
+    expect(html).toContain("Place fields in right by first");
+  });
+
+  it("says of states that look at the animal which samples they misplace", () => {
+    const local = decoder.stateModel({ ...states, nonLocalPenalty: 3 });
+    const [first] = decoder.environments({ ...options, states: local }).warnings;
+    expect(first).toMatch(
+      /201 of 402 samples of position were not in environment "left", and states that/,
+    );
   });
 
   it("has a preset with a state for each", () => {

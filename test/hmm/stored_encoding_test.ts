@@ -211,7 +211,11 @@ describe("openEncoding()", () => {
     const place = "memory:stored-encoding-without-spikes";
     await model.saveEncoding(place);
     const { encoding } = await openEncoding(place);
-    expect(encoding.points!.spikePlaces.length).toBe(0);
-    expect(encoding.points!.sampleSeconds).toEqual(model.encoding.points!.sampleSeconds);
+    expect(encoding).toMatchObject({
+      points: {
+        spikePlaces: new Float64Array(0),
+        sampleSeconds: model.encoding.points!.sampleSeconds,
+      },
+    });
   });
 });

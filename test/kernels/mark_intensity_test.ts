@@ -42,7 +42,16 @@ describe("mark_intensity", () => {
         places[at(bin, 2)] = bin % 7 === 5 ? marks.NO_TIME : random();
       }
       const constants = { floor: -3000, constant: 0.5 };
-      const sumOf = async (from: number, to: number, before?: Float32Array) => {
+      const sumOf = async (
+        from: number,
+        to: number,
+        { before, isFirst = !before, firstCell = 0, endCell = cells }: {
+          before?: Float32Array;
+          isFirst?: boolean;
+          firstCell?: number;
+          endCell?: number;
+        } = {},
+      ) => {
         // of each electrode its spikes from one to another
         const parts = encoding.map((count, unit) =>
           table.subarray(
@@ -59,8 +68,9 @@ describe("mark_intensity", () => {
           buffers: {
             params: marks.markIntensityParams(0, spikes, {
               ...constants,
-              isFirst: !before,
+              isFirst,
               isLast: to === Infinity,
+              ...{ firstCell, endCell },
             }),
             electrodes,
             features: own,
@@ -69,13 +79,21 @@ describe("mark_intensity", () => {
             places,
             intensity: before ?? 16 * cells * spikes,
           },
-          workgroups: marks.markIntensityWorkgroups(spikes, cells),
+          workgroups: marks.markIntensityWorkgroups(spikes, endCell - firstCell),
           outputs: ["intensity"],
         });
         return outputs.intensity!;
       };
-      const inBlocks = await sumOf(40, Infinity, await sumOf(3, 40, await sumOf(0, 3)));
-      for (const intensity of [await sumOf(0, Infinity), inBlocks]) check(intensity);
+      const inBlocks = await sumOf(40, Infinity, {
+        before: await sumOf(3, 40, { before: await sumOf(0, 3) }),
+      });
+      // cells one half after the other, as those of two environments
+      const half = cells >> 1;
+      const first = half > 0
+        ? await sumOf(0, Infinity, { endCell: half })
+        : new Float32Array(4 * cells * spikes);
+      const inParts = await sumOf(0, Infinity, { before: first, isFirst: true, firstCell: half });
+      for (const intensity of [await sumOf(0, Infinity), inBlocks, inParts]) check(intensity);
 
       function check(intensity: Float32Array): void {
         for (let spike = 0; spike < spikes; spike++) {

@@ -16,21 +16,34 @@ describe("state_rows", () => {
   ) {
     it(`has ${bins} bins of three kinds and ${ones} states of one bin, ${depth} nats apart`, async () => {
       const random = seeded(bins);
-      const gridCells = Math.ceil(bins / 4);
-      const shape = {
-        kinds: [[1, kernel.NO_BIAS], [0, 1], [1, 0]] as const,
-        ...{ bases: 2, biases: 2, gridCells, ones },
-        cells: 3 * gridCells + Math.ceil(ones / 4),
-      };
+      // of two environments
+      const widths = [bins, (bins >> 1) + 1];
       const kinds = [{ base: 1 }, { base: 0, bias: 1 }, { base: 1, bias: 0 }];
+      const biasWidths = [widths[1]!, widths[0]!];
+      const cellsOf = (width: number) => Math.ceil(width / 4);
+      const sum = (counts: number[]) => counts.reduce((total, count) => total + count, 0);
+      const firstOf = (counts: number[], at: number) => sum(counts.slice(0, at).map(cellsOf));
+      const kindCells = kinds.map(({ base }) => cellsOf(widths[base]!));
+      const shape = {
+        sources: kinds.flatMap(({ base, bias }, kind) =>
+          Array.from({ length: kindCells[kind]! }, (_, cell): [number, number] => [
+            firstOf(widths, base) + cell,
+            bias === undefined ? kernel.NO_BIAS : firstOf(biasWidths, bias) + cell,
+          ])
+        ),
+        spatialCells: firstOf(widths, 2),
+        biasCells: firstOf(biasWidths, 2),
+        ones,
+        cells: sum(kindCells) + Math.ceil(ones / 4),
+      };
       const numbers = (count: number, from: number, to: number) =>
         Array.from({ length: count }, () => from + (to - from) * random());
       const given = Array.from({ length: rows }, (_, row) => ({
         // as the kernels before have it, the largest of a row is 0
-        spatial: [[0, ...numbers(bins - 1, -depth, 0)], numbers(bins, -depth, 0)],
+        spatial: [[0, ...numbers(bins - 1, -depth, 0)], numbers(widths[1]!, -depth, 0)],
         biases: [
-          numbers(bins, -depth, 5).map((log) => random() < 0.2 ? -Infinity : log),
-          numbers(bins, -20, 5),
+          numbers(biasWidths[0]!, -depth, 5).map((log) => random() < 0.2 ? -Infinity : log),
+          numbers(biasWidths[1]!, -20, 5),
         ],
         // some far more likely than any place, some far less
         own: numbers(ones, -depth, row % 2 === 0 ? depth : -depth / 2),
@@ -38,14 +51,14 @@ describe("state_rows", () => {
       }));
       const laidOut = (lists: number[][], outside: number) =>
         lists.flatMap((list) =>
-          Array.from({ length: 4 * gridCells }, (_, bin) => list[bin] ?? outside)
+          Array.from({ length: 4 * cellsOf(list.length) }, (_, bin) => list[bin] ?? outside)
         );
       const { outputs } = await runKernel(gpu(), {
         spec: kernel.stateRows,
         constants: kernel.stateRowsConstants(shape),
         buffers: {
           params: kernel.stateRowsParams(0, rows),
-          kinds: Uint32Array.from(shape.kinds.flat()),
+          sources: Uint32Array.from(shape.sources.flat()),
           spatial: Uint32Array.from(
             given.flatMap(({ spatial }) => laidOut(spatial, -Infinity)),
             toWideLog,
@@ -73,10 +86,11 @@ describe("state_rows", () => {
           (value) => wideLog2(value) * Math.LN2 + highest,
         );
         const found = [
-          ...[0, 1, 2].flatMap((kind) =>
-            rowLogs.slice(4 * gridCells * kind, 4 * gridCells * kind + bins)
-          ),
-          ...rowLogs.slice(12 * gridCells, 12 * gridCells + ones),
+          ...kinds.flatMap(({ base }, kind) => {
+            const first = 4 * sum(kindCells.slice(0, kind));
+            return rowLogs.slice(first, first + widths[base]!);
+          }),
+          ...rowLogs.slice(4 * sum(kindCells), 4 * sum(kindCells) + ones),
         ];
         expect(found).toHaveLength(wanted.length);
         const largest = Math.max(...wanted);
@@ -89,7 +103,7 @@ describe("state_rows", () => {
           if (log > largest - 50) expect(Math.abs(found[i]! - log)).toBeLessThan(3e-5);
         });
         // nothing stands where there is no bin and no state
-        const beyond = rowLogs.slice(12 * gridCells + ones);
+        const beyond = rowLogs.slice(4 * sum(kindCells) + ones);
         expect(beyond.every((log) => log === -Infinity)).toBe(true);
       });
     });

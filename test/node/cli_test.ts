@@ -206,6 +206,62 @@ describe("sluice decode", () => {
     expect(JSON.parse((await path()).stdout).error.message).toMatch(/intervals is missing/);
   });
 
+  it("encodes what a document says, of several environments too, and decodes by that", async () => {
+    const { spikes } = smallRecording({ seconds: 4 });
+    const marks = join(folder, "environment-marks.npy");
+    const features = Float64Array.from(spikes.times, (_, i) => i % 17);
+    await writeFile(marks, encodeNpy(features, [spikes.times.length, 1]));
+    const [model, own] = [join(folder, "whole.json"), join(folder, "states.json")];
+    const environments = [
+      // touching, but on no sample
+      { name: "a", intervals: [[0, 2.01]], binSize: 10 },
+      { name: "b", intervals: [[2.01, 4.1]], grid: { edges: [[0, 20, 40]] } },
+    ];
+    const states = { preset: "multiEnvironment", environments: ["a", "b"], movementVar: 110 };
+    const inputs = [...files.slice(files.indexOf("--spike-times")), "--json", "--quiet"];
+    const rows = ["--step", "0.1", "--start", "0", "--stop", "4", "--no-posterior"];
+    const run = async (command: string, ...extra: string[]) => {
+      const { stdout, stderr } = await runCli([command, ...inputs, ...extra]);
+      expect(stderr).toBe("");
+      return JSON.parse(stdout);
+    };
+    await writeFile(own, JSON.stringify({ states }));
+    const given = ["--marks", marks];
+    const observations = { environments, waveformStd: 5 };
+    await writeFile(model, JSON.stringify({ states, observations }));
+    const told = [...given, "--model", model];
+    const whole = await run("decode", ...told, ...rows, "--out", fresh());
+    const encoding = fresh();
+    expect(await run("encode", ...told, "--out", encoding)).toMatchObject({
+      ...{ units: 6, spikes: whole.encoding.spikes },
+      environments: [{ name: "a" }, { name: "b", shape: [2] }],
+    });
+    const by = [...given, "--encoding", encoding, ...rows, "--out", fresh()];
+    const again = await run("decode", ...by, "--model", own);
+    expect(again.marginalLogLikelihood).toBe(whole.marginalLogLikelihood);
+    const twice = await runCli(["decode", ...inputs, ...by, "--model", model]);
+    expect(JSON.parse(twice.stdout).error.message)
+      .toBe("Cannot run: --encoding has it all, wanted no observations of --model beside it");
+    const none = await runCli(["decode", ...inputs, ...by]);
+    expect(JSON.parse(none.stdout).error.message).toMatch(
+      /states do not say in which environment/,
+    );
+    // of one place, by a document or by flags
+    await writeFile(
+      model,
+      JSON.stringify({
+        states: { preset: "contFrag", movementVar: 20 },
+        observations: { binSize: 6 },
+      }),
+    );
+    const out = fresh();
+    await run("encode", "--model", model, "--out", out);
+    await run("encode", "--bin-size", "6", "--out", out);
+    const doubled = ["encode", ...inputs, "--model", model, "--bin-size", "6", "--out", out];
+    expect(JSON.parse((await runCli(doubled)).stdout).error.message)
+      .toMatch(/--model says it already, wanted no --bin-size/);
+  });
+
   it("decodes log-likelihoods by a matrix, without a recording", async () => {
     const own = join(folder, "own");
     await mkdir(own, { recursive: true });

@@ -68,24 +68,23 @@ import {
 } from "../../src/decompose/pca_options.ts";
 import { twoLevelOptions } from "../../src/feed/order.ts";
 import { balanceOptions, priorityOptions, rarityOptions } from "../../src/feed/samplers.ts";
+import { decodeOptions, sampleOptions, viterbiOptions } from "../../src/hmm/decode_options.ts";
+import {
+  logLikelihoodDecodeOptions,
+  logLikelihoodSampleOptions,
+  logLikelihoodViterbiOptions,
+} from "../../src/hmm/log_likelihood_options.ts";
+import { emOptions } from "../../src/hmm/em_options.ts";
+import { logLikelihoodEmOptions } from "../../src/hmm/log_likelihood_options.ts";
+import { saveEncodingOptions, sortedSpikesOptions } from "../../src/hmm/encoding_options.ts";
 import {
   clusterlessOptions,
-  decodeOptions,
-  emOptions,
   encodedOptions,
   environmentOptions,
   environmentsOptions,
   groupOptions,
-  logLikelihoodDecodeOptions,
-  logLikelihoodEmOptions,
   logLikelihoodOptions,
-  logLikelihoodSampleOptions,
-  logLikelihoodViterbiOptions,
-  sampleOptions,
-  saveEncodingOptions,
-  sortedSpikesOptions,
-  viterbiOptions,
-} from "../../src/hmm/decode_options.ts";
+} from "../../src/hmm/decoder_options.ts";
 import { openResultOptions } from "../../src/hmm/decode_result.ts";
 import {
   aheadBehindOptions,

@@ -1,6 +1,6 @@
 /**
- * Observations of states that differ in what they expect: one that all states share, biased by where the animal is, and
- * rows of states of one bin.
+ * Observations of states that differ in what they expect: by the part that was encoded for them, by where the animal is,
+ * and rows of states of one bin.
  *
  * @module
  */
@@ -23,77 +23,102 @@ import type { AnimalBiases } from "./animal_bias.ts";
 import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
 import { LIKELIHOOD } from "./observation.ts";
+import type { PartCells } from "./part_cells.ts";
+import { rangesOf } from "./part_cells.ts";
 
 /** What states expect. */
 export interface StateExpectations {
-  /** [states] kind of each: see `biases`; of a state of one bin, 0. */
+  /** [states] kind of each; of a state of one bin, 0. */
   kindOf: readonly number[];
-  /** [kinds] what is done to bins by where the animal is. */
-  biases: readonly (AnimalBiases | undefined)[];
-  /** [rows] interior bin of the animal, where a bias asks for it. */
-  animalBins?: Int32Array;
+  /** [kinds] which part is expected in bins, and which bias is added to it. */
+  kinds: readonly { part: number; bias?: number }[];
+  /** What is done to bins by where the animal is: [rows] interior bin of it, -1 where nobody knows. */
+  biases: readonly { of: AnimalBiases; animalBins: Int32Array }[];
   /** [states] f64 natural logarithms [rows] of those of one bin. */
   own: readonly (Float64Array | undefined)[];
   /** [rows] 1 for rows that carry no evidence. */
   missing?: Uint8Array | undefined;
 }
 
+/** Whether states differ in nothing but the part that they expect. */
+export function differInParts({ biases, own }: StateExpectations): boolean {
+  return biases.length === 0 && own.every((rows) => rows === undefined);
+}
+
 interface ByStateParts {
-  bins: StateBins;
   /** Of the recording. */
   rows: number;
   lanes: LaneCuts;
-  recursion: Pick<Recursion, "cells" | "toCells">;
+  recursion: Pick<Recursion, "cells" | "kindCells" | "toCells">;
 }
 
-/** A part of a recursion: cells of the likelihoods that all states share. */
-export type SharedCells = Pick<Recursion, "cells" | "toCells">;
-
-/**
- * @param sharedOf The observation that all states share, over these cells.
- */
+/** @param partsOf What is expected in the bins of parts. */
 export function byState(
-  sharedOf: (recursion: SharedCells) => Observation,
+  partsOf: (cells: PartCells) => Observation,
   expected: StateExpectations,
-  { bins, rows: recorded, lanes, recursion }: ByStateParts,
+  { rows: recorded, lanes, recursion }: ByStateParts,
 ): Observation {
-  const { kindOf, biases, animalBins, own, missing } = expected;
-  const kinds = Math.max(...kindOf) + 1;
+  const { kinds, biases, own, missing } = expected;
+  const { cells, kindCells, toCells } = recursion;
+  const kindRanges = rangesOf(kindCells);
+  if (differInParts(expected)) {
+    return partsOf({ parts: kinds.map(({ part }) => part), ranges: kindRanges, cells, toCells });
+  }
   const ones = own.flatMap((rows) => rows ? [rows] : []);
-  const gridCells = (recursion.cells - Math.ceil(ones.length / 4)) / kinds;
-  const firstKind = (cells: Float64Array) => cells.slice(0, 4 * gridCells);
-  const shared = sharedOf({
-    cells: gridCells,
-    toCells: (values, outside) => firstKind(recursion.toCells((bin) => values(bin, 0), outside)),
+  const parts = [...new Set(kinds.map(({ part }) => part))];
+  // kinds have the cells of their part, and of their bias
+  const firstOf = (isIt: (kind: { part: number; bias?: number }) => boolean) =>
+    kinds.findIndex(isIt);
+  const ofPart = parts.map((part) => firstOf((kind) => kind.part === part));
+  const ofBias = biases.map((_, bias) => firstOf((kind) => kind.bias === bias));
+  const ranges = rangesOf(ofPart.map((kind) => kindCells[kind]!));
+  const biasRanges = rangesOf(ofBias.map((kind) => kindCells[kind]!));
+  const partAt = kinds.map(({ part }) => parts.indexOf(part));
+  const shared = partsOf({
+    ...{ parts, ranges, cells: cellsOf(ranges) },
+    toCells(values, outside) {
+      const all = toCells((bin, kind) => values(bin, partAt[kind]!), outside);
+      return Float64Array.from(ofPart.flatMap((kind) => [...cut(all, kindRanges[kind]!)]));
+    },
   });
-  const given = biases.flatMap((bias) => bias ? [bias] : []);
   const shape: StateRowShape = {
-    kinds: Array.from({ length: kinds }, (_, kind) => {
-      const bias = biases[kind];
-      return [0, bias ? given.indexOf(bias) : NO_BIAS];
-    }),
-    ...{ bases: 1, biases: given.length, gridCells, ones: ones.length, cells: recursion.cells },
+    sources: kinds.flatMap(({ bias }, kind) =>
+      Array.from({ length: kindCells[kind]! }, (_, cell): [number, number] => [
+        ranges[partAt[kind]!]!.first + cell,
+        bias === undefined ? NO_BIAS : biasRanges[bias]!.first + cell,
+      ])
+    ),
+    ...{ spatialCells: cellsOf(ranges), biasCells: cellsOf(biasRanges) },
+    ...{ ones: ones.length, cells },
   };
-  // where each interior bin lies among the cells of a kind
-  const places = new Int32Array(bins.grid.interiorIndex.length);
-  firstKind(recursion.toCells((bin) => bin + 1, 0)).forEach((bin, at) => {
-    if (bin > 0) places[bin - 1] = at;
+  // [biases][bins] where each lies in a row of biases
+  const order = toCells((bin) => bin + 1, 0);
+  const places = ofBias.map((kind, bias) => {
+    const found: number[] = [];
+    cut(order, kindRanges[kind]!).forEach((bin, at) => {
+      if (bin > 0) found[bin - 1] = 4 * biasRanges[bias]!.first + at;
+    });
+    return Int32Array.from(found);
   });
-  const biasWidth = 4 * gridCells * given.length;
-  const kindTable = Uint32Array.from(shape.kinds.flat());
+  const biasWidth = 4 * shape.biasCells;
+  const sources = Uint32Array.from(shape.sources.flat());
+  const kindTable = Uint32Array.from(
+    kinds.flatMap(({ bias }, kind) => [partAt[kind]!, bias ?? NO_BIAS]),
+  );
+  const animals = biases.map(({ animalBins }) => animalBins);
   const rowOf = (lane: number, row: number) => lane * lanes.rows + row;
   return {
     ...shared,
-    inputs: [...shared.inputs, kindTable, ...ones, ...(animalBins ? [animalBins] : [])],
-    hostBytes: shared.hostBytes + ones.reduce((sum, rows) => sum + rows.byteLength, 0) +
-      (animalBins?.byteLength ?? 0) + places.byteLength +
-      given.reduce((sum, bias) => sum + bias.keptBytes, 0),
-    shared: () => [...shared.shared(), tableBuffer("state_kinds", kindTable)],
+    inputs: [...shared.inputs, kindTable, ...ones, ...animals],
+    hostBytes: shared.hostBytes + sources.byteLength +
+      [...ones, ...animals, ...places].reduce((sum, { byteLength }) => sum + byteLength, 0) +
+      biases.reduce((sum, bias) => sum + bias.of.keptBytes, 0),
+    shared: () => [...shared.shared(), tableBuffer("state_sources", sources)],
     uploads(tileRows) {
       const rows = lanes.count * tileRows;
       return [
         ...shared.uploads(tileRows),
-        { name: "spatial", bytes: 16 * gridCells * rows, role: "scratch" },
+        { name: "spatial", bytes: 16 * shape.spatialCells * rows, role: "scratch" },
         // a binding cannot be empty
         { name: "animal_bias", bytes: 4 * Math.max(4, biasWidth * rows), role: "upload" },
         { name: "one_bin", bytes: 8 * Math.max(1, ones.length * rows), role: "upload" },
@@ -106,7 +131,7 @@ export function byState(
       {
         kernel: stateRows,
         constants: stateRowsConstants(shape),
-        buffers: { kinds: "state_kinds", bias: "animal_bias", own: "one_bin" },
+        buffers: { sources: "state_sources", bias: "animal_bias", own: "one_bin" },
         order: "any",
         params: (_tile, from, to) => stateRowsParams(from, to),
         workgroups: stateRowsWorkgroups,
@@ -128,12 +153,10 @@ export function byState(
         ones.forEach((rows, i) =>
           oneBin.set(toFixed(rows[row]! - constant), 2 * (at * ones.length + i))
         );
-        const animalBin = animalBins?.[row] ?? -1;
-        given.forEach((own, i) => {
-          if (animalBin < 0) return;
-          const first = biasWidth * at + 4 * gridCells * i;
-          own.of(animalBin).forEach((log, bin) => {
-            bias[first + places[bin]!] = Math.max(RULED_OUT, log / Math.LN2);
+        biases.forEach(({ of, animalBins }, i) => {
+          if (animalBins[row]! < 0) return;
+          of.of(animalBins[row]!).forEach((log, bin) => {
+            bias[biasWidth * at + places[i]![bin]!] = Math.max(RULED_OUT, log / Math.LN2);
           });
         });
       }
@@ -142,26 +165,49 @@ export function byState(
   };
 }
 
-/** Log-likelihoods of every state's bins on the host, f64. */
+function cellsOf(ranges: PartCells["ranges"]): number {
+  return ranges.reduce((sum, { cells }) => sum + cells, 0);
+}
+
+function cut(values: Float64Array, { first, cells }: PartCells["ranges"][number]): Float64Array {
+  return values.subarray(4 * first, 4 * (first + cells));
+}
+
+/**
+ * Log-likelihoods of every state's bins on the host, f64.
+ *
+ * @param partOf Those of the bins of a part.
+ */
 export function stateLogRows(
-  shared: LogRows,
-  { kindOf, biases, animalBins, own }: StateExpectations,
+  partOf: (part: number) => LogRows,
+  { kindOf, kinds, biases, own }: StateExpectations,
   bins: StateBins,
 ): LogRows {
   const columns = bins.count;
+  const parts = new Map(kinds.map(({ part }) => [part, partOf(part)]));
+  const all = [...parts.values()];
   const tables = [
     ...own.flatMap((rows) => rows ? [rows] : []),
-    ...(animalBins ? [animalBins] : []),
+    ...biases.map(({ animalBins }) => animalBins),
   ];
   return {
     columns,
-    inputs: [...shared.inputs, Int32Array.from(kindOf), ...tables],
-    feeds: shared.feeds,
-    hostBytes: shared.hostBytes + tables.reduce((sum, { byteLength }) => sum + byteLength, 0) +
-      biases.reduce((sum, bias) => sum + (bias?.keptBytes ?? 0), 0),
-    readBytes: (rows) => shared.readBytes(rows) + 8 * columns,
-    read(start, end, signal, onRow) {
-      return shared.read(start, end, signal, (values, row, at) => {
+    inputs: [...all.flatMap(({ inputs }) => inputs), Int32Array.from(kindOf), ...tables],
+    feeds: all.flatMap(({ feeds }) => feeds),
+    hostBytes: [...all.map(({ hostBytes }) => hostBytes), ...tables.map((own) => own.byteLength)]
+      .reduce((sum, bytes) => sum + bytes, 0) +
+      biases.reduce((sum, bias) => sum + bias.of.keptBytes, 0),
+    readBytes: (rows) =>
+      all.reduce((sum, part) => sum + part.readBytes(rows) + 8 * part.columns, 8 * columns),
+    async read(start, end, signal, onRow) {
+      for (let row = start; row < end; row++) {
+        const found = new Map<number, Float64Array>();
+        for (const [part, rows] of parts) {
+          await rows.read(row, row + 1, signal, (values, _row, at) => {
+            const logs = Float64Array.from({ length: rows.columns }, (_, bin) => values[at + bin]!);
+            found.set(part, logs);
+          });
+        }
         const logs = new Float64Array(columns);
         own.forEach((rows, state) => {
           const first = bins.starts[state]!;
@@ -169,14 +215,14 @@ export function stateLogRows(
             logs[first] = rows[row]!;
             return;
           }
-          const animalBin = animalBins?.[row] ?? -1;
-          const bias = animalBin < 0 ? undefined : biases[kindOf[state]!]?.of(animalBin);
-          for (let bin = 0; bin < shared.columns; bin++) {
-            logs[first + bin] = values[at + bin]! + (bias?.[bin] ?? 0);
-          }
+          const { part, bias: which } = kinds[kindOf[state]!]!;
+          const told = which === undefined ? undefined : biases[which]!;
+          const animalBin = told?.animalBins[row] ?? -1;
+          const bias = animalBin < 0 ? undefined : told!.of.of(animalBin);
+          found.get(part)!.forEach((log, bin) => logs[first + bin] = log + (bias?.[bin] ?? 0));
         });
         onRow(logs, row, 0, logs.reduce((most, log) => Math.max(most, log), -Infinity));
-      });
+      }
     },
   };
 }

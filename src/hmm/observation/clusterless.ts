@@ -8,10 +8,10 @@
  */
 
 import * as marks from "../../kernels/mark_intensity.ts";
+import { NO_TIME } from "../../kernels/mark_intensity.ts";
 import * as rows from "../../kernels/marked_rows.ts";
 import { fromFixed, packSilence, ROW_MAXIMUM_BYTES } from "../../kernels/spike_rows.ts";
 import type { KernelStep, Tile } from "../../stream/pass.ts";
-import { NO_TIME } from "../../kernels/mark_intensity.ts";
 import type { MarkEncoding } from "../clusterless_encoding.ts";
 import { logVolume } from "../clusterless_encoding.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
@@ -19,10 +19,11 @@ import type { Grid } from "../grid.ts";
 import { DensityMap, pointsOf, RATE_FLOOR } from "../sorted_spikes.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
 import { rowSeconds } from "../time_grid.ts";
-import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
 import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
+import type { PartCells } from "./part_cells.ts";
+import { besideEachOther } from "./part_cells.ts";
 import { SpikeTiles } from "./spike_tiles.ts";
 
 /** What spikes are, and how the rows are cut. */
@@ -34,7 +35,7 @@ interface ClusterlessParts {
   features: Float64Array;
   time: TimeGrid;
   lanes: LaneCuts;
-  recursion: Pick<Recursion, "cells" | "toCells">;
+  cells: PartCells;
 }
 
 /** What spikes are, on a grid, for the host. */
@@ -115,58 +116,59 @@ export function markedLogRows(
   };
 }
 
+/** @param parts What was encoded of each part: by the same electrodes, features relative to the same means. */
 export function clusterlessObservation(
-  encoding: MarkEncoding,
-  { spikes, electrodes, features, time, lanes, recursion }: ClusterlessParts,
+  parts: readonly MarkEncoding[],
+  { spikes, electrodes, features, time, lanes, cells: partCells }: ClusterlessParts,
 ): Observation {
-  const { featureCount, waveformStd, tables } = encoding;
-  const { cells, toCells } = recursion;
+  const { featureCount, waveformStd, featureMeans } = parts[0]!;
+  const { cells, ranges } = partCells;
   const seconds = rowSeconds(time);
   const tiles = new SpikeTiles(spikes, time, lanes);
   const scale = 1 / (Math.SQRT2 * waveformStd);
   const scaled = Float32Array.from(
     features,
-    (value, i) => (value - encoding.featureMeans[i % featureCount]!) * scale,
+    (value, i) => (value - featureMeans[i % featureCount]!) * scale,
   );
+  const grounds = besideEachOther(parts.map(({ ground }) => ground.map((hz) => seconds * hz)), 1);
   const { silence: ground, silenceConstant } = packSilence(
-    encoding.ground.map((rate) => seconds * rate),
-    encoding.ground.length,
-    recursion,
+    grounds.values,
+    grounds.bins,
+    partCells,
   );
-  const along = tables.places.map((centers) => toCells((bin) => centers[bin]!, 0));
-  const logTime = toCells((bin) => tables.logTime[bin]!, marks.NO_TIME);
-  const places = new Float32Array(12 * cells);
-  for (let cell = 0; cell < cells; cell++) {
-    [along[0]!, along[1], logTime].forEach((values, i) => {
-      if (values) places.set(values.subarray(4 * cell, 4 * cell + 4), 12 * cell + 4 * i);
-    });
-  }
+  const places = placesOf(parts, partCells);
   const constants = {
     floor: Math.log(RATE_FLOOR * seconds),
     constant: Math.log(seconds) - logVolume(featureCount, waveformStd),
   };
-  const { blocks } = tables;
-  const intensitySteps = blocks.map((_, i): KernelStep => {
-    const block = { ...constants, isFirst: i === 0, isLast: i === blocks.length - 1 };
-    return {
-      kernel: marks.markIntensity,
-      constants: marks.markIntensityConstants(featureCount, cells),
-      buffers: { electrode_starts: `electrode_starts_${i}`, encoding: `encoding_${i}` },
-      order: "any",
-      params: (tile, from, to) =>
-        marks.markIntensityParams(
-          tiles.spikesBefore(tile, from),
-          tiles.spikesBefore(tile, to),
-          block,
-        ),
-      workgroups: (some) => marks.markIntensityWorkgroups(tiles.mostIn(some), cells),
-    };
-  });
+  const tables = parts.flatMap(({ tables: { blocks } }, part) =>
+    blocks.map((block, i) => ({
+      ...block,
+      name: `${part}_${i}`,
+      of: {
+        ...constants,
+        ...{ isFirst: i === 0, isLast: i === blocks.length - 1 },
+        firstCell: ranges[part]!.first,
+        endCell: ranges[part]!.first + ranges[part]!.cells,
+      },
+    }))
+  );
+  const intensitySteps = tables.map(({ name, of }): KernelStep => ({
+    kernel: marks.markIntensity,
+    constants: marks.markIntensityConstants(featureCount, cells),
+    buffers: { electrode_starts: `electrode_starts_${name}`, encoding: `encoding_${name}` },
+    order: "any",
+    params: (tile, from, to) =>
+      marks.markIntensityParams(tiles.spikesBefore(tile, from), tiles.spikesBefore(tile, to), of),
+    workgroups: (some) =>
+      marks.markIntensityWorkgroups(tiles.mostIn(some), of.endCell - of.firstCell),
+  }));
   const { rowStarts, units, missing } = spikes;
   const inputs = [
-    ...[rowStarts, units, electrodes, features, encoding.ground],
-    ...blocks.flatMap(({ electrodeStarts, encoding }) => [electrodeStarts, encoding]),
-    tables.logTime,
+    ...[rowStarts, units, electrodes, features],
+    ...parts.map((part) => part.ground),
+    ...tables.flatMap(({ electrodeStarts, encoding }) => [electrodeStarts, encoding]),
+    ...parts.map((part) => part.tables.logTime),
     Float64Array.of(waveformStd),
     ...(missing ? [missing] : []),
   ];
@@ -178,9 +180,9 @@ export function clusterlessObservation(
       0,
     ),
     shared: () => [
-      ...blocks.flatMap(({ electrodeStarts, encoding }, i) => [
-        tableBuffer(`electrode_starts_${i}`, electrodeStarts),
-        tableBuffer(`encoding_${i}`, encoding),
+      ...tables.flatMap(({ name, electrodeStarts, encoding }) => [
+        tableBuffer(`electrode_starts_${name}`, electrodeStarts),
+        tableBuffer(`encoding_${name}`, encoding),
       ]),
       tableBuffer("places", places),
       tableBuffer("ground", ground),
@@ -221,4 +223,22 @@ export function clusterlessObservation(
         (missing?.[row] ? 0 : silenceConstant);
     },
   };
+}
+
+/** [cells, 3, 4] as `mark_intensity` takes them. */
+function placesOf(
+  parts: readonly MarkEncoding[],
+  { cells, toCells }: PartCells,
+): Float32Array<ArrayBuffer> {
+  const along = [0, 1].map((d) =>
+    toCells((bin, part) => parts[part]!.tables.places[d]?.[bin] ?? 0, 0)
+  );
+  const logTime = toCells((bin, part) => parts[part]!.tables.logTime[bin]!, NO_TIME);
+  const places = new Float32Array(12 * cells);
+  for (let cell = 0; cell < cells; cell++) {
+    [...along, logTime].forEach((values, i) =>
+      places.set(values.subarray(4 * cell, 4 * cell + 4), 12 * cell + 4 * i)
+    );
+  }
+  return places;
 }

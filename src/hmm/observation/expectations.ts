@@ -5,6 +5,7 @@
  */
 
 import type { AnimalPath } from "../animal_path.ts";
+import type { Grid } from "../grid.ts";
 import { interiorBinAt } from "../grid_graph.ts";
 import type { StateBins } from "../state_bins.ts";
 import type { StateModel } from "../states.ts";
@@ -20,55 +21,61 @@ interface Recorded {
   spikes: SpikeBins;
   /** Cells, or electrodes. */
   units: number;
-  /** Where the animal is, if a state asks for it. */
-  path?: AnimalPath;
+  /** [states] which part each expects in its bins, or at the animal's place. */
+  partOf: readonly number[];
+  /** Where the animal is, in the coordinates of a grid, if a state asks for it. */
+  pathOn?: ((grid: Grid) => AnimalPath) | undefined;
   /** [rows] log-likelihoods of what is represented being where the animal is, natural. */
-  localRows(path: AnimalPath): Float64Array;
+  localRows(part: number, path: AnimalPath): Float64Array;
 }
 
-/**
- * @returns `undefined` where all states expect the same in a bin.
- * @throws {RangeError} If a state of one bin is neither local nor silent: spikes say nothing about it.
- */
+/** @throws {RangeError} If a state of one bin is neither local nor silent: spikes say nothing about it. */
 export function expectationsOf(
   model: StateModel,
   bins: StateBins,
-  { time, spikes, units, path, localRows }: Recorded,
-): StateExpectations | undefined {
+  { time, spikes, units, partOf, pathOn, localRows }: Recorded,
+): StateExpectations {
   const { names, local, noSpike, localStd, noSpikeRate } = model;
   const { nonLocalPenalty: nats = 0, nonLocalPenaltyStd: std = 1 } = model;
-  if (bins.areOnGrid && localStd === undefined && nats === 0) return undefined;
   const own = names.map((name, state) => {
     if (!bins.isOneBin(state)) return undefined;
     if (noSpike?.[state]) return noSpikeRows(spikes, units, rowSeconds(time), noSpikeRate);
-    if (local?.[state]) return localRows(path!);
+    if (local?.[state]) return localRows(partOf[state]!, pathOn!(bins.grids[state]!));
     throw new RangeError(
       `Cannot plan a decode: state "${name}" has one bin, wanted it to be local or noSpike, or over the ` +
         "grid: spikes say how likely they are in a position",
     );
   });
-  const kinds = new Map<string, AnimalBiases | undefined>();
+  const biases = new Map<string, StateExpectations["biases"][number]>();
+  const biasOf = (state: number): number | undefined => {
+    const kind = local?.[state] ? "kernel" : nats > 0 ? "penalty" : undefined;
+    if (!kind) return undefined;
+    const key = JSON.stringify([kind, model.environments?.[state]]);
+    if (!biases.has(key)) {
+      const grid = bins.grids[state]!;
+      const path = pathOn!(grid);
+      biases.set(key, {
+        of: new AnimalBiases(
+          grid,
+          kind === "kernel" ? { kind, std: localStd! } : { kind, nats, std },
+        ),
+        animalBins: Int32Array.from(
+          { length: time.rows },
+          (_, row) => interiorBinAt(grid, path.at(rowTime(time, row))),
+        ),
+      });
+    }
+    return [...biases.keys()].indexOf(key);
+  };
+  const kinds: StateExpectations["kinds"][number][] = [];
   const kindOf = names.map((_, state) => {
     if (bins.isOneBin(state)) return 0;
-    const kind = local?.[state] ? "kernel" : nats > 0 ? "penalty" : "plain";
-    if (!kinds.has(kind)) {
-      const bias = kind === "kernel"
-        ? new AnimalBiases(bins.grid, { kind, std: localStd! })
-        : kind === "penalty"
-        ? new AnimalBiases(bins.grid, { kind, nats, std })
-        : undefined;
-      kinds.set(kind, bias);
-    }
-    return [...kinds.keys()].indexOf(kind);
+    const [part, bias] = [partOf[state]!, biasOf(state)];
+    const known = kinds.findIndex((kind) => kind.part === part && kind.bias === bias);
+    if (known >= 0) return known;
+    return kinds.push({ part, ...(bias !== undefined && { bias }) }) - 1;
   });
-  const biases = [...kinds.values()];
-  return {
-    ...{ own, kindOf, biases, missing: spikes.missing },
-    ...(biases.some((bias) => bias) && {
-      animalBins: Int32Array.from(
-        { length: time.rows },
-        (_, row) => interiorBinAt(bins.grid, path!.at(rowTime(time, row))),
-      ),
-    }),
-  };
+  // rows have evidence by a part, if all states have one bin
+  if (kinds.length === 0) kinds.push({ part: 0 });
+  return { own, kindOf, kinds, biases: [...biases.values()], missing: spikes.missing };
 }

@@ -9,10 +9,11 @@ import { fromFixed, ROW_MAXIMUM_BYTES } from "../../kernels/spike_rows.ts";
 import type { Tile } from "../../stream/pass.ts";
 import type { LaneCuts } from "../lane_cuts.ts";
 import type { SpikeBins, TimeGrid } from "../time_grid.ts";
-import type { Recursion } from "../transition/recursion.ts";
 import { tableBuffer } from "../transition/recursion.ts";
 import type { LogRows } from "./log_likelihoods.ts";
 import type { Observation } from "./observation.ts";
+import type { PartCells } from "./part_cells.ts";
+import { besideEachOther } from "./part_cells.ts";
 import { SpikeTiles } from "./spike_tiles.ts";
 
 /** What spikes are counted in, and how the rows are cut. */
@@ -20,28 +21,23 @@ interface PoissonParts {
   spikes: SpikeBins;
   time: TimeGrid;
   lanes: LaneCuts;
-  recursion: Pick<Recursion, "cells" | "toCells">;
-  /** Interior bins, and kinds of likelihood. */
-  bins: number;
-  kinds?: number;
+  cells: PartCells;
+  units: number;
 }
 
 /**
  * Spikes of units whose expected counts are known.
  *
- * @param rates `[units, kinds, interior]` f64, spikes a row: of one kind where all states expect the same.
+ * @param parts `[units, bins]` f64 spikes a row, of each part.
  * @throws {RangeError} If the rates of a unit differ by a factor of 2^127 or more.
  */
 export function poissonObservation(
-  rates: Float64Array,
-  { spikes, time, lanes, recursion, bins, kinds = 1 }: PoissonParts,
+  parts: readonly Float64Array[],
+  { spikes, time, lanes, cells, units: unitCount }: PoissonParts,
 ): Observation {
   const { rowStarts, units, missing } = spikes;
-  const tables = poisson.packRates(rates, bins, {
-    cells: recursion.cells,
-    toCells: recursion.toCells,
-    kinds,
-  });
+  const { values: rates, bins } = besideEachOther(parts, unitCount);
+  const tables = poisson.packRates(rates, bins, { ...cells, kinds: parts.length });
   const { logRates, silence, unitConstants, silenceConstant } = tables;
   const inputs = [rates, rowStarts, units, ...(missing ? [missing] : [])];
   const tiles = new SpikeTiles(spikes, time, lanes);
@@ -58,7 +54,7 @@ export function poissonObservation(
     ],
     steps: () => [{
       kernel: poisson.poissonLikelihood,
-      constants: poisson.poissonLikelihoodConstants(recursion.cells),
+      constants: poisson.poissonLikelihoodConstants(cells.cells),
       order: "any",
       params: (_tile, from, to) => poisson.poissonLikelihoodParams(from, to),
       workgroups: poisson.poissonLikelihoodWorkgroups,

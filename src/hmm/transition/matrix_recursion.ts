@@ -78,6 +78,7 @@ export function matrixRecursion(
   return {
     rowLength: bins,
     cells: likelihoods / 4,
+    kindCells: kindBins.map((own) => Math.ceil(own / 4)),
     packTable: Uint32Array.from({ length: bins }, (_, bin) => bin),
     // the matrix itself is made of these
     inputs: model.transitions.flat().flatMap((block) =>

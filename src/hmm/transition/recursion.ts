@@ -33,6 +33,8 @@ export interface Recursion {
   rowLength: number;
   /** Cells of 4 bins in a row of likelihoods, of all kinds together. */
   cells: number;
+  /** [kinds of likelihood] cells of each; those of a kind follow those of the one before. */
+  kindCells: readonly number[];
   /** [states * interior] offset of each state bin in a row of probabilities. */
   packTable: Uint32Array;
   /** What the transition is made of, which decides the numbers. */
@@ -85,6 +87,7 @@ export function convolutionRecursion(
   return {
     rowLength,
     cells: kinds * shape.cells,
+    kindCells: new Array<number>(kinds).fill(shape.cells),
     packTable,
     inputs: [new Uint8Array(uniform), rowScale],
     hostBytes: uniform.byteLength + gridTable.byteLength + rowScale.byteLength +
