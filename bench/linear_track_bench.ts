@@ -24,6 +24,7 @@ import type { ResultRow } from "./results.ts";
 
 const STEP = 0.02;
 const ROWS = 20_000;
+/** Seconds after the first position. */
 const START = 100;
 // Debian's: it has scipy where another one on the path may not
 const PYTHON = "/usr/bin/python3";
@@ -58,7 +59,8 @@ export const linearTrackBench = {
     });
     const { grid } = decoder;
     const bins = grid.interiorIndex.length;
-    const time = { start: START, stop: START + rows * STEP, step: STEP };
+    const start = position.times[0]! + START;
+    const time = { start, stop: start + rows * STEP, step: STEP };
     const folder = await mkdtemp(join(tmpdir(), "sluice-linear-track-"));
     try {
       const [[entries]] = transitionBlocks(grid, model) as [[
