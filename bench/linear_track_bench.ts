@@ -9,8 +9,6 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { openArray, readAll } from "../src/array/array.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { continuous, sortedSpikes } from "../src/hmm/decoder.ts";
 import { rateTable } from "../src/hmm/sorted_spikes.ts";
@@ -20,6 +18,7 @@ import { formatTable } from "../src/math/format.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
 import { checkWithin } from "./harness.ts";
+import { readLinearTrack } from "./linear_track.ts";
 import type { ResultRow } from "./results.ts";
 
 const STEP = 0.02;
@@ -37,17 +36,7 @@ export const linearTrackBench = {
     rows = ROWS,
     lanesToTry: readonly number[] = [1, 2, 4],
   ): Promise<ResultRow[]> {
-    const data = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
-    const read = async (name: string) =>
-      Float64Array.from(
-        await readAll(await openArray(`${data}/${name}.npy`)) as ArrayLike<number>,
-        Number,
-      );
-    const position = { times: await read("position_times"), values: await read("position_xy") };
-    const spikes = {
-      times: await read("spike_times"),
-      units: Uint32Array.from(await read("spike_units")),
-    };
+    const { position, spikes } = await readLinearTrack();
     const model = continuous({ movementVar: 144 });
     const decoder = sortedSpikes({
       position,
