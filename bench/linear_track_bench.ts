@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import type { Gpu } from "../src/gpu/device.ts";
 import { continuous, sortedSpikes } from "../src/hmm/decoder.ts";
 import { rateTable } from "../src/hmm/sorted_spikes.ts";
@@ -27,6 +28,13 @@ const ROWS = 20_000;
 const START = 100;
 // Debian's: it has scipy where another one on the path may not
 const PYTHON = "/usr/bin/python3";
+
+interface RowTime {
+  /** A row. */
+  seconds: number;
+  /** Of all threads, which says more on a busy machine. */
+  cpu: number;
+}
 
 export const linearTrackBench = {
   name: "linear_track",
@@ -85,6 +93,7 @@ export const linearTrackBench = {
       const out = join(folder, "decode.zarr");
       const decode = async (lanes: number) => {
         const started = performance.now();
+        const used = process.cpuUsage();
         const result = await decoder.smooth(gpu, {
           time,
           out,
@@ -92,7 +101,9 @@ export const linearTrackBench = {
           lanes,
           overwrite: true,
         }).run();
-        return { result, seconds: (performance.now() - started) / 1000 };
+        const seconds = (performance.now() - started) / 1000;
+        const { user, system } = process.cpuUsage(used);
+        return { result, seconds: seconds / rows, cpu: (user + system) / 1e6 / rows };
       };
       await (await decode(1)).result.close();
       const cases = [];
@@ -101,34 +112,38 @@ export const linearTrackBench = {
       const script = "bench/peers/linear_track.py";
       const peers = JSON.parse(
         execFileSync(PYTHON, [script, folder, String(bins)], { encoding: "utf8" }),
-      ) as Record<"sparse" | "dense", number> & { last: number[] };
+      ) as Record<"sparse" | "dense", RowTime> & { last: number[] };
       // the others lay where this one lies
       const { result } = cases.at(-1)!;
       const last = await result.posterior.read(0, 1) as Float32Array;
       // what 16 bits keep of a row
       checkWithin("the posterior's first row", largestDifference(last, peers.last), 1e-4);
 
-      const table = [["", "ms a row", "of scipy's time"]];
-      const add = (name: string, seconds: number) =>
+      const table = [["", "ms a row", "of scipy's", "processor ms", "of scipy's"]];
+      const add = (name: string, { seconds, cpu }: RowTime) =>
         table.push([
           name,
-          (1000 * seconds / rows).toFixed(3),
-          (seconds / rows / peers.sparse).toFixed(2),
+          (1000 * seconds).toFixed(3),
+          (seconds / peers.sparse.seconds).toFixed(2),
+          (1000 * cpu).toFixed(3),
+          (cpu / peers.sparse.cpu).toFixed(2),
         ]);
-      for (const { lanes, seconds } of cases) add(`sluice, lanes ${lanes}, u16 on disk`, seconds);
-      add("scipy, sparse f64", peers.sparse * rows);
-      add("numpy, dense f64", peers.dense * rows);
+      for (const own of cases) add(`sluice, lanes ${own.lanes}, u16 on disk`, own);
+      add("scipy, sparse f64", peers.sparse);
+      add("numpy, dense f64", peers.dense);
       console.log(
         `\nlinear track, ${rows} rows x ${bins} bins, filter and smoother, ${gpu.adapter.name}\n` +
           `${formatTable(table)}\n`,
       );
       for (const { result } of cases) await result.close();
-      return cases.map(({ lanes, seconds }) => ({
+      return cases.map(({ lanes, seconds, cpu }) => ({
         bench: "linear_track",
         case: `${rows} rows x ${bins} bins, lanes ${lanes}`,
-        secondsPerRow: seconds / rows,
-        scipySecondsPerRow: peers.sparse,
-        numpySecondsPerRow: peers.dense,
+        secondsPerRow: seconds,
+        cpuSecondsPerRow: cpu,
+        scipySecondsPerRow: peers.sparse.seconds,
+        scipyCpuSecondsPerRow: peers.sparse.cpu,
+        numpySecondsPerRow: peers.dense.seconds,
       }));
     } finally {
       await rm(folder, { recursive: true, force: true });

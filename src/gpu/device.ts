@@ -279,7 +279,10 @@ export class Gpu {
     const { quadCode, anyThreads } = spec;
     if (anyThreads) {
       const { fastestThreads } = await import("./threads.ts");
-      return await createKernel(this, spec, { ...constants, WORKGROUP: await fastestThreads(this) });
+      return await createKernel(this, spec, {
+        ...constants,
+        WORKGROUP: await fastestThreads(this),
+      });
     }
     if (quadCode === undefined) return await createKernel(this, spec, constants);
     const { quadsPay } = await import("./quads.ts");

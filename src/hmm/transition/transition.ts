@@ -371,8 +371,11 @@ function tapRanges(
     halfway.filter((_, i) => alongY[i]!.end > 0).map(({ group, column }) => key(group, column)),
   );
   const alongX = results.map(({ group, column }) =>
-    extent(2 * radius + 4, 1, (tap) =>
-      filled.has(key(group + Math.floor((tap - radius) / groupRows), column)))
+    extent(
+      2 * radius + 4,
+      1,
+      (tap) => filled.has(key(group + Math.floor((tap - radius) / groupRows), column)),
+    )
   );
   return [...alongY, ...alongX];
 }
