@@ -37,8 +37,7 @@ export function matmulCase(size: number, lanes: number): PeerCase {
         states: 1,
         transposed: false,
       };
-      const rowAt = (row: number) =>
-        matrix.subarray(row * size, (row + 1) * size);
+      const rowAt = (row: number) => matrix.subarray(row * size, (row + 1) * size);
       const run = await openChain(
         gpu,
         [{
@@ -173,9 +172,7 @@ export function hmmCase(edge: number, rows: number): PeerCase {
           return weights.div(sum);
         });
         const step = way === "matrix"
-          ? jax.jit((row: JaxArray, own: JaxArray, _: JaxArray) =>
-            numpy.matmul(row, own)
-          )
+          ? jax.jit((row: JaxArray, own: JaxArray, _: JaxArray) => numpy.matmul(row, own))
           : jax.jit((row: JaxArray, own: JaxArray, taps: JaxArray) =>
             lax.conv(row.mul(own), taps, [1, 1], "SAME")
           );
