@@ -10,7 +10,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { openArray, readAll } from "../src/array/array.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { continuous, sortedSpikes } from "../src/hmm/decoder.ts";
 import { rateTable } from "../src/hmm/sorted_spikes.ts";
@@ -20,13 +19,22 @@ import { formatTable } from "../src/math/format.ts";
 import { largestDifference } from "../test/support/hmm_problem.ts";
 import { poissonLikelihood } from "../test/reference/poisson_likelihood.ts";
 import { checkWithin } from "./harness.ts";
+import { readLinearTrack } from "./linear_track.ts";
 import type { ResultRow } from "./results.ts";
 
 const STEP = 0.02;
 const ROWS = 20_000;
+/** Seconds after the first position. */
 const START = 100;
 // Debian's: it has scipy where another one on the path may not
 const PYTHON = "/usr/bin/python3";
+
+interface RowTime {
+  /** A row. */
+  seconds: number;
+  /** Of all threads, which says more on a busy machine. */
+  cpu: number;
+}
 
 export const linearTrackBench = {
   name: "linear_track",
@@ -36,17 +44,7 @@ export const linearTrackBench = {
     rows = ROWS,
     lanesToTry: readonly number[] = [1, 2, 4],
   ): Promise<ResultRow[]> {
-    const data = `${process.env.SLUICE_DATA || "../shared"}/data/linear-track`;
-    const read = async (name: string) =>
-      Float64Array.from(
-        await readAll(await openArray(`${data}/${name}.npy`)) as ArrayLike<number>,
-        Number,
-      );
-    const position = { times: await read("position_times"), values: await read("position_xy") };
-    const spikes = {
-      times: await read("spike_times"),
-      units: Uint32Array.from(await read("spike_units")),
-    };
+    const { position, spikes } = await readLinearTrack();
     const model = continuous({ movementVar: 144 });
     const decoder = sortedSpikes({
       position,
@@ -58,7 +56,8 @@ export const linearTrackBench = {
     });
     const { grid } = decoder;
     const bins = grid.interiorIndex.length;
-    const time = { start: START, stop: START + rows * STEP, step: STEP };
+    const start = position.times[0]! + START;
+    const time = { start, stop: start + rows * STEP, step: STEP };
     const folder = await mkdtemp(join(tmpdir(), "sluice-linear-track-"));
     try {
       const [[entries]] = transitionBlocks(grid, model) as [[
@@ -94,6 +93,7 @@ export const linearTrackBench = {
       const out = join(folder, "decode.zarr");
       const decode = async (lanes: number) => {
         const started = performance.now();
+        const used = process.cpuUsage();
         const result = await decoder.smooth(gpu, {
           time,
           out,
@@ -101,7 +101,9 @@ export const linearTrackBench = {
           lanes,
           overwrite: true,
         }).run();
-        return { result, seconds: (performance.now() - started) / 1000 };
+        const seconds = (performance.now() - started) / 1000;
+        const { user, system } = process.cpuUsage(used);
+        return { result, seconds: seconds / rows, cpu: (user + system) / 1e6 / rows };
       };
       await (await decode(1)).result.close();
       const cases = [];
@@ -110,34 +112,38 @@ export const linearTrackBench = {
       const script = "bench/peers/linear_track.py";
       const peers = JSON.parse(
         execFileSync(PYTHON, [script, folder, String(bins)], { encoding: "utf8" }),
-      ) as Record<"sparse" | "dense", number> & { last: number[] };
+      ) as Record<"sparse" | "dense", RowTime> & { last: number[] };
       // the others lay where this one lies
       const { result } = cases.at(-1)!;
       const last = await result.posterior.read(0, 1) as Float32Array;
       // what 16 bits keep of a row
       checkWithin("the posterior's first row", largestDifference(last, peers.last), 1e-4);
 
-      const table = [["", "ms a row", "of scipy's time"]];
-      const add = (name: string, seconds: number) =>
+      const table = [["", "ms a row", "of scipy's", "processor ms", "of scipy's"]];
+      const add = (name: string, { seconds, cpu }: RowTime) =>
         table.push([
           name,
-          (1000 * seconds / rows).toFixed(3),
-          (seconds / rows / peers.sparse).toFixed(2),
+          (1000 * seconds).toFixed(3),
+          (seconds / peers.sparse.seconds).toFixed(2),
+          (1000 * cpu).toFixed(3),
+          (cpu / peers.sparse.cpu).toFixed(2),
         ]);
-      for (const { lanes, seconds } of cases) add(`sluice, lanes ${lanes}, u16 on disk`, seconds);
-      add("scipy, sparse f64", peers.sparse * rows);
-      add("numpy, dense f64", peers.dense * rows);
+      for (const own of cases) add(`sluice, lanes ${own.lanes}, u16 on disk`, own);
+      add("scipy, sparse f64", peers.sparse);
+      add("numpy, dense f64", peers.dense);
       console.log(
         `\nlinear track, ${rows} rows x ${bins} bins, filter and smoother, ${gpu.adapter.name}\n` +
           `${formatTable(table)}\n`,
       );
       for (const { result } of cases) await result.close();
-      return cases.map(({ lanes, seconds }) => ({
+      return cases.map(({ lanes, seconds, cpu }) => ({
         bench: "linear_track",
         case: `${rows} rows x ${bins} bins, lanes ${lanes}`,
-        secondsPerRow: seconds / rows,
-        scipySecondsPerRow: peers.sparse,
-        numpySecondsPerRow: peers.dense,
+        secondsPerRow: seconds,
+        cpuSecondsPerRow: cpu,
+        scipySecondsPerRow: peers.sparse.seconds,
+        scipyCpuSecondsPerRow: peers.sparse.cpu,
+        numpySecondsPerRow: peers.dense.seconds,
       }));
     } finally {
       await rm(folder, { recursive: true, force: true });

@@ -11,6 +11,7 @@ import { openGpu } from "../src/mod.ts";
 import type { CeilingMeter } from "./ceilings.ts";
 import { openCeilings } from "./ceilings.ts";
 import { runConditioningBench } from "./conditioning_bench.ts";
+import { runGlmFit } from "./glm_fit_bench.ts";
 import { runGrowthBench } from "./growth_bench.ts";
 import { problemScale, runBench } from "./harness.ts";
 import { kernelBenches } from "./kernels.ts";
@@ -59,6 +60,7 @@ const benches: NamedBench[] = [
   ...pipelineBenches,
   posteriorTypesBench,
   { name: "linear_track", run: (gpu) => linearTrackBench.run(gpu) },
+  { name: "glm_fit", run: runGlmFit },
   lagProductsBench,
   { name: "conditioning", run: runConditioningBench },
   { name: "growth", run: runGrowthBench },

@@ -38,6 +38,8 @@ override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;
 override GROUP_ROWS: u32;
+// 1 where some weight is of the identity
+override STAYS: u32;
 
 struct Params {
   first_row: u32,
@@ -74,15 +76,17 @@ fn weigh(thread: u32, here: u32, row_cells: u32, out: u32) -> bool {
   for (var state = 0u; state < STATES; state++) {
     let base = state * transition.cells;
     let seen = row_cells + likelihood_start(state);
-    var sum = 0.0;
-    for (var cell = thread; cell < transition.cells; cell += WORKGROUP) {
-      let before = predicted[here + base + cell];
-      let weight = half_scaled(before) * half_scaled(likelihood[seen + cell]);
-      deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
-      filtered[out + base + cell] = bitcast<vec4u>(weight);
-      sum += dot(weight, vec4f(1.0));
+    for (var own = thread; own < SUMS; own += WORKGROUP) {
+      var sum = 0.0;
+      for (var cell = own; cell < transition.cells; cell += SUMS) {
+        let before = predicted[here + base + cell];
+        let weight = half_scaled(before) * half_scaled(likelihood[seen + cell]);
+        deep = deep | ((weight < vec4f(LEAST_WEIGHT)) & (before != vec4u()));
+        filtered[out + base + cell] = bitcast<vec4u>(weight);
+        sum += dot(weight, vec4f(1.0));
+      }
+      partial[state * SUMS + own] = sum;
     }
-    partial[state * WORKGROUP + thread] = sum;
   }
   return reduce_near(thread, any(deep), -100);
 }
@@ -117,19 +121,21 @@ fn weigh_wide(
   for (var state = 0u; state < STATES; state++) {
     let base = state * transition.cells;
     let seen = row_cells + likelihood_start(state);
-    var sum = 0.0;
-    // whole cells: a thread owns them in what follows
-    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
-      let before = predicted[here + base + bin / 4u][bin % 4u];
-      let data = select(WIDE_ONE, likelihood[seen + bin / 4u][bin % 4u], possible);
-      let weight = mantissa_of(before) * mantissa_of(data);
-      let exponent = exponent_of(before) + exponent_of(data);
-      let wide = number_of(weight, exponent - shift);
-      filtered[out + base + bin / 4u][bin % 4u] = wide;
-      deepest = max(deepest, level_of(wide));
-      sum += weight * two_to(exponent - max(shifts[state], WIDE_LEAST));
+    for (var own = thread; own < SUMS; own += WORKGROUP) {
+      var sum = 0.0;
+      // whole cells: a thread owns them in what follows
+      for (var bin = 4u * own; bin < 4u * transition.cells; bin = next_summed(bin)) {
+        let before = predicted[here + base + bin / 4u][bin % 4u];
+        let data = select(WIDE_ONE, likelihood[seen + bin / 4u][bin % 4u], possible);
+        let weight = mantissa_of(before) * mantissa_of(data);
+        let exponent = exponent_of(before) + exponent_of(data);
+        let wide = number_of(weight, exponent - shift);
+        filtered[out + base + bin / 4u][bin % 4u] = wide;
+        deepest = max(deepest, level_of(wide));
+        sum += weight * two_to(exponent - max(shifts[state], WIDE_LEAST));
+      }
+      partial[state * SUMS + own] = sum;
     }
-    partial[state * WORKGROUP + thread] = sum;
   }
   depths[thread] = deepest;
   return reduce_wide(thread);
@@ -179,19 +185,26 @@ fn hmm_filter(
       let near_cells = select(0u, transition.cells, level == 0u);
       let deep_cells = transition.cells - near_cells;
       for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
+        var value = vec4f();
         for (var state = 0u; state < STATES; state++) {
           let at = out + state * transition.cells + cell;
+          value = near_value(filtered[at]);
           if (near) {
-            filtered[at] = bitcast<vec4u>(bitcast<vec4f>(filtered[at]) * inverse);
+            value *= inverse;
+            filtered[at] = bitcast<vec4u>(value);
           }
         }
+        let place = place_of(cell);
         for (var job = 0u; job < JOBS; job++) {
-          var source = vec4f();
-          for (var state = 0u; state < STATES; state++) {
-            source += transition.weights[job * MAX_STATES + state].x *
-              near_value(filtered[out + state * transition.cells + cell]);
+          var source = transition.weights[job * MAX_STATES].x * value;
+          if (STATES > 1u) {
+            source = vec4f();
+            for (var state = 0u; state < STATES; state++) {
+              source += transition.weights[job * MAX_STATES + state].x *
+                near_value(filtered[out + state * transition.cells + cell]);
+            }
           }
-          field[source_at(job) + grid_table[cell]] = source * row_scale[job * transition.cells + cell];
+          field[source_at(job) + place] = source * row_scale[job * transition.cells + cell];
         }
       }
       for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
@@ -202,7 +215,7 @@ fn hmm_filter(
             source += transition.weights[job * MAX_STATES + state].x * value_at_level(weight, level);
           }
           let scale = row_scale[job * transition.cells + bin / 4u][bin % 4u];
-          field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source * scale;
+          field[source_at(job) + place_of(bin / 4u)][bin % 4u] = source * scale;
         }
       }
       convolve_all(thread);
@@ -218,15 +231,17 @@ fn hmm_filter(
         var small = vec4<bool>();
         for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
           var sum = vec4f();
+          let place = place_of(cell);
           for (var job = 0u; job < JOBS; job++) {
-            sum += transition.weights[job * MAX_STATES + to].y *
-              field[result_at(job) + grid_table[cell]];
+            sum += transition.weights[job * MAX_STATES + to].y * field[result_at(job) + place];
           }
-          for (var state = 0u; state < STATES; state++) {
-            sum += transition.weights[state * MAX_STATES + to].w *
-              near_value(filtered[out + state * transition.cells + cell]);
+          if (STAYS == 1u) {
+            for (var state = 0u; state < STATES; state++) {
+              sum += transition.weights[state * MAX_STATES + to].w *
+                near_value(filtered[out + state * transition.cells + cell]);
+            }
           }
-          let value = select(vec4f(), sum * factor + spread, row_scale[cell] > vec4f());
+          let value = select(vec4f(), sum * factor + spread, inside_of(cell));
           small = small | is_small(value);
           predicted[base + cell] = bitcast<vec4u>(value);
         }
@@ -239,7 +254,7 @@ fn hmm_filter(
           var sum = 0.0;
           for (var job = 0u; job < JOBS; job++) {
             sum += transition.weights[job * MAX_STATES + to].y *
-              field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
+              field[result_at(job) + place_of(bin / 4u)][bin % 4u];
           }
           for (var state = 0u; state < STATES; state++) {
             let weight = filtered[out + state * transition.cells + bin / 4u][bin % 4u];

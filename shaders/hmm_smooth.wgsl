@@ -29,6 +29,8 @@ override WORKGROUP: u32;
 override STATES: u32;
 override JOBS: u32;
 override GROUP_ROWS: u32;
+// 1 where some weight is of the identity
+override STAYS: u32;
 
 // exponent of the smallest smoothed probability that has to be followed, and what stands for it
 const RELEVANT: i32 = -104;
@@ -60,20 +62,22 @@ struct Params {
 fn divide(thread: u32, carry: u32, next: u32) -> bool {
   var deep = vec4<bool>();
   for (var state = 0u; state < STATES; state++) {
-    var sum = 0.0;
-    for (var cell = thread; cell < transition.cells; cell += WORKGROUP) {
-      let at = state * transition.cells + cell;
-      let above = near_value(smoothed_carry[carry + at]);
-      let below_wide = predicted[next + at];
-      let below = near_value(below_wide);
-      let large = above * INVERSE_MOST_RATIO > below;
-      let usable = (below > vec4f()) & !large;
-      let value = select(vec4f(), above / select(vec4f(1.0), below, usable), usable);
-      deep = deep | (large & (above >= vec4f(RELEVANT_NEAR)) & (below_wide != vec4u()));
-      ratio[carry + at] = bitcast<vec4u>(value);
-      sum += dot(value, vec4f(1.0));
+    for (var own = thread; own < SUMS; own += WORKGROUP) {
+      var sum = 0.0;
+      for (var cell = own; cell < transition.cells; cell += SUMS) {
+        let at = state * transition.cells + cell;
+        let above = near_value(smoothed_carry[carry + at]);
+        let below_wide = predicted[next + at];
+        let below = near_value(below_wide);
+        let large = above * INVERSE_MOST_RATIO > below;
+        let usable = (below > vec4f()) & !large;
+        let value = select(vec4f(), above / select(vec4f(1.0), below, usable), usable);
+        deep = deep | (large & (above >= vec4f(RELEVANT_NEAR)) & (below_wide != vec4u()));
+        ratio[carry + at] = bitcast<vec4u>(value);
+        sum += dot(value, vec4f(1.0));
+      }
+      partial[state * SUMS + own] = sum;
     }
-    partial[state * WORKGROUP + thread] = sum;
   }
   return reduce_near(thread, any(deep), 0);
 }
@@ -99,19 +103,21 @@ fn find_ratio_exponents(thread: u32, carry: u32, next: u32) {
 fn divide_wide(thread: u32, carry: u32, next: u32, shift: i32) -> u32 {
   var deepest = 0u;
   for (var state = 0u; state < STATES; state++) {
-    var sum = 0.0;
-    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
-      let at = state * transition.cells + bin / 4u;
-      let above = smoothed_carry[carry + at][bin % 4u];
-      let below = predicted[next + at][bin % 4u];
-      let value = mantissa_of(above) / mantissa_of(below);
-      let exponent = ratio_exponent(above, below);
-      let wide = number_of(value, exponent - shift);
-      ratio[carry + at][bin % 4u] = wide;
-      deepest = max(deepest, select(0u, level_of(wide), exponent_of(above) >= RELEVANT));
-      sum += value * two_to(exponent - max(shifts[state], WIDE_LEAST));
+    for (var own = thread; own < SUMS; own += WORKGROUP) {
+      var sum = 0.0;
+      for (var bin = 4u * own; bin < 4u * transition.cells; bin = next_summed(bin)) {
+        let at = state * transition.cells + bin / 4u;
+        let above = smoothed_carry[carry + at][bin % 4u];
+        let below = predicted[next + at][bin % 4u];
+        let value = mantissa_of(above) / mantissa_of(below);
+        let exponent = ratio_exponent(above, below);
+        let wide = number_of(value, exponent - shift);
+        ratio[carry + at][bin % 4u] = wide;
+        deepest = max(deepest, select(0u, level_of(wide), exponent_of(above) >= RELEVANT));
+        sum += value * two_to(exponent - max(shifts[state], WIDE_LEAST));
+      }
+      partial[state * SUMS + own] = sum;
     }
-    partial[state * WORKGROUP + thread] = sum;
   }
   depths[thread] = deepest;
   return reduce_wide(thread);
@@ -130,7 +136,7 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
           source += transition.weights[job * MAX_STATES + state].y *
             near_value(ratio[carry + state * transition.cells + cell]);
         }
-        field[source_at(job) + grid_table[cell]] = source;
+        field[source_at(job) + place_of(cell)] = source;
       }
     }
     for (var bin = 4u * thread; bin < 4u * deep_cells; bin = next_bin(bin)) {
@@ -140,7 +146,7 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
           let value = ratio[carry + state * transition.cells + bin / 4u][bin % 4u];
           source += transition.weights[job * MAX_STATES + state].y * value_at_level(value, level);
         }
-        field[source_at(job) + grid_table[bin / 4u]][bin % 4u] = source;
+        field[source_at(job) + place_of(bin / 4u)][bin % 4u] = source;
       }
     }
     convolve_all(thread);
@@ -152,23 +158,28 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         spread += transition.weights[state * MAX_STATES + to].z * level_totals[to];
       }
       let base = next + state * transition.cells;
-      var weights = 0.0;
-      for (var cell = thread; cell < near_cells; cell += WORKGROUP) {
-        var sum = vec4f(spread);
-        for (var job = 0u; job < JOBS; job++) {
-          sum += transition.weights[job * MAX_STATES + state].x *
-            row_scale[job * transition.cells + cell] * field[result_at(job) + grid_table[cell]];
+      for (var own = thread; own < SUMS; own += WORKGROUP) {
+        var weights = 0.0;
+        for (var cell = own; cell < near_cells; cell += SUMS) {
+          let place = place_of(cell);
+          var sum = vec4f(spread);
+          for (var job = 0u; job < JOBS; job++) {
+            sum += transition.weights[job * MAX_STATES + state].x *
+              row_scale[job * transition.cells + cell] * field[result_at(job) + place];
+          }
+          if (STAYS == 1u) {
+            for (var to = 0u; to < STATES; to++) {
+              sum += transition.weights[state * MAX_STATES + to].w *
+                near_value(ratio[carry + to * transition.cells + cell]);
+            }
+          }
+          let before = near_value(filtered[here + state * transition.cells + cell]);
+          let weight = sum * select(vec4f(1.0), before, near);
+          weights += dot(weight, vec4f(1.0));
+          predicted[base + cell] = bitcast<vec4u>(weight);
         }
-        for (var to = 0u; to < STATES; to++) {
-          sum += transition.weights[state * MAX_STATES + to].w *
-            near_value(ratio[carry + to * transition.cells + cell]);
-        }
-        let before = near_value(filtered[here + state * transition.cells + cell]);
-        let weight = sum * select(vec4f(1.0), before, near);
-        weights += dot(weight, vec4f(1.0));
-        predicted[base + cell] = bitcast<vec4u>(weight);
+        partial_products[state * SUMS + own] = weights;
       }
-      partial_products[state * WORKGROUP + thread] = weights;
       let unpacked_bins = select(4u * near_cells, 0u, near);
       for (var bin = 4u * thread; bin < unpacked_bins; bin = next_bin(bin)) {
         let value = bitcast<f32>(predicted[base + bin / 4u][bin % 4u]);
@@ -179,7 +190,7 @@ fn step_back(thread: u32, here: u32, carry: u32, next: u32, shift: i32, levels: 
         for (var job = 0u; job < JOBS; job++) {
           sum += transition.weights[job * MAX_STATES + state].x *
             row_scale[job * transition.cells + bin / 4u][bin % 4u] *
-            field[result_at(job) + grid_table[bin / 4u]][bin % 4u];
+            field[result_at(job) + place_of(bin / 4u)][bin % 4u];
         }
         for (var to = 0u; to < STATES; to++) {
           let value = ratio[carry + to * transition.cells + bin / 4u][bin % 4u];
@@ -211,16 +222,18 @@ fn find_exponents(thread: u32, here: u32, next: u32) {
 // Sums filtered times T r, however deep that lies, or filtered alone.
 fn weigh_wide(thread: u32, here: u32, next: u32, alone: bool) {
   for (var state = 0u; state < STATES; state++) {
-    var sum = 0.0;
-    for (var bin = 4u * thread; bin < 4u * transition.cells; bin = next_bin(bin)) {
-      let at = state * transition.cells + bin / 4u;
-      let before = filtered[here + at][bin % 4u];
-      let after = select(predicted[next + at][bin % 4u], WIDE_ONE, alone);
-      let exponent = exponent_of(before) + exponent_of(after);
-      sum += mantissa_of(before) * mantissa_of(after) *
-        two_to(exponent - max(shifts[state], WIDE_LEAST));
+    for (var own = thread; own < SUMS; own += WORKGROUP) {
+      var sum = 0.0;
+      for (var bin = 4u * own; bin < 4u * transition.cells; bin = next_summed(bin)) {
+        let at = state * transition.cells + bin / 4u;
+        let before = filtered[here + at][bin % 4u];
+        let after = select(predicted[next + at][bin % 4u], WIDE_ONE, alone);
+        let exponent = exponent_of(before) + exponent_of(after);
+        sum += mantissa_of(before) * mantissa_of(after) *
+          two_to(exponent - max(shifts[state], WIDE_LEAST));
+      }
+      partial_products[state * SUMS + own] = sum;
     }
-    partial_products[state * WORKGROUP + thread] = sum;
   }
   add_up_products();
 }

@@ -1,4 +1,4 @@
-"""Filter and smoother in f64, a row after the other: seconds a row with a sparse and a dense matrix.
+"""Filter and smoother in f64, a row after the other: time a row with a sparse and a dense matrix.
 
 Reads what bench/linear_track_bench.ts wrote: python3 linear_track.py FOLDER BINS
 """
@@ -19,8 +19,8 @@ likelihoods = read("likelihoods", "f8").reshape(-1, bins)
 
 
 def decode(matrix, transposed, rows):
-    """Seconds a row, and the first smoothed row."""
-    began = time.perf_counter()
+    """Seconds and processor seconds a row, and the first smoothed row."""
+    began = time.perf_counter(), time.process_time()
     filtered = np.empty((rows, bins))
     predictions = np.empty((rows, bins))
     predicted = np.full(bins, 1 / bins)
@@ -36,11 +36,12 @@ def decode(matrix, transposed, rows):
         ratio = np.divide(smoothed, below, out=np.zeros(bins), where=below > 0)
         smoothed = filtered[t] * (matrix @ ratio)
         smoothed = smoothed / (smoothed.sum() + 1e-15)
-    return (time.perf_counter() - began) / rows, smoothed
+    seconds, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+    return {"seconds": seconds / rows, "cpu": cpu / rows}, smoothed
 
 
 rows = len(likelihoods)
-sparse_seconds, last = decode(sparse, sparse.T.tocsr(), rows)
+sparse_time, last = decode(sparse, sparse.T.tocsr(), rows)
 dense = sparse.toarray()
-dense_seconds, _ = decode(dense, np.ascontiguousarray(dense.T), rows)
-print(json.dumps({"sparse": sparse_seconds, "dense": dense_seconds, "last": last.tolist()}))
+dense_time, _ = decode(dense, np.ascontiguousarray(dense.T), rows)
+print(json.dumps({"sparse": sparse_time, "dense": dense_time, "last": last.tolist()}))

@@ -19,8 +19,9 @@ import { formatTable } from "../../src/math/format.ts";
 import type { CeilingMeter } from "../ceilings.ts";
 import { median } from "../harness.ts";
 import type { ResultRow } from "../results.ts";
-import type { Answer, PeerCase } from "./cases.ts";
-import { broadcastCase, peerCases } from "./cases.ts";
+import type { Answer, PeerCase } from "./case.ts";
+import { peerCases } from "./cases.ts";
+import { broadcastCase } from "./clusters.ts";
 
 const REPEATS = 5;
 // Debian's: it has the libraries where another one on the path may not

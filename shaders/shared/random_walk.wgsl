@@ -24,21 +24,54 @@ fn result_at(job: u32) -> u32 {
   return field_start + (2u * JOBS + job) * transition.padded;
 }
 
+// Where a cell lies in a grid, and which of its bins are interior.
+fn place_of(cell: u32) -> u32 {
+  return grid_table[cell] & 0xfffffffu;
+}
+
+fn inside_of(cell: u32) -> vec4<bool> {
+  return (vec4u(grid_table[cell]) & vec4u(1u << 28u, 1u << 29u, 1u << 30u, 1u << 31u)) != vec4u();
+}
+
+// Of a group, counted through both convolutions: the first tap that meets anything, and the end of those.
+fn tap_range(job: u32, item: u32) -> vec2u {
+  let groups = transition.halfway_groups + transition.result_groups;
+  let range = grid_table[transition.halfway_table + (1u + job) * groups + item];
+  return vec2u(range & 0xffffu, range >> 16u);
+}
+
+// The first row of a matrix of taps, which has all that the matrix before it has not.
+fn new_taps(at: u32) -> vec4f {
+  return vec4f(
+    transition.taps_y[at][0].x,
+    transition.taps_y[at][1].x,
+    transition.taps_y[at][2].x,
+    transition.taps_y[at][3].x,
+  );
+}
+
 // Along y, within vec4 columns: one 4x4 matrix of taps for each column offset.
 fn convolve_y(job: u32, thread: u32) {
   let shape = transition.jobs[job];
-  let reach = shape.w;
-  let source = source_at(job);
   let target_base = select(halfway_at(job), result_at(job), GROUP_ROWS == 1u);
   for (var item = thread; item < transition.halfway_groups; item += WORKGROUP) {
     let cell = grid_table[transition.halfway_table + item];
-    var row = source + cell - reach;
+    let range = tap_range(job, item);
+    var row = source_at(job) + cell - shape.w + range.x;
+    var before = transition.taps_y[shape.z + range.x][0].xwzy;
     var sum0 = vec4f();
     var sum1 = vec4f();
     var sum2 = vec4f();
     var sum3 = vec4f();
-    for (var tap = 0u; tap <= 2u * reach; tap++) {
-      let taps = transition.taps_y[shape.z + tap];
+    for (var tap = shape.z + range.x; tap < shape.z + range.y; tap++) {
+      let after = new_taps(tap);
+      let taps = mat4x4f(
+        vec4f(after.x, before.wzy),
+        vec4f(after.yx, before.wz),
+        vec4f(after.zyx, before.w),
+        after.wzyx,
+      );
+      before = after;
       sum0 += taps * field[row];
       if (GROUP_ROWS == 4u) {
         sum1 += taps * field[row + transition.stride];
@@ -63,13 +96,15 @@ fn convolve_x(job: u32, thread: u32) {
   let result = result_at(job);
   for (var item = thread; item < transition.result_groups; item += WORKGROUP) {
     let cell = grid_table[transition.result_table + item];
-    var row = halfway + cell - shape.y * transition.stride;
+    let range = tap_range(job, transition.halfway_groups + item);
+    var row = halfway + cell + range.x * transition.stride - shape.y * transition.stride;
+    var taps = transition.taps_x[shape.x + range.x].yzwx;
     var sum0 = vec4f();
     var sum1 = vec4f();
     var sum2 = vec4f();
     var sum3 = vec4f();
-    for (var tap = 0u; tap < 2u * shape.y + 4u; tap++) {
-      let taps = transition.taps_x[shape.x + tap];
+    for (var tap = shape.x + range.x; tap < shape.x + range.y; tap++) {
+      taps = vec4f(transition.taps_x[tap].x, taps.xyz);
       let value = field[row];
       sum0 += taps.x * value;
       sum1 += taps.y * value;
@@ -100,11 +135,12 @@ fn convolve_all(thread: u32) {
   }
 }
 
-// Reductions over the threads of a workgroup. Every thread adds up for itself, in the same order: on software
-// adapters that takes less time than one barrier.
-var<workgroup> partial: array<f32, STATES * WORKGROUP>;
+// Reductions over a workgroup, by SUMS sums however many threads it has: the bits are then the same. Every
+// thread adds up for itself, in the same order: on software adapters that takes less time than one barrier.
+const SUMS: u32 = 32u;
+var<workgroup> partial: array<f32, STATES * SUMS>;
 // As partial, for a second sum of the same row: threads may still be reading the first.
-var<workgroup> partial_products: array<f32, STATES * WORKGROUP>;
+var<workgroup> partial_products: array<f32, STATES * SUMS>;
 // Highest exponents of weights, and of what takes their place where there is none.
 var<workgroup> exponents: array<i32, STATES * WORKGROUP>;
 var<workgroup> other_exponents: array<i32, STATES * WORKGROUP>;
@@ -122,12 +158,17 @@ fn next_bin(bin: u32) -> u32 {
   return select(bin + 1u, bin + 4u * WORKGROUP - 3u, bin % 4u == 3u);
 }
 
-// Sums partial[state, thread] over threads, after a barrier.
+// The same of those that one of SUMS sums is made of.
+fn next_summed(bin: u32) -> u32 {
+  return select(bin + 1u, bin + 4u * SUMS - 3u, bin % 4u == 3u);
+}
+
+// Sums partial[state, SUMS], after a barrier.
 fn add_up() {
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
-    for (var thread = 0u; thread < WORKGROUP; thread++) {
-      sum += partial[state * WORKGROUP + thread];
+    for (var own = 0u; own < SUMS; own++) {
+      sum += partial[state * SUMS + own];
     }
     totals[state] = sum;
   }
@@ -150,13 +191,13 @@ fn reduce_near(thread: u32, deep: bool, shift: i32) -> bool {
   return near;
 }
 
-// Sums partial_products[state, thread] over threads.
+// Sums partial_products[state, SUMS].
 fn add_up_products() {
   workgroupBarrier();
   for (var state = 0u; state < STATES; state++) {
     var sum = 0.0;
-    for (var thread = 0u; thread < WORKGROUP; thread++) {
-      sum += partial_products[state * WORKGROUP + thread];
+    for (var own = 0u; own < SUMS; own++) {
+      sum += partial_products[state * SUMS + own];
     }
     totals[state] = sum;
   }

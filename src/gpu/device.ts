@@ -276,7 +276,14 @@ export class Gpu {
   }
 
   async #createKernel(spec: KernelSpec, constants: Record<string, number>): Promise<Kernel> {
-    const { quadCode } = spec;
+    const { quadCode, anyThreads } = spec;
+    if (anyThreads) {
+      const { fastestThreads } = await import("./threads.ts");
+      return await createKernel(this, spec, {
+        ...constants,
+        WORKGROUP: await fastestThreads(this),
+      });
+    }
     if (quadCode === undefined) return await createKernel(this, spec, constants);
     const { quadsPay } = await import("./quads.ts");
     const byQuads = await quadsPay(this);

@@ -22,6 +22,11 @@ export interface KernelSpec {
    */
   quadCode?: string;
   /**
+   * Whether it gives the same bits with any of `WORKGROUP` = 4, 8, 16 and 32 threads: taken are those that
+   * are measured to be fastest.
+   */
+  anyThreads?: true;
+  /**
    * Bindings of group 0 in order, by their WGSL names. The uniform `params` may hold a table of
    * contents, {@link PARAMS_STRIDE} apart, of which every dispatch takes one.
    */

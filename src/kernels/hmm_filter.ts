@@ -12,6 +12,7 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const hmmFilter: KernelSpec = {
   name: "hmm_filter",
+  anyThreads: true,
   code: [code, transition, wide, randomWalk].join("\n"),
   bindings: {
     params: "uniform",

@@ -12,6 +12,7 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 
 export const hmmSmooth: KernelSpec = {
   name: "hmm_smooth",
+  anyThreads: true,
   code: [code, transition, wide, randomWalk].join("\n"),
   bindings: {
     params: "uniform",

@@ -32,13 +32,14 @@ export interface HmmShape {
   stride: number;
   /** Grid rows a thread makes at a time: 4, or 1 on a one-dimensional grid. */
   groupRows: 1 | 4;
+  /** Whether some block is an identity. */
+  stays: boolean;
   /** Groups of the half-way and of the final convolution. */
   halfwayGroups: number;
   resultGroups: number;
 }
 
-// 32 threads: one hardware wave on most GPUs and the fastest of 32, 64, 128 and 256 on software
-// adapters, where every thread of a barrier costs
+// one hardware wave on most GPUs; see src/gpu/threads.ts
 const HMM_WORKGROUP = 32;
 
 /** Bytes of `field` that a lane takes: source, half-way value and result of every convolution. */
@@ -53,6 +54,7 @@ export function hmmConstants(shape: HmmShape): Record<string, number> {
     STATES: shape.states,
     JOBS: shape.jobs,
     GROUP_ROWS: shape.groupRows,
+    STAYS: shape.stays ? 1 : 0,
   };
 }
 

@@ -56,6 +56,26 @@ interface Box {
   groupRows: 1 | 4;
 }
 
+/** Bins that a thread makes at a time: `groupRows` rows of a column of vec4. */
+interface Group {
+  group: number;
+  column: number;
+}
+
+/** Groups that hold an interior bin, and those that the two convolutions make. */
+interface ConvolutionGroups {
+  sources: Group[];
+  halfway: Group[];
+  results: Group[];
+}
+
+/** Taps that are not left out, and how many rows each of them adds to 16 multiply-adds of. */
+interface TapRange {
+  first: number;
+  end: number;
+  rows: number;
+}
+
 interface Walk {
   /** Taps at distances 0, 1, ... along x and y. */
   tapsX: Float64Array;
@@ -144,7 +164,9 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
     packOffsets[bin] = 4 * cell + (column & 3);
   });
 
-  const { halfway, results } = convolutionGroups(box, grid, reachX, reachY, at, cells);
+  const groups = convolutionGroups(box, grid, reachX, reachY);
+  const { halfway, results } = groups;
+  const ranges = jobs.flatMap(({ walk }) => tapRanges(box.groupRows, groups, walk));
   const interior = grid.interiorIndex.length;
   const packTable = new Uint32Array(states * interior);
   for (let state = 0; state < states; state++) {
@@ -172,19 +194,26 @@ export function transitionOperator(grid: Grid, model: StateModel): TransitionOpe
     padded: paddedRows * stride,
     stride,
     groupRows: box.groupRows,
+    stays: model.transitions.flat().some(({ kind }) => kind === "identity"),
     halfwayGroups: halfway.length,
-    resultGroups: flat ? 0 : results.length,
+    resultGroups: results.length,
   };
-  const multiplyAdds = jobs.reduce((sum, { walk }) => {
-    const y = 16 * (2 * Math.ceil((walk.tapsY.length - 1) / 4) + 1) * box.groupRows;
-    const x = flat ? 0 : 16 * (2 * walk.tapsX.length + 2);
-    return sum + halfway.length * y + results.length * x;
-  }, 0);
+  const inside = toCells(() => 1, 0);
+  const insideBits = (cell: number) =>
+    [28, 29, 30, 31].reduce((sum, bit, i) => sum + inside[4 * cell + i]! * 2 ** bit, 0);
+  const multiplyAdds = ranges.reduce(
+    (sum, { first, end, rows }) => sum + 16 * rows * (end - first),
+    0,
+  );
   return {
     shape,
     interior,
     uniform: packTransition(shape, jobs, model, interior),
-    gridTable: Uint32Array.from([...cells, ...halfway, ...(flat ? [] : results)]),
+    gridTable: Uint32Array.from([
+      ...cells.map((place, cell) => place + insideBits(cell)),
+      ...[...halfway, ...results].map(({ group, column }) => at(group * box.groupRows, column)),
+      ...ranges.map(({ first, end }) => first + (end << 16)),
+    ]),
     rowScale,
     packTable,
     multiplyAdds,
@@ -289,22 +318,18 @@ function convolutionGroups(
   grid: Grid,
   reachX: number,
   reachY: number,
-  at: (row: number, wide: number) => number,
-  cells: readonly number[],
-): { halfway: number[]; results: number[] } {
-  if (groupRows === 1) return { halfway: [...cells], results: [...cells] };
+): ConvolutionGroups {
   const groups = Math.ceil(rows / groupRows);
   const occupied = new Uint8Array(groups * wide);
   for (const flat of grid.interiorIndex) {
     const group = Math.floor(Math.floor(flat / columns) / groupRows);
     occupied[group * wide + (flat % columns >> 2)] = 1;
   }
-  const halfway: number[] = [];
-  const results: number[] = [];
+  const halfway: Group[] = [];
+  const sources: Group[] = [];
   for (let group = 0; group < groups; group++) {
     for (let column = 0; column < wide; column++) {
-      const place = at(group * groupRows, column);
-      if (occupied[group * wide + column]) results.push(place);
+      if (occupied[group * wide + column]) sources.push({ group, column });
       let flowsIn = false;
       for (
         let other = Math.max(0, column - reachY);
@@ -322,10 +347,48 @@ function convolutionGroups(
       ) {
         wanted ||= occupied[other * wide + column] === 1;
       }
-      if (flowsIn && wanted) halfway.push(place);
+      if (flowsIn && wanted) halfway.push({ group, column });
     }
   }
-  return { halfway, results };
+  // along a line the first convolution gives the results
+  return { sources, halfway, results: groupRows === 1 ? [] : sources };
+}
+
+/** The taps of each half-way and of each result group that meet what may not be zero. */
+function tapRanges(
+  groupRows: number,
+  { sources, halfway, results }: ConvolutionGroups,
+  { tapsX, tapsY }: Walk,
+): TapRange[] {
+  const reach = Math.ceil((tapsY.length - 1) / 4);
+  const radius = tapsX.length - 1;
+  const key = (group: number, column: number) => group * 2 ** 20 + column;
+  const holds = new Set(sources.map(({ group, column }) => key(group, column)));
+  const alongY = halfway.map(({ group, column }) =>
+    extent(2 * reach + 1, groupRows, (tap) => holds.has(key(group, column + tap - reach)))
+  );
+  const filled = new Set(
+    halfway.filter((_, i) => alongY[i]!.end > 0).map(({ group, column }) => key(group, column)),
+  );
+  const alongX = results.map(({ group, column }) =>
+    extent(
+      2 * radius + 4,
+      1,
+      (tap) => filled.has(key(group + Math.floor((tap - radius) / groupRows), column)),
+    )
+  );
+  return [...alongY, ...alongX];
+}
+
+/** From the first to the last tap that `meets` something; from 0 to 0 where none does. */
+function extent(taps: number, rows: number, meets: (tap: number) => boolean): TapRange {
+  let [first, end] = [0, 0];
+  for (let tap = 0; tap < taps; tap++) {
+    if (!meets(tap)) continue;
+    if (end === 0) first = tap;
+    end = tap + 1;
+  }
+  return { first, end, rows };
 }
 
 /** Fills struct `Transition` of shaders/shared/transition.wgsl. */
