@@ -16,8 +16,13 @@ export const stateRowsBench: Bench = {
       const rows = some! * scale;
       const gridCells = bins! / 4;
       const shape = {
-        kinds: [[0, kernel.NO_BIAS], [0, 0]] as const,
-        ...{ bases: 1, biases: 1, gridCells, ones: 1, cells: 2 * gridCells + 1 },
+        sources: [false, true].flatMap((isBiased) =>
+          Array.from({ length: gridCells }, (_, cell): [number, number] => [
+            cell,
+            isBiased ? cell : kernel.NO_BIAS,
+          ])
+        ),
+        ...{ spatialCells: gridCells, biasCells: gridCells, ones: 1, cells: 2 * gridCells + 1 },
       };
       const random = new Random(1);
       const logs = Array.from({ length: rows * bins! }, () => -8 * random.uniform());
@@ -31,7 +36,7 @@ export const stateRowsBench: Bench = {
         bytes: 4 * rows * bins! * 4,
         buffers: {
           params: kernel.stateRowsParams(0, rows),
-          kinds: Uint32Array.from(shape.kinds.flat()),
+          sources: Uint32Array.from(shape.sources.flat()),
           spatial: Uint32Array.from(logs, (log) => toWide(Math.exp(log), 0)),
           bias: Float32Array.from(bias, (log) => log / Math.LN2),
           own: Int32Array.from(Array.from({ length: rows }, () => kernel.toFixed(-2)).flat()),
