@@ -11,7 +11,7 @@ const gpu = useGpu();
 
 // other runtimes put the same kernels through other compilers: fewer cases tell as much, and Deno takes
 // seconds for each on a software adapter
-const CASES = { node: cases(20, 200), deno: cases(6, 12), chromium: cases(6, 60) }[runtime];
+const CASES = { node: cases(30, 200), deno: cases(8, 12), chromium: cases(8, 60) }[runtime];
 /** Most a run may take, ms: far more than on a machine with other work. */
 const MOST = 3600_000;
 
