@@ -204,6 +204,41 @@ describe("rows that parts share", () => {
     expect(await parts.store.list("/results")).toEqual([]);
   });
 
+  it("are left alone where all is stored but the last marker", async () => {
+    const { place, parts } = await submit(2);
+    await parts.runAll("finish");
+    const results: [key: string, bytes: Uint8Array][] = [];
+    for (const key of await parts.store.list("/results")) {
+      results.push([key, (await parts.store.get(key))!]);
+    }
+    await parts.run("finish");
+    await parts.store.delete(markerKey("finish", 0));
+    for (const [key, bytes] of results) await parts.store.set(key, bytes);
+    const late = () => {
+      const plan = sharedPlan(gpu(), place);
+      plan.made.task.finish = () => {
+        throw new Error("it is stored again");
+      };
+      return plan;
+    };
+    expect((await parts.run("finish", 0, late)).isOwn).toBe(true);
+    expect(await filesAt(place)).toEqual(alone);
+  });
+
+  it("are not added to where what the first part left is gone", async () => {
+    const { place, parts } = await submit(2);
+    await parts.run("begin");
+    await parts.run(STAGE, 0);
+    await (await openStore(place, { mode: "write" })).deleteAll();
+    const gone = /is not what its first part left there; remove the result and its journal/;
+    await expect(parts.run(STAGE, 1)).rejects.toThrow(gone);
+    expect(await filesAt(place)).toEqual({});
+    const marker = (await parts.store.get(markerKey(STAGE, 0)))!;
+    const text = new TextDecoder().decode(marker).slice(9).replace('"part":0', '"part":1');
+    await parts.store.set(markerKey(STAGE, 1), encodeSealed(JSON.parse(text)));
+    await expect(parts.run("finish")).rejects.toThrow(gone);
+  });
+
   it("of several adapters are told of, and what is stored first stays", async () => {
     const { place, parts } = await submit(2);
     await parts.run("begin");
