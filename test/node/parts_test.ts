@@ -265,11 +265,16 @@ describe("sluice part", () => {
     const again = await runCli(["part", place, "commands", "0", "--json"]);
     expect(json(again.stdout)).toMatchObject({ isOwn: false, part: 0 });
     expect((await runCli(["status", place])).code).toBe(0);
+    expect((await runCli(["submit", place])).stdout).toMatch(/: all parts are done/);
     for (const name of files) {
       expect(await filesAt(join(folder, `${name}.zarr`))).toEqual(
         await filesAt(join(folder, `${name}-alone.zarr`)),
       );
     }
+    await rm(join(folder, "b.zarr"), { recursive: true });
+    expect((await runCli(["submit", place])).stderr).toMatch(
+      /b.zarr is gone, though .* remove .*all/,
+    );
   });
 
   it("ends commands before their work where rows cannot be shared, and says why", async () => {
