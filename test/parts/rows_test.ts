@@ -207,21 +207,7 @@ describe("rows that parts share", () => {
   it("are left alone where all is stored but the last marker", async () => {
     const { place, parts } = await submit(2);
     await parts.runAll("finish");
-    const results: [key: string, bytes: Uint8Array][] = [];
-    for (const key of await parts.store.list("/results")) {
-      results.push([key, (await parts.store.get(key))!]);
-    }
-    await parts.run("finish");
-    await parts.store.delete(markerKey("finish", 0));
-    for (const [key, bytes] of results) await parts.store.set(key, bytes);
-    const late = () => {
-      const plan = sharedPlan(gpu(), place);
-      plan.made.task.finish = () => {
-        throw new Error("it is stored again");
-      };
-      return plan;
-    };
-    expect((await parts.run("finish", 0, late)).isOwn).toBe(true);
+    await parts.finishTwice();
     expect(await filesAt(place)).toEqual(alone);
   });
 
