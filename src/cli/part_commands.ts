@@ -68,7 +68,7 @@ export async function readPartCommands(
   });
   const lost = [...outs, place ?? ""].find((own) => /^(memory|opfs|https?):/i.test(own));
   if (lost !== undefined) throw refuse(`${lost} is nowhere that other processes write to`);
-  const wholes = outs.map(wholePlace);
+  const wholes = outs.map((out) => wholePlace(out));
   const twice = outs.find((_, i) => wholes.indexOf(wholes[i]!) !== i);
   if (twice !== undefined) throw refuse(`two commands write to ${twice}`);
   if (commands.length === 1) {
@@ -93,9 +93,9 @@ export async function readPartCommands(
 }
 
 /** A place as it is named from any folder: engines start parts elsewhere, and a part enters the folder of its plan. */
-export function wholePlace(place: string): string {
+export function wholePlace(place: string, folder = "."): string {
   const { scheme, path } = parsePlace(place);
-  return scheme === "file" ? resolve(path) : place.replace(/\/+$/, "");
+  return scheme === "file" ? resolve(folder, path) : place.replace(/\/+$/, "");
 }
 
 /** What a command writes to. */

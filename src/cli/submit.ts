@@ -6,16 +6,20 @@
 
 import { availableParallelism } from "node:os";
 import process from "node:process";
+import { StoreError } from "../errors.ts";
+import { digestOf } from "../math/digest.ts";
 import { printableJson } from "../math/format.ts";
 import { oneOf, whole } from "../options.ts";
 import { nextStage } from "../parts/next_stage.ts";
-import { openParts, readPartPlan } from "../parts/part_plan.ts";
+import { readMarker } from "../parts/markers.ts";
+import { COMMANDS, FINISH, openParts, readPartPlan } from "../parts/part_plan.ts";
 import { submitPlan } from "../parts/submit_plan.ts";
 import { jobAt, ROUNDS } from "./engines/engine.ts";
 import { queueChoices } from "./engines/bullmq.ts";
 import { ENGINES } from "./engines/engines.ts";
 import { slurmChoices } from "./engines/slurm.ts";
-import { readPartCommands } from "./part_commands.ts";
+import { writtenAt } from "../stream/run_part.ts";
+import { placeOf, readPartCommands, wholePlace } from "./part_commands.ts";
 import type { Command, CommandContext } from "./usage.ts";
 import { CommandLine, common, helpOf, UsageError } from "./usage.ts";
 
@@ -78,6 +82,7 @@ export async function submit(
     onLine,
     choices: { ...choices, ...line.read(slurmChoices), ...line.read(queueChoices) },
   });
+  if (done) await refuseGone(place);
   const next = await nextStage(place);
   if (json) return console.log(printableJson({ place, on, handedOver: !done, next }));
   console.log(
@@ -113,6 +118,29 @@ async function find(place: string): Promise<{ place: string; folder: string }> {
   const store = await openParts(place, "read");
   try {
     return { place, folder: (await readPartPlan(store)).parts.folder };
+  } finally {
+    await store.close();
+  }
+}
+
+/** @throws {StoreError} If a result is gone that markers tell of: nobody would make it again. */
+async function refuseGone(place: string): Promise<void> {
+  const store = await openParts(place, "read");
+  try {
+    const plan = await readPartPlan(store);
+    const { commands, folder } = plan.parts;
+    const nothing = await digestOf([""]);
+    for (const [part, command] of commands.entries()) {
+      const own = commands.length > 1;
+      const out = own ? wholePlace(placeOf(command), folder) : wholePlace(place);
+      const marker = await readMarker(store, plan, own ? COMMANDS : FINISH, own ? part : 0);
+      if (!marker || marker.written === nothing || await writtenAt(out)) continue;
+      throw new StoreError(
+        `Cannot submit: ${out} is gone, though ${store.place} says that all parts are done; remove ${store.place}, ` +
+          "and submit again",
+        out,
+      );
+    }
   } finally {
     await store.close();
   }

@@ -60,3 +60,12 @@ export class CreateOnlyStore extends StoreView {
     return Promise.resolve();
   }
 }
+
+/**
+ * Removes what attempts that were killed left half-written, once all is there that they were to write: one that is
+ * still at it finds that.
+ */
+export async function removeHalfWritten(store: Store): Promise<void> {
+  const whole = new Set(await store.list("/"));
+  await store.deleteAll("/", (key) => /\.[0-9a-f-]{36}$/.test(key) && !whole.has(key));
+}

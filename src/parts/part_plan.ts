@@ -70,6 +70,8 @@ export const STAGES_KEY = "/stages";
 export const ANEW = "remove the result and its journal, and submit again";
 /** The first stage of a plan whose rows are shared, and the last. */
 export const [BEGIN, FINISH] = ["begin", "finish"] as const;
+/** The only stage of a plan whose parts are commands. */
+export const COMMANDS = "commands";
 
 /** What has to be done, and what is missing of it; or that nothing has. */
 export type NextStage =

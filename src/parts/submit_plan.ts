@@ -11,7 +11,15 @@ import { VERSION } from "../version.ts";
 import type { Marker } from "./markers.ts";
 import { createOnce } from "./markers.ts";
 import type { PartPlan, StoredPlan } from "./part_plan.ts";
-import { BEGIN, FINISH, hashOf, PARTS_VERSION, PLAN_KEY, readPartPlan } from "./part_plan.ts";
+import {
+  BEGIN,
+  COMMANDS,
+  FINISH,
+  hashOf,
+  PARTS_VERSION,
+  PLAN_KEY,
+  readPartPlan,
+} from "./part_plan.ts";
 import { decodeSealed } from "./sealed.ts";
 
 /** What is to be run in parts. */
@@ -43,7 +51,7 @@ export async function submitPlan(
     count: shares ? count : commands.length,
     stages: shares
       ? [{ name: BEGIN, parts: 1 }, { name: FINISH, parts: 1 }]
-      : [{ name: "commands", parts: commands.length }],
+      : [{ name: COMMANDS, parts: commands.length }],
   };
   const hash = await hashOf(parts);
   const plan: StoredPlan = { version: FORMAT_VERSION, hash, parts };

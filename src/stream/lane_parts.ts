@@ -8,7 +8,6 @@ import { StoreError } from "../errors.ts";
 import { crc32c } from "../math/crc32c.ts";
 import { markerKey } from "../parts/markers.ts";
 import { FolderStore } from "../store/folder_store.ts";
-import { openJournal } from "../store/journal.ts";
 import { openStore } from "../store/open_store.ts";
 import type { Store } from "../store/store.ts";
 import type { Checkpoint } from "./checkpoints.ts";
@@ -17,13 +16,13 @@ import type { LanesResult, LanesStage } from "./lane_stages.ts";
 import { lanesOfPart } from "./lane_stages.ts";
 import type { LaneReport, Stage } from "./lanes.ts";
 import { endOf, lanesSeen, stagesOf } from "./lanes.ts";
-import { NOTHING } from "./keeping.ts";
-import type { Output, StoredChunks } from "./output.ts";
+import type { StoredChunks } from "./output.ts";
 import { PartJournal } from "./part_journal.ts";
 import { PartOutput } from "./part_output.ts";
 import type { ResultHead } from "./part_results.ts";
 import { EMPTY, joinResult, lost } from "./part_results.ts";
 import type { FoundStages, PartRun } from "./plan_parts.ts";
+import { isWhole, runFrom } from "./plan_parts.ts";
 import { chunksOf, TaskRun } from "./run.ts";
 import { mergeSection, withParts } from "./sections.ts";
 import { StoredOutput } from "./stored_output.ts";
@@ -44,7 +43,6 @@ export interface LanesBefore {
 }
 
 const FILES = "/files";
-let unnamedJournals = 0;
 
 /** Runs a part; what it gives is a result for the parts after it and {@link finishLanes}. */
 export async function runLanes<Result>(
@@ -123,12 +121,13 @@ export async function runLanes<Result>(
 
 /** Ends a plan of which all lanes are put right. */
 export async function finishLanes<Result>(
-  { plan, options }: PartRun<Result>,
-  { hash, adapter }: FoundStages,
+  run: PartRun<Result>,
+  found: FoundStages,
   { store, before }: { store: Store; before: readonly LanesBefore[] },
 ): Promise<{ isMixed: boolean }> {
-  const { task } = plan.made;
+  const { task } = run.plan.made;
   const place = task.output.place!;
+  const whole = await isWhole(task, found);
   await placeRepaired(place, store, before);
   const output = new StoredOutput(task.output, place);
   const repairs = before.filter(({ stage }) => stage.does === "repair")
@@ -146,47 +145,18 @@ export async function finishLanes<Result>(
   }
   const chunks = chunksOf(before.flatMap(({ parts }) => parts.map(({ head }) => head)));
   const reports = repairs.map(({ lanes }) => lanes!.report);
-  await endRun({ plan, options }, { hash, adapter }, { output, held, chunks, reports });
-  return { isMixed };
-}
-
-/** Lets a run end that has all behind it, as checkpoints at the end of each of its stages tell. */
-async function endRun<Result>(
-  { plan, options }: PartRun<Result>,
-  { hash, adapter }: Pick<FoundStages, "hash" | "adapter">,
-  { output, held, chunks, reports }: {
-    output: Output;
-    held: Held;
-    chunks: StoredChunks;
-    /** By pass. */
-    reports: readonly LaneReport[];
-  },
-): Promise<void> {
-  const { gpu, task } = plan.made;
-  const { tileRows, slots } = plan;
-  const journal = await openJournal(`memory:journals of lanes/${unnamedJournals++}`);
-  try {
-    await journal.begin({ hash });
-    const stages = stagesOf(task.layout(tileRows));
-    const state = [heldState(task.held, held), NOTHING, NOTHING];
-    const told = [...reports];
+  if (whole) return { isMixed };
+  // of one who has all stages behind it
+  await runFrom(run, found, { task, output }, async (journal, { held: specs }, stages) => {
     for (const stage of stages) {
       const row = endOf(stage);
-      await journal.saveState(stage.name, row - stage.low, state);
+      await journal.saveState(stage.name, row - stage.low, [heldState(specs, held)]);
       if (stage.kind !== "repair") continue;
-      const line = { pass: stage.name, sweep: 0, row, storedTo: row, lanes: told.shift()! };
+      const line = { pass: stage.name, sweep: 0, row, storedTo: row, lanes: reports.shift()! };
       await journal.append(stage === stages.at(-1) ? { ...line, chunks } : line);
     }
-    const run = new TaskRun({
-      ...{ gpu, task, output, journal, options, signal: options.signal },
-      began: performance.now(),
-      position: {},
-    });
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: false });
-  } finally {
-    await journal.clear();
-    await journal.close();
-  }
+  });
+  return { isMixed };
 }
 
 /** The line from which a run goes on with a stage. */

@@ -19,6 +19,8 @@ export interface ResultHead {
   isMixed: boolean;
   /** That had a part in what is held. */
   adapters: readonly string[];
+  /** Loops that ended so far, with their last turn. */
+  stops: Record<string, number>;
   /** Of a part that advanced lanes, or put them right. */
   lanes?: LanesResult;
 }
@@ -29,6 +31,7 @@ export const EMPTY: ResultHead = {
   held: [],
   isMixed: false,
   adapters: [],
+  stops: {},
 };
 
 /** Length of the head, the head, and the bytes of all arrays, one after the other. */

@@ -7,8 +7,9 @@
 
 import { OutputConflictError } from "../errors.ts";
 import { createOnce, markerKey } from "../parts/markers.ts";
-import { readStages, STAGES_KEY } from "../parts/part_plan.ts";
+import { ANEW, readStages, STAGES_KEY } from "../parts/part_plan.ts";
 import { encodeSealed } from "../parts/sealed.ts";
+import type { Journal } from "../store/journal.ts";
 import { openJournal } from "../store/journal.ts";
 import type { Store } from "../store/store.ts";
 import { heldState, keyOf } from "./checkpoints.ts";
@@ -16,6 +17,8 @@ import type { RunOptions } from "./choices.ts";
 import type { AnyTask, Identified } from "./identify.ts";
 import { identify } from "./identify.ts";
 import { stampOf } from "./input_stamp.ts";
+import { NOTHING } from "./keeping.ts";
+import type { Stage } from "./lanes.ts";
 import { endOf, stagesOf, startOf } from "./lanes.ts";
 import { MemoryOutput } from "./memory_output.ts";
 import type { Output, OutputSpec, StoredChunks } from "./output.ts";
@@ -26,7 +29,7 @@ import type { FoundStage, PassStage } from "./part_stages.ts";
 import { cutTask, loopOf, rowsOfPart, unneeded } from "./part_stages.ts";
 import type { Pass, Sums } from "./pass.ts";
 import { Plan } from "./plan.ts";
-import { refuseOverlap } from "./places.ts";
+import { refuseOverlap, storedAttributes } from "./places.ts";
 import { TaskRun } from "./run.ts";
 import type { OnSection } from "./sections.ts";
 import { isTotal, mergeSection, withParts } from "./sections.ts";
@@ -55,7 +58,6 @@ export interface Came {
 }
 
 let unnamedJournals = 0;
-const memoryJournal = () => openJournal(`memory:journals of parts/${unnamedJournals++}`);
 
 /** What a part runs with. */
 export interface PartRun<Result> {
@@ -284,33 +286,37 @@ export async function mergeParts<Result>(
   for await (const result of results) addSections(sums!, held, splitResult(result), stage);
   const goesOn = await sweeps?.again({ sweep: turn, held, signal }) === true &&
     turn + 1 < sweeps!.most;
-  const came = cameTo(task, held, { stage, state, goesOn, adapters });
-  if (sweeps && !goesOn) came.stops.set(loopOf(stage.pass), turn);
-  return came;
+  const last = sweeps && !goesOn ? turn : undefined;
+  return cameTo(task, held, { stage, state, goesOn, last, adapters });
 }
 
 /** What is held after a pass, or within its loop, and the loops behind it that are not needed. */
 function cameTo<Result>(
   task: AnyTask<Result>,
   held: Held,
-  { stage, state, goesOn, adapters }: {
+  { stage, state, goesOn, last, adapters }: {
     stage: PassStage;
     state: Uint8Array | undefined;
     goesOn: boolean;
+    /** Turn that the loop of the stage ended with. */
+    last?: number | undefined;
     adapters: readonly string[];
   },
 ): Came {
   const { passes } = task.layout(1);
   const behind = passes.slice(1 + passes.findIndex(({ name }) => name === stage.pass));
-  const stops = goesOn ? [] : unneeded(behind).map(({ name }) => [loopOf(name), -1] as const);
-  const known = state ? splitResult(state).head.adapters : [];
-  const all = [...new Set([...known, ...adapters])].sort();
+  const stops = new Map<string, number>();
+  if (last !== undefined) stops.set(loopOf(stage.pass), last);
+  for (const { name } of goesOn ? [] : unneeded(behind)) stops.set(loopOf(name), -1);
+  const known = state ? splitResult(state).head : EMPTY;
   const names = handedOn(task, stage, goesOn);
-  const result = joinResult(
-    { ...EMPTY, held: names, adapters: all },
-    names.map((name) => bytesOf(held[name]!)),
-  );
-  return { result, stops: new Map(stops) };
+  const head: ResultHead = {
+    ...EMPTY,
+    held: names,
+    adapters: [...new Set([...known.adapters, ...adapters])].sort(),
+    stops: { ...known.stops, ...Object.fromEntries(stops) },
+  };
+  return { result: joinResult(head, names.map((name) => bytesOf(held[name]!))), stops };
 }
 
 /** A stage whose results the end needs. */
@@ -338,6 +344,7 @@ export async function finishParts<Result>(
   const { task } = run.plan.made;
   // what was read may have changed since the first part
   await checkHash(task, found, await identify(task, run.options.signal));
+  const whole = await isWhole(task, found);
   const held: Held = state ? heldOf(task, state) : createHeld(task.held);
   const chunks: StoredChunks = {};
   let isMixed = false;
@@ -356,65 +363,68 @@ export async function finishParts<Result>(
       if (sums && !isMerged) addSections(sums, held, own, stage);
     }
   }
-  const whole = withParts(task, {
+  const own = withParts(task, {
     layout: (tileRows) => {
       const layout = task.layout(tileRows);
       return { ...layout, passes: layout.passes.filter(({ fillsDevice }) => !fillsDevice) };
     },
   });
-  await runSome(run, found, { output, task: whole, from: { held, chunks } });
+  if (!whole) await runSome(run, found, { output, task: own, from: { held, chunks } });
   return { isMixed, adapters: state ? splitResult(state).head.adapters : [] };
 }
 
 /** Runs a task from its beginning, or from what others left: at a sweep of a pass, or at the end of all. */
 async function runSome<Result>(
-  { plan, options }: PartRun<Result>,
-  { hash, adapter }: FoundStages,
-  { task, output, onSection, from }: {
-    task: AnyTask<Result>;
-    output: Output;
-    onSection?: OnSection;
+  run: PartRun<Result>,
+  found: FoundStages,
+  { from, ...what }: RunFrom<Result> & {
     from?: { held: Held; pass?: string; sweep?: number; chunks?: StoredChunks };
   },
 ): Promise<void> {
+  if (!from) return await runFrom(run, found, what);
+  await runFrom(run, found, what, async (journal, task, stages) => {
+    const { held, pass, sweep = 0, chunks } = from;
+    const stage = pass === undefined ? stages.at(-1)! : stages.find(({ name }) => name === pass)!;
+    const row = pass === undefined ? endOf(stage) : startOf(stage);
+    const all = heldState(task.held, { ...createHeld(task.held), ...held });
+    await journal.saveState(keyOf(stage, sweep), row - stage.low, [all, NOTHING, NOTHING]);
+    const line = { pass: stage.name, sweep, row, storedTo: row };
+    await journal.append({ ...line, ...(chunks && { chunks }) });
+  });
+}
+
+interface RunFrom<Result> {
+  task: AnyTask<Result>;
+  output: Output;
+  onSection?: OnSection;
+}
+
+/**
+ * Runs a task.
+ *
+ * @param leave Makes a journal that of one who went so far; all is to be done when not given.
+ */
+export async function runFrom<Result>(
+  { plan, options }: PartRun<Result>,
+  { hash, adapter }: Pick<FoundStages, "hash" | "adapter">,
+  { task: given, output, onSection }: RunFrom<Result>,
+  leave?: (journal: Journal, task: AnyTask<Result>, stages: readonly Stage[]) => Promise<void>,
+): Promise<void> {
   const { gpu, choices } = plan.made;
-  const own = new Plan(gpu, task, choices);
-  const journal = await memoryJournal();
+  const { made: { task }, tileRows, slots } = new Plan(gpu, given, choices);
+  const journal = await openJournal(`memory:journals of parts/${unnamedJournals++}`);
   try {
-    if (from) {
-      const stages = stagesOf(task.layout(own.tileRows));
-      const { held, pass, sweep = 0, chunks } = from;
-      const stage = pass === undefined ? stages.at(-1)! : stages.find(({ name }) => name === pass)!;
-      const row = pass === undefined ? endOf(stage) : startOf(stage);
-      const nothing = new Uint8Array(0);
+    if (leave) {
       await journal.begin({ hash });
-      const state = [
-        heldState(own.made.task.held, { ...createHeld(own.made.task.held), ...held }),
-        nothing,
-        nothing,
-      ];
-      await journal.saveState(keyOf(stage, sweep), row - stage.low, state);
-      await journal.append({
-        pass: stage.name,
-        sweep,
-        row,
-        storedTo: row,
-        ...(chunks && { chunks }),
-      });
+      await leave(journal, task, stagesOf(task.layout(tileRows)));
     }
     const run = new TaskRun({
-      gpu,
-      task: own.made.task,
-      output,
-      journal,
-      signal: options.signal,
-      options,
+      ...{ gpu, task, output, journal, options, signal: options.signal },
       began: performance.now(),
       position: {},
       ...(onSection && { onSection }),
     });
-    const { tileRows, slots } = own;
-    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: !from });
+    await run.run({ tileRows, slots, claim: { hash }, adapter, fresh: !leave });
   } finally {
     await journal.clear();
     await journal.close();
@@ -472,6 +482,25 @@ export async function recognize<Result>(
   // perhaps changed back
   const isKnown = found.stamp === undefined || await stampOf(task.feeds) === found.stamp;
   await checkHash(task, found, await identify(task, signal, isKnown ? found.looks : []));
+  await isWhole(task, found);
+}
+
+/**
+ * Whether the result is whole, as one leaves it that was killed with its last stroke.
+ *
+ * @throws {OutputConflictError} If what the first part left at its place is gone.
+ */
+export async function isWhole<Result>(
+  task: AnyTask<Result>,
+  { hash }: Pick<FoundStages, "hash">,
+): Promise<boolean> {
+  const place = task.output.place!;
+  const attributes = await storedAttributes(place);
+  if (attributes?.plan_hash === hash) return attributes.complete !== false;
+  throw new OutputConflictError(
+    `Cannot run a part of "${task.name}": ${place} is not what its first part left there; ${ANEW}`,
+    place,
+  );
 }
 
 /** @throws {OutputConflictError} If what is read or asked is not what it was. */

@@ -7,8 +7,9 @@
 import { OutputConflictError, StoreError } from "../errors.ts";
 import { sha256 } from "../math/digest.ts";
 import type { Attempted, Work } from "../parts/attempt.ts";
+import { removeHalfWritten } from "../parts/create_only_store.ts";
 import { adaptersOf, attemptPart, markersOf, resultsInOrder, resultsOf } from "../parts/attempt.ts";
-import { stagesSoFar, stopLoop } from "../parts/markers.ts";
+import { stagesSoFar, stopKey, stopLoop } from "../parts/markers.ts";
 import type { NamedStage, PartPlan, StoredPlan } from "../parts/part_plan.ts";
 import {
   ANEW,
@@ -126,6 +127,7 @@ async function runOf<Result>(
   const before = await stagesBefore(store, stored.parts, found, at.name);
   const markersAt = (stage: NamedStage) => markersOf(store, stored, stage, `run "${at.name}"`);
   const [state] = before.state ? await resultsOf(store, await markersAt(before.state)) : [];
+  if (at.loop !== undefined && state) await refuseEnded(store, at, splitResult(state).head.stops);
   const turn = { stage, turn: at.turn, state };
   const work = async (): Promise<Came> => {
     if (stage.does === "rows") return await runRows(run, found, turn, part);
@@ -140,6 +142,23 @@ async function runOf<Result>(
     await stopLoop(store, loop, turn, stops.get(loop) === turn);
   }
   return result;
+}
+
+/** @throws {StoreError} If a loop had ended, and nothing says so any more; it is said again. */
+async function refuseEnded(
+  store: Store,
+  { name, loop, turn }: NamedStage,
+  stops: Readonly<Record<string, number>>,
+): Promise<void> {
+  const last = stops[loop!];
+  if (last === undefined || turn <= last) return;
+  await stopLoop(store, loop!, last, true);
+  const path = store.place + stopKey(loop!);
+  throw new StoreError(
+    `Cannot run "${name}": ${path} was missing, and says again that the loop ended after turn ${last}; ` +
+      "go on with what is missing",
+    path,
+  );
 }
 
 /** What comes before a stage: the last that held anything, the last of all, and those whose results the end needs. */
@@ -216,6 +235,8 @@ async function finish<Result>(
   // one that was stopped and goes on must not undo what another has finished
   const unlock = await store.lock("/lock");
   try {
+    const result = await openStore(run.plan.made.task.output.place!, { mode: "write" });
+    await removeHalfWritten(result).finally(() => result.close());
     const lanes = lanesFound(found);
     const { isMixed, adapters } = lanes.length > 0
       ? await finishOfLanes(run, { store, stored, found }, lanes)

@@ -80,6 +80,22 @@ describe("parts of a plan", () => {
     expect(left.filter((name) => /partial|results|lock/.test(name))).toEqual([]);
   });
 
+  it("leave nothing half-written of attempts that were killed, and what others have there", async () => {
+    const place = join(folder, "killed.zarr");
+    const parts = await PartsAt.submit(place, 3, () => sharedPlan(gpu(), place));
+    await parts.runAll("finish");
+    const id = crypto.randomUUID();
+    const others = [`roots/c/2.${id}`, "roots/c/2.partial"];
+    for (const name of [...others, `zarr.json.${id}.partial`, `roots/c/3.${id}.partial`]) {
+      await writeFile(join(place, name), "half");
+    }
+    await parts.runAll();
+    const there = await readdir(place, { recursive: true });
+    expect(there.filter((name) => /partial|-/.test(name)).sort()).toEqual(
+      others.map((name) => join(name)).sort(),
+    );
+  });
+
   it("of fits come to the same in files", async () => {
     await expectSameFits(join(folder, "fits"));
     const { code, stdout } = await runCli(["status", join(folder, "fits/kmeans.zarr"), "--json"]);
@@ -249,11 +265,16 @@ describe("sluice part", () => {
     const again = await runCli(["part", place, "commands", "0", "--json"]);
     expect(json(again.stdout)).toMatchObject({ isOwn: false, part: 0 });
     expect((await runCli(["status", place])).code).toBe(0);
+    expect((await runCli(["submit", place])).stdout).toMatch(/: all parts are done/);
     for (const name of files) {
       expect(await filesAt(join(folder, `${name}.zarr`))).toEqual(
         await filesAt(join(folder, `${name}-alone.zarr`)),
       );
     }
+    await rm(join(folder, "b.zarr"), { recursive: true });
+    expect((await runCli(["submit", place])).stderr).toMatch(
+      /b.zarr is gone, though .* remove .*all/,
+    );
   });
 
   it("ends commands before their work where rows cannot be shared, and says why", async () => {

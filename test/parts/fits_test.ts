@@ -3,6 +3,7 @@ import type { KMeansOptions } from "../../src/cluster/kmeans.ts";
 import { openKMeans } from "../../src/cluster/kmeans.ts";
 import { openPca } from "../../src/decompose/pca.ts";
 import { kmeans } from "../reference/kmeans.ts";
+import { stopKey } from "../../src/parts/markers.ts";
 import { principalComponents } from "../reference/principal_components.ts";
 import type { FitAt } from "../support/fits.ts";
 import {
@@ -207,6 +208,20 @@ describe("a fit in parts", () => {
     await fit(alone).run();
     expect(await filesAt(place)).toEqual(await filesAt(alone));
     expect(await parts.store.list("/results")).toEqual([]);
+  });
+
+  it("iterates no further where what said that it ended is lost", async () => {
+    const { options, stages } = FITS["k-means from given centres, some of which no row is near"]!;
+    const { place, parts } = await submit(kmeansAt(gpu(), options));
+    await parts.runAll("rows/assign");
+    await parts.store.delete(stopKey("iterate"));
+    await expect(parts.runAll()).rejects.toThrow(
+      /Cannot run "rows\/iterate\/3": .*\/stop\/iterate was missing, .* ended after turn 2/,
+    );
+    expect(await parts.runAll()).toEqual([...stages.slice(-1), "finish"]);
+    const alone = somewhere();
+    await kmeansAt(gpu(), options)(alone).run();
+    expect(await filesAt(place)).toEqual(await filesAt(alone));
   });
 
   it("is refused in more parts than any of its passes can be cut into", async () => {

@@ -204,6 +204,27 @@ describe("rows that parts share", () => {
     expect(await parts.store.list("/results")).toEqual([]);
   });
 
+  it("are left alone where all is stored but the last marker", async () => {
+    const { place, parts } = await submit(2);
+    await parts.runAll("finish");
+    await parts.finishTwice();
+    expect(await filesAt(place)).toEqual(alone);
+  });
+
+  it("are not added to where what the first part left is gone", async () => {
+    const { place, parts } = await submit(2);
+    await parts.run("begin");
+    await parts.run(STAGE, 0);
+    await (await openStore(place, { mode: "write" })).deleteAll();
+    const gone = /is not what its first part left there; remove the result and its journal/;
+    await expect(parts.run(STAGE, 1)).rejects.toThrow(gone);
+    expect(await filesAt(place)).toEqual({});
+    const marker = (await parts.store.get(markerKey(STAGE, 0)))!;
+    const text = new TextDecoder().decode(marker).slice(9).replace('"part":0', '"part":1');
+    await parts.store.set(markerKey(STAGE, 1), encodeSealed(JSON.parse(text)));
+    await expect(parts.run("finish")).rejects.toThrow(gone);
+  });
+
   it("of several adapters are told of, and what is stored first stays", async () => {
     const { place, parts } = await submit(2);
     await parts.run("begin");

@@ -2,7 +2,7 @@
 
 import type { Gpu } from "../../src/gpu/device.ts";
 import type { Attempted } from "../../src/parts/attempt.ts";
-import { findNextStage } from "../../src/parts/markers.ts";
+import { findNextStage, markerKey } from "../../src/parts/markers.ts";
 import { openParts, readPartPlan } from "../../src/parts/part_plan.ts";
 import { submitPlan } from "../../src/parts/submit_plan.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -110,6 +110,24 @@ export class PartsAt {
     return await runPart(this.store, { stage, part }, (use) => use(plan()), {
       signal: signal ?? new AbortController().signal,
       onWarning: (line) => this.warnings.push(line),
+    });
+  }
+
+  /** Ends the plan, and again, as after a kill: all is stored but the last marker, and nothing is stored anew. */
+  async finishTwice(): Promise<void> {
+    const results = new Map<string, Uint8Array>();
+    for (const key of await this.store.list("/results")) {
+      results.set(key, (await this.store.get(key))!);
+    }
+    await this.run("finish");
+    await this.store.delete(markerKey("finish", 0));
+    for (const [key, bytes] of results) await this.store.set(key, bytes);
+    await this.run("finish", 0, () => {
+      const plan = this.#plan();
+      plan.made.task.finish = () => {
+        throw new Error("it is stored again");
+      };
+      return plan;
     });
   }
 
