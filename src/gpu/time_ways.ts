@@ -98,7 +98,8 @@ export function oncePerAdapter<T>(
       try {
         return await others;
       } catch {
-        // it is measured again
+        // of another device, perhaps: it is measured again
+        gpu.throwIfFailed();
       }
     }
     const result = measure(gpu);

@@ -19,10 +19,12 @@ describe("oncePerAdapter()", () => {
       gpu.throwIfFailed();
       return asked.length;
     });
-    const [lost, ...others] = await Promise.allSettled(
-      [deviceOf("a", true), deviceOf("a"), deviceOf("a")].map(measure),
+    const own = deviceOf("a", true);
+    const [lost, too, ...others] = await Promise.allSettled(
+      [own, own, deviceOf("a"), deviceOf("a")].map(measure),
     );
     expect(lost).toMatchObject({ status: "rejected", reason: { name: "DeviceLostError" } });
+    expect(too).toEqual(lost);
     expect(others).toEqual(Array(2).fill({ status: "fulfilled", value: 2 }));
     expect(await measure(deviceOf("a"))).toBe(2);
     expect(await measure(deviceOf("b"))).toBe(3);
