@@ -215,7 +215,7 @@ describe("sluice decode", () => {
     const environments = [
       // touching, but on no sample
       { name: "a", intervals: [[0, 2.01]], binSize: 10 },
-      { name: "b", intervals: [[2.01, 4.1]], grid: { edges: [[0, 20, 40]] } },
+      { name: "b", intervals: [[2.01, 4.1]], grid: { edges: [[0, 10, 20, 30, 40]] } },
     ];
     const states = { preset: "multiEnvironment", environments: ["a", "b"], movementVar: 110 };
     const inputs = [...files.slice(files.indexOf("--spike-times")), "--json", "--quiet"];
@@ -234,7 +234,7 @@ describe("sluice decode", () => {
     const encoding = fresh();
     expect(await run("encode", ...told, "--out", encoding)).toMatchObject({
       ...{ units: 6, spikes: whole.encoding.spikes },
-      environments: [{ name: "a" }, { name: "b", shape: [2] }],
+      environments: [{ name: "a" }, { name: "b", shape: [4] }],
     });
     const by = [...given, "--encoding", encoding, ...rows, "--out", fresh()];
     const again = await run("decode", ...by, "--model", own);
