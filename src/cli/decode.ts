@@ -442,6 +442,12 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
   const initial = places.initialProbs === undefined
     ? undefined
     : await readNumbers(places.initialProbs, reading);
+  const own = matrix ? { states: markovChain(matrix.values) } : await ownStates(line, reading);
+  if (initial && "initialProbs" in own && line.text("model") !== undefined) {
+    throw new UsageError(
+      "Cannot run: --model says it already, wanted no --initial-probs beside it",
+    );
+  }
   const { grid } = line.read(trackOptions);
   const bins = grid === undefined ? {} : { grid: await readGrid(grid) };
   const edges = await readTimeEdges(line, signal);
@@ -449,8 +455,7 @@ async function fromLogLikelihoods(line: CommandLine, signal: AbortSignal): Promi
   try {
     const model = logLikelihoods({
       logLikelihoods: array,
-      ...bins,
-      ...(matrix ? { states: markovChain(matrix.values) } : await ownStates(line, reading)),
+      ...{ ...bins, ...own },
       ...(initial && { initialProbs: initial.values }),
     });
     return {

@@ -87,19 +87,24 @@ export async function timeWays(
   }
 }
 
-/** What is measured of an adapter, once: `measure` is asked again only where it failed. */
+/** What is measured of an adapter, once: a failure is that of the device it was measured on, and others measure again. */
 export function oncePerAdapter<T>(
   measure: (gpu: KernelDevice) => Promise<T>,
 ): (gpu: KernelDevice) => Promise<T> {
   const measured = new Map<string, Promise<T>>();
-  return (gpu) => {
+  return async (gpu) => {
     const key = `${gpu.adapter.runtime} ${gpu.adapter.name}`;
-    let result = measured.get(key);
-    if (!result) {
-      result = measure(gpu);
-      measured.set(key, result);
-      result.catch(() => measured.delete(key));
+    for (let others = measured.get(key); others; others = measured.get(key)) {
+      try {
+        return await others;
+      } catch {
+        // of another device, perhaps: it is measured again
+        gpu.throwIfFailed();
+      }
     }
-    return result;
+    const result = measure(gpu);
+    measured.set(key, result);
+    result.catch(() => measured.delete(key));
+    return await result;
   };
 }

@@ -109,12 +109,15 @@ export class EmParameters {
       .map((own, i) => relativeChange(logLikelihoods[i]!, own));
     const falls = changes.flatMap((change, i) => change < -this.#options.tolerance ? [i + 1] : []);
     const converged = this.haveConverged(iterations);
+    const fallen = falls.join(", ");
     return {
       states: { ...model, rowSeconds },
       ...{ initialProbs, logLikelihoods, converged, falls },
       warnings: [
         ...(falls.length > 0
-          ? [`the log-likelihood fell after update ${falls.join(", ")}: a prior may ask for that`]
+          ? [
+            `the log-likelihood fell after update ${fallen}: a prior or a fitted encoding may ask for that`,
+          ]
           : []),
         ...(converged ? [] : [
           `the log-likelihood still changed after ${iterations.length} updates, by ` +

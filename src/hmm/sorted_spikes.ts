@@ -164,16 +164,17 @@ export interface Training {
   points: EncodedPoints;
 }
 
+/** What {@link trainOn} works on. */
+type Chosen = Omit<EncodingOptions, "unitCount">;
+
 /** Samples by their times, and how much each counts, 0 to 1. */
-function weighSamples(
-  { position, dimensions, train, minSpeed, weightAt }: Omit<EncodingOptions, "unitCount">,
-) {
+function weighSamples({ position, dimensions, train, intervals, minSpeed, weightAt }: Chosen) {
   const { times, values, merged } = mergeStamps(position, dimensions);
   const known = knownSamples(values, dimensions);
   const speed = minSpeed === undefined ? undefined : smoothedSpeed(times, values, dimensions);
   const weights = Float64Array.from(times, (time, sample) => {
     const isFast = speed === undefined || speed[sample]! > minSpeed!;
-    if (!(known[sample] && isFast && isIn(train, time))) return 0;
+    if (!(known[sample] && isFast && isIn(train, time) && isIn(intervals, time))) return 0;
     return weightAt ? weightAt(time) : 1;
   });
   return { times, values, merged, known, weights };
@@ -184,11 +185,12 @@ function isIn(list: readonly Interval[] | undefined, time: number): boolean {
 }
 
 /**
- * Whether samples count enough to be encoded: all of them as much as a whole one, which may be spread over many.
+ * Whether samples count enough to be encoded: those that were tracked as much as a whole one, spread over
+ * many or not.
  *
  * Source: `min_encoding_local_mass` of non_local_detector.
  */
-export function isEnough(options: Omit<EncodingOptions, "unitCount">): boolean {
+export function isEnough(options: Chosen): boolean {
   return weighSamples(options).weights.reduce((sum, weight) => sum + weight, 0) >= 1;
 }
 
@@ -202,7 +204,7 @@ export function isEnough(options: Omit<EncodingOptions, "unitCount">): boolean {
  * @throws {RangeError} If the kernel is not positive, intervals make no sense, or no sample of position
  * is left.
  */
-export function trainOn(options: Omit<EncodingOptions, "unitCount">): Training {
+export function trainOn(options: Chosen): Training {
   const { dimensions, spikes, grid, positionStd, minSpeed } = options;
   if (!(positionStd > 0 && Number.isFinite(positionStd))) {
     throw new RangeError(

@@ -340,11 +340,12 @@ function checkEnvironments(
   );
 }
 
-/** @throws {RangeError} If states expect spikes of groups, by a decoder that knows none. */
-export function refuseGroups({ encodingGroups }: StateModel): void {
-  if (!encodingGroups) return;
+/** @throws {RangeError} If states are in environments or expect spikes of groups, by a decoder that knows none. */
+export function refuseGroups(states: StateModel): void {
+  const stray = (["encodingGroups", "environments"] as const).find((name) => states[name]);
+  if (!stray) return;
   throw new RangeError(
-    "Cannot make a decoder: states have encodingGroups, wanted environments(), which encodes by groups, or none",
+    `Cannot make a decoder: states have ${stray}, wanted environments(), which encodes by these, or none`,
   );
 }
 

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { trackingIntervals } from "../../src/hmm/exposure.ts";
 import { gridFromPosition } from "../../src/hmm/grid.ts";
 import { validateRecording } from "../../src/hmm/recording.ts";
-import { encodeSortedSpikes, rateTable, smoothedSpeed } from "../../src/hmm/sorted_spikes.ts";
+import {
+  encodeSortedSpikes,
+  isEnough,
+  rateTable,
+  smoothedSpeed,
+} from "../../src/hmm/sorted_spikes.ts";
 import { poissonLikelihood } from "../reference/poisson_likelihood.ts";
 import { seeded } from "../support/random.ts";
 import type { TestRecording } from "../support/recordings.ts";
@@ -169,6 +174,20 @@ describe("the minimum speed", () => {
     expect(encode(10).encodingSamples).toBe(81 - 39);
     expect(encode(10).encodingSpikes).toBe(2);
     expect(() => encode(20)).toThrow(/none of 81 samples/);
+  });
+});
+
+describe("isEnough()", () => {
+  it("counts samples that were tracked, and that are not left out", () => {
+    const times = Float64Array.from({ length: 20 }, (_, i) => i / 10);
+    const recording = validateRecording({ times, values: times }, [Float64Array.of(1)]);
+    const grid = gridFromPosition(times, 1, { binSize: 1 });
+    const own = { ...recording, grid, positionStd: 3 };
+    const weightAt = (time: number) => time < 1 ? 0.05 : 0.5;
+    expect(isEnough({ ...own, weightAt })).toBe(true);
+    expect(isEnough({ ...own, weightAt, intervals: [[0, 0.95]] })).toBe(false);
+    expect(isEnough({ ...own, weightAt, train: [[0, 0.95]] })).toBe(false);
+    expect(isEnough({ ...own, weightAt, intervals: [[0.95, 1.15]] })).toBe(true);
   });
 });
 

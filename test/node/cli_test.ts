@@ -307,8 +307,12 @@ describe("sluice decode", () => {
     expect(await positions.read(0, 3)).toEqual(Float64Array.of(15, 15, 15));
     await positions.close();
     await writeFile(grid, JSON.stringify({ edges: [[10, 20, 30, 40]] }));
+    const model = join(own, "model.json");
+    const document = { states: { preset: "continuous" }, initialProbs: [0.5, 0.5] };
+    await writeFile(model, JSON.stringify(document));
     for (
       const [extra, told] of [
+        [["--model", model, "--initial-probs", initial], /says it already, wanted no --initial-pr/],
         [["--transition-matrix", matrix, "--grid", grid], /log-likelihoods of 2 bins, wanted 3/],
         [["--bin-size", "3"], /--bin-size is for recordings/],
         [
